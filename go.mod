@@ -1,0 +1,3 @@
+module github.com/stoa-io/stoa
+
+go 1.26

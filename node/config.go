@@ -1,0 +1,248 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/wire"
+)
+
+// Transport says how a node's own listeners serve their connections.
+type Transport uint8
+
+// The transports. The zero value, TransportAuto, is epoll where the system has
+// it and blocking goroutines elsewhere.
+const (
+	TransportAuto Transport = iota
+	TransportEpoll
+	TransportStream
+)
+
+func (t Transport) String() string {
+	switch t {
+	case TransportAuto:
+		return "auto"
+	case TransportEpoll:
+		return "epoll"
+	case TransportStream:
+		return "stream"
+	}
+	return "unknown"
+}
+
+// Namespace declares what a namespace allows. A namespace that is not declared
+// does not exist.
+type Namespace struct {
+	// Relay passes what a member emits into a room on to the room's other
+	// members, on every node.
+	Relay bool
+	// Broadcast passes what a connection emits without a room on to the
+	// namespace's other connections. It needs Relay.
+	Broadcast bool
+}
+
+// Config is the configuration of a node. The zero value of every field is a
+// usable default; where a limit may be switched off, a negative value does so.
+type Config struct {
+	// ID names the node inside its cluster; empty chooses a random one. At most
+	// 32 bytes of [A-Za-z0-9_].
+	ID string
+	// Loops is the number of event loops, at most 64. Zero means one for each
+	// processor that Go may use, but one less where GOMAXPROCS leaves no
+	// processor for anything else (see the package comment).
+	Loops int
+	// Transport of the node's own listeners.
+	Transport Transport
+
+	// Endpoint is the path of the WebSocket endpoint; empty means "/ws".
+	// "*" accepts an upgrade on every path.
+	Endpoint string
+	// HTTP serves whatever is not a request for the endpoint, over connections
+	// that were accepted by the node's listeners. Nil answers 404.
+	HTTP http.Handler
+	// AllowOrigins names the origins ("https://chat.example.com") whose pages
+	// may connect besides the page's own host; "*" allows every origin. A request
+	// without an Origin header does not come from a browser and is not checked.
+	AllowOrigins []string
+
+	// Namespaces that exist, by name.
+	Namespaces map[string]Namespace
+	// Broker carries messages between nodes. Nil means a memory broker that the
+	// node starts and closes itself; another one is started by the node and
+	// closed by Shutdown.
+	Broker cluster.Broker
+
+	Limits   Limits
+	Timeouts Timeouts
+
+	// Logger receives what an operator should know. Nil discards it.
+	Logger *slog.Logger
+}
+
+// Limits bounds what one peer may cost. Zero means the default; negative means
+// no limit.
+type Limits struct {
+	// Names bounds names, tokens and messages; see wire.Limits. Its Message is
+	// the largest message (all fragments together) in bytes, 64 KiB by default.
+	Names wire.Limits
+	// Header is the size of an HTTP request head in bytes; 8 KiB by default.
+	Header int
+	// Namespaces and Rooms of one connection; 16 and 128 by default.
+	Namespaces, Rooms int
+	// Queue is the size in bytes, overhead included, of what may wait to be
+	// written to one connection; 1 MiB by default. Beyond it the connection is
+	// closed as a slow consumer.
+	Queue int
+	// Mailbox is the size in bytes of the messages of one connection that may
+	// wait behind one that is being worked on; 64 KiB by default. Beyond it the
+	// connection is not read.
+	Mailbox int
+	// Inbox is the size in bytes of the deliveries that may wait for one loop;
+	// 16 MiB by default. Beyond it publishing connections are not read.
+	Inbox int
+	// InvalidPayloads is how many messages that do not parse one connection may
+	// send in ten seconds before it is closed; 100 by default.
+	InvalidPayloads int
+	// Connections is how many connections the node holds; a further one is
+	// answered 503. No limit by default but that of open files.
+	Connections int
+}
+
+// Timeouts of a connection. Zero means the default; negative switches the
+// timeout off. They are checked by a sweep, so they are late by up to an eighth
+// of the shortest, or a second.
+type Timeouts struct {
+	// Handshake: from accept to the client's hello ("M"); 10 s by default.
+	Handshake time.Duration
+	// Ping is sent after this long without traffic from the peer, jittered by a
+	// tenth; 25 s by default.
+	Ping time.Duration
+	// Pong: the peer is given up when it has sent nothing at all for this long
+	// after a ping; 20 s by default.
+	Pong time.Duration
+	// Write: the peer is given up when its socket has taken nothing for this long
+	// although something waits; 10 s by default.
+	Write time.Duration
+	// Close: how long the peer may take to answer a close frame; 3 s by default.
+	Close time.Duration
+	// Join: how long a join or connect may wait for the broker; 5 s by default.
+	Join time.Duration
+}
+
+const (
+	maxLoops       = 64
+	defaultHeader  = 8 << 10
+	defaultQueue   = 1 << 20
+	defaultMailbox = 64 << 10
+	defaultInbox   = 16 << 20
+	defaultInvalid = 100
+)
+
+// withDefaults returns a copy in which every zero is replaced by its default.
+func (c Config) withDefaults() Config {
+	if c.ID == "" {
+		c.ID = newNodeID()
+	}
+	if c.Loops == 0 {
+		c.Loops = defaultLoops()
+	}
+	if c.Endpoint == "" {
+		c.Endpoint = "/ws"
+	}
+	if c.HTTP == nil {
+		c.HTTP = http.NotFoundHandler()
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	c.Limits = c.Limits.withDefaults()
+	c.Timeouts = c.Timeouts.withDefaults()
+	return c
+}
+
+func (l Limits) withDefaults() Limits {
+	l.Names = l.Names.WithDefaults()
+	setDefault(&l.Header, defaultHeader)
+	setDefault(&l.Queue, defaultQueue)
+	setDefault(&l.Mailbox, defaultMailbox)
+	setDefault(&l.Inbox, defaultInbox)
+	setDefault(&l.InvalidPayloads, defaultInvalid)
+	return l
+}
+
+func (t Timeouts) withDefaults() Timeouts {
+	setDefault(&t.Handshake, 10*time.Second)
+	setDefault(&t.Ping, 25*time.Second)
+	setDefault(&t.Pong, 20*time.Second)
+	setDefault(&t.Write, 10*time.Second)
+	setDefault(&t.Close, 3*time.Second)
+	setDefault(&t.Join, 5*time.Second)
+	return t
+}
+
+func setDefault[T int | time.Duration](field *T, value T) {
+	if *field == 0 {
+		*field = value
+	}
+}
+
+// defaultLoops leaves one of Go's processors to everything that is not a loop:
+// a loop that is busy never yields for long, and broker connections, handlers
+// and net/http would wait behind it.
+func defaultLoops() int {
+	loops := min(runtime.NumCPU(), runtime.GOMAXPROCS(0)-1)
+	return max(1, min(loops, maxLoops))
+}
+
+// validate reports every field that cannot be used, in one error.
+func (c *Config) validate() error {
+	var errs []error
+	if len(c.ID) > 32 || strings.ContainsFunc(c.ID, notIDRune) {
+		errs = append(errs, fmt.Errorf("node: ID %q: want at most 32 of A-Z a-z 0-9 _", c.ID))
+	}
+	if c.Loops < 1 || c.Loops > maxLoops {
+		errs = append(errs, fmt.Errorf("node: Loops %d: want 1 to %d", c.Loops, maxLoops))
+	}
+	if c.Transport > TransportStream {
+		errs = append(errs, fmt.Errorf("node: Transport %d is unknown", c.Transport))
+	}
+	if c.Transport == TransportEpoll && !haveEpoll {
+		errs = append(errs, errors.New("node: Transport epoll: this system has no epoll"))
+	}
+	if c.Endpoint != "*" && !strings.HasPrefix(c.Endpoint, "/") {
+		errs = append(errs, fmt.Errorf("node: Endpoint %q: want a path that starts with /, or *", c.Endpoint))
+	}
+	for _, origin := range c.AllowOrigins {
+		if err := checkOrigin(origin); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	for name, ns := range c.Namespaces {
+		if ns.Broadcast && !ns.Relay {
+			errs = append(errs, fmt.Errorf("node: namespace %q: Broadcast needs Relay", name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func notIDRune(r rune) bool {
+	return !(r == '_' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z')
+}
+
+func checkOrigin(origin string) error {
+	if origin == "*" {
+		return nil
+	}
+	u, err := url.Parse(origin)
+	if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return fmt.Errorf("node: AllowOrigins %q: want scheme://host[:port], or *", origin)
+	}
+	return nil
+}
