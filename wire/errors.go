@@ -1,0 +1,75 @@
+package wire
+
+import "errors"
+
+// The errors that travel as texts. Error() is exactly the text on the wire,
+// without the package's prefix: peers compare it, and ErrorFor turns it back
+// into the value.
+var (
+	// Fixed by the protocol (protocol.md section 10).
+
+	// ErrBadNamespace: the namespace does not exist or is not connected.
+	ErrBadNamespace = errors.New("bad namespace")
+	// ErrBadRoom: the room does not exist or is not joined.
+	ErrBadRoom = errors.New("bad room")
+	// ErrClosed: the connection is closed or was lost before the answer.
+	ErrClosed = errors.New("write closed")
+	// ErrInvalidPayload: fewer than six semicolons.
+	ErrInvalidPayload = errors.New("invalid payload")
+
+	// Stoa's own.
+
+	// ErrUnhandled: nothing handles the event of an ask.
+	ErrUnhandled = errors.New("unhandled event")
+	// ErrNameTooLong: the token or a name is longer than its limit.
+	ErrNameTooLong = errors.New("name too long")
+	// ErrInvalidName: the token or a name is not valid UTF-8.
+	ErrInvalidName = errors.New("invalid name")
+	// ErrTooManyNamespaces: the connection may not connect to one more namespace.
+	ErrTooManyNamespaces = errors.New("too many namespaces")
+	// ErrTooManyRooms: the connection may not join one more room.
+	ErrTooManyRooms = errors.New("too many rooms")
+	// ErrTimeout: no answer came in time.
+	ErrTimeout = errors.New("timeout")
+	// ErrForbidden: the request is understood and not allowed.
+	ErrForbidden = errors.New("forbidden")
+	// ErrUnavailable: the request cannot be served now; it may be repeated later.
+	ErrUnavailable = errors.New("unavailable")
+)
+
+// texts is the table of the errors above by their text; never written after
+// initialisation.
+var texts = textTable(
+	ErrBadNamespace, ErrBadRoom, ErrClosed, ErrInvalidPayload,
+	ErrUnhandled, ErrNameTooLong, ErrInvalidName,
+	ErrTooManyNamespaces, ErrTooManyRooms,
+	ErrTimeout, ErrForbidden, ErrUnavailable,
+)
+
+func textTable(all ...error) map[string]error {
+	table := make(map[string]error, len(all))
+	for _, err := range all {
+		table[err.Error()] = err
+	}
+	return table
+}
+
+// RemoteError is an error text of the peer that is none of this package's
+// own. The peer chose the bytes: quote them before they reach a log.
+type RemoteError string
+
+// Error returns the text as the peer sent it.
+func (e RemoteError) Error() string { return string(e) }
+
+// ErrorFor resolves an error text from the wire to the error value of this
+// package with exactly that text, else to a RemoteError. The result is never
+// nil: an empty text is an error too (protocol.md, bug B15).
+func ErrorFor(text string) error {
+	if err, ok := texts[text]; ok {
+		return err
+	}
+	if text == "" {
+		return RemoteError(genericError)
+	}
+	return RemoteError(text)
+}

@@ -1,0 +1,91 @@
+package wire
+
+// The names of the system events (protocol.md section 5). Only four of them
+// are requests on the wire: EventNamespaceConnect, EventNamespaceDisconnect,
+// EventRoomJoin and EventRoomLeave.
+const (
+	EventNamespaceConnect    = "_OnNamespaceConnect"
+	EventNamespaceConnected  = "_OnNamespaceConnected"
+	EventNamespaceDisconnect = "_OnNamespaceDisconnect"
+	EventRoomJoin            = "_OnRoomJoin"
+	EventRoomJoined          = "_OnRoomJoined"
+	EventRoomLeave           = "_OnRoomLeave"
+	EventRoomLeft            = "_OnRoomLeft"
+	EventAny                 = "_OnAnyEvent"
+	EventNativeMessage       = "_OnNativeMessage"
+)
+
+// Kind says what a system request asks for.
+type Kind uint8
+
+// The kinds of requests. KindNone is any event that is not a request.
+const (
+	KindNone Kind = iota + 1
+	KindConnect
+	KindDisconnect
+	KindJoin
+	KindLeave
+)
+
+// String returns the kind as one lower-case word.
+func (k Kind) String() string {
+	switch k {
+	case KindNone:
+		return "none"
+	case KindConnect:
+		return "connect"
+	case KindDisconnect:
+		return "disconnect"
+	case KindJoin:
+		return "join"
+	case KindLeave:
+		return "leave"
+	}
+	return "invalid"
+}
+
+// Event returns the name under which a request of this kind is sent; empty
+// for a kind that is no request.
+func (k Kind) Event() string {
+	switch k {
+	case KindConnect:
+		return EventNamespaceConnect
+	case KindDisconnect:
+		return EventNamespaceDisconnect
+	case KindJoin:
+		return EventRoomJoin
+	case KindLeave:
+		return EventRoomLeave
+	}
+	return ""
+}
+
+// SystemKind returns which request an event name stands for. EventRoomLeft
+// counts as a leave: leaveAll of neffos.js sends it, with a token, where it
+// means EventRoomLeave (protocol.md section 5, 7). Without a token none of
+// them is a request; that is for the caller to see.
+func SystemKind(event []byte) Kind {
+	switch string(event) {
+	case EventNamespaceConnect:
+		return KindConnect
+	case EventNamespaceDisconnect:
+		return KindDisconnect
+	case EventRoomJoin:
+		return KindJoin
+	case EventRoomLeave, EventRoomLeft:
+		return KindLeave
+	}
+	return KindNone
+}
+
+// IsSystemEvent reports whether a name is one of the nine system events. No
+// peer may send one of them as an ordinary event.
+func IsSystemEvent(event []byte) bool {
+	switch string(event) {
+	case EventNamespaceConnect, EventNamespaceConnected, EventNamespaceDisconnect,
+		EventRoomJoin, EventRoomJoined, EventRoomLeave, EventRoomLeft,
+		EventAny, EventNativeMessage:
+		return true
+	}
+	return false
+}
