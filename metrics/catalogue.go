@@ -1,0 +1,94 @@
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/stoa-io/stoa/node"
+)
+
+// The metrics that have labels or buckets.
+var (
+	buildInfo = describe("build_info",
+		"The program that runs; the value is always 1.", "version", "revision", "goversion")
+	handshakes = describe("handshakes_total",
+		"Attempts to open a WebSocket, by result.", "result")
+	messagesReceived = describe("messages_received_total",
+		"Messages from clients, by frame type and by what became of them.", "type", "result")
+	closes = describe("closes_total",
+		"Connections ended, by close code and by the side that ended them.", "code", "initiator")
+	framesPerWrite = describe("frames_per_write",
+		"Frames that left in one write.")
+	loopLag = describe("loop_lag_seconds",
+		"How late a loop served its timer.")
+)
+
+// scalar is a metric of one value.
+type scalar struct {
+	desc  *prometheus.Desc
+	kind  prometheus.ValueType
+	value func(*node.Stats) float64
+}
+
+var scalars = []scalar{
+	gauge("connections", "Open WebSocket connections.",
+		func(s *node.Stats) float64 { return float64(s.Connections) }),
+	gauge("pending_handshakes", "Accepted sockets whose handshake is not finished.",
+		func(s *node.Stats) float64 { return float64(s.Pending) }),
+	gauge("held_connections", "Connections that are not read because the node is congested.",
+		func(s *node.Stats) float64 { return float64(s.Held) }),
+	counter("sockets_accepted_total", "Sockets accepted, those of plain HTTP included.",
+		func(s *node.Stats) float64 { return float64(s.Accepted) }),
+	counter("accept_errors_total", "Failed accepts.",
+		func(s *node.Stats) float64 { return float64(s.AcceptErrors) }),
+	counter("http_handovers_total", "Sockets handed to net/http because they asked for no WebSocket.",
+		func(s *node.Stats) float64 { return float64(s.HandedToHTTP) }),
+	counter("pings_sent_total", "WebSocket pings sent.",
+		func(s *node.Stats) float64 { return float64(s.PingsSent) }),
+	counter("messages_sent_total", "Data frames queued for clients, deliveries included.",
+		func(s *node.Stats) float64 { return float64(s.MessagesOut) }),
+	counter("deliveries_total", "Deliveries, one for each message and each member that gets it.",
+		func(s *node.Stats) float64 { return float64(s.Deliveries) }),
+	counter("dropped_frames_total", "Frames queued and not written when their connection ended.",
+		func(s *node.Stats) float64 { return float64(s.DroppedFrames) }),
+	counter("received_bytes_total", "Bytes read from sockets, framing included.",
+		func(s *node.Stats) float64 { return float64(s.BytesIn) }),
+	counter("sent_bytes_total", "Bytes written to sockets, framing included.",
+		func(s *node.Stats) float64 { return float64(s.BytesOut) }),
+	gauge("queue_bytes", "Bytes that wait to be written to sockets, overhead included.",
+		func(s *node.Stats) float64 { return float64(s.QueueBytes) }),
+	gauge("inbox_bytes", "Bytes of deliveries that wait for a loop.",
+		func(s *node.Stats) float64 { return float64(s.InboxBytes) }),
+	gauge("congested", "1 while publishing connections are not read, else 0.",
+		func(s *node.Stats) float64 { return oneIf(s.Congested) }),
+	gauge("rooms", "Rooms with a member, counted once for each loop that has one.",
+		func(s *node.Stats) float64 { return float64(s.Rooms) }),
+	gauge("memberships", "Memberships: pairs of a connection and a room.",
+		func(s *node.Stats) float64 { return float64(s.Memberships) }),
+	gauge("subscriptions", "Channels subscribed at the broker.",
+		func(s *node.Stats) float64 { return float64(s.Subscriptions) }),
+	gauge("loops", "Event loops.",
+		func(s *node.Stats) float64 { return float64(s.Loops) }),
+	counter("loop_turns_total", "Turns of all loops.",
+		func(s *node.Stats) float64 { return float64(s.Turns) }),
+	gauge("draining", "1 while the node shuts down, else 0.",
+		func(s *node.Stats) float64 { return oneIf(s.Draining) }),
+}
+
+func gauge(name, help string, value func(*node.Stats) float64) scalar {
+	return scalar{describe(name, help), prometheus.GaugeValue, value}
+}
+
+func counter(name, help string, value func(*node.Stats) float64) scalar {
+	return scalar{describe(name, help), prometheus.CounterValue, value}
+}
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("stoa_"+name, help, labels, nil)
+}
+
+func oneIf(condition bool) float64 {
+	if condition {
+		return 1
+	}
+	return 0
+}

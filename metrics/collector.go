@@ -1,0 +1,97 @@
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/stoa-io/stoa/node"
+)
+
+// Source is where the figures come from; *node.Node is one. Stats is called once
+// for each scrape, from any goroutine, possibly from several at a time.
+type Source interface {
+	Stats() node.Stats
+}
+
+// BuildInfo says which program runs. An empty field becomes an empty label.
+type BuildInfo struct {
+	Version   string // release, or the pseudo-version that the Go command found
+	Revision  string // commit of the version control system
+	GoVersion string // of the toolchain, for example "go1.26.1"
+}
+
+// NewCollector returns a collector for one node. It is not registered anywhere;
+// it is safe for concurrent use as far as source is.
+func NewCollector(source Source, build BuildInfo) prometheus.Collector {
+	return &collector{
+		source: source,
+		build:  prometheus.MustNewConstMetric(buildInfo, prometheus.GaugeValue, 1, build.Version, build.Revision, build.GoVersion),
+	}
+}
+
+type collector struct {
+	source Source
+	build  prometheus.Metric
+}
+
+// Describe sends every description, so that a registry finds collisions when the
+// collector is registered and not when it is scraped.
+func (c *collector) Describe(out chan<- *prometheus.Desc) {
+	for i := range scalars {
+		out <- scalars[i].desc
+	}
+	for _, desc := range []*prometheus.Desc{buildInfo, handshakes, messagesReceived, closes, framesPerWrite, loopLag} {
+		out <- desc
+	}
+}
+
+// Collect makes the metrics of one scrape from one snapshot.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	stats := c.source.Stats()
+	for i := range scalars {
+		s := &scalars[i]
+		out <- prometheus.MustNewConstMetric(s.desc, s.kind, s.value(&stats))
+	}
+	out <- c.build
+	collectHandshakes(out, &stats)
+	collectMessages(out, &stats)
+	collectCloses(out, &stats)
+	out <- constHistogram(framesPerWrite, node.FramesPerWriteBounds[:], &stats.FramesPerWrite)
+	out <- constHistogram(loopLag, node.LoopLagBounds[:], &stats.Lag)
+}
+
+func collectHandshakes(out chan<- prometheus.Metric, stats *node.Stats) {
+	for result, count := range stats.Handshakes {
+		out <- prometheus.MustNewConstMetric(handshakes, prometheus.CounterValue, float64(count),
+			node.HandshakeResult(result).String())
+	}
+}
+
+func collectMessages(out chan<- prometheus.Metric, stats *node.Stats) {
+	for frame, name := range [len(stats.MessagesIn)]string{"text", "binary"} {
+		for result, count := range stats.MessagesIn[frame] {
+			out <- prometheus.MustNewConstMetric(messagesReceived, prometheus.CounterValue, float64(count),
+				name, node.MessageResult(result).String())
+		}
+	}
+}
+
+func collectCloses(out chan<- prometheus.Metric, stats *node.Stats) {
+	for key, count := range stats.Closes {
+		out <- prometheus.MustNewConstMetric(closes, prometheus.CounterValue, float64(count),
+			key.Code, key.Initiator.String())
+	}
+}
+
+// constHistogram turns the node's separate buckets into the cumulative ones that
+// Prometheus wants. The bucket above the last bound is only in the count.
+func constHistogram(desc *prometheus.Desc, bounds []float64, h *node.Histogram) prometheus.Metric {
+	cumulative := make(map[float64]uint64, len(bounds))
+	var count uint64
+	for i, n := range h.Buckets {
+		count += n
+		if i < len(bounds) {
+			cumulative[bounds[i]] = count
+		}
+	}
+	return prometheus.MustNewConstHistogram(desc, count, h.Sum, cumulative)
+}

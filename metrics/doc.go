@@ -1,0 +1,66 @@
+// Package metrics shows what a node counts to Prometheus.
+//
+// Counters belong to the node's loops, which keep them without locks; this
+// package asks for their sum once for each scrape and makes constant metrics of
+// it. All values of one scrape therefore come from the same moment, and a scrape
+// costs the loops one snapshot. The package imports node for the types of that
+// snapshot, and the Prometheus client; it starts no goroutine.
+//
+// [Handler] is all that a program needs that has one node and no registry of
+// its own. A program with a registry passes [NewCollector] to it.
+//
+// # Catalogue
+//
+// Units are bytes and seconds. Every label has a closed set of values; none of
+// them is chosen by a peer. All values of the labels result, type and initiator
+// are present from the start; those of code appear when they first occur.
+//
+// Connections:
+//
+//	stoa_connections                gauge      open WebSocket connections
+//	stoa_pending_handshakes         gauge      accepted sockets whose handshake is not finished
+//	stoa_held_connections           gauge      connections that are not read because the node is congested
+//	stoa_sockets_accepted_total     counter    sockets accepted, those of plain HTTP included
+//	stoa_accept_errors_total        counter    failed accepts, for example for want of descriptors
+//	stoa_http_handovers_total       counter    sockets handed to net/http because they asked for no WebSocket
+//	stoa_handshakes_total           counter    attempts to open a WebSocket; label result: accepted, bad_request,
+//	                                           forbidden_origin, bad_version, header_too_large, timeout, full, aborted
+//	stoa_closes_total               counter    connections ended; labels code: a close code of package wire or
+//	                                           "other"; initiator: peer, server
+//	stoa_pings_sent_total           counter    WebSocket pings sent
+//
+// Messages:
+//
+//	stoa_messages_received_total    counter    messages from clients; labels type: text, binary; result: system,
+//	                                           relayed, answer, late_answer, unhandled, refused, ignored, invalid, dropped
+//	stoa_messages_sent_total        counter    data frames queued for clients, deliveries included
+//	stoa_deliveries_total           counter    deliveries: one for each message and each member that gets it
+//	stoa_dropped_frames_total       counter    frames queued and not written when their connection ended
+//	stoa_received_bytes_total       counter    bytes read from sockets, framing included
+//	stoa_sent_bytes_total           counter    bytes written to sockets, framing included
+//	stoa_frames_per_write           histogram  frames that left in one write
+//
+// Queues and back-pressure:
+//
+//	stoa_queue_bytes                gauge      bytes that wait to be written to sockets, overhead included
+//	stoa_inbox_bytes                gauge      bytes of deliveries that wait for a loop
+//	stoa_congested                  gauge      1 while publishing connections are not read, else 0
+//
+// Rooms:
+//
+//	stoa_rooms                      gauge      rooms with a member, counted once for each loop that has one
+//	stoa_memberships                gauge      memberships: pairs of a connection and a room
+//	stoa_subscriptions              gauge      channels subscribed at the broker
+//
+// The node:
+//
+//	stoa_loops                      gauge      event loops
+//	stoa_loop_turns_total           counter    turns of all loops
+//	stoa_loop_lag_seconds           histogram  how late a loop served its timer
+//	stoa_draining                   gauge      1 while the node shuts down, else 0
+//	stoa_build_info                 gauge      always 1; labels version, revision, goversion
+//
+// Handler adds the go_ and process_ metrics of the Prometheus client library:
+// memory, garbage collection, goroutines, threads, processor time and open
+// descriptors.
+package metrics

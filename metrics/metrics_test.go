@@ -1,0 +1,239 @@
+package metrics_test
+
+import (
+	"bufio"
+	"bytes"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/stoa-io/stoa/metrics"
+	"github.com/stoa-io/stoa/node"
+)
+
+var update = flag.Bool("update", false, "write the golden file instead of comparing with it")
+
+// fixed is a source whose figures do not change.
+type fixed node.Stats
+
+func (f fixed) Stats() node.Stats { return node.Stats(f) }
+
+var build = metrics.BuildInfo{Version: "v1.2.3", Revision: "0123abc", GoVersion: "go1.26.1"}
+
+func TestLint(t *testing.T) {
+	problems, err := testutil.GatherAndLint(newRegistry(t, populated(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, problem := range problems {
+		t.Errorf("%s: %s", problem.Metric, problem.Text)
+	}
+}
+
+func TestGolden(t *testing.T) {
+	got := exposition(t, newRegistry(t, populated(t)))
+	path := filepath.Join("testdata", "metrics.golden")
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Compared line by line, so that a failure names the metric.
+	gotLines, wantLines := strings.Split(string(got), "\n"), strings.Split(string(want), "\n")
+	for _, line := range wantLines {
+		if !slices.Contains(gotLines, line) {
+			t.Errorf("missing: %s", line)
+		}
+	}
+	for _, line := range gotLines {
+		if !slices.Contains(wantLines, line) {
+			t.Errorf("not in %s: %s", path, line)
+		}
+	}
+	if !t.Failed() && !bytes.Equal(got, want) {
+		t.Errorf("%s has the same lines in another order", path)
+	}
+}
+
+// Whoever adds a field to node.Stats is told here that it needs a metric.
+func TestEveryFieldIsShown(t *testing.T) {
+	stats := populated(t)
+	got := string(exposition(t, newRegistry(t, stats)))
+	var check func(path string, v reflect.Value)
+	check = func(path string, v reflect.Value) {
+		switch v.Kind() {
+		case reflect.Struct:
+			for i := range v.NumField() {
+				check(path+"."+v.Type().Field(i).Name, v.Field(i))
+			}
+		case reflect.Array:
+			if v.Type() == reflect.TypeFor[[10]uint64]() {
+				return // buckets are shown as running sums
+			}
+			for i := range v.Len() {
+				check(fmt.Sprintf("%s[%d]", path, i), v.Index(i))
+			}
+		case reflect.Int, reflect.Uint64, reflect.Float64:
+			if !strings.Contains(got, fmt.Sprintf(" %v\n", v)) {
+				t.Errorf("%s = %v is in no metric", path, v)
+			}
+		}
+	}
+	check("Stats", reflect.ValueOf(stats))
+}
+
+// A node that has counted nothing shows its series all the same: a rate over a
+// counter that first appears with the value 1 would miss that one.
+func TestZeroStatsHasEverySeries(t *testing.T) {
+	got := string(exposition(t, newRegistry(t, node.Stats{})))
+	for _, want := range []string{
+		`stoa_handshakes_total{result="accepted"} 0`,
+		`stoa_handshakes_total{result="aborted"} 0`,
+		`stoa_messages_received_total{result="system",type="text"} 0`,
+		`stoa_messages_received_total{result="dropped",type="binary"} 0`,
+		`stoa_frames_per_write_bucket{le="256"} 0`,
+		`stoa_loop_lag_seconds_count 0`,
+		`stoa_draining 0`,
+	} {
+		if !strings.Contains(got, want+"\n") {
+			t.Errorf("missing: %s", want)
+		}
+	}
+	if strings.Contains(got, `"unknown"`) {
+		t.Error(`a label has the value "unknown"`)
+	}
+}
+
+// The catalogue in the package comment is what operators read.
+func TestCatalogueIsComplete(t *testing.T) {
+	doc, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := regexp.MustCompile(`(?m)^//\t(stoa_[a-z_]+) +(gauge|counter|histogram) `)
+	documented := map[string]string{}
+	for _, match := range row.FindAllStringSubmatch(string(doc), -1) {
+		documented[match[1]] = match[2]
+	}
+	families, err := newRegistry(t, populated(t)).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		kind := strings.ToLower(family.GetType().String())
+		if documented[family.GetName()] != kind {
+			t.Errorf("%s %s: documented as %q", family.GetName(), kind, documented[family.GetName()])
+		}
+		delete(documented, family.GetName())
+	}
+	for name := range documented {
+		t.Errorf("%s is documented and does not exist", name)
+	}
+}
+
+func TestHandler(t *testing.T) {
+	server := httptest.NewServer(metrics.Handler(fixed(populated(t)), build))
+	defer server.Close()
+	response, err := http.Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Fatalf("status %d, want 200", response.StatusCode)
+	}
+	found := map[string]bool{}
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		name, _, _ := strings.Cut(lines.Text(), " ")
+		name, _, _ = strings.Cut(name, "{")
+		found[name] = true
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"stoa_connections", "stoa_build_info", "go_goroutines", "go_info", "process_start_time_seconds"} {
+		if !found[want] {
+			t.Errorf("%s is missing", want)
+		}
+	}
+}
+
+func newRegistry(t testing.TB, stats node.Stats) *prometheus.Registry {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	if err := registry.Register(metrics.NewCollector(fixed(stats), build)); err != nil {
+		t.Fatal(err)
+	}
+	return registry
+}
+
+func exposition(t testing.TB, gatherer prometheus.Gatherer) []byte {
+	t.Helper()
+	response := httptest.NewRecorder()
+	request := httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody)
+	promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{}).ServeHTTP(response, request)
+	if response.Code != http.StatusOK {
+		t.Fatalf("status %d: %s", response.Code, response.Body)
+	}
+	return response.Body.Bytes()
+}
+
+// populated returns statistics in which every number differs from every other,
+// so that the golden file shows a mix-up. It goes by reflection: a field that is
+// added to node.Stats gets a value here.
+func populated(t testing.TB) node.Stats {
+	t.Helper()
+	var stats node.Stats
+	next := uint64(100)
+	fill(t, reflect.ValueOf(&stats).Elem(), &next)
+	stats.Closes = map[node.CloseKey]uint64{
+		{Code: "1000", Initiator: node.ByPeer}:    1,
+		{Code: "1001", Initiator: node.ByServer}:  2,
+		{Code: "other", Initiator: node.ByPeer}:   3,
+		{Code: "other", Initiator: node.ByServer}: 4,
+	}
+	return stats
+}
+
+func fill(t testing.TB, v reflect.Value, next *uint64) {
+	t.Helper()
+	*next++
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(t, v.Field(i), next)
+		}
+	case reflect.Array:
+		for i := range v.Len() {
+			fill(t, v.Index(i), next)
+		}
+	case reflect.Int:
+		v.SetInt(int64(*next))
+	case reflect.Uint64:
+		v.SetUint(*next)
+	case reflect.Float64:
+		v.SetFloat(float64(*next) + 0.5)
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Map:
+	default:
+		t.Fatalf("no value for a field of type %s", v.Type())
+	}
+}
