@@ -1,0 +1,2 @@
+// Package clustertest holds what every broker must pass.
+package clustertest

@@ -1,0 +1,2 @@
+// Package cluster carries messages between the nodes of a cluster.
+package cluster

@@ -1,0 +1,382 @@
+package cluster
+
+import (
+	"context"
+	"hash/maphash"
+	"log/slog"
+	"runtime/pprof"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	maxInterestLoops = 64
+	interestShards   = 64
+
+	defaultLinger           = time.Second
+	defaultBatch            = 512
+	defaultSubscribeTimeout = 5 * time.Second
+)
+
+// InterestConfig is the configuration of an Interest. The zero value of every
+// field is its default.
+type InterestConfig struct {
+	// Linger is how long a subscription outlives its last loop, so that a room
+	// that empties and fills again costs the broker nothing. It ends between one
+	// and two lingers after the last Release. 1 s by default; negative: at once.
+	Linger time.Duration
+	// Batch is the largest number of channels in one call to the broker; 512 by
+	// default. It bounds how long one call can take and how much one failure hits.
+	Batch int
+	// SubscribeTimeout bounds one call to the broker; 5 s by default. An Acquire
+	// may wait twice as long: for the call under way, and for its own.
+	SubscribeTimeout time.Duration
+	// Logger receives when the broker fails to unsubscribe, which nobody else is
+	// told. Nil discards it.
+	Logger *slog.Logger
+}
+
+func (c InterestConfig) withDefaults() InterestConfig {
+	switch {
+	case c.Linger == 0:
+		c.Linger = defaultLinger
+	case c.Linger < 0:
+		c.Linger = 0
+	}
+	if c.Batch <= 0 {
+		c.Batch = defaultBatch
+	}
+	if c.SubscribeTimeout <= 0 {
+		c.SubscribeTimeout = defaultSubscribeTimeout
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Interest keeps a node subscribed to exactly the channels that its loops want. It
+// is safe for concurrent use, and it is the only caller of its broker's Subscribe
+// and Unsubscribe.
+//
+// All calls to the broker (or to one partition of it) are made by one goroutine,
+// one after the other. So two calls for a channel never overlap, and an answer
+// always belongs to the newest call: no late confirmation can undo what was asked
+// for after it. There is no goroutine and no timer per channel.
+type Interest struct {
+	broker      Broker
+	instant     instant     // nil if the broker's subscriptions take time
+	partitioned Partitioned // nil if the broker is one server
+	config      InterestConfig
+	epoch       time.Time // what interestEntry.idleSince counts from
+	seed        maphash.Seed
+	shards      [interestShards]interestShard
+	workers     []*interestWorker
+
+	closed atomic.Bool
+	cancel context.CancelFunc
+	group  sync.WaitGroup
+}
+
+// interestShard is a part of the channels. Its lock is taken under a broker's
+// locks (by Loops, in a Deliver), so the broker is never called with it held. A
+// worker's lock is taken inside it.
+type interestShard struct {
+	mu         sync.Mutex // guards the rest and the entries' fields
+	entries    table[*interestEntry]
+	subscribed int // entries in subscriptionConfirmed
+	waiting    int // entries in subscriptionWaiting
+
+	_ [64]byte // keeps two shards' locks out of one cache line
+}
+
+// subscriptionState is what is known about a channel at the broker.
+type subscriptionState uint8
+
+const (
+	// subscriptionWaiting: asked for, not confirmed.
+	subscriptionWaiting subscriptionState = iota + 1
+	// subscriptionConfirmed: deliveries arrive.
+	subscriptionConfirmed
+	// subscriptionEnding: a call to unsubscribe is under way.
+	subscriptionEnding
+	// subscriptionDoubtful: a call failed, so the broker may be subscribed or not.
+	subscriptionDoubtful
+)
+
+func (s subscriptionState) String() string {
+	switch s {
+	case subscriptionWaiting:
+		return "waiting"
+	case subscriptionConfirmed:
+		return "confirmed"
+	case subscriptionEnding:
+		return "ending"
+	case subscriptionDoubtful:
+		return "doubtful"
+	}
+	return "unknown"
+}
+
+// interestEntry is one channel. It exists from the first Acquire until the broker
+// has unsubscribed.
+type interestEntry struct {
+	channel   string
+	loops     uint64 // bit n: loop n wants the channel
+	waiters   *interestWaiter
+	idleSince time.Duration // when loops became 0
+	state     subscriptionState
+	queued    bool // in the worker's pending queue or in its current call
+	lingering bool // in the worker's idle queue
+}
+
+// interestWaiter is one Acquire that has not been answered.
+type interestWaiter struct {
+	bit  uint64
+	done func(error)
+	next *interestWaiter
+}
+
+// NewInterest returns an Interest that uses b, which may be started later. It
+// starts one goroutine (one per partition of a Partitioned broker), until Close.
+func NewInterest(b Broker, config InterestConfig) *Interest {
+	i := &Interest{
+		broker: b,
+		config: config.withDefaults(),
+		epoch:  time.Now(),
+		seed:   maphash.MakeSeed(),
+	}
+	i.instant, _ = b.(instant)
+	i.partitioned, _ = b.(Partitioned)
+	count := 1
+	if i.partitioned != nil {
+		count = i.partitioned.Partitions()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	i.cancel = cancel
+	for range count {
+		worker := newInterestWorker(i)
+		i.workers = append(i.workers, worker)
+		i.group.Go(func() {
+			pprof.Do(ctx, pprof.Labels("stoa", "interest"), worker.run)
+		})
+	}
+	return i
+}
+
+// Acquire says that a loop (0 to 63) wants the channel, which it must not want
+// already. It returns true if the subscription is confirmed: the usual case, which
+// allocates nothing. Otherwise it returns false, and done is called exactly once,
+// on another goroutine, with nil or an error; after an error the loop does not
+// want the channel any more. An error is ErrClosed or wraps that of the broker.
+// done must not block; it may call Interest.
+//
+// An Acquire cannot be taken back: who lost interest meanwhile waits for done, and
+// releases if that reported nil. Messages may arrive before the subscription is
+// confirmed.
+func (i *Interest) Acquire(channel string, loop int, done func(error)) bool {
+	bit := loopBit(loop)
+	shard := i.shard(channel)
+	shard.mu.Lock()
+	e, found := shard.entries.get(channel)
+	if found && e.state == subscriptionConfirmed && !i.closed.Load() {
+		e.loops |= bit
+		shard.mu.Unlock()
+		return true
+	}
+	if !found {
+		e = &interestEntry{channel: channel, idleSince: i.now()}
+		shard.setState(e, subscriptionWaiting)
+		shard.entries.put(channel, e)
+	}
+	e.loops |= bit
+	if i.acquireNow(shard, e) {
+		shard.mu.Unlock()
+		return true
+	}
+	e.waiters = &interestWaiter{bit: bit, done: done, next: e.waiters}
+	accepted := e.state == subscriptionEnding || i.enqueue(shard, e)
+	var refused *interestWaiter
+	if !accepted {
+		refused = shard.takeWaiters(e, ErrClosed)
+		shard.setState(e, subscriptionDoubtful)
+	}
+	shard.mu.Unlock()
+	if refused != nil {
+		// The workers have ended, and done may expect not to run inside Acquire.
+		go refused.finish(ErrClosed)
+	}
+	return false
+}
+
+// acquireNow confirms a wanted entry on the spot if the broker can. It is called
+// with the shard's lock held and releases it meanwhile: the entry stays, as the
+// caller has marked its loop in it. An entry whose subscription is being ended is
+// left to the worker, whose call could otherwise overtake this one.
+func (i *Interest) acquireNow(shard *interestShard, e *interestEntry) bool {
+	if i.instant == nil || e.state == subscriptionEnding || i.closed.Load() {
+		return false
+	}
+	shard.mu.Unlock()
+	confirmed := i.instant.SubscribeNow(e.channel)
+	shard.mu.Lock()
+	if confirmed {
+		shard.setState(e, subscriptionConfirmed)
+	}
+	return confirmed
+}
+
+// enqueue asks the worker to subscribe; false if Interest is closed. It is called
+// with the shard's lock held.
+func (i *Interest) enqueue(shard *interestShard, e *interestEntry) bool {
+	if e.queued {
+		return true
+	}
+	if !i.worker(e.channel).pushPending(e) {
+		return false
+	}
+	e.queued = true
+	shard.setState(e, subscriptionWaiting)
+	return true
+}
+
+// Release says that a loop does not want the channel any more. It is called once
+// for every Acquire that succeeded; for a channel that the loop does not want it
+// does nothing.
+func (i *Interest) Release(channel string, loop int) {
+	bit := loopBit(loop)
+	shard := i.shard(channel)
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	e, found := shard.entries.get(channel)
+	if !found || e.loops&bit == 0 {
+		return
+	}
+	e.loops &^= bit
+	if e.loops == 0 && e.state == subscriptionConfirmed {
+		i.linger(e)
+	}
+}
+
+// linger puts an entry that nobody wants into the worker's idle queue. It is
+// called with the shard's lock held.
+func (i *Interest) linger(e *interestEntry) {
+	e.idleSince = i.now()
+	if !e.lingering {
+		e.lingering = true
+		i.worker(e.channel).pushIdle(e, e.idleSince+i.config.Linger)
+	}
+}
+
+// Loops returns the loops that want the channel, loop n as bit n. A loop counts
+// from its call to Acquire on, so that it misses nothing that arrives before the
+// confirmation; that it has no members yet is its own business. Loops takes a
+// short lock, allocates nothing, and is meant to be called from Deliver.
+func (i *Interest) Loops(channel string) uint64 {
+	shard := i.shard(channel)
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	e, found := shard.entries.get(channel)
+	if !found {
+		return 0
+	}
+	return e.loops
+}
+
+// Stats returns the number of confirmed subscriptions, those that linger
+// included, and of those that wait for confirmation.
+func (i *Interest) Stats() (subscriptions, pending int) {
+	for n := range i.shards {
+		shard := &i.shards[n]
+		shard.mu.Lock()
+		subscriptions += shard.subscribed
+		pending += shard.waiting
+		shard.mu.Unlock()
+	}
+	return subscriptions, pending
+}
+
+// Close ends the calls to the broker and answers what waits with ErrClosed; so is
+// every later Acquire. It waits for the goroutines until ctx ends and then returns
+// its error; closing again waits again. It does not unsubscribe: closing the
+// broker does. Release and Loops go on working.
+func (i *Interest) Close(ctx context.Context) error {
+	i.closed.Store(true)
+	i.cancel()
+	ended := make(chan struct{})
+	go i.await(ended)
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// await closes ended when the workers have ended.
+func (i *Interest) await(ended chan<- struct{}) {
+	i.group.Wait()
+	close(ended)
+}
+
+func (i *Interest) now() time.Duration {
+	return time.Since(i.epoch)
+}
+
+func (i *Interest) shard(channel string) *interestShard {
+	return &i.shards[maphash.String(i.seed, channel)%interestShards]
+}
+
+func (i *Interest) worker(channel string) *interestWorker {
+	if i.partitioned == nil {
+		return i.workers[0]
+	}
+	return i.workers[i.partitioned.Partition(channel)]
+}
+
+// loopBit panics rather than let a loop miss its messages.
+func loopBit(loop int) uint64 {
+	if loop < 0 || loop >= maxInterestLoops {
+		panic("cluster: loop number outside 0 to 63")
+	}
+	return 1 << loop
+}
+
+// setState keeps the counts right. It is called with mu held.
+func (s *interestShard) setState(e *interestEntry, state subscriptionState) {
+	s.count(e.state, -1)
+	e.state = state
+	s.count(state, +1)
+}
+
+func (s *interestShard) count(state subscriptionState, change int) {
+	switch state {
+	case subscriptionWaiting:
+		s.waiting += change
+	case subscriptionConfirmed:
+		s.subscribed += change
+	}
+}
+
+// takeWaiters ends the waiting of all who wait for e; if it ends with an error
+// their loops do not want the channel any more. It is called with mu held; the
+// caller calls finish on the result without it.
+func (s *interestShard) takeWaiters(e *interestEntry, err error) *interestWaiter {
+	waiters := e.waiters
+	e.waiters = nil
+	if err == nil {
+		return waiters
+	}
+	for w := waiters; w != nil; w = w.next {
+		e.loops &^= w.bit
+	}
+	return waiters
+}
+
+// finish answers a list of waiters.
+func (w *interestWaiter) finish(err error) {
+	for ; w != nil; w = w.next {
+		w.done(err)
+	}
+}

@@ -1,0 +1,288 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// unsubscribeRetry is the pause after the broker failed to unsubscribe: nobody
+// waits for that, and a broker that is away should not be asked all the time.
+const unsubscribeRetry = time.Second
+
+// interestWorker makes the calls to one partition of the broker. It keeps two
+// queues: channels to subscribe, and channels that nobody wanted when they were
+// put there. The second is in order of time, as all of them linger equally long;
+// so one timer serves all.
+type interestWorker struct {
+	interest *Interest
+	wake     chan struct{} // capacity 1; something was put into an empty queue
+
+	mu      sync.Mutex // guards the queues; taken inside a shard's lock
+	closed  bool
+	pending []*interestEntry
+	idle    []idleEntry // those before idleHead are done
+	head    int
+
+	// Owned by run.
+	names       []string      // reused for the arguments of calls
+	pausedUntil time.Duration // no unsubscribing before, after a failure
+	failing     bool          // the last unsubscribe failed, and that is logged
+}
+
+// idleEntry is an entry to be looked at when its time has come.
+type idleEntry struct {
+	entry *interestEntry
+	due   time.Duration // since Interest.epoch
+}
+
+func newInterestWorker(i *Interest) *interestWorker {
+	return &interestWorker{interest: i, wake: make(chan struct{}, 1)}
+}
+
+// run is the worker's goroutine. Subscriptions go first, as somebody waits for
+// them, but a batch of expired ones has its turn after each of their batches.
+func (w *interestWorker) run(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		subscribed := w.subscribe(ctx)
+		unsubscribed := w.unsubscribe(ctx)
+		if subscribed || unsubscribed {
+			continue
+		}
+		var expiry <-chan time.Time
+		if due, found := w.nextDue(); found {
+			timer.Reset(due - w.interest.now())
+			expiry = timer.C
+		}
+		select {
+		case <-ctx.Done():
+		case <-w.wake:
+		case <-expiry:
+		}
+	}
+	w.drain()
+}
+
+// subscribe makes one call for what is pending, if anything is.
+func (w *interestWorker) subscribe(ctx context.Context) bool {
+	batch := w.takePending(w.interest.config.Batch)
+	if len(batch) == 0 {
+		return false
+	}
+	call, cancel := context.WithTimeout(ctx, w.interest.config.SubscribeTimeout)
+	defer cancel()
+	err := w.interest.broker.Subscribe(call, w.channels(batch)...)
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		err = ErrClosed
+	default:
+		err = fmt.Errorf("cluster: subscribe: %w", err)
+	}
+	w.settle(batch, err)
+	return true
+}
+
+// settle records the outcome of a subscription and answers those who wait.
+func (w *interestWorker) settle(batch []*interestEntry, err error) {
+	for _, e := range batch {
+		shard := w.interest.shard(e.channel)
+		shard.mu.Lock()
+		e.queued = false
+		waiters := shard.takeWaiters(e, err)
+		switch {
+		case err == nil:
+			shard.setState(e, subscriptionConfirmed)
+		case e.state == subscriptionWaiting:
+			shard.setState(e, subscriptionDoubtful)
+		}
+		if e.loops == 0 {
+			w.interest.linger(e)
+		}
+		shard.mu.Unlock()
+		waiters.finish(err)
+	}
+}
+
+// unsubscribe makes one call for what has lingered long enough, if anything has.
+func (w *interestWorker) unsubscribe(ctx context.Context) bool {
+	batch := w.takeExpired(w.interest.config.Batch)
+	if len(batch) == 0 {
+		return false
+	}
+	call, cancel := context.WithTimeout(ctx, w.interest.config.SubscribeTimeout)
+	defer cancel()
+	err := w.interest.broker.Unsubscribe(call, w.channels(batch)...)
+	if ctx.Err() == nil {
+		w.report(ctx, len(batch), err)
+	}
+	for _, e := range batch {
+		shard := w.interest.shard(e.channel)
+		shard.mu.Lock()
+		switch {
+		case e.loops != 0:
+			// Wanted again during the call. The worker drains the queue before it
+			// ends, so the queue still takes it.
+			w.interest.enqueue(shard, e)
+		case err == nil:
+			shard.setState(e, 0)
+			shard.entries.remove(e.channel)
+		default:
+			shard.setState(e, subscriptionDoubtful)
+			w.interest.linger(e)
+		}
+		shard.mu.Unlock()
+	}
+	return true
+}
+
+// report logs the first of several failures, and their end. Channel names are
+// left out: they are the peers' words.
+func (w *interestWorker) report(ctx context.Context, channels int, err error) {
+	log := w.interest.config.Logger
+	if err != nil {
+		w.pausedUntil = w.interest.now() + unsubscribeRetry
+		if !w.failing {
+			log.LogAttrs(ctx, slog.LevelWarn, "broker does not unsubscribe; trying again",
+				slog.Int("channels", channels), slog.Any("error", err))
+		}
+	} else if w.failing {
+		log.LogAttrs(ctx, slog.LevelInfo, "broker unsubscribes again")
+	}
+	w.failing = err != nil
+}
+
+// channels returns the names of a batch, valid until the next call.
+func (w *interestWorker) channels(batch []*interestEntry) []string {
+	clear(w.names)
+	w.names = w.names[:0]
+	for _, e := range batch {
+		w.names = append(w.names, e.channel)
+	}
+	return w.names
+}
+
+// pushPending is false once the worker has ended.
+func (w *interestWorker) pushPending(e *interestEntry) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return false
+	}
+	w.pending = append(w.pending, e)
+	w.signal(len(w.pending) == 1)
+	return true
+}
+
+func (w *interestWorker) takePending(limit int) []*interestEntry {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.pending) <= limit {
+		batch := w.pending
+		w.pending = nil
+		return batch
+	}
+	batch := w.pending[:limit:limit]
+	w.pending = w.pending[limit:]
+	return batch
+}
+
+func (w *interestWorker) pushIdle(e *interestEntry, due time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return
+	}
+	w.idle = append(w.idle, idleEntry{entry: e, due: due})
+	w.signal(len(w.idle)-w.head == 1)
+}
+
+// takeExpired returns entries that nobody has wanted for a linger, and marks them
+// as ending.
+func (w *interestWorker) takeExpired(limit int) []*interestEntry {
+	now := w.interest.now()
+	if now < w.pausedUntil {
+		return nil
+	}
+	linger := w.interest.config.Linger
+	var batch []*interestEntry
+	for len(batch) < limit {
+		e := w.popIdle(now)
+		if e == nil {
+			break
+		}
+		shard := w.interest.shard(e.channel)
+		shard.mu.Lock()
+		e.lingering = false
+		settled := !e.queued && (e.state == subscriptionConfirmed || e.state == subscriptionDoubtful)
+		switch {
+		case e.loops != 0 || !settled:
+			// Wanted again; the next last Release puts it back.
+		case e.idleSince+linger > now:
+			// Wanted and released again while it was in the queue. It goes to the
+			// end, not where it belongs, which costs it up to another linger.
+			e.lingering = true
+			w.pushIdle(e, now+linger)
+		default:
+			shard.setState(e, subscriptionEnding)
+			batch = append(batch, e)
+		}
+		shard.mu.Unlock()
+	}
+	return batch
+}
+
+// popIdle returns the first entry that is due, nil if none is.
+func (w *interestWorker) popIdle(now time.Duration) *interestEntry {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.head == len(w.idle) || w.idle[w.head].due > now {
+		return nil
+	}
+	e := w.idle[w.head].entry
+	w.idle[w.head] = idleEntry{}
+	w.head++
+	switch {
+	case w.head == len(w.idle):
+		w.idle, w.head = nil, 0
+	case w.head > len(w.idle)/2:
+		w.idle = append(make([]idleEntry, 0, len(w.idle)-w.head), w.idle[w.head:]...)
+		w.head = 0
+	}
+	return e
+}
+
+// nextDue returns when there will be something to unsubscribe.
+func (w *interestWorker) nextDue() (due time.Duration, found bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.head == len(w.idle) {
+		return 0, false
+	}
+	return max(w.idle[w.head].due, w.pausedUntil), true
+}
+
+// signal wakes run if that is needed. It is called with mu held.
+func (w *interestWorker) signal(needed bool) {
+	if !needed {
+		return
+	}
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// drain answers whatever still waits when the worker ends.
+func (w *interestWorker) drain() {
+	w.mu.Lock()
+	w.closed = true
+	batch := w.pending
+	w.pending, w.idle, w.head = nil, nil, 0
+	w.mu.Unlock()
+	w.settle(batch, ErrClosed)
+}

@@ -1,0 +1,229 @@
+package cluster
+
+import (
+	"context"
+	"hash/maphash"
+	"sync"
+)
+
+// defaultStripes keeps the chance low that two busy rooms on a machine of a few
+// dozen cores share a lock.
+const defaultStripes = 64
+
+// MemoryConfig is the configuration of a Memory broker.
+type MemoryConfig struct {
+	// Stripes is the number of locks that the channels share. Zero or negative
+	// means 64; other values are rounded up to a power of two.
+	Stripes int
+}
+
+// Memory is the broker of a cluster of one process. It is also the reference for
+// what the Broker contract means: nothing is queued, so nothing is lost, repeated
+// or late.
+//
+// Publish calls Deliver on the caller's goroutine, under the lock of the channel's
+// stripe: that lock makes the channel's order. So a Deliver that blocks blocks the
+// publishers of all channels of the stripe, and one that publishes deadlocks.
+// Congested is never called, as there is no queue.
+type Memory struct {
+	seed    maphash.Seed
+	mask    uint64
+	stripes []memoryStripe
+
+	mu    sync.Mutex // guards changes of state; taken before the stripes' locks
+	state memoryState
+}
+
+// memoryState is what a Memory broker can do.
+type memoryState uint8
+
+const (
+	memoryNew memoryState = iota + 1
+	memoryRunning
+	memoryClosed
+)
+
+func (s memoryState) String() string {
+	switch s {
+	case memoryNew:
+		return "new"
+	case memoryRunning:
+		return "running"
+	case memoryClosed:
+		return "closed"
+	}
+	return "unknown"
+}
+
+// memoryStripe holds its own copy of the broker's state, so that a publisher takes
+// one lock only.
+type memoryStripe struct {
+	mu       sync.Mutex // guards the rest
+	state    memoryState
+	handler  Handler
+	channels table[struct{}]
+
+	_ [64]byte // keeps two stripes' locks out of one cache line
+}
+
+var (
+	_ Broker  = (*Memory)(nil)
+	_ instant = (*Memory)(nil)
+)
+
+// NewMemory returns a broker that is not started.
+func NewMemory(config MemoryConfig) *Memory {
+	wanted := config.Stripes
+	if wanted <= 0 {
+		wanted = defaultStripes
+	}
+	count := 1
+	for count < wanted {
+		count *= 2
+	}
+	m := &Memory{
+		seed:    maphash.MakeSeed(),
+		mask:    uint64(count - 1),
+		stripes: make([]memoryStripe, count),
+		state:   memoryNew,
+	}
+	for i := range m.stripes {
+		m.stripes[i].state = memoryNew
+	}
+	return m
+}
+
+// Start implements [Broker].
+func (m *Memory) Start(ctx context.Context, h Handler) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch m.state {
+	case memoryRunning:
+		return ErrStarted
+	case memoryClosed:
+		return ErrClosed
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.setState(memoryRunning, h)
+	return nil
+}
+
+// Publish implements [Broker]; it calls Deliver before it returns and allocates
+// nothing itself.
+func (m *Memory) Publish(channel string, env *Envelope) error {
+	stripe := m.stripe(channel)
+	stripe.mu.Lock()
+	defer stripe.mu.Unlock()
+	if err := stripe.usable(); err != nil {
+		return err
+	}
+	if _, subscribed := stripe.channels.get(channel); subscribed {
+		stripe.handler.Deliver(channel, env)
+	}
+	return nil
+}
+
+// Subscribe implements [Broker]; it does not block.
+func (m *Memory) Subscribe(ctx context.Context, channels ...string) error {
+	for _, channel := range channels {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := m.subscribe(channel); err != nil {
+			return err
+		}
+	}
+	return m.callable(ctx)
+}
+
+// SubscribeNow subscribes like Subscribe and reports whether it could: it cannot
+// before Start and after Close. Interest uses it to answer on the spot.
+func (m *Memory) SubscribeNow(channel string) bool {
+	return m.subscribe(channel) == nil
+}
+
+func (m *Memory) subscribe(channel string) error {
+	stripe := m.stripe(channel)
+	stripe.mu.Lock()
+	defer stripe.mu.Unlock()
+	if err := stripe.usable(); err != nil {
+		return err
+	}
+	stripe.channels.put(channel, struct{}{})
+	return nil
+}
+
+// Unsubscribe implements [Broker]; it does not block.
+func (m *Memory) Unsubscribe(ctx context.Context, channels ...string) error {
+	for _, channel := range channels {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		stripe := m.stripe(channel)
+		stripe.mu.Lock()
+		err := stripe.usable()
+		if err == nil {
+			stripe.channels.remove(channel)
+		}
+		stripe.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	return m.callable(ctx)
+}
+
+// Ready implements [Broker].
+func (m *Memory) Ready(ctx context.Context) error {
+	return m.callable(ctx)
+}
+
+// Close implements [Broker]; it waits for the deliveries that are under way,
+// whatever ctx says, as they do not block.
+func (m *Memory) Close(context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.state != memoryClosed {
+		m.setState(memoryClosed, nil)
+	}
+	return nil
+}
+
+// setState is called with mu held.
+func (m *Memory) setState(state memoryState, h Handler) {
+	m.state = state
+	for i := range m.stripes {
+		stripe := &m.stripes[i]
+		stripe.mu.Lock()
+		stripe.state, stripe.handler, stripe.channels = state, h, table[struct{}]{}
+		stripe.mu.Unlock()
+	}
+}
+
+// callable is the answer to a call that names no channel.
+func (m *Memory) callable(ctx context.Context) error {
+	stripe := &m.stripes[0]
+	stripe.mu.Lock()
+	defer stripe.mu.Unlock()
+	if err := stripe.usable(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+func (m *Memory) stripe(channel string) *memoryStripe {
+	return &m.stripes[maphash.String(m.seed, channel)&m.mask]
+}
+
+// usable is called with mu held.
+func (s *memoryStripe) usable() error {
+	switch s.state {
+	case memoryRunning:
+		return nil
+	case memoryClosed:
+		return ErrClosed
+	}
+	return ErrNotStarted
+}
