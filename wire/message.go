@@ -9,8 +9,9 @@ package wire
 type Message struct {
 	// Token is the wait token, verbatim as it stands on the wire; empty if
 	// nobody waits for an answer. The internal origin mark of neffos servers
-	// ("neffos(0x...") is no token: Parse leaves Token empty for it. A token
-	// never contains a semicolon.
+	// ("neffos(0x...") is no token: Parse leaves Token empty for it. The
+	// mark of a stack exchange is left in; see TrimStackMark. A token never
+	// contains a semicolon.
 	Token []byte
 	// Namespace, Room and Event are names in their unescaped form. The empty
 	// namespace and the empty room are legal.
