@@ -1,0 +1,124 @@
+package wire_test
+
+import (
+	"bytes"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stoa-io/stoa/internal/golden"
+	"github.com/stoa-io/stoa/wire"
+)
+
+// FuzzParse: any bytes either parse or are refused, and what parses is stable
+// under writing and parsing again.
+func FuzzParse(f *testing.F) {
+	for _, conversation := range golden.Load(f) {
+		for _, frame := range conversation.Frames {
+			if len(frame.Payload) < 1024 {
+				f.Add(frame.Payload, frame.Op == golden.Binary)
+			}
+		}
+	}
+	for _, test := range messages {
+		f.Add([]byte(test.payload), true)
+	}
+	f.Fuzz(func(t *testing.T, payload []byte, binary bool) {
+		original := bytes.Clone(payload)
+		m, err := wire.Parse(payload, binary)
+		if isShort := bytes.Count(payload, []byte{';'}) < 6; (err != nil) != isShort {
+			t.Fatalf("error %v, but the payload is short: %t", err, isShort)
+		}
+		checkLimits(t, payload, binary, m, err)
+		if err != nil {
+			return
+		}
+		written := wire.Append(nil, &m)
+		if m.Verbatim && !bytes.Equal(written, payload) {
+			t.Fatalf("verbatim message is written as %q", written)
+		}
+		again, err := wire.Parse(written, binary)
+		if err != nil {
+			t.Fatalf("what Append wrote does not parse: %q", written)
+		}
+		if twice := wire.Append(nil, &again); !bytes.Equal(twice, written) {
+			t.Fatalf("first written as %q, then as %q", written, twice)
+		}
+		again.Verbatim = m.Verbatim
+		if !equal(again, m) {
+			t.Fatalf("after a round trip %+v, want %+v", printable(again), printable(m))
+		}
+		clone := m.Clone()
+		if !equal(clone, m) {
+			t.Fatalf("clone %+v, want %+v", printable(clone), printable(m))
+		}
+		if !bytes.Equal(payload, original) {
+			t.Fatalf("the payload was changed to %q", payload)
+		}
+	})
+}
+
+// checkLimits compares Limits.Parse with Parse and Check one after the other.
+func checkLimits(t *testing.T, payload []byte, binary bool, m wire.Message, parseError error) {
+	t.Helper()
+	limits := wire.Limits{Token: 8, Namespace: 8, Room: 8, Event: 8}
+	want := parseError
+	if want == nil {
+		want = limits.Check(&m)
+	}
+	limited, err := limits.Parse(payload, binary)
+	if err != want {
+		t.Fatalf("Limits.Parse gave %v, Parse and Check %v", err, want)
+	}
+	if err == nil && !equal(limited, m) {
+		t.Fatalf("Limits.Parse gave %+v, Parse %+v", printable(limited), printable(m))
+	}
+}
+
+// FuzzAppend: whatever a program puts into a message, the peer gets seven
+// fields, and an answer that is an error.
+func FuzzAppend(f *testing.F) {
+	f.Add("$7", "default", "lobby", "chat", "a;b", true, false)
+	f.Add("", "n;s", "@%!semicolon;", "@%!semicolon@%!", "", false, true)
+	f.Fuzz(func(t *testing.T, token, namespace, room, event, body string, isError, noOp bool) {
+		if bytes.ContainsRune([]byte(token), ';') || bytes.HasPrefix([]byte(token), []byte("neffos(0x")) {
+			return
+		}
+		m := wire.Message{
+			Token: []byte(token), Namespace: []byte(namespace), Room: []byte(room), Event: []byte(event),
+			Body: []byte(body), Error: isError, NoOp: noOp,
+		}
+		written := wire.Append(nil, &m)
+		parsed, err := wire.Parse(written, false)
+		if err != nil {
+			t.Fatalf("%q does not parse", written)
+		}
+		if string(parsed.Token) != token || string(parsed.Body) != body || parsed.Error != isError || parsed.NoOp != noOp {
+			t.Fatalf("%q was parsed as %+v", written, printable(parsed))
+		}
+		if again := wire.Append(nil, &parsed); !bytes.Equal(again, written) {
+			t.Fatalf("first written as %q, then as %q", written, again)
+		}
+		answer, err := wire.Parse(wire.AppendError(nil, &m, body), false)
+		if err != nil || !answer.Error || len(answer.Body) == 0 || !utf8.Valid(answer.Body) {
+			t.Fatalf("error answer %+v, %v: want an error with a text", printable(answer), err)
+		}
+	})
+}
+
+// FuzzTokens: a token that parses is exactly the one that its counter makes.
+func FuzzTokens(f *testing.F) {
+	for _, token := range []string{"", "$", "$1", "1", "007", "18446744073709551615", "18446744073709551616", "$!123"} {
+		f.Add([]byte(token))
+	}
+	f.Fuzz(func(t *testing.T, token []byte) {
+		if counter, ok := wire.ParseServerToken(token); ok && !bytes.Equal(wire.AppendServerToken(nil, counter), token) {
+			t.Errorf("server token %q parsed as %d", token, counter)
+		}
+		if counter, ok := wire.ParseClientToken(token); ok && !bytes.Equal(wire.AppendClientToken(nil, counter), token) {
+			t.Errorf("client token %q parsed as %d", token, counter)
+		}
+		if trimmed := wire.TrimStackMark(token); len(token) > 2 && token[1] == '!' && len(trimmed) != len(token)-1 {
+			t.Errorf("%q trimmed to %q", token, trimmed)
+		}
+	})
+}
