@@ -1,0 +1,34 @@
+// Stoa is the server: a thin program over package node.
+//
+// Without arguments it is "stoa serve" in the demo configuration: one open
+// namespace, "default", that relays and broadcasts, on an embedded broker, on
+// 127.0.0.1:8080. One port serves the WebSocket endpoint, the demo page, health
+// and metrics. There is one file for each subcommand.
+//
+// # What goes where
+//
+// Standard output is for people: on start it gets the address to open and what
+// the machine has room for. The log goes to standard error. With --log-format
+// json nothing is printed on standard output; the same facts are one record,
+// "serving", of the log, so that neither stream ever mixes prose with records.
+//
+// # Exit codes
+//
+//	0  the node was asked to stop and has stopped, or help or the version was asked for
+//	1  it could not start or go on: port in use, no permission
+//	2  a flag, an argument or the configuration is wrong
+//
+// With 1 and 2 there is one line on standard error that says why.
+//
+// # Signals
+//
+// SIGINT and SIGTERM drain: the node is no longer ready, accepts nobody, closes
+// its connections, and ends when they are gone or after --drain-timeout. After
+// the first signal the second one has its usual effect: it ends the process.
+//
+// # Processors
+//
+// A busy loop hardly ever yields, so Go gets at least one processor more than
+// there are loops: serve raises GOMAXPROCS where it is lower, also when the
+// environment has set it.
+package main
