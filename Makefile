@@ -1,0 +1,79 @@
+# Everything that is done with this repository, locally and in CI alike.
+# `make` alone lists the targets.
+
+GO ?= go
+# What `make run` passes on: make run ARGS="--listen 127.0.0.1:9000"
+ARGS ?=
+# Executions per fuzz target in `make test`, and the time per target in `make fuzz`.
+FUZZ_SMOKE ?= 30000x
+FUZZ_TIME ?= 60s
+
+NODE_PACKAGES := test/js/node_modules/.installed
+STATICCHECK := bin/tools/staticcheck
+
+.DEFAULT_GOAL := help
+# Tests compete for two processors as it is, and their output should stay readable.
+.NOTPARALLEL:
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the program to bin/stoa
+	$(GO) build -o bin/stoa ./cmd/stoa
+
+.PHONY: run
+run: ## start a node with the demo page
+	$(GO) run ./cmd/stoa serve $(ARGS)
+
+.PHONY: test
+test: install lint test-go test-stream fuzz-smoke test-neffosgo test-js ## install what is missing and run every check and test
+
+.PHONY: lint
+lint: $(STATICCHECK) $(NODE_PACKAGES) ## gofmt, vet for three systems, staticcheck, eslint
+	scripts/lint.sh $(STATICCHECK)
+
+.PHONY: test-go
+test-go: ## the Go tests, with the race detector
+	$(GO) test -race -shuffle=on ./...
+
+.PHONY: test-stream
+test-stream: ## the tests of the node once more over the blocking transport
+	STOA_TEST_TRANSPORT=stream $(GO) test -race -shuffle=on ./node/... ./cmd/...
+
+.PHONY: test-neffosgo
+test-neffosgo: ## the neffos client for Go against a node
+	$(GO) -C test/neffosgo test -race -shuffle=on ./...
+
+.PHONY: test-js
+test-js: build $(NODE_PACKAGES) ## neffos.js in Node.js and in a browser, and the demo page
+	cd test/js && npm --silent test
+
+.PHONY: fuzz-smoke
+fuzz-smoke: ## every fuzz target for a few seconds
+	scripts/fuzz.sh $(FUZZ_SMOKE)
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZ_TIME (60s)
+	scripts/fuzz.sh $(FUZZ_TIME)
+
+.PHONY: bench
+bench: ## measure a node; see docs/benchmarks.md
+	$(GO) run ./bench
+
+.PHONY: install
+install: ## install what the tests need from the system's packages
+	@scripts/install.sh
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin test/js/node_modules
+
+$(STATICCHECK): tools/go.mod tools/go.sum
+	$(GO) build -C tools -o ../$@ honnef.co/go/tools/cmd/staticcheck
+	@touch $@
+
+$(NODE_PACKAGES): test/js/package.json test/js/package-lock.json | install
+	cd test/js && npm ci --include=dev --silent
+	@touch $@

@@ -1,0 +1,163 @@
+package archtest_test
+
+import (
+	"go/ast"
+	"path"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const (
+	maxFileLines     = 450
+	maxFunctionLines = 100
+)
+
+func TestEveryPackageHasADoc(t *testing.T) {
+	documented := make(map[string]bool)
+	for _, s := range sources(t) {
+		if _, seen := documented[s.dir]; !seen {
+			documented[s.dir] = false
+		}
+		if path.Base(s.path) != "doc.go" {
+			if s.file.Doc != nil && !s.test {
+				t.Errorf("%s: the package comment belongs into doc.go", s.path)
+			}
+			continue
+		}
+		if s.file.Doc == nil {
+			t.Errorf("%s has no package comment; is there an empty line before the package clause?", s.path)
+			continue
+		}
+		if len(s.file.Decls) != 0 {
+			t.Errorf("%s declares something; it is for prose only", s.path)
+		}
+		documented[s.dir] = true
+	}
+	for dir, ok := range documented {
+		if !ok {
+			t.Errorf("package %s has no doc.go with a package comment", dir)
+		}
+	}
+}
+
+func TestFilesAndFunctionsAreShort(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.lines > maxFileLines {
+			t.Errorf("%s has %d lines, want at most %d", s.path, s.lines, maxFileLines)
+		}
+		if s.test {
+			continue
+		}
+		for _, declaration := range s.file.Decls {
+			function, ok := declaration.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			first, last := s.line(function), s.files.Position(function.End()).Line
+			if lines := last - first + 1; lines > maxFunctionLines {
+				t.Errorf("%s:%d: %s has %d lines, want at most %d", s.path, first, function.Name.Name, lines, maxFunctionLines)
+			}
+		}
+	}
+}
+
+// programs may write to the standard output and end the process.
+func program(dir string) bool {
+	return strings.HasPrefix(dir, "cmd/") || dir == "bench" || strings.HasPrefix(dir, "bench/") ||
+		strings.HasPrefix(dir, "examples/")
+}
+
+// calls that do not belong into a library, by import path.
+var libraryCalls = map[string]*regexp.Regexp{
+	"fmt": regexp.MustCompile(`^Print`),
+	"log": regexp.MustCompile(`^(Print|Fatal|Panic|Default)`),
+	"os":  regexp.MustCompile(`^(Exit|Stdout|Stderr)$`),
+	// A library logs to the logger that it was given.
+	"log/slog": regexp.MustCompile(`^(Debug|Info|Warn|Error|Log|Default|SetDefault)(Attrs)?(Context)?$`),
+}
+
+// calls that do not belong into a test: waits are for conditions, and a test that
+// does not run is not a test.
+var testCalls = map[string]*regexp.Regexp{
+	"time": regexp.MustCompile(`^Sleep$`),
+}
+
+func TestLibrariesAreQuietAndTestsDoNotSleep(t *testing.T) {
+	for _, s := range sources(t) {
+		unwanted := libraryCalls
+		switch {
+		case s.test:
+			unwanted = testCalls
+		case program(s.dir):
+			continue
+		}
+		names := importNames(s)
+		ast.Inspect(s.file, func(node ast.Node) bool {
+			selector, ok := node.(*ast.SelectorExpr)
+			if !ok {
+				if call, ok := node.(*ast.CallExpr); ok && !s.test {
+					if name, ok := call.Fun.(*ast.Ident); ok && (name.Name == "print" || name.Name == "println") {
+						t.Errorf("%s:%d: %s in a library", s.path, s.line(call), name.Name)
+					}
+				}
+				return true
+			}
+			receiver, ok := selector.X.(*ast.Ident)
+			if !ok {
+				return true
+			}
+			if pattern := unwanted[names[receiver.Name]]; pattern != nil && pattern.MatchString(selector.Sel.Name) {
+				t.Errorf("%s:%d: %s.%s does not belong here", s.path, s.line(selector), receiver.Name, selector.Sel.Name)
+			}
+			if s.test && (receiver.Name == "t" || receiver.Name == "b" || receiver.Name == "tb") &&
+				strings.HasPrefix(selector.Sel.Name, "Skip") {
+				t.Errorf("%s:%d: a skipped test proves nothing", s.path, s.line(selector))
+			}
+			return true
+		})
+	}
+}
+
+// importNames maps the name of an import inside the file to its path.
+func importNames(s *source) map[string]string {
+	names := make(map[string]string, len(s.file.Imports))
+	for _, spec := range s.file.Imports {
+		imported := strings.Trim(spec.Path.Value, `"`)
+		name := path.Base(imported)
+		if spec.Name != nil {
+			name = spec.Name.Name
+		}
+		names[name] = imported
+	}
+	return names
+}
+
+// unfinished are the words that mark work left to do. They need an issue's number.
+var unfinished = regexp.MustCompile(`\b(TODO|FIXME|XXX|HACK)\b`)
+
+var issueNumber = regexp.MustCompile(`#[0-9]+`)
+
+func TestCommentsLeaveNothingOpen(t *testing.T) {
+	for _, s := range sources(t) {
+		for _, group := range s.file.Comments {
+			for _, comment := range group.List {
+				if unfinished.MatchString(comment.Text) && !issueNumber.MatchString(comment.Text) {
+					t.Errorf("%s:%d: unfinished without an issue number: %s", s.path, s.line(comment), comment.Text)
+				}
+			}
+		}
+	}
+}
+
+// accidental are name endings that Go takes for a build constraint. _linux,
+// _darwin and _windows are used on purpose.
+var accidental = regexp.MustCompile(`_(js|wasm|arm|arm64|amd64|386|android|ios|plan9|solaris|aix|wasip1|mips|loong64|riscv64|s390x)(_test)?\.go$`)
+
+func TestFileNamesDropNothing(t *testing.T) {
+	for _, s := range sources(t) {
+		if accidental.MatchString(s.path) {
+			t.Errorf("%s: Go compiles this file on some systems only", s.path)
+		}
+	}
+}

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# All checks that run no code of ours. The argument is the staticcheck to use.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+staticcheck=$PWD/${1:?usage: lint.sh path/to/staticcheck}
+
+mapfile -d '' sources < <(find . \( -name node_modules -o -name .git \) -prune -o -name '*.go' -print0)
+unformatted=$(gofmt -s -l "${sources[@]}")
+if [ -n "$unformatted" ]; then
+  printf 'gofmt -s would change:\n%s\n' "$unformatted" >&2
+  exit 1
+fi
+echo "ok  gofmt"
+
+# Other systems compile other files: the blocking transport instead of epoll.
+for system in linux darwin windows; do
+  GOOS=$system go vet ./...
+  echo "ok  go vet ($system)"
+done
+
+for module in . test/neffosgo; do
+  (cd "$module" && go mod tidy -diff && go vet ./... && "$staticcheck" ./...)
+  echo "ok  staticcheck ($module)"
+done
+
+scripts=(test/js)
+[ ! -d cmd/stoa/demo ] || scripts+=(cmd/stoa/demo)
+test/js/node_modules/.bin/eslint --config test/js/eslint.config.js --max-warnings 0 "${scripts[@]}"
+echo "ok  eslint"

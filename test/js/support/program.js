@@ -1,0 +1,107 @@
+// Starts the real program, reads its address from what it prints, and stops it
+// by its process.
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+const binary =
+  process.env.STOA_PROGRAM ?? fileURLToPath(new URL("../../../bin/stoa", import.meta.url));
+const startDeadline = 20_000;
+
+/** limit ends a test that waits for a promise that neffos.js never settles. */
+export const limit = { timeout: 30_000 };
+
+const addressPattern = /http:\/\/(127\.0\.0\.1:(\d+))/;
+
+/**
+ * Program is a running `stoa serve`.
+ */
+export class Program {
+  #child;
+  #output = "";
+  #exited;
+
+  /** @param {string[]} args are the arguments after "serve" */
+  constructor(args) {
+    this.#child = spawn(binary, ["serve", ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    this.#exited = new Promise((resolve) => {
+      this.#child.once("error", (error) => resolve({ error }));
+      this.#child.once("close", (code, signal) => resolve({ code, signal }));
+    });
+    // A test that fails may never reach its clean-up.
+    process.once("exit", () => this.#child.kill("SIGKILL"));
+  }
+
+  /** Waits until the program has printed where it listens. */
+  async started() {
+    const address = new Promise((resolve) => {
+      for (const stream of [this.#child.stdout, this.#child.stderr]) {
+        stream.setEncoding("utf8");
+        stream.on("data", (text) => {
+          this.#output += text;
+          const match = addressPattern.exec(this.#output);
+          if (match !== null) resolve(match);
+        });
+      }
+    });
+    const ended = this.#exited.then((end) => {
+      throw new Error(`the program ended (${JSON.stringify(end)}): ${this.#output}`);
+    });
+    const [, host, port] = await within(
+      startDeadline,
+      Promise.race([address, ended]),
+      () => `the program printed no address: ${this.#output}`,
+    );
+    this.host = host;
+    this.port = Number(port);
+    this.page = `http://${host}`;
+    this.url = `ws://${host}/ws`;
+    return this;
+  }
+
+  /** What the program has printed so far. */
+  get output() {
+    return this.#output;
+  }
+
+  /** Asks the program to end and returns its exit code. */
+  async stop() {
+    this.#child.kill("SIGTERM");
+    const { code } = await within(
+      startDeadline,
+      this.#exited,
+      () => `the program did not end after SIGTERM: ${this.#output}`,
+    );
+    return code;
+  }
+
+  /** Ends the program without a chance to say goodbye. */
+  async kill() {
+    this.#child.kill("SIGKILL");
+    await this.#exited;
+  }
+}
+
+/**
+ * Starts the program on a free port, or on the given one.
+ * @param {{port?: number, args?: string[]}} options
+ * @returns {Promise<Program>}
+ */
+export function startProgram({ port = 0, args = [] } = {}) {
+  return new Program(["--listen", `127.0.0.1:${port}`, ...args]).started();
+}
+
+/**
+ * Bounds a wait: what should be there and is not fails with a sentence of its own.
+ * @template T
+ * @param {number} milliseconds
+ * @param {Promise<T>} promise
+ * @param {() => string} describe
+ * @returns {Promise<T>}
+ */
+export function within(milliseconds, promise, describe) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(describe())), milliseconds);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
