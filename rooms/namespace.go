@@ -40,10 +40,6 @@ func (ns *Namespace[M]) putRoom(r *Room[M]) {
 func (ns *Namespace[M]) deleteRoom(name string) {
 	delete(ns.rooms, name)
 	count := len(ns.rooms)
-	if count == 0 {
-		ns.rooms, ns.peak = nil, 0
-		return
-	}
 	if ns.peak < minMapPeak || count*shrinkFraction > ns.peak {
 		return
 	}

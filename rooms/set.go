@@ -129,7 +129,7 @@ func (s *set[M]) find(hash uint32, m M) (at int, found bool) {
 
 func (s *set[M]) push(m M) {
 	switch {
-	case len(s.members) == 0 && cap(s.members) == 0:
+	case len(s.members) == 0:
 		s.single[0] = m
 		s.members = s.single[:1:1]
 	case len(s.members) == 1 && cap(s.members) == 1:
@@ -144,17 +144,15 @@ func (s *set[M]) push(m M) {
 // shrink gives back what a set that was larger does not need any more.
 func (s *set[M]) shrink() {
 	count := len(s.members)
-	if cap(s.members) >= shrinkFraction && count*shrinkFraction <= cap(s.members) {
-		old := s.members
-		switch count {
-		case 0:
-			s.members = nil
-		case 1:
-			s.single[0] = old[0]
-			s.members = s.single[:1:1]
-		default:
-			s.members = append(make([]M, 0, count*2), old...)
-		}
+	switch {
+	case count == 0:
+		s.members = nil
+	case cap(s.members) < shrinkFraction || count*shrinkFraction > cap(s.members):
+	case count == 1:
+		s.single[0] = s.members[0]
+		s.members = s.single[:1:1]
+	default:
+		s.members = append(make([]M, 0, count*2), s.members...)
 	}
 	if s.table == nil {
 		return
