@@ -31,10 +31,6 @@ func (t *table[V]) put(channel string, value V) {
 func (t *table[V]) remove(channel string) {
 	delete(t.entries, channel)
 	count := len(t.entries)
-	if count == 0 {
-		t.entries, t.peak = nil, 0
-		return
-	}
 	if t.peak < minTablePeak || count*shrinkFraction > t.peak {
 		return
 	}
