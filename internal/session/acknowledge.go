@@ -1,0 +1,138 @@
+package session
+
+import (
+	"encoding/binary"
+
+	"github.com/stoa-io/stoa/wire"
+)
+
+// Hello sends, on a client, the hello that asks for the acknowledgement. It is
+// the first thing to do on a new connection.
+func (s *Session) Hello() {
+	if s.config.Role == Client && s.state == fresh {
+		s.driver.Send([]byte(wire.Hello), false)
+	}
+}
+
+// Acknowledge accepts, on a server, a client that has said hello, under this
+// ID. The answer is the first frame that the client gets, before the answers
+// to what it sent early: neffos.js takes any first frame for it
+// (protocol.md section 2, 6).
+func (s *Session) Acknowledge(id string) {
+	if s.config.Role != Server || s.state != greeted {
+		return
+	}
+	s.state = open
+	c := borrow()
+	c.payload = wire.AppendAck(c.payload[:0], id)
+	s.driver.Send(c.payload, false)
+	c.release()
+	s.drain()
+}
+
+// Refuse tells a client that it is not accepted and closes the session; the
+// driver closes the connection after what was sent. After the acknowledgement
+// it does nothing.
+func (s *Session) Refuse(text string) {
+	if s.config.Role != Server || s.state != fresh && s.state != greeted {
+		return
+	}
+	c := borrow()
+	c.payload = wire.AppendRefusal(c.payload[:0], text)
+	s.driver.Send(c.payload, false)
+	c.release()
+	s.Close()
+}
+
+// receiveEarly takes a payload that came before the acknowledgement.
+func (s *Session) receiveEarly(payload []byte, isBinary bool) Verdict {
+	id, isAck := wire.ParseAck(payload)
+	text, isRefusal := wire.ParseRefusal(payload)
+	switch {
+	case s.config.Role == Client && isAck:
+		s.state = open
+		s.driver.Acknowledged(string(id))
+		s.drain()
+		return VerdictHandled
+	case s.config.Role == Client && isRefusal:
+		s.Close()
+		s.driver.Refused(string(text))
+		return VerdictHandled
+	case s.config.Role == Server && s.state == fresh && wire.IsHello(payload):
+		s.state = greeted
+		s.driver.Hello()
+		return VerdictHandled
+	case s.config.Role == Server && (isAck || isRefusal):
+		// A client that could acknowledge itself would choose its ID and pass
+		// by whoever may refuse it (protocol.md, bug B1).
+		return VerdictIgnored
+	}
+	if !s.inFlight().early.push(payload, isBinary, s.config.MaxEarly) {
+		return VerdictEarlyOverflow
+	}
+	return VerdictEarly
+}
+
+// drain handles what was held back, as far as deferred requests allow.
+func (s *Session) drain() {
+	if s.work == nil || s.work.early.idle() || s.work.early.draining {
+		return
+	}
+	w := s.work
+	w.early.draining = true
+	// A callback may close the session or, having decided the last deferred
+	// request, have let go of the work: the loop looks at both anew.
+	for s.state == open && w.early.waiting() {
+		start := w.early.next
+		payload, isBinary := w.early.pop()
+		if s.handle(payload, isBinary) == VerdictBusy {
+			w.early.next = start
+			break
+		}
+	}
+	w.early.draining = false
+	if !w.early.waiting() {
+		w.early = early{}
+	}
+	s.tidy()
+}
+
+// early is a queue of payloads in one buffer, each behind a header of four
+// bytes: its length, and the frame type in the highest bit.
+type early struct {
+	buffer   []byte
+	next     int
+	draining bool
+}
+
+const (
+	earlyHeader = 4
+	earlyBinary = 1 << 31
+)
+
+// push reports whether there was room.
+func (e *early) push(payload []byte, isBinary bool, limit int) bool {
+	if exceeds(len(e.buffer)+earlyHeader+len(payload), limit) || len(payload) >= earlyBinary {
+		return false
+	}
+	header := uint32(len(payload))
+	if isBinary {
+		header |= earlyBinary
+	}
+	e.buffer = binary.BigEndian.AppendUint32(e.buffer, header)
+	e.buffer = append(e.buffer, payload...)
+	return true
+}
+
+func (e *early) pop() (payload []byte, isBinary bool) {
+	header := binary.BigEndian.Uint32(e.buffer[e.next:])
+	start := e.next + earlyHeader
+	e.next = start + int(header&^earlyBinary)
+	return e.buffer[start:e.next:e.next], header&earlyBinary != 0
+}
+
+// waiting reports whether a payload is still to be handled.
+func (e *early) waiting() bool { return e.next < len(e.buffer) }
+
+// idle reports whether the queue is out of use.
+func (e *early) idle() bool { return e.buffer == nil && !e.draining }

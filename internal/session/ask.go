@@ -1,0 +1,214 @@
+package session
+
+import (
+	"slices"
+
+	"github.com/stoa-io/stoa/wire"
+)
+
+// maxEnded is how many cancelled asks are remembered for their answers. A peer
+// that never answers must not make a session grow.
+const maxEnded = 16
+
+// ask is a question of this side that has not been answered.
+type ask struct {
+	id   uint64
+	kind Kind
+	// ended: the driver has been told; what is still to come is whether the
+	// peer did it.
+	ended     bool
+	namespace Namespace
+	room      Room
+}
+
+// Ask sends an event that the peer's program answers and returns the ask's ID.
+// Room may be nil. The errors are those of Emit.
+func (s *Session) Ask(namespace Namespace, room Room, event string, body []byte, binary bool) (uint64, error) {
+	if err := s.sendable(namespace, room, event); err != nil {
+		return 0, err
+	}
+	return s.question(ask{kind: EventAsk, namespace: namespace, room: room}, event, body, binary), nil
+}
+
+// AskConnect asks the peer to connect a namespace. The body reaches whoever
+// decides at the other end. If the namespace is connected, the ask is answered
+// before AskConnect returns, with the value in use.
+func (s *Session) AskConnect(namespace Namespace, body []byte) (uint64, error) {
+	if err := s.usable(); err != nil {
+		return 0, err
+	}
+	if found := s.find([]byte(namespace.Name())); found != nil {
+		return s.answerLocally(Answer{Kind: Connect, Namespace: found.namespace}), nil
+	}
+	return s.question(ask{kind: Connect, namespace: namespace}, Connect.event(), body, false), nil
+}
+
+// AskDisconnect asks the peer to disconnect a namespace. The error is
+// wire.ErrBadNamespace if it is not connected.
+func (s *Session) AskDisconnect(namespace Namespace) (uint64, error) {
+	if err := s.usable(); err != nil {
+		return 0, err
+	}
+	if s.membership(namespace) == nil {
+		return 0, wire.ErrBadNamespace
+	}
+	return s.question(ask{kind: Disconnect, namespace: namespace}, Disconnect.event(), nil, false), nil
+}
+
+// AskJoin asks the peer to join a room. If it is joined, the ask is answered
+// before AskJoin returns, with the value in use.
+func (s *Session) AskJoin(namespace Namespace, room Room) (uint64, error) {
+	if err := s.usable(); err != nil {
+		return 0, err
+	}
+	found := s.membership(namespace)
+	if found == nil {
+		return 0, wire.ErrBadNamespace
+	}
+	if joined := found.room([]byte(room.Name())); joined != nil {
+		return s.answerLocally(Answer{Kind: Join, Namespace: namespace, Room: joined}), nil
+	}
+	return s.question(ask{kind: Join, namespace: namespace, room: room}, Join.event(), nil, false), nil
+}
+
+// AskLeave asks the peer to leave a room. The error is wire.ErrBadNamespace or
+// wire.ErrBadRoom if it is not joined.
+func (s *Session) AskLeave(namespace Namespace, room Room) (uint64, error) {
+	if err := s.usable(); err != nil {
+		return 0, err
+	}
+	found := s.membership(namespace)
+	if found == nil {
+		return 0, wire.ErrBadNamespace
+	}
+	joined := found.room([]byte(room.Name()))
+	if joined == nil {
+		return 0, wire.ErrBadRoom
+	}
+	return s.question(ask{kind: Leave, namespace: namespace, room: joined}, Leave.event(), nil, false), nil
+}
+
+// Cancel ends an ask with an error, for example because it took too long, and
+// reports whether it was in flight. An answer that comes later changes nothing
+// that the driver was told: what the peer connected or joined is undone, what
+// it disconnected or left is gone here too.
+func (s *Session) Cancel(id uint64, err error) bool {
+	i := s.askIndex(id)
+	if i < 0 || s.work.asks[i].ended {
+		return false
+	}
+	a := s.work.asks[i]
+	if a.kind == EventAsk {
+		s.removeAsk(i)
+	} else {
+		s.work.asks[i].ended = true
+		s.forgetEnded()
+	}
+	s.driver.Answered(&Answer{ID: a.id, Kind: a.kind, Namespace: a.namespace, Room: a.room, Err: err})
+	return true
+}
+
+// question sends an ask and remembers it.
+func (s *Session) question(a ask, event string, body []byte, binary bool) uint64 {
+	s.lastAsk++
+	a.id = s.lastAsk
+	w := s.inFlight()
+	w.asks = append(w.asks, a)
+
+	c := borrow()
+	start := len(c.names)
+	if s.config.Role == Client {
+		c.names = wire.AppendClientToken(c.names, a.id)
+	} else {
+		c.names = wire.AppendServerToken(c.names, a.id)
+	}
+	c.message.Token = c.names[start:]
+	s.transmit(c, a.namespace, a.room, event, body, binary)
+	c.release()
+	return a.id
+}
+
+// answerLocally ends an ask that needs no frame.
+func (s *Session) answerLocally(answer Answer) uint64 {
+	s.lastAsk++
+	answer.ID = s.lastAsk
+	s.driver.Answered(&answer)
+	return answer.ID
+}
+
+// ownToken returns the ID of the ask that a token belongs to, in flight or
+// ended. Any other token, also one of the right form that was never given
+// out, is the peer's own.
+func (s *Session) ownToken(token []byte) (id uint64, own bool) {
+	if len(token) == 0 || s.lastAsk == 0 {
+		return 0, false
+	}
+	if s.config.Role == Client {
+		id, own = wire.ParseClientToken(token)
+	} else {
+		id, own = wire.ParseServerToken(token)
+	}
+	return id, own && id >= 1 && id <= s.lastAsk
+}
+
+// asking reports whether an ask of this kind is in flight for the namespace,
+// and for Join and Leave the room, that a message names.
+func (s *Session) asking(kind Kind, m *wire.Message) bool {
+	if s.work == nil {
+		return false
+	}
+	for i := range s.work.asks {
+		a := &s.work.asks[i]
+		if a.kind != kind || a.namespace.Name() != string(m.Namespace) {
+			continue
+		}
+		if a.room == nil || a.room.Name() == string(m.Room) {
+			return true
+		}
+	}
+	return false
+}
+
+// askIndex returns the position of an ask in flight, or -1. The asks are in
+// ascending order of their IDs, they only ever end.
+func (s *Session) askIndex(id uint64) int {
+	if s.work == nil {
+		return -1
+	}
+	i, found := slices.BinarySearchFunc(s.work.asks, id, func(a ask, id uint64) int {
+		switch {
+		case a.id < id:
+			return -1
+		case a.id > id:
+			return 1
+		}
+		return 0
+	})
+	if !found {
+		return -1
+	}
+	return i
+}
+
+func (s *Session) removeAsk(i int) {
+	s.work.asks = slices.Delete(s.work.asks, i, i+1)
+	s.tidy()
+}
+
+// forgetEnded drops the oldest cancelled asks beyond maxEnded.
+func (s *Session) forgetEnded() {
+	count := 0
+	for i := range s.work.asks {
+		if s.work.asks[i].ended {
+			count++
+		}
+	}
+	for i := 0; count > maxEnded; {
+		if s.work.asks[i].ended {
+			s.work.asks = slices.Delete(s.work.asks, i, i+1)
+			count--
+			continue
+		}
+		i++
+	}
+}

@@ -1,0 +1,2 @@
+// Package session holds the rules of the message protocol.
+package session

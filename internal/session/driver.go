@@ -1,0 +1,160 @@
+package session
+
+import "github.com/stoa-io/stoa/wire"
+
+// Namespace is what the driver keeps for a connected namespace. The session
+// stores the value, compares it with ==, and hands it back; pointers fit.
+type Namespace interface {
+	// Name never changes, not even after the namespace was disconnected.
+	Name() string
+}
+
+// Room is what the driver keeps for a joined room, like Namespace.
+type Room interface {
+	// Name never changes, not even after the room was left.
+	Name() string
+}
+
+// Driver is the world around a session: the connection and the program. The
+// session calls it from inside its own methods, on their goroutine.
+//
+// A callback may call any method of the session but Receive. One warning: an
+// answer to the peer can leave after the callback that belongs to it (Joined
+// on both sides, Left and Disconnected on a server). What a callback asks the
+// peer to do overtakes that answer, and the peers of other makers cannot cope
+// with being asked to undo what they were not told yet; so ask afterwards.
+type Driver interface {
+	// Send puts a payload on the way to the peer. The bytes are valid during
+	// the call only.
+	Send(payload []byte, binary bool)
+	// Hello reports, on a server, that the client said hello. Acknowledge or
+	// Refuse is due, during the call or later.
+	Hello()
+	// Acknowledged reports, on a client, that the server accepted the
+	// connection under this ID.
+	Acknowledged(id string)
+	// Refused reports, on a client, that the server refused the connection; the
+	// session is closed. The text is the server's and may be empty.
+	Refused(text string)
+	// Request reports that the peer asks for something that the rules allow.
+	// During the call the driver accepts or rejects it, or calls Defer and does
+	// so later. A request that gets nothing of it is rejected.
+	Request(r *Request)
+	// Connected reports that a namespace is connected; local says that this
+	// side asked for it.
+	Connected(namespace Namespace, local bool)
+	// Disconnected reports that a namespace is no longer connected, after Left
+	// for each of its rooms. Forced: the connection has ended.
+	Disconnected(namespace Namespace, local, forced bool)
+	// Joined reports that a room is joined.
+	Joined(namespace Namespace, room Room, local bool)
+	// Left reports that a room is no longer joined. Forced: because its
+	// namespace is being disconnected or the connection has ended.
+	Left(namespace Namespace, room Room, local, forced bool)
+	// Event reports an emit, an ask or a native message.
+	Event(e *Event)
+	// Answered reports the end of an ask of this side, exactly once for each.
+	Answered(a *Answer)
+}
+
+// Kind says what is asked for.
+type Kind uint8
+
+// The kinds. EventAsk is an ask that the peer's program answers.
+const (
+	Connect Kind = iota + 1
+	Disconnect
+	Join
+	Leave
+	EventAsk
+)
+
+// String returns the kind as one lower-case word.
+func (k Kind) String() string {
+	switch k {
+	case Connect:
+		return "connect"
+	case Disconnect:
+		return "disconnect"
+	case Join:
+		return "join"
+	case Leave:
+		return "leave"
+	case EventAsk:
+		return "event"
+	}
+	return "invalid"
+}
+
+// event returns the name under which a system request travels.
+func (k Kind) event() string {
+	switch k {
+	case Connect:
+		return wire.EventNamespaceConnect
+	case Disconnect:
+		return wire.EventNamespaceDisconnect
+	case Join:
+		return wire.EventRoomJoin
+	case Leave:
+		return wire.EventRoomLeave
+	}
+	return ""
+}
+
+// Request is a system request of the peer. It is valid during
+// Driver.Request only; Defer returns a copy that lasts.
+type Request struct {
+	Kind Kind
+	// Namespace is nil for Connect: there is none yet.
+	Namespace Namespace
+	// Room is nil unless Kind is Leave.
+	Room Room
+	// Message is the request as received.
+	Message *wire.Message
+
+	progress progress
+}
+
+// progress of a request; a Request from anywhere else has none.
+type progress uint8
+
+const (
+	offered progress = iota + 1
+	deferred
+	settled
+)
+
+// Event is an emit or an ask of the peer, or a native message. It is valid
+// during Driver.Event only.
+type Event struct {
+	// Namespace is nil only for a native message without a namespace "".
+	Namespace Namespace
+	// Room is nil if the message names none, and on a client if the room it
+	// names is not joined.
+	Room Room
+	// Message views Payload; Clone it to keep it.
+	Message *wire.Message
+	// Payload is the message as received.
+	Payload []byte
+	// Native: Payload is no message; Message holds it as the body.
+	Native bool
+}
+
+// Answer is the end of an ask of this side. It is valid during
+// Driver.Answered only.
+type Answer struct {
+	// ID is what the Ask method returned. An ask that is answered without a
+	// frame ends before the method returns.
+	ID   uint64
+	Kind Kind
+	// Namespace and Room are those of the ask, unless it asked for something
+	// that the peer brought about in the meantime: then they are the values in
+	// use, and the session has no need for those given with the ask.
+	Namespace Namespace
+	Room      Room
+	// Message is the answer as received; nil if none was.
+	Message *wire.Message
+	// Err is nil for a positive answer. It is an error of package wire for a
+	// negative one, or what Cancel was given.
+	Err error
+}

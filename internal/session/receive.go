@@ -1,0 +1,178 @@
+package session
+
+import (
+	"errors"
+	"unicode/utf8"
+
+	"github.com/stoa-io/stoa/wire"
+)
+
+// nativeEvent is the event name under which native messages are handed over.
+var nativeEvent = []byte(wire.EventNativeMessage)
+
+// Receive takes one payload of the peer, whole and, if it is text, known to be
+// valid UTF-8. The payload need not outlive the call. It must not be called
+// from inside a callback.
+func (s *Session) Receive(payload []byte, binary bool) Verdict {
+	switch {
+	case len(payload) == 0:
+		return VerdictEmpty
+	case s.state == open:
+		return s.handle(payload, binary)
+	case s.state == closed:
+		return VerdictIgnored
+	}
+	return s.receiveEarly(payload, binary)
+}
+
+func (s *Session) handle(payload []byte, binary bool) Verdict {
+	c := borrow()
+	verdict := s.dispatch(c, payload, binary)
+	c.release()
+	return verdict
+}
+
+func (s *Session) dispatch(c *scratch, payload []byte, binary bool) Verdict {
+	if s.config.NativeOnly {
+		return s.native(c, payload, binary)
+	}
+	m := &c.message
+	var err error
+	*m, err = s.config.Limits.Parse(payload, binary)
+	if errors.Is(err, wire.ErrInvalidPayload) {
+		return s.unparsed(c, payload, binary)
+	}
+	// Answers come before everything that may have to wait: what is waited for
+	// can depend on them.
+	if id, own := s.ownToken(m.Token); own {
+		return s.answer(id, m)
+	}
+	switch {
+	case err != nil:
+		return s.refuseName(m, err)
+	case m.Error:
+		// Only the answer to an ask can be an error. Events with the flag would
+		// bounce between two handlers for ever (protocol.md section 6, 7).
+		return VerdictIgnored
+	case s.work != nil && s.blocked(m):
+		return VerdictBusy
+	case wire.IsSystemEvent(m.Event):
+		return s.system(c)
+	}
+	return s.event(c, payload)
+}
+
+// unparsed takes a payload that is no message.
+func (s *Session) unparsed(c *scratch, payload []byte, binary bool) Verdict {
+	if last := len(payload) - 1; payload[last] == ';' {
+		// The C# client answers with its token and one semicolon
+		// (protocol.md section 5, 12).
+		if id, own := s.ownToken(payload[:last]); own {
+			c.message = wire.Message{Token: payload[:last], Binary: binary}
+			return s.answer(id, &c.message)
+		}
+	}
+	if s.config.Native {
+		return s.native(c, payload, binary)
+	}
+	return VerdictInvalid
+}
+
+func (s *Session) native(c *scratch, payload []byte, binary bool) Verdict {
+	found := s.find(nil)
+	if found == nil && !s.config.NativeOnly {
+		return VerdictRefused
+	}
+	if s.Busy() && !s.draining() {
+		return VerdictBusy
+	}
+	c.message = wire.Message{Event: nativeEvent, Body: payload, Binary: binary}
+	c.event = Event{Message: &c.message, Payload: payload, Native: true}
+	if found != nil {
+		c.event.Namespace = found.namespace
+	}
+	s.driver.Event(&c.event)
+	return VerdictNative
+}
+
+func (s *Session) event(c *scratch, payload []byte) Verdict {
+	m := &c.message
+	found := s.find(m.Namespace)
+	if found == nil {
+		return s.refuse(m, wire.ErrBadNamespace)
+	}
+	var room Room
+	if len(m.Room) > 0 {
+		room = found.room(m.Room)
+		// A server does not believe its clients. A client believes its server:
+		// the room's messages may come before the answer to the join.
+		if room == nil && s.config.Role == Server {
+			return s.refuse(m, wire.ErrBadRoom)
+		}
+	}
+	c.event = Event{Namespace: found.namespace, Room: room, Message: m, Payload: payload}
+	s.driver.Event(&c.event)
+	return VerdictEvent
+}
+
+// system takes a message with a system event's name. Without a token, or with
+// the no-op flag, none of them has a meaning (protocol.md section 5).
+func (s *Session) system(c *scratch) Verdict {
+	m := &c.message
+	if len(m.Token) == 0 || m.NoOp {
+		return VerdictIgnored
+	}
+	switch wire.SystemKind(m.Event) {
+	case wire.KindConnect:
+		return s.requestConnect(c)
+	case wire.KindDisconnect:
+		return s.requestDisconnect(c)
+	case wire.KindJoin:
+		return s.requestJoin(c)
+	case wire.KindLeave:
+		return s.requestLeave(c)
+	}
+	s.ReplyError(m, wire.ErrUnhandled.Error())
+	return VerdictIgnored
+}
+
+// refuse answers a message that breaks a rule, if anybody waits for it.
+func (s *Session) refuse(m *wire.Message, reason error) Verdict {
+	s.ReplyError(m, reason.Error())
+	return VerdictRefused
+}
+
+// refuseName answers a message with a name that is too long or not valid. The
+// answer repeats nothing but the token: the rest may not be fit for a text
+// frame, or be as long as a message can be.
+func (s *Session) refuseName(m *wire.Message, reason error) Verdict {
+	if !m.Error && utf8.Valid(m.Token) {
+		s.ReplyError(&wire.Message{Token: m.Token}, reason.Error())
+	}
+	if errors.Is(reason, wire.ErrInvalidName) {
+		return VerdictInvalid
+	}
+	return VerdictRefused
+}
+
+// blocked reports whether a message that is no answer has to wait. Joins do
+// not wait for each other: a client that comes back asks for all its rooms at
+// once, and each may take the broker a round trip.
+func (s *Session) blocked(m *wire.Message) bool {
+	w := s.work
+	if w.early.waiting() && !w.early.draining {
+		return true
+	}
+	if len(w.deferred) == 0 {
+		return false
+	}
+	if wire.SystemKind(m.Event) != wire.KindJoin {
+		return true
+	}
+	for _, r := range w.deferred {
+		if r.Kind != Join || string(r.Message.Namespace) == string(m.Namespace) && string(r.Message.Room) == string(m.Room) {
+			return true
+		}
+	}
+	return false
+}
