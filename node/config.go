@@ -113,6 +113,9 @@ type Limits struct {
 	// Connections is how many connections the node holds; a further one is
 	// answered 503. No limit by default but that of open files.
 	Connections int
+	// DrainPerSecond is how many connections Shutdown closes per second; 1,000 by
+	// default, negative: all at once.
+	DrainPerSecond int
 }
 
 // Timeouts of a connection. Zero means the default; negative switches the
@@ -143,6 +146,7 @@ const (
 	defaultMailbox = 64 << 10
 	defaultInbox   = 16 << 20
 	defaultInvalid = 100
+	defaultDrain   = 1000
 )
 
 // withDefaults returns a copy in which every zero is replaced by its default.
@@ -174,6 +178,7 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.Mailbox, defaultMailbox)
 	setDefault(&l.Inbox, defaultInbox)
 	setDefault(&l.InvalidPayloads, defaultInvalid)
+	setDefault(&l.DrainPerSecond, defaultDrain)
 	return l
 }
 

@@ -1,0 +1,140 @@
+package node
+
+import (
+	"unicode/utf8"
+
+	"github.com/gobwas/ws"
+
+	"github.com/stoa-io/stoa/wire"
+)
+
+// closeWith begins a close handshake: the peer gets the code and a reason of at
+// most 123 bytes, then has until the close timeout to answer.
+func (c *conn) closeWith(code wire.Code, reason string) {
+	if c.state != connOpen {
+		return
+	}
+	c.startClose(code, ByServer, connClosing)
+	c.enqueue(closeFrame(code, reason), 1)
+}
+
+// fail closes after a violation that leaves the stream of frames unreadable:
+// whatever still arrives is discarded.
+func (c *conn) fail(code wire.Code, reason string) {
+	if c.state != connOpen {
+		c.state = connDiscarding
+		return
+	}
+	c.startClose(code, ByServer, connDiscarding)
+	c.flags |= flagHalfClose
+	c.enqueue(closeFrame(code, reason), 1)
+}
+
+// onCloseFrame answers the peer's close frame, or ends a close that this side
+// began.
+func (c *conn) onCloseFrame(payload []byte) {
+	if c.state == connClosing {
+		c.finish()
+		return
+	}
+	code := wire.CodeNoStatus
+	answer := []byte(nil)
+	if len(payload) > 0 {
+		status, reason := ws.ParseCloseFrameDataUnsafe(payload)
+		if err := ws.CheckCloseFrameData(status, reason); err != nil || len(payload) == 1 {
+			c.fail(wire.CodeProtocolError, "invalid close frame")
+			return
+		}
+		code = wire.Code(status)
+		answer = payload[:2]
+	}
+	c.startClose(code, ByPeer, connDiscarding)
+	c.enqueue(newFrame(ws.OpClose, answer), 1)
+	c.finish()
+}
+
+// startClose takes the connection out of everything; from here on it only waits
+// for bytes to leave and the peer to go.
+func (c *conn) startClose(code wire.Code, by Initiator, state connState) {
+	c.state = state
+	c.closeCode, c.closeBy = code, by
+	c.fragment = nil
+	c.setDeadline(max(c.loop.times.close, 1))
+	c.endSession()
+}
+
+// finish closes the socket as soon as everything is written.
+func (c *conn) finish() {
+	c.state = connDiscarding
+	c.flags |= flagFinishing
+	if c.out == nil {
+		c.written()
+	}
+}
+
+// endSession takes the connection out of its namespaces and rooms, once.
+func (c *conn) endSession() {
+	if c.flags&flagUpgraded == 0 || c.flags&flagSessionEnd != 0 {
+		return
+	}
+	c.flags |= flagSessionEnd
+	c.session.Close()
+	c.mail = nil
+}
+
+// destroy closes the socket at once and forgets the connection.
+func (c *conn) destroy(code wire.Code, by Initiator) {
+	if c.state == connGone {
+		return
+	}
+	l := c.loop
+	if c.flags&flagUpgraded != 0 {
+		if c.state == connOpen {
+			c.closeCode, c.closeBy = code, by
+		}
+		l.stats.Connections--
+		l.node.open.Add(-1)
+		l.stats.Closes[CloseKey{c.closeCode.Label(), c.closeBy}]++
+		l.logDebug("connection closed", c, logCode, c.closeCode.String(), logInitiator, c.closeBy.String())
+	} else {
+		l.stats.Pending--
+	}
+	c.state = connGone
+	c.endSession()
+	if c.stream != nil {
+		c.stream.close()
+	} else {
+		closeSocket(int(c.fd))
+	}
+	c.forget()
+}
+
+// forget drops what the connection holds and frees its slot.
+func (c *conn) forget() {
+	l := c.loop
+	c.state = connGone
+	if q := c.out; q != nil {
+		l.stats.QueueBytes -= q.bytes
+		for _, e := range q.entries[q.next:] {
+			l.stats.DroppedFrames += uint64(e.frames)
+		}
+		clear(q.entries)
+		c.out = nil
+		l.freeQueue(q)
+	}
+	c.in, c.fragment, c.mail = nil, nil, nil
+	l.freeSlot(c.slot)
+}
+
+// closeFrame builds a close frame. The reason is cut to what a control frame
+// holds, between characters.
+func closeFrame(code wire.Code, reason string) []byte {
+	const longest = 123 // RFC 6455 section 5.5: 125 less the code
+	if len(reason) > longest {
+		reason = reason[:longest]
+		for !utf8.ValidString(reason) {
+			reason = reason[:len(reason)-1]
+		}
+	}
+	return newFrame(ws.OpClose, ws.NewCloseFrameBody(ws.StatusCode(code), reason))
+}

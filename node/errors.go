@@ -1,0 +1,18 @@
+package node
+
+import "errors"
+
+var (
+	// ErrClosed is what Serve and every later call return after Shutdown or Close.
+	ErrClosed = errors.New("node: closed")
+	// ErrNotListening means that Serve was called before Listen.
+	ErrNotListening = errors.New("node: not listening")
+	// ErrDraining is the reason why a node that shuts down is not ready.
+	ErrDraining = errors.New("node: draining")
+	// ErrNotServing is the reason why a node is not ready before Serve.
+	ErrNotServing = errors.New("node: not serving")
+
+	// errAgain means that a transport can take or give nothing now; the loop is
+	// told when it can.
+	errAgain = errors.New("node: would block")
+)

@@ -1,0 +1,174 @@
+package node
+
+import (
+	"bytes"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/gobwas/ws"
+)
+
+var endOfHead = []byte("\r\n\r\n")
+
+// upgradeState is what the callbacks of the loop's upgrader have seen of one
+// request. The slices are views into it.
+type upgradeState struct {
+	in      []byte // the request head that Upgrade has yet to read
+	out     []byte // its answer
+	host    []byte
+	origin  []byte
+	origins int
+	result  HandshakeResult
+}
+
+func (u *upgradeState) Read(p []byte) (int, error) {
+	n := copy(p, u.in)
+	u.in = u.in[n:]
+	return n, nil
+}
+
+func (u *upgradeState) Write(p []byte) (int, error) {
+	u.out = append(u.out, p...)
+	return len(p), nil
+}
+
+// handshake looks for a whole request head at the front of data, answers it or
+// hands the connection to net/http, and returns how many bytes it has used.
+func (c *conn) handshake(data []byte) int {
+	l := c.loop
+	end := bytes.Index(data, endOfHead)
+	if limit := l.limits.Header; limit > 0 && (end > limit || end < 0 && len(data) > limit) {
+		l.stats.Handshakes[HandshakeHeaderTooLarge]++
+		c.refuse(http.StatusRequestHeaderFieldsTooLarge, "request head too large")
+		return len(data)
+	}
+	if end < 0 {
+		return 0
+	}
+	end += len(endOfHead)
+	if !l.node.wantsUpgrade(data[:end]) {
+		c.handToHTTP(data)
+		return len(data)
+	}
+	u := &l.upgrade
+	*u = upgradeState{in: data[:end], out: u.out[:0], result: HandshakeBadRequest}
+	_, err := l.upgrader.Upgrade(u)
+	if err != nil {
+		l.countRefusal(u.result, err)
+		c.refuseWith(bytes.Clone(u.out))
+		return len(data)
+	}
+	c.enqueue(bytes.Clone(u.out), 0)
+	c.opened()
+	return end
+}
+
+func (l *loop) countRefusal(result HandshakeResult, err error) {
+	if err == ws.ErrHandshakeUpgradeRequired || err == ws.ErrHandshakeBadSecVersion {
+		result = HandshakeBadVersion
+	}
+	l.stats.Handshakes[result]++
+}
+
+// initUpgrader prepares gobwas/ws' handshake, which checks the request and
+// writes the answer; what is Stoa's own is decided in the callbacks.
+func (l *loop) initUpgrader() {
+	u := &l.upgrade
+	l.upgrader = ws.Upgrader{
+		ReadBufferSize: max(l.limits.Header, 4<<10),
+		OnHost: func(host []byte) error {
+			u.host = host
+			return nil
+		},
+		OnHeader: func(key, value []byte) error {
+			if strings.EqualFold(string(key), "Origin") {
+				u.origin = value
+				u.origins++
+			}
+			return nil
+		},
+		OnBeforeUpgrade: func() (ws.HandshakeHeader, error) {
+			switch {
+			case u.origins > 1 || u.origins == 1 && !l.node.allowsOrigin(string(u.origin), string(u.host)):
+				u.result = HandshakeForbiddenOrigin
+				return nil, reject(http.StatusForbidden, "origin not allowed")
+			case l.drain.active:
+				u.result = HandshakeFull
+				return nil, reject(http.StatusServiceUnavailable, "node is draining")
+			case l.node.full():
+				u.result = HandshakeFull
+				return nil, reject(http.StatusServiceUnavailable, "node is full")
+			}
+			return nil, nil
+		},
+	}
+}
+
+func reject(status int, reason string) error {
+	return ws.RejectConnectionError(ws.RejectionStatus(status), ws.RejectionReason(reason+"\n"))
+}
+
+// wantsUpgrade reports whether a request is one for the WebSocket endpoint: a GET
+// for its path with an Upgrade header. Whether it is a good one is gobwas/ws'
+// business; anything else is net/http's.
+func (n *Node) wantsUpgrade(head []byte) bool {
+	rest, ok := bytes.CutPrefix(head, []byte("GET "))
+	if !ok {
+		return false
+	}
+	target, _, _ := bytes.Cut(rest, []byte(" "))
+	path, _, _ := bytes.Cut(target, []byte("?"))
+	if n.config.Endpoint != "*" && string(path) != n.config.Endpoint {
+		return false
+	}
+	for line := range bytes.Lines(head) {
+		key, _, found := bytes.Cut(line, []byte(":"))
+		if found && len(key) == len("upgrade") && bytes.EqualFold(key, []byte("upgrade")) {
+			return true
+		}
+	}
+	return false
+}
+
+// allowsOrigin is the check of RFC 6455 section 10.2: pages of the host itself
+// and of the configured origins may connect. Browsers always name the origin.
+func (n *Node) allowsOrigin(origin, host string) bool {
+	for _, allowed := range n.config.AllowOrigins {
+		if allowed == "*" || strings.EqualFold(allowed, origin) {
+			return true
+		}
+	}
+	u, err := url.Parse(origin)
+	return err == nil && u.Host != "" && strings.EqualFold(u.Host, host)
+}
+
+// full reports whether the node holds as many connections as it may.
+func (n *Node) full() bool {
+	limit := n.config.Limits.Connections
+	return limit > 0 && int(n.open.Load()) >= limit
+}
+
+// refuse answers a request that is not worth parsing, and closes.
+func (c *conn) refuse(status int, reason string) {
+	body := reason + "\n"
+	head := http.Header{
+		"Content-Type":   {"text/plain; charset=utf-8"},
+		"Content-Length": {itoa(len(body))},
+		"Connection":     {"close"},
+	}
+	var answer bytes.Buffer
+	answer.WriteString("HTTP/1.1 " + itoa(status) + " " + http.StatusText(status) + "\r\n")
+	_ = head.Write(&answer)
+	answer.WriteString("\r\n" + body)
+	c.refuseWith(answer.Bytes())
+}
+
+// refuseWith sends the answer, closes this side, and waits for the peer to have
+// read it: closing at once would reset the connection if something unread is left.
+func (c *conn) refuseWith(answer []byte) {
+	c.state = connDiscarding
+	c.flags |= flagHalfClose
+	c.setDeadline(max(c.loop.times.close, 1))
+	c.enqueue(answer, 0)
+}

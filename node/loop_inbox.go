@@ -1,0 +1,181 @@
+package node
+
+import (
+	"net"
+	"sync"
+
+	"github.com/gobwas/ws"
+)
+
+// itemKind is what an inbox item asks of its loop.
+type itemKind uint8
+
+const (
+	itemDeliver   itemKind = iota + 1 // a frame for the members of a channel
+	itemConfirmed                     // the broker has answered a subscription
+	itemReadable                      // a stream's reader has read something
+	itemWritable                      // a stream's writer has ended
+	itemStream                        // a connection of package net, handshake to come
+	itemUpgraded                      // a connection of package net after its handshake
+	itemStats                         // a snapshot of the counters
+	itemResume                        // the node is no longer congested
+	itemDrain                         // close everything, at a pace
+	itemStop                          // close everything at once and end
+)
+
+// item is one entry of an inbox. Which fields are set depends on kind.
+type item struct {
+	kind       itemKind
+	binary     bool
+	place      place  // itemReadable, itemWritable: the connection; itemDeliver: who must not get it
+	generation uint32 // of the connection at place
+	channel    string
+	frame      []byte // immutable, shared by every queue it enters
+	err        error
+	wait       *acquisition
+	conn       net.Conn
+	head       []byte // bytes already read from conn
+	secret     secret
+	stats      chan<- LoopStats
+	perSecond  int
+}
+
+// itemOverhead is what an item costs beside its frame, in bytes.
+const itemOverhead = 160
+
+// inbox is how everything outside a loop reaches it: one ordered queue. Posting
+// never blocks. A delivery that finds the inbox over its limit is queued all the
+// same, but congests the node, and nothing is read from publishing connections
+// until it has drained: the excess is bounded by what is being published at that
+// moment.
+type inbox struct {
+	mu        sync.Mutex
+	items     []item // guarded by mu
+	bytes     int    // guarded by mu; deliveries only
+	congested bool   // guarded by mu
+	closed    bool   // guarded by mu
+}
+
+// post queues an item; it reports false when the loop has ended. Safe for
+// concurrent use.
+func (l *loop) post(it item) bool {
+	in := &l.inbox
+	size := len(it.frame) + itemOverhead
+	in.mu.Lock()
+	if in.closed {
+		in.mu.Unlock()
+		return false
+	}
+	in.items = append(in.items, it)
+	in.bytes += size
+	full := !in.congested && l.limits.Inbox > 0 && in.bytes > l.limits.Inbox
+	if full {
+		in.congested = true
+	}
+	in.mu.Unlock()
+	if full {
+		l.node.congested.Add(1)
+	}
+	l.poller.wake()
+	return true
+}
+
+// pending reports whether something waits in the inbox.
+func (l *loop) pending() bool {
+	l.inbox.mu.Lock()
+	defer l.inbox.mu.Unlock()
+	return len(l.inbox.items) > 0
+}
+
+// takeInbox swaps the inbox with the batch that the loop has finished.
+func (l *loop) takeInbox() {
+	in := &l.inbox
+	clear(l.batch)
+	in.mu.Lock()
+	l.batch, in.items = in.items, l.batch[:0]
+	in.bytes = 0
+	drained := in.congested
+	in.congested = false
+	in.mu.Unlock()
+	l.batchNext = 0
+	if cap(in.items) > maxIdleItems {
+		// A burst must not keep its memory for good. Only the loop takes the slice
+		// that was swapped in, posters may append to it already.
+		l.trimInbox()
+	}
+	if drained {
+		l.node.relieve()
+	}
+}
+
+// maxIdleItems is how many entries an inbox keeps room for.
+const maxIdleItems = 16 << 10
+
+func (l *loop) trimInbox() {
+	in := &l.inbox
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if len(in.items) == 0 {
+		in.items = nil
+	}
+}
+
+// membersPerTurn bounds the deliveries of one turn, so that a burst into large
+// rooms does not keep the loop from its sockets. A turn takes whole items.
+const membersPerTurn = 64 << 10
+
+// drainInbox works on what others have posted.
+func (l *loop) drainInbox() {
+	if l.batchNext == len(l.batch) {
+		l.takeInbox()
+	}
+	for budget := membersPerTurn; budget > 0 && l.batchNext < len(l.batch); {
+		if l.batch[l.batchNext].kind == itemDeliver {
+			run := l.deliveryRun()
+			budget -= l.deliver(l.batch[l.batchNext : l.batchNext+run])
+			l.batchNext += run
+			continue
+		}
+		it := l.batch[l.batchNext]
+		l.batchNext++
+		budget--
+		l.handle(&it)
+	}
+}
+
+func (l *loop) handle(it *item) {
+	switch it.kind {
+	case itemConfirmed:
+		l.confirmed(it.wait, it.err)
+	case itemReadable:
+		if c := l.lookup(it.place, it.generation); c != nil {
+			c.stream.reading = false
+			c.onReadable(false)
+		}
+	case itemWritable:
+		if c := l.lookup(it.place, it.generation); c != nil {
+			c.stream.wrote(it.err)
+			c.onWritable()
+		}
+	case itemStream:
+		l.adoptStream(it.conn, it.head)
+	case itemUpgraded:
+		l.adoptUpgraded(it.conn, it.head)
+	case itemStats:
+		it.stats <- l.snapshot()
+	case itemResume:
+		l.resumeHeld()
+	case itemDrain:
+		l.startDrain(it.perSecond)
+	case itemStop:
+		l.stopping = true
+	}
+}
+
+// opcode of a message frame.
+func opcode(binary bool) ws.OpCode {
+	if binary {
+		return ws.OpBinary
+	}
+	return ws.OpText
+}

@@ -1,0 +1,298 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime/pprof"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/session"
+)
+
+// Node is one member of a cluster: it holds connections and passes messages
+// between them and the broker. All methods are safe for concurrent use.
+type Node struct {
+	// Immutable after New.
+	config   Config
+	times    times
+	session  session.Config
+	log      *slog.Logger
+	started  time.Time
+	epoll    bool
+	loops    []*loop
+	broker   cluster.Broker
+	interest *cluster.Interest
+	http     *httpSide
+
+	// Atomic.
+	congested    atomic.Int32 // causes why publishing connections are not read
+	draining     atomic.Bool
+	open         atomic.Int64 // WebSockets, for Limits.Connections
+	nextLoop     atomic.Uint32
+	acceptErrors atomic.Uint64
+	handshakes   [handshakeResults]atomic.Uint64 // those of net/http
+
+	stopped chan struct{}  // closed when the loops are told to end
+	running sync.WaitGroup // loops, the HTTP server, the accept loop
+	tasks   sync.WaitGroup // goroutines of streams
+
+	mu       sync.Mutex
+	phase    phase        // guarded by mu
+	listener net.Listener // guarded by mu; the blocking transport's
+	addr     net.Addr     // guarded by mu
+	failure  error        // guarded by mu
+	ended    []*LoopStats // guarded by mu; of loops that have ended
+}
+
+// phase is how far a node has come.
+type phase uint8
+
+const (
+	phaseNew phase = iota + 1
+	phaseListening
+	phaseServing
+	phaseStopping
+	phaseStopped
+)
+
+// New checks the configuration and makes a node. It opens no socket, but the
+// descriptors of its event loops: a node that is not served must be closed.
+func New(cfg Config) (*Node, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	n := &Node{
+		config:  cfg,
+		times:   newTimes(cfg.Timeouts),
+		log:     cfg.Logger.With(logNode, cfg.ID),
+		started: time.Now(),
+		epoll:   haveEpoll && cfg.Transport != TransportStream,
+		broker:  cfg.Broker,
+		stopped: make(chan struct{}),
+		phase:   phaseNew,
+	}
+	n.session = session.Config{
+		Role:          session.Server,
+		Limits:        cfg.Limits.Names,
+		MaxNamespaces: cfg.Limits.Namespaces,
+		MaxRooms:      cfg.Limits.Rooms,
+	}.WithDefaults()
+	if n.broker == nil {
+		n.broker = cluster.NewMemory(cluster.MemoryConfig{})
+	}
+	for i := range cfg.Loops {
+		l, err := newLoop(n, i)
+		if err != nil {
+			for _, made := range n.loops {
+				_ = made.poller.close()
+			}
+			return nil, fmt.Errorf("node: %w", err)
+		}
+		n.loops = append(n.loops, l)
+	}
+	n.ended = make([]*LoopStats, len(n.loops))
+	n.http = newHTTPSide(n)
+	n.interest = cluster.NewInterest(n.broker, cluster.InterestConfig{
+		SubscribeTimeout: max(cfg.Timeouts.Join, 0),
+		Logger:           n.log,
+	})
+	return n, nil
+}
+
+// ID is the node's ID, the part of its connections' IDs before the "-".
+func (n *Node) ID() string { return n.config.ID }
+
+// elapsed is the loops' clock.
+func (n *Node) elapsed() uint32 { return uint32(time.Since(n.started).Milliseconds()) }
+
+// Listen binds the address; its errors are those of net.Listen. Connections wait
+// in the kernel until Serve is called.
+func (n *Node) Listen(network, address string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case n.phase >= phaseStopping:
+		return ErrClosed
+	case n.phase != phaseNew:
+		return fmt.Errorf("node: listening on %s already", n.addr)
+	}
+	if n.epoll {
+		fds, bound, err := listenSockets(network, address, len(n.loops))
+		if err != nil {
+			return err
+		}
+		for i, fd := range fds {
+			n.loops[i].listener = fd
+		}
+		n.addr = bound
+	} else {
+		listener, err := net.Listen(network, address)
+		if err != nil {
+			return err
+		}
+		n.listener = listener
+		n.addr = listener.Addr()
+	}
+	n.http.addr = n.addr
+	n.phase = phaseListening
+	return nil
+}
+
+// Addr is the bound address, nil before Listen.
+func (n *Node) Addr() net.Addr {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.addr
+}
+
+// Serve accepts and serves connections until Shutdown or Close has ended, and
+// then returns ErrClosed. Any other error means that the node could not start, or
+// that an event loop failed.
+func (n *Node) Serve() error {
+	if err := n.start(); err != nil {
+		return err
+	}
+	n.running.Wait()
+	n.tasks.Wait()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.failure != nil {
+		return n.failure
+	}
+	return ErrClosed
+}
+
+func (n *Node) start() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch n.phase {
+	case phaseNew:
+		return ErrNotListening
+	case phaseListening:
+	case phaseServing:
+		return fmt.Errorf("node: serving already")
+	default:
+		return ErrClosed
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), max(n.config.Timeouts.Join, time.Second))
+	defer cancel()
+	if err := n.broker.Start(ctx, n); err != nil {
+		return fmt.Errorf("node: start broker: %w", err)
+	}
+	for _, l := range n.loops {
+		if l.listener >= 0 {
+			if err := l.poller.add(l.listener, slotListener, 0); err != nil {
+				return fmt.Errorf("node: %w", err)
+			}
+		}
+	}
+	n.phase = phaseServing
+	for _, l := range n.loops {
+		n.spawn("loop "+strconv.Itoa(l.number), l.run)
+	}
+	n.spawn("http", func() { _ = n.http.server.Serve(n.http) })
+	if n.listener != nil {
+		n.spawn("accept", func() { n.acceptLoop(n.listener) })
+	}
+	return nil
+}
+
+// spawn starts a goroutine that Serve waits for, under a name for profiles.
+func (n *Node) spawn(name string, run func()) {
+	n.running.Go(func() {
+		pprof.Do(context.Background(), pprof.Labels("stoa", name), func(context.Context) { run() })
+	})
+}
+
+// fail ends the node because one of its loops cannot go on.
+func (n *Node) fail(err error) {
+	n.mu.Lock()
+	if n.failure == nil {
+		n.failure = err
+	}
+	n.mu.Unlock()
+	go func() { _ = n.Close() }()
+}
+
+// Ready returns nil when the node can do its work, else the reason why not: it is
+// not serving, it is draining, or the broker does not answer.
+func (n *Node) Ready(ctx context.Context) error {
+	n.mu.Lock()
+	current := n.phase
+	n.mu.Unlock()
+	switch {
+	case current >= phaseStopping:
+		return ErrDraining
+	case current < phaseServing:
+		return ErrNotServing
+	}
+	if err := n.broker.Ready(ctx); err != nil {
+		return fmt.Errorf("node: broker: %w", err)
+	}
+	return nil
+}
+
+// isStopped reports whether the loops take no more connections.
+func (n *Node) isStopped() bool {
+	select {
+	case <-n.stopped:
+		return true
+	default:
+		return false
+	}
+}
+
+// Stats gathers a snapshot from every loop. It waits for each to end its turn.
+func (n *Node) Stats() Stats {
+	var total Stats
+	total.Loops = len(n.loops)
+	total.Closes = make(map[CloseKey]uint64)
+	for _, l := range n.loops {
+		one := n.loopStats(l)
+		total.add(&one)
+	}
+	for i := range n.handshakes {
+		total.Handshakes[i] += n.handshakes[i].Load()
+	}
+	total.AcceptErrors += n.acceptErrors.Load()
+	total.Subscriptions, _ = n.interest.Stats()
+	total.Congested = n.congested.Load() > 0
+	total.Draining = n.draining.Load()
+	return total
+}
+
+func (n *Node) loopStats(l *loop) LoopStats {
+	n.mu.Lock()
+	serving := n.phase >= phaseServing
+	ended := n.ended[l.number]
+	n.mu.Unlock()
+	if ended != nil {
+		return *ended
+	}
+	if !serving {
+		return LoopStats{}
+	}
+	answer := make(chan LoopStats, 1)
+	if l.post(item{kind: itemStats, stats: answer}) {
+		return <-answer
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if ended = n.ended[l.number]; ended != nil {
+		return *ended
+	}
+	return LoopStats{}
+}
+
+func (n *Node) loopEnded(number int, last LoopStats) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.ended[number] = &last
+}

@@ -1,0 +1,274 @@
+package node
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/session"
+	"github.com/stoa-io/stoa/wire"
+)
+
+// Send implements session.Driver: a message of this node for its client.
+func (c *conn) Send(payload []byte, binary bool) {
+	c.loop.stats.MessagesOut++
+	c.enqueue(newFrame(opcode(binary), payload), 1)
+}
+
+// Hello implements session.Driver: nothing stands between a client that passed
+// the handshake and its acknowledgement.
+func (c *conn) Hello() {
+	c.setDeadline(0)
+	c.session.Acknowledge(connID(c.loop.node.config.ID, c.place(), c.secret))
+}
+
+// Acknowledged implements session.Driver; only clients are acknowledged.
+func (c *conn) Acknowledged(string) {}
+
+// Refused implements session.Driver; only clients are refused.
+func (c *conn) Refused(string) {}
+
+// Answered implements session.Driver; a relaying node asks nothing.
+func (c *conn) Answered(*session.Answer) {}
+
+// Event implements session.Driver: an emit is relayed if its namespace allows
+// it, an ask is answered at once, as nobody handles it.
+func (c *conn) Event(e *session.Event) {
+	m := e.Message
+	result := &c.loop.stats.MessagesIn[frameType(m.Binary)]
+	ns, ok := e.Namespace.(*namespace)
+	switch {
+	case len(m.Token) > 0:
+		c.session.ReplyError(m, wire.ErrUnhandled.Error())
+		result[MessageUnhandled]++
+	case !ok || !ns.config.Relay:
+		result[MessageUnhandled]++
+	case e.Room != nil:
+		result[c.publish(e.Room.(*room).channel, e)]++
+	case ns.config.Broadcast:
+		result[c.publish(ns.channel, e)]++
+	default:
+		result[MessageRefused]++
+	}
+}
+
+// publish sends an emit to everybody else in the channel.
+func (c *conn) publish(channel string, e *session.Event) MessageResult {
+	l := c.loop
+	payload := e.Payload
+	if !e.Message.Verbatim {
+		l.payload = wire.Append(l.payload[:0], &wire.Message{
+			Namespace: e.Message.Namespace,
+			Room:      e.Message.Room,
+			Event:     e.Message.Event,
+			Body:      e.Message.Body,
+		})
+		payload = l.payload
+	}
+	c.flags |= flagPublisher
+	env := &l.envelope
+	*env = cluster.Envelope{Binary: e.Message.Binary, Origin: c.ID(), Payload: payload}
+	err := l.node.broker.Publish(channel, env)
+	env.Payload = nil
+	if err != nil {
+		if !errors.Is(err, cluster.ErrClosed) {
+			l.logDebug("message not published", c, logError, err)
+		}
+		return MessageDropped
+	}
+	return MessageRelayed
+}
+
+func frameType(binary bool) int {
+	if binary {
+		return 1
+	}
+	return 0
+}
+
+// count adds a message to what became of it. An event is counted where it is
+// handled.
+func (c *conn) count(verdict session.Verdict, binary bool) {
+	result := &c.loop.stats.MessagesIn[frameType(binary)]
+	switch verdict {
+	case session.VerdictHandled, session.VerdictEarly:
+		result[MessageSystem]++
+	case session.VerdictAnswer:
+		result[MessageAnswer]++
+	case session.VerdictLateAnswer:
+		result[MessageLateAnswer]++
+	case session.VerdictNative, session.VerdictEmpty, session.VerdictIgnored:
+		result[MessageIgnored]++
+	case session.VerdictInvalid:
+		result[MessageInvalid]++
+	case session.VerdictRefused, session.VerdictEarlyOverflow:
+		result[MessageRefused]++
+	case session.VerdictEvent, session.VerdictBusy:
+	}
+}
+
+// Deliver implements cluster.Handler: a message of the broker becomes a frame,
+// once, and enters the inbox of every loop that has members. The broker calls it
+// under the channel's lock, which gives all loops one order.
+func (n *Node) Deliver(channel string, env *cluster.Envelope) {
+	loops := n.interest.Loops(channel)
+	if loops == 0 {
+		return
+	}
+	it := item{
+		kind:    itemDeliver,
+		channel: channel,
+		frame:   newFrame(opcode(env.Binary), env.Payload),
+		place:   noPlace,
+	}
+	if p, s, ok := parseConnID(n.config.ID, env.Origin); ok {
+		it.place, it.secret = p, s
+	}
+	for i, l := range n.loops {
+		if loops&(1<<i) != 0 {
+			l.post(it)
+		}
+	}
+}
+
+// Congested implements cluster.Handler.
+func (n *Node) Congested(congested bool) {
+	if congested {
+		n.congested.Add(1)
+	} else {
+		n.relieve()
+	}
+}
+
+// relieve takes one cause of congestion back, and lets the loops read again
+// after the last.
+func (n *Node) relieve() {
+	if n.congested.Add(-1) > 0 {
+		return
+	}
+	for _, l := range n.loops {
+		l.post(item{kind: itemResume})
+	}
+}
+
+// resumeHeld reads again from the connections that were held.
+func (l *loop) resumeHeld() {
+	held := l.held
+	l.held = nil
+	for _, c := range held {
+		c.flags &^= flagHeld
+		c.resume()
+	}
+}
+
+// resume goes on with what was received while the connection was held.
+func (c *conn) resume() {
+	if c.state == connGone || c.flags&(flagHeld|flagMailFull) != 0 {
+		return
+	}
+	c.lastRead = c.loop.now // it was not the peer that was silent
+	if c.in != nil {
+		c.consumeKept()
+	}
+	if c.state != connGone && c.flags&flagReadable != 0 {
+		c.flags &^= flagReadable
+		c.onReadable(false)
+	}
+}
+
+// maxMergedFrame bounds the piece into which the frames of a run are copied.
+const maxMergedFrame = 32 << 10
+
+// deliveryRun returns how many of the next items are deliveries to one channel
+// without anything in between.
+func (l *loop) deliveryRun() int {
+	first := &l.batch[l.batchNext]
+	n := 1
+	for i := l.batchNext + 1; i < len(l.batch); i++ {
+		if it := &l.batch[i]; it.kind != itemDeliver || it.channel != first.channel {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// deliver queues the frames of a run of items for the members of their channel.
+// Several frames are copied into one piece first, once for all members: a member
+// then costs one entry and one write, however many messages there were. Whoever
+// sent one of them gets the others as they are. It returns how many entries were
+// queued.
+func (l *loop) deliver(run []item) int {
+	to := l.channels[run[0].channel]
+	if to == nil {
+		return 1
+	}
+	members := to.Members()
+	queued := 1
+	for len(run) > 0 {
+		n, piece := l.merge(run, len(members))
+		origins := l.origins(run[:n])
+		for _, c := range members {
+			if len(origins) > 0 && slices.Contains(origins, c) {
+				queued += c.deliverOthers(run[:n])
+				continue
+			}
+			c.enqueue(piece, n)
+			l.stats.Deliveries += uint64(n)
+			queued++
+		}
+		run = run[n:]
+	}
+	return queued
+}
+
+// merge returns the first frames of a run as one piece, and how many they are.
+func (l *loop) merge(run []item, members int) (n int, piece []byte) {
+	size := 0
+	for n < len(run) && (n == 0 || size+len(run[n].frame) <= maxMergedFrame) {
+		size += len(run[n].frame)
+		n++
+	}
+	if n == 1 || members < 2 {
+		return 1, run[0].frame
+	}
+	piece = make([]byte, 0, size)
+	for i := range run[:n] {
+		piece = append(piece, run[i].frame...)
+	}
+	return n, piece
+}
+
+// origins returns the connections of this loop that sent one of the items.
+func (l *loop) origins(run []item) []*conn {
+	origins := l.senders[:0]
+	for i := range run {
+		if c := l.origin(&run[i]); c != nil && !slices.Contains(origins, c) {
+			origins = append(origins, c)
+		}
+	}
+	l.senders = origins
+	return origins
+}
+
+func (l *loop) origin(it *item) *conn {
+	if it.place == noPlace || it.place.loop() != l.number || int(it.place.slot()) >= len(l.conns) {
+		return nil
+	}
+	if c := l.conns[it.place.slot()]; c != nil && c.secret == it.secret {
+		return c
+	}
+	return nil
+}
+
+// deliverOthers queues the frames that the connection did not send itself.
+func (c *conn) deliverOthers(run []item) (queued int) {
+	for i := range run {
+		if c.loop.origin(&run[i]) != c {
+			c.enqueue(run[i].frame, 1)
+			c.loop.stats.Deliveries++
+			queued++
+		}
+	}
+	return queued
+}

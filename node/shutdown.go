@@ -1,0 +1,211 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/stoa-io/stoa/wire"
+)
+
+// What the clients of a node that shuts down are told.
+const (
+	drainCode   = wire.CodeGoingAway
+	drainReason = "node shuts down"
+)
+
+// drain closes a loop's connections at a pace: closed all at once they would all
+// come back at once, to the other nodes.
+type drain struct {
+	active    bool
+	perSecond int
+	next      int // slots before it are closed
+	credit    float64
+	last      time.Time
+}
+
+// Shutdown ends the node gracefully: from the first moment Ready fails and no
+// connection is accepted; every client is sent a close frame, at most
+// Limits.DrainPerSecond of them per second but fast enough to be done before ctx
+// ends; then the HTTP server, the loops and the broker end. When ctx ends first,
+// the remaining connections are closed at once and its error is returned. It does
+// not wait before it begins: a load balancer that must notice first is given time
+// by the caller.
+func (n *Node) Shutdown(ctx context.Context) error {
+	serving, first := n.beginStop()
+	if !first {
+		return n.awaitStop(ctx)
+	}
+	if !serving {
+		n.abandon()
+		return n.endBroker(ctx)
+	}
+	n.draining.Store(true)
+	if n.listener != nil {
+		_ = n.listener.Close()
+	}
+	n.log.Info("draining", logOpen, n.Stats().Connections)
+	for _, l := range n.loops {
+		l.post(item{kind: itemDrain, perSecond: n.drainPace(ctx)})
+	}
+	err := n.awaitEmpty(ctx)
+	httpErr := n.http.server.Shutdown(ctx)
+	n.stop()
+	return errors.Join(err, httpErr, n.endBroker(ctx))
+}
+
+// Close ends the node at once, without close frames.
+func (n *Node) Close() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := n.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// beginStop moves the node to phaseStopping. first is true for one caller only.
+func (n *Node) beginStop() (serving, first bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.phase >= phaseStopping {
+		return false, false
+	}
+	serving = n.phase == phaseServing
+	n.phase = phaseStopping
+	return serving, true
+}
+
+// awaitStop is what a second Shutdown does. It cuts the first short when its own
+// context ends earlier.
+func (n *Node) awaitStop(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		n.running.Wait()
+		n.tasks.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		n.stop()
+		<-done
+		return ctx.Err()
+	}
+}
+
+// abandon frees what New and Listen opened when the node was never served.
+func (n *Node) abandon() {
+	for _, l := range n.loops {
+		l.end()
+	}
+	if n.listener != nil {
+		_ = n.listener.Close()
+	}
+	n.markStopped()
+}
+
+// drainPace is how many connections each loop closes per second.
+func (n *Node) drainPace(ctx context.Context) int {
+	pace := n.config.Limits.DrainPerSecond
+	if pace < 0 {
+		return 0
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		// The last close frames need time to be answered.
+		window := (time.Until(deadline) - n.config.Timeouts.Close).Seconds() * 3 / 4
+		needed := int(float64(n.Stats().Connections)/max(window, 0.01)) + 1
+		pace = max(pace, needed)
+	}
+	return (pace + len(n.loops) - 1) / len(n.loops)
+}
+
+// awaitEmpty waits until the loops have no connection left.
+func (n *Node) awaitEmpty(ctx context.Context) error {
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		if s := n.Stats(); s.Connections == 0 && s.Pending == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-poll.C:
+		}
+	}
+}
+
+// stop tells the loops to end.
+func (n *Node) stop() {
+	if !n.markStopped() {
+		return
+	}
+	for _, l := range n.loops {
+		l.post(item{kind: itemStop})
+	}
+	_ = n.http.server.Close()
+	_ = n.http.Close()
+}
+
+// markStopped reports whether the caller is the one who stops the node.
+func (n *Node) markStopped() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.phase == phaseStopped {
+		return false
+	}
+	n.phase = phaseStopped
+	close(n.stopped)
+	return true
+}
+
+// endBroker ends what the loops use, after them.
+func (n *Node) endBroker(ctx context.Context) error {
+	n.running.Wait()
+	n.tasks.Wait()
+	err := n.interest.Close(ctx)
+	return errors.Join(err, n.broker.Close(ctx))
+}
+
+// startDrain begins to close the loop's connections.
+func (l *loop) startDrain(perSecond int) {
+	if l.listener >= 0 {
+		// What waits in the kernel's queue would be reset by closing the socket.
+		l.acceptMore, l.acceptAgain = true, 0
+		for l.acceptMore && l.acceptAgain == 0 {
+			l.accept()
+		}
+		l.closeListener()
+	}
+	l.drain = drain{active: true, perSecond: perSecond, last: time.Now(), credit: 1}
+	l.paceDrain()
+}
+
+// paceDrain closes as many connections as are due.
+func (l *loop) paceDrain() {
+	d := &l.drain
+	if !d.active {
+		return
+	}
+	now := time.Now()
+	d.credit += now.Sub(d.last).Seconds() * float64(d.perSecond)
+	d.last = now
+	for ; d.next < len(l.conns); d.next++ {
+		c := l.conns[d.next]
+		if c == nil || c.state != connOpen && c.state != connHandshake {
+			continue
+		}
+		if d.perSecond > 0 && d.credit < 1 {
+			return
+		}
+		d.credit--
+		if c.state == connHandshake {
+			l.stats.Handshakes[HandshakeAborted]++
+			c.destroy(closeGone, ByServer)
+		} else {
+			c.closeWith(drainCode, drainReason)
+		}
+	}
+}
