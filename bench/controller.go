@@ -1,0 +1,94 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// A controller measures rows one after the other.
+type controller struct {
+	options   options
+	stoa      string // the program
+	serverCPU cpuSet
+	loadCPU   cpuSet
+}
+
+// errFailed: at least one row has failed and said so in the table.
+var errFailed = errors.New("at least one row failed")
+
+// run measures the rows that args name and prints them.
+func run(args []string, stdout, stderr io.Writer) error {
+	options, err := parseOptions(args, stderr)
+	if err != nil {
+		return err
+	}
+	available, err := affinity()
+	if err != nil {
+		return err
+	}
+	cpus := available.list()
+	if len(cpus) < 2 {
+		return fmt.Errorf("needs two CPUs, one for the server and one for the load; this process may use %v", available)
+	}
+	dir, err := os.MkdirTemp("", "stoa-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	defer endOnSignal(dir, options.limit, stderr)()
+
+	c := &controller{options: options, stoa: options.stoa, serverCPU: cpuSetOf(cpus[0]), loadCPU: cpuSetOf(cpus[1])}
+	if c.stoa == "" && !options.control {
+		if c.stoa, err = buildStoa(dir); err != nil {
+			return err
+		}
+	}
+	c.describe(stdout)
+	start := time.Now()
+	before, err := readMachine()
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, r := range options.rows {
+		lines, err := r.measure(c)
+		if err != nil {
+			lines = append(lines, line{name: r.title, failed: err})
+			failed = errFailed
+		}
+		writeRow(stdout, r.number(), r, lines, options.markdown)
+	}
+	after, err := readMachine()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "%v; %s\n", time.Since(start).Round(time.Second), after.since(before))
+	return failed
+}
+
+// describe prints on what and how it is measured.
+func (c *controller) describe(w io.Writer) {
+	commit := "unknown commit"
+	if out, err := exec.Command("git", "describe", "--always", "--dirty").Output(); err == nil {
+		commit = strings.TrimSpace(string(out))
+	}
+	what := "stoa " + commit
+	if c.options.control {
+		what = "the floor in stoa's place"
+	}
+	item := ""
+	if c.options.markdown {
+		item = "- "
+	}
+	fmt.Fprintf(w, "%s%s, %s, %s\n", item, what, runtime.Version(), machineName())
+	fmt.Fprintf(w, "%sserver and floor pinned to %v, the load to %v; %d-byte bodies\n", item, c.serverCPU, c.loadCPU, bodySize)
+	fmt.Fprintf(w, "%smedians of %d runs of %v; the ratio is the median of the ratios of neighbouring runs\n\n", item, c.options.runs, c.options.window)
+}
