@@ -87,36 +87,27 @@ func (l *loop) pending() bool {
 	return len(l.inbox.items) > 0
 }
 
+// maxIdleItems is how many entries an inbox keeps room for: a burst must not keep
+// its memory for good.
+const maxIdleItems = 16 << 10
+
 // takeInbox swaps the inbox with the batch that the loop has finished.
 func (l *loop) takeInbox() {
-	in := &l.inbox
 	clear(l.batch)
+	spare := l.batch[:0]
+	if cap(spare) > maxIdleItems {
+		spare = nil
+	}
+	in := &l.inbox
 	in.mu.Lock()
-	l.batch, in.items = in.items, l.batch[:0]
+	l.batch, in.items = in.items, spare
 	in.bytes = 0
 	drained := in.congested
 	in.congested = false
 	in.mu.Unlock()
 	l.batchNext = 0
-	if cap(in.items) > maxIdleItems {
-		// A burst must not keep its memory for good. Only the loop takes the slice
-		// that was swapped in, posters may append to it already.
-		l.trimInbox()
-	}
 	if drained {
 		l.node.relieve()
-	}
-}
-
-// maxIdleItems is how many entries an inbox keeps room for.
-const maxIdleItems = 16 << 10
-
-func (l *loop) trimInbox() {
-	in := &l.inbox
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if len(in.items) == 0 {
-		in.items = nil
 	}
 }
 

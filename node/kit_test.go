@@ -1,0 +1,338 @@
+package node_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/stoa-io/stoa/node"
+)
+
+// patience is how long a test waits for what must happen. It is long, as a
+// machine that runs other tests at the same time can be slow; nothing is
+// concluded from how long something took.
+const patience = 30 * time.Second
+
+// TestMain fails when a test leaves goroutines or descriptors behind.
+func TestMain(m *testing.M) {
+	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors()
+	code := m.Run()
+	if code == 0 {
+		http.DefaultClient.CloseIdleConnections()
+		if err := settled(goroutines, descriptors); err != nil {
+			fmt.Fprintln(os.Stderr, "after all tests:", err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// settled waits until there are no more goroutines and descriptors than given.
+func settled(goroutines, descriptors int) error {
+	deadline := time.Now().Add(patience)
+	for {
+		g, d := runtime.NumGoroutine(), openDescriptors()
+		if g <= goroutines && d <= descriptors {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			stacks := make([]byte, 64<<10)
+			return fmt.Errorf("%d goroutines and %d descriptors, want at most %d and %d\n%s",
+				g, d, goroutines, descriptors, stacks[:runtime.Stack(stacks, true)])
+		}
+		runtime.Gosched()
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// openDescriptors is 0 where the system does not tell.
+func openDescriptors() int {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0
+	}
+	count := 0
+	for _, entry := range entries {
+		// Go's own poller and its wake-up descriptor come with the first use of
+		// the network and stay.
+		target, err := os.Readlink("/proc/self/fd/" + entry.Name())
+		if err == nil && strings.HasPrefix(target, "socket:") {
+			count++
+		}
+	}
+	return count
+}
+
+// eventually waits for a condition that must come true.
+func eventually(tb testing.TB, what string, condition func() bool) {
+	tb.Helper()
+	deadline := time.Now().Add(patience)
+	for !condition() {
+		if time.Now().After(deadline) {
+			tb.Fatalf("still waiting: %s", what)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// testTransport is the transport under test; the suite is run once for each.
+func testTransport(tb testing.TB) node.Transport {
+	switch name := os.Getenv("STOA_TEST_TRANSPORT"); name {
+	case "", "auto":
+		return node.TransportAuto
+	case "epoll":
+		return node.TransportEpoll
+	case "stream":
+		return node.TransportStream
+	default:
+		tb.Fatalf("STOA_TEST_TRANSPORT=%q: want auto, epoll or stream", name)
+		return 0
+	}
+}
+
+// newNode makes a node that relays in "default" (with broadcasts) and "rooms"
+// (without), and knows a namespace "closed" that relays nothing.
+func newNode(tb testing.TB, change func(*node.Config)) *node.Node {
+	tb.Helper()
+	cfg := node.Config{
+		Loops:     2,
+		Transport: testTransport(tb),
+		Namespaces: map[string]node.Namespace{
+			"default": {Relay: true, Broadcast: true},
+			"rooms":   {Relay: true},
+			"closed":  {},
+		},
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	n, err := node.New(cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return n
+}
+
+// startNode serves a node on a free port until the test ends.
+func startNode(tb testing.TB, change func(*node.Config)) *node.Node {
+	tb.Helper()
+	n := newNode(tb, change)
+	if err := n.Listen("tcp", "127.0.0.1:0"); err != nil {
+		tb.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- n.Serve() }()
+	tb.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := n.Shutdown(ctx); err != nil {
+			tb.Errorf("Shutdown: %v", err)
+		}
+		if err := <-served; !errors.Is(err, node.ErrClosed) {
+			tb.Errorf("Serve returned %v, want ErrClosed", err)
+		}
+	})
+	eventually(tb, "the node is ready", func() bool { return n.Ready(context.Background()) == nil })
+	return n
+}
+
+// peer is a raw WebSocket client that says and sees every byte.
+type peer struct {
+	tb   testing.TB
+	conn net.Conn
+	in   *bufio.Reader
+	id   string
+}
+
+// connectTCP opens a connection and sends nothing.
+func connectTCP(tb testing.TB, n *node.Node) *peer {
+	tb.Helper()
+	conn, err := net.Dial("tcp", n.Addr().String())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = conn.Close() })
+	return &peer{tb: tb, conn: conn, in: bufio.NewReader(conn)}
+}
+
+// upgradeRequest is a good request for path, with more header lines if wanted.
+func upgradeRequest(path string, lines ...string) string {
+	head := []string{
+		"GET " + path + " HTTP/1.1", "Host: stoa.test", "Upgrade: websocket", "Connection: Upgrade",
+		"Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+	}
+	return strings.Join(append(head, lines...), "\r\n") + "\r\n\r\n"
+}
+
+// upgrade opens a WebSocket and does not say hello.
+func upgrade(tb testing.TB, n *node.Node) *peer {
+	tb.Helper()
+	p := connectTCP(tb, n)
+	p.write(upgradeRequest("/ws"))
+	response := p.response()
+	if response.StatusCode != http.StatusSwitchingProtocols {
+		tb.Fatalf("upgrade answered %s, want 101", response.Status)
+	}
+	return p
+}
+
+// dial opens a WebSocket and is acknowledged.
+func dial(tb testing.TB, n *node.Node) *peer {
+	tb.Helper()
+	p := upgrade(tb, n)
+	p.send("M")
+	ack := p.next()
+	if ack.Header.OpCode != ws.OpText || len(ack.Payload) < 2 || ack.Payload[0] != 'A' {
+		tb.Fatalf("hello was answered %s, want A and an ID", describe(ack))
+	}
+	p.id = string(ack.Payload[1:])
+	return p
+}
+
+// join dials, connects to a namespace, and joins its rooms.
+func join(tb testing.TB, n *node.Node, namespace string, rooms ...string) *peer {
+	tb.Helper()
+	p := dial(tb, n)
+	p.send("$c;" + namespace + ";;_OnNamespaceConnect;0;0;")
+	p.expect("$c;;;;;;")
+	for i, room := range rooms {
+		token := fmt.Sprintf("$j%d", i)
+		p.send(token + ";" + namespace + ";" + room + ";_OnRoomJoin;0;0;")
+		p.expect(token + ";;;;;;")
+	}
+	return p
+}
+
+// write sends raw bytes.
+func (p *peer) write(data string) {
+	p.tb.Helper()
+	if _, err := io.WriteString(p.conn, data); err != nil {
+		p.tb.Fatalf("write: %v", err)
+	}
+}
+
+// frame is a masked frame as raw bytes.
+func frame(op ws.OpCode, fin bool, payload string) string {
+	var buffer bytes.Buffer
+	_ = ws.WriteFrame(&buffer, ws.MaskFrameInPlaceWith(ws.NewFrame(op, fin, []byte(payload)), [4]byte{1, 2, 3, 4}))
+	return buffer.String()
+}
+
+// send sends a text message, sendBinary a binary one.
+func (p *peer) send(text string)       { p.tb.Helper(); p.write(frame(ws.OpText, true, text)) }
+func (p *peer) sendBinary(data string) { p.tb.Helper(); p.write(frame(ws.OpBinary, true, data)) }
+
+// response reads an HTTP response with its body.
+func (p *peer) response() *http.Response {
+	p.tb.Helper()
+	p.deadline()
+	response, err := http.ReadResponse(p.in, nil)
+	if err != nil {
+		p.tb.Fatalf("read response: %v", err)
+	}
+	if response.StatusCode != http.StatusSwitchingProtocols {
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			p.tb.Fatalf("read response: %v", err)
+		}
+		response.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	return response
+}
+
+func (p *peer) deadline() { _ = p.conn.SetReadDeadline(time.Now().Add(patience)) }
+
+// tryNext reads the next frame that is no ping.
+func (p *peer) tryNext() (ws.Frame, error) {
+	for {
+		p.deadline()
+		f, err := ws.ReadFrame(p.in)
+		if err != nil || f.Header.OpCode != ws.OpPing {
+			return f, err
+		}
+	}
+}
+
+func (p *peer) next() ws.Frame {
+	p.tb.Helper()
+	f, err := p.tryNext()
+	if err != nil {
+		p.tb.Fatalf("read frame: %v", err)
+	}
+	return f
+}
+
+// expect reads frames that must be these texts, in this order.
+func (p *peer) expect(texts ...string) {
+	p.tb.Helper()
+	for _, want := range texts {
+		if f := p.next(); f.Header.OpCode != ws.OpText || string(f.Payload) != want {
+			p.tb.Fatalf("got %s, want text %q", describe(f), want)
+		}
+	}
+}
+
+// expectClose reads a close frame with this code, and then the end.
+func (p *peer) expectClose(code ws.StatusCode) {
+	p.tb.Helper()
+	f := p.next()
+	if f.Header.OpCode != ws.OpClose {
+		p.tb.Fatalf("got %s, want a close frame with %d", describe(f), code)
+	}
+	got := ws.StatusNoStatusRcvd
+	if len(f.Payload) > 0 {
+		got, _ = ws.ParseCloseFrameData(f.Payload)
+	}
+	if got != code {
+		p.tb.Fatalf("closed with %s, want %d", describe(f), code)
+	}
+}
+
+// expectEnd reads the end of the connection.
+func (p *peer) expectEnd() {
+	p.tb.Helper()
+	if f, err := p.tryNext(); err == nil {
+		p.tb.Fatalf("got %s, want the end of the connection", describe(f))
+	} else if errors.Is(err, os.ErrDeadlineExceeded) {
+		p.tb.Fatal("the connection is still open")
+	}
+}
+
+// sync makes sure that everything sent before was handled, and returns what
+// arrived meanwhile: an ask that nobody handles is answered in its turn.
+func (p *peer) sync(namespace string) []string {
+	p.tb.Helper()
+	p.send("$sync;" + namespace + ";;nobody;0;0;")
+	var before []string
+	for {
+		text := string(p.next().Payload)
+		if strings.HasPrefix(text, "$sync;") {
+			return before
+		}
+		before = append(before, text)
+	}
+}
+
+func describe(f ws.Frame) string {
+	if f.Header.OpCode == ws.OpClose && len(f.Payload) >= 2 {
+		code, reason := ws.ParseCloseFrameData(f.Payload)
+		return fmt.Sprintf("close %d %q", code, reason)
+	}
+	payload := f.Payload
+	if len(payload) > 200 {
+		payload = payload[:200]
+	}
+	return fmt.Sprintf("frame %#x of %d bytes %q", f.Header.OpCode, len(f.Payload), payload)
+}
