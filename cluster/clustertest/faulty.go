@@ -1,0 +1,175 @@
+package clustertest
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/stoa-io/stoa/cluster"
+)
+
+// Operation is a call to a broker that takes time.
+type Operation uint8
+
+// The operations.
+const (
+	OperationSubscribe Operation = iota + 1
+	OperationUnsubscribe
+)
+
+func (o Operation) String() string {
+	switch o {
+	case OperationSubscribe:
+		return "subscribe"
+	case OperationUnsubscribe:
+		return "unsubscribe"
+	}
+	return "unknown"
+}
+
+// Call is a Subscribe or Unsubscribe that a Faulty broker received.
+type Call struct {
+	Operation Operation
+	Channels  []string
+}
+
+// Faults is what a Faulty broker does wrong. The zero value is nothing.
+type Faults struct {
+	// Publish, Subscribe, Unsubscribe and Ready are the errors that these calls
+	// return instead of reaching the broker.
+	Publish, Subscribe, Unsubscribe, Ready error
+	// Delay of Subscribe and Unsubscribe, before they reach the broker.
+	Delay time.Duration
+	// Hold makes Subscribe and Unsubscribe wait, before they reach the broker, until
+	// it is closed.
+	Hold <-chan struct{}
+	// LoseAnswer lets Subscribe and Unsubscribe reach the broker, and then wait for
+	// the end of their context as if the answer had been lost.
+	LoseAnswer bool
+}
+
+// Faulty is a broker in front of another one. It is safe for concurrent use. Calls
+// that wait return the error of their context when it ends.
+type Faulty struct {
+	broker cluster.Broker
+
+	mu      sync.Mutex // guards the rest
+	faults  Faults
+	handler cluster.Handler
+	calls   []Call
+}
+
+var _ cluster.Broker = (*Faulty)(nil)
+
+// NewFaulty returns a broker without faults in front of b.
+func NewFaulty(b cluster.Broker) *Faulty {
+	return &Faulty{broker: b}
+}
+
+// Set replaces the faults; calls that are under way keep those they began with.
+func (f *Faulty) Set(faults Faults) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.faults = faults
+}
+
+// Calls returns the Subscribe and Unsubscribe calls so far, in the order in which
+// they began, failed ones included.
+func (f *Faulty) Calls() []Call {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]Call(nil), f.calls...)
+}
+
+// Congest calls the handler's Congested as the broker would. It does nothing
+// before Start.
+func (f *Faulty) Congest(congested bool) {
+	f.mu.Lock()
+	handler := f.handler
+	f.mu.Unlock()
+	if handler != nil {
+		handler.Congested(congested)
+	}
+}
+
+// Start starts the broker.
+func (f *Faulty) Start(ctx context.Context, h cluster.Handler) error {
+	f.mu.Lock()
+	f.handler = h
+	f.mu.Unlock()
+	return f.broker.Start(ctx, h)
+}
+
+// Publish publishes or fails.
+func (f *Faulty) Publish(channel string, env *cluster.Envelope) error {
+	f.mu.Lock()
+	err := f.faults.Publish
+	f.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return f.broker.Publish(channel, env)
+}
+
+// Subscribe subscribes, late or not at all.
+func (f *Faulty) Subscribe(ctx context.Context, channels ...string) error {
+	faults := f.record(OperationSubscribe, channels)
+	return faults.apply(ctx, faults.Subscribe, func() error { return f.broker.Subscribe(ctx, channels...) })
+}
+
+// Unsubscribe unsubscribes, late or not at all.
+func (f *Faulty) Unsubscribe(ctx context.Context, channels ...string) error {
+	faults := f.record(OperationUnsubscribe, channels)
+	return faults.apply(ctx, faults.Unsubscribe, func() error { return f.broker.Unsubscribe(ctx, channels...) })
+}
+
+// Ready asks the broker or fails.
+func (f *Faulty) Ready(ctx context.Context) error {
+	f.mu.Lock()
+	err := f.faults.Ready
+	f.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return f.broker.Ready(ctx)
+}
+
+// Close closes the broker.
+func (f *Faulty) Close(ctx context.Context) error {
+	return f.broker.Close(ctx)
+}
+
+func (f *Faulty) record(operation Operation, channels []string) Faults {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, Call{Operation: operation, Channels: append([]string(nil), channels...)})
+	return f.faults
+}
+
+func (f Faults) apply(ctx context.Context, failure error, call func() error) error {
+	if f.Delay > 0 {
+		timer := time.NewTimer(f.Delay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if f.Hold != nil {
+		select {
+		case <-f.Hold:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if failure != nil {
+		return failure
+	}
+	err := call()
+	if err == nil && f.LoseAnswer {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return err
+}

@@ -1,0 +1,87 @@
+package clustertest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stoa-io/stoa/cluster"
+)
+
+// Factory makes the brokers of a new cluster, at least one, not started. Nothing of
+// a cluster made before may reach it. The suite starts and closes the brokers;
+// whatever else they need is ended with t.Cleanup.
+type Factory func(t testing.TB) []cluster.Broker
+
+// Run checks that the factory's brokers keep the contract of cluster.Broker.
+func Run(t *testing.T, factory Factory) {
+	s := &suite{factory: factory}
+	for _, check := range []struct {
+		name string
+		run  func(t *testing.T)
+	}{
+		{"Delivery", s.delivery},
+		{"OnlyWhereSubscribed", s.onlyWhereSubscribed},
+		{"NotBeforeSubscribe", s.notBeforeSubscribe},
+		{"NotAfterUnsubscribe", s.notAfterUnsubscribe},
+		{"SubscribeTwice", s.subscribeTwice},
+		{"ManyChannels", s.manyChannels},
+		{"AnyName", s.anyName},
+		{"AnyPayload", s.anyPayload},
+		{"FlagAndOrigin", s.flagAndOrigin},
+		{"PayloadReuse", s.payloadReuse},
+		{"Order", s.order},
+		{"OrderWhileOthersSubscribe", s.orderWhileOthersSubscribe},
+		{"SlowHandler", s.slowHandler},
+		{"Ready", s.ready},
+		{"NotStarted", s.notStarted},
+		{"StartTwice", s.startTwice},
+		{"Close", s.close},
+		{"CloseUnderLoad", s.closeUnderLoad},
+		{"CancelledContext", s.cancelledContext},
+	} {
+		t.Run(check.name, check.run)
+	}
+}
+
+// suite is one call of Run.
+type suite struct {
+	factory Factory
+}
+
+// start makes a cluster with running brokers. After the test it checks what holds
+// in all of them and closes them.
+func (s *suite) start(t *testing.T, yields int) []*node {
+	t.Helper()
+	brokers := s.factory(t)
+	if len(brokers) == 0 {
+		t.Fatal("the factory made no broker")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	nodes := make([]*node, len(brokers))
+	for i, b := range brokers {
+		nodes[i] = &node{Broker: b, recorder: newRecorder(yields)}
+		t.Cleanup(func() { nodes[i].finish(t) })
+		if err := b.Start(ctx, nodes[i].recorder); err != nil {
+			t.Fatalf("Start of broker %d = %v, want nil", i, err)
+		}
+	}
+	return nodes
+}
+
+// finish closes the broker and checks what its handler noticed.
+func (n *node) finish(t testing.TB) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := n.Close(ctx); err != nil {
+		t.Errorf("Close = %v, want nil", err)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.overlapped {
+		t.Error("Deliver was called for a channel while a call for it was under way, want one at a time")
+	}
+	if n.repeated {
+		t.Error("Congested was called twice with the same value, want alternating ones beginning with true")
+	}
+}

@@ -1,0 +1,37 @@
+package cluster
+
+// Sizes are the sizes of an Interest's tables and queues, for tests that memory is
+// given back.
+type Sizes struct {
+	Entries, Pending, Idle int
+}
+
+// Sizes of everything that grows with the number of channels.
+func (i *Interest) Sizes() Sizes {
+	var s Sizes
+	for n := range i.shards {
+		shard := &i.shards[n]
+		shard.mu.Lock()
+		s.Entries += len(shard.entries.entries)
+		shard.mu.Unlock()
+	}
+	for _, w := range i.workers {
+		w.mu.Lock()
+		s.Pending += len(w.pending)
+		s.Idle += len(w.idle)
+		w.mu.Unlock()
+	}
+	return s
+}
+
+// TablePeaks is the sum of the sizes that the stripes' maps were made for.
+func (m *Memory) TablePeaks() int {
+	sum := 0
+	for i := range m.stripes {
+		stripe := &m.stripes[i]
+		stripe.mu.Lock()
+		sum += stripe.channels.peak
+		stripe.mu.Unlock()
+	}
+	return sum
+}
