@@ -31,7 +31,7 @@ func (c *controller) allocations(open *command) (perMessage, perDelivery []float
 	if _, err := s.do(*open); err != nil {
 		return nil, nil, err
 	}
-	run := command{Action: actionPublish, Outstanding: 8, Duration: c.options.window / 2}
+	run := command{Action: actionPublish, Outstanding: 8, Duration: c.options.window}
 	if _, err := s.do(run); err != nil {
 		return nil, nil, err
 	}

@@ -48,7 +48,7 @@ func (c *controller) startServer(which target, cpus cpuSet, loops int) (*server,
 	if which == targetFloor || c.options.control {
 		p, err = startSelf(cpus, false, "floor")
 	} else {
-		args := []string{"serve", "--listen", "127.0.0.1:0", "--loops", strconv.Itoa(loops)}
+		args := []string{"serve", "--listen", "127.0.0.1:0", "--loops", strconv.Itoa(loops), "--drain-timeout", "0"}
 		if c.options.transport != "" {
 			args = append(args, "--transport", c.options.transport)
 		}
