@@ -6,7 +6,9 @@ const rootLong = `Stoa is a messaging server: clients hold one WebSocket, connec
 join rooms, emit events and ask questions. It speaks the protocol of neffos.
 
 Without a subcommand it is "stoa serve" with the demo configuration: one open
-namespace, "default", and a page to try it with.`
+namespace, "default", that anybody on this machine may use.
+
+` + pagesAndSignals
 
 // newRootCommand returns the whole program. It is made anew for each run: cobra
 // keeps parsed flags in it.

@@ -20,7 +20,9 @@ import (
 const serveLong = `Serve WebSocket connections with the demo configuration: the namespace "default"
 is open, and what a client emits there reaches the others in the room.
 
-The same port serves
+` + pagesAndSignals
+
+const pagesAndSignals = `The same port serves
   /          a page to try it with
   /healthz   200 while the process works
   /readyz    200 while the node takes connections, else 503 and the reason
@@ -63,7 +65,7 @@ func serve(ctx context.Context, flags *serveFlags, stdout, stderr io.Writer) err
 		return err
 	}
 	if err := server.Listen("tcp", flags.listen); err != nil {
-		return &failureError{explainListen(err)}
+		return &failureError{errors.Join(explainListen(err), server.Close())}
 	}
 	if parsed.exposed {
 		logger.Warn("anybody who can reach this address may connect: there is no authentication", "listen", flags.listen)
@@ -116,22 +118,17 @@ func serveUntil(ctx context.Context, server *node.Node, timeout time.Duration, l
 	go func() { served <- server.Serve() }()
 	select {
 	case err := <-served:
-		server.Close()
-		return &failureError{fmt.Errorf("the node has stopped: %w", err)}
+		return &failureError{fmt.Errorf("the node has stopped: %w", errors.Join(err, server.Close()))}
 	case <-ctx.Done():
 	}
-	logger.Info("draining", "connections", server.Stats().Connections, "timeout", timeout.String())
 	// ctx has ended already, so the drain needs a clock of its own.
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	switch err := server.Shutdown(drain); {
 	case errors.Is(err, context.DeadlineExceeded):
-		logger.Warn("drain timeout: cutting the remaining connections", "connections", server.Stats().Connections)
+		logger.Warn("the drain took too long: the remaining connections were cut", "timeout", timeout.String())
 	case err != nil:
 		logger.Warn("drain", "error", err)
-	}
-	if err := server.Close(); err != nil && !errors.Is(err, node.ErrClosed) {
-		logger.Warn("close", "error", err)
 	}
 	if err := <-served; err != nil && !errors.Is(err, node.ErrClosed) {
 		return &failureError{fmt.Errorf("the node has stopped: %w", err)}

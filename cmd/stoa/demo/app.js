@@ -3,7 +3,7 @@
 import { Reconnector } from './reconnect.js';
 import * as view from './view.js';
 
-const ROUND_TRIP_EVERY = 5_000;
+const ROUND_TRIP_EVERY = 3_000;
 const LONGEST_NAME = 32;
 const LONGEST_TEXT = 4_000;
 const NAMES = ['Aspasia', 'Chrysippus', 'Cleanthes', 'Diotima', 'Epictetus', 'Hipparchia',

@@ -30,7 +30,7 @@ export function showState(state, seconds) {
   const text = {
     connecting: 'Connecting',
     connected: 'Connected',
-    waiting: `No connection, next attempt in ${seconds} s`,
+    waiting: `Retrying in ${seconds} s`,
   };
   const shown = element('state');
   // A screen reader should hear of the loss, not of every second.

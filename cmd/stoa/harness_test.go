@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// patience is how long a test waits for what should happen at once.
+const patience = 20 * time.Second
+
+// The test binary is the program itself when this variable is set, so that
+// signals can be tried on a real process.
+const runMainVariable = "STOA_TEST_RUN_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(runMainVariable) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// output is a stream of the program that a test can wait on.
+type output struct {
+	mu      sync.Mutex
+	content bytes.Buffer  // guarded by mu
+	changed chan struct{} // guarded by mu; closed and replaced by every write
+}
+
+func newOutput() *output { return &output{changed: make(chan struct{})} }
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	close(o.changed)
+	o.changed = make(chan struct{})
+	return o.content.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.content.String()
+}
+
+// await returns the first submatch of pattern in the stream, once it is there.
+func (o *output) await(t testing.TB, pattern string) string {
+	t.Helper()
+	expression := regexp.MustCompile(pattern)
+	deadline := time.After(patience)
+	for {
+		o.mu.Lock()
+		match, changed := expression.FindStringSubmatch(o.content.String()), o.changed
+		o.mu.Unlock()
+		if match != nil {
+			return match[1]
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			t.Fatalf("%q has not been written; there is:\n%s", pattern, o)
+		}
+	}
+}
+
+// program is a run of the program inside the test.
+type program struct {
+	stdout, stderr *output
+	url            string // of the page, without the slash
+	address        string
+	cancel         context.CancelFunc
+	code           chan int
+}
+
+// startProgram starts to serve on a free port and waits for the banner.
+func startProgram(t testing.TB, args ...string) *program {
+	t.Helper()
+	p := launch(t, append([]string{"--listen", "127.0.0.1:0"}, args...)...)
+	p.url = p.stdout.await(t, `Open +(http://\S+)/ `)
+	p.address = strings.TrimPrefix(p.url, "http://")
+	return p
+}
+
+// launch runs the program until the test ends or stop is called.
+func launch(t testing.TB, args ...string) *program {
+	t.Helper()
+	restoreProcessors(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &program{stdout: newOutput(), stderr: newOutput(), cancel: cancel, code: make(chan int, 1)}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.code <- run(ctx, args, p.stdout, p.stderr)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	return p
+}
+
+// restoreProcessors undoes, after the test, what the program does to the process.
+func restoreProcessors(t testing.TB) {
+	before := runtime.GOMAXPROCS(0)
+	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
+}
+
+// stop asks the program to drain and returns its exit code.
+func (p *program) stop(t testing.TB) int {
+	t.Helper()
+	p.cancel()
+	return p.wait(t)
+}
+
+func (p *program) wait(t testing.TB) int {
+	t.Helper()
+	select {
+	case code := <-p.code:
+		return code
+	case <-time.After(patience):
+		t.Fatalf("the program has not ended; its log:\n%s", p.stderr)
+		return 0
+	}
+}
+
+// get returns the answer to a request without a body, and its content.
+func (p *program) get(t testing.TB, method, path string, header http.Header) (*http.Response, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, p.url+path, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, values := range header {
+		request.Header[name] = values
+	}
+	// Kept connections would make the drain wait for their client.
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	response, err := client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response, string(body)
+}
+
+// dialSocket opens a WebSocket at address and is acknowledged. It answers no close frame.
+func dialSocket(t testing.TB, address, path string) *bufio.Reader {
+	t.Helper()
+	conn, err := net.DialTimeout("tcp", address, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	request := "GET " + path + " HTTP/1.1\r\nHost: " + address + "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+	// A text frame "M" under a mask of zeros is the hello.
+	if _, err := io.WriteString(conn, request+"\x81\x81\x00\x00\x00\x00M"); err != nil {
+		t.Fatal(err)
+	}
+	reader := bufio.NewReader(conn)
+	response, err := http.ReadResponse(reader, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("status %s, want 101", response.Status)
+	}
+	frame := readFrame(t, reader)
+	if frame[0] != 0x81 || frame[2] != 'A' {
+		t.Fatalf("first frame %q, want the acknowledgement", frame)
+	}
+	return reader
+}
+
+// readFrame reads a short frame, head included.
+func readFrame(t testing.TB, reader *bufio.Reader) []byte {
+	t.Helper()
+	head := make([]byte, 2)
+	if _, err := io.ReadFull(reader, head); err != nil {
+		t.Fatal(err)
+	}
+	payload := make([]byte, head[1])
+	if _, err := io.ReadFull(reader, payload); err != nil {
+		t.Fatal(err)
+	}
+	return append(head, payload...)
+}

@@ -1,0 +1,107 @@
+//go:build linux || darwin
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestFileLimitIsRaised(t *testing.T) {
+	got := raiseFileLimit()
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if got != 0 && got != limit.Cur {
+		t.Errorf("got %d, and the limit is %d", got, limit.Cur)
+	}
+	if again := raiseFileLimit(); again != got {
+		t.Errorf("the second time it is %d instead of %d", again, got)
+	}
+}
+
+// process is a run of the program as a process of its own.
+type process struct {
+	command        *exec.Cmd
+	stdout, stderr *output
+	address        string
+	ended          chan error
+}
+
+func startProcess(t testing.TB, args ...string) *process {
+	t.Helper()
+	p := &process{stdout: newOutput(), stderr: newOutput(), ended: make(chan error, 1)}
+	p.command = exec.Command(os.Args[0], append([]string{"--listen", "127.0.0.1:0"}, args...)...)
+	p.command.Env = append(os.Environ(), runMainVariable+"=1")
+	p.command.Stdout, p.command.Stderr = p.stdout, p.stderr
+	if err := p.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.ended <- p.command.Wait()
+	}()
+	t.Cleanup(func() {
+		_ = p.command.Process.Kill() // it may have ended
+		<-done
+	})
+	p.address = p.stdout.await(t, `Open +http://(\S+)/ `)
+	return p
+}
+
+func TestSignalDrains(t *testing.T) {
+	for _, signal := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		t.Run(signal.String(), func(t *testing.T) {
+			p := startProcess(t)
+			if err := p.command.Process.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case err := <-p.ended:
+				if err != nil {
+					t.Errorf("the process ended with %v, want exit code 0; log:\n%s", err, p.stderr)
+				}
+			case <-time.After(patience):
+				t.Fatalf("the process has not ended; log:\n%s", p.stderr)
+			}
+			if !strings.Contains(p.stderr.String(), "msg=stopped") {
+				t.Errorf("the log does not end with stopped:\n%s", p.stderr)
+			}
+		})
+	}
+}
+
+// The client does not answer the close frame, so the drain is still waiting for
+// it when the second signal comes.
+func TestSecondSignalEndsAtOnce(t *testing.T) {
+	p := startProcess(t, "--drain-timeout", "1m")
+	socket := dialSocket(t, p.address, "/ws")
+	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	readFrame(t, socket) // the close frame: the first signal has been seen
+	repeat := time.NewTicker(10 * time.Millisecond)
+	defer repeat.Stop()
+	for {
+		// A signal that comes before the program has given up catching them is
+		// swallowed, so it is sent until it works.
+		_ = p.command.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-p.ended:
+			status, ok := p.command.ProcessState.Sys().(syscall.WaitStatus)
+			if !ok || !status.Signaled() || status.Signal() != syscall.SIGTERM {
+				t.Errorf("the process ended with %v, want to see it ended by the signal; log:\n%s", p.command.ProcessState, p.stderr)
+			}
+			return
+		case <-repeat.C:
+		case <-t.Context().Done():
+			t.Fatal("the process has not ended")
+		}
+	}
+}
