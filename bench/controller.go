@@ -53,25 +53,43 @@ func run(args []string, stdout, stderr io.Writer) error {
 	}
 	c.describe(stdout)
 	start := time.Now()
+	failed := false
+	for _, r := range options.rows {
+		lines := c.measure(r)
+		writeRow(stdout, r.number(), r, lines, options.markdown)
+		failed = failed || lines[len(lines)-1].failed != nil
+	}
+	fmt.Fprintf(stdout, "measured in %v\n", time.Since(start).Round(time.Second))
+	if failed {
+		return errFailed
+	}
+	return nil
+}
+
+// quiet is the part of the CPUs, in per cent, that others may take before a row is
+// marked: above it rates say more about them than about the server.
+const quiet = 3
+
+// measure returns the lines of a row; the last one says if the row has failed.
+func (c *controller) measure(r row) []line {
 	before, err := readMachine()
 	if err != nil {
-		return err
+		return []line{{name: r.title, failed: err}}
 	}
-	var failed error
-	for _, r := range options.rows {
-		lines, err := r.measure(c)
-		if err != nil {
-			lines = append(lines, line{name: r.title, failed: err})
-			failed = errFailed
-		}
-		writeRow(stdout, r.number(), r, lines, options.markdown)
+	lines, err := r.measure(c)
+	if err != nil {
+		return append(lines, line{name: r.title, failed: err})
 	}
 	after, err := readMachine()
 	if err != nil {
-		return err
+		return append(lines, line{name: r.title, failed: err})
 	}
-	fmt.Fprintf(stdout, "%v; %s\n", time.Since(start).Round(time.Second), after.since(before))
-	return failed
+	last := &lines[len(lines)-1]
+	if others, stolen := before.between(after); others+stolen > quiet {
+		last.notes = append(last.notes, fmt.Sprintf(
+			"NOT QUIET: other programs took %.0f %% of the CPUs, other virtual machines %.0f %%; do not trust rates and latencies", others, stolen))
+	}
+	return lines
 }
 
 // describe prints on what and how it is measured.
@@ -81,6 +99,9 @@ func (c *controller) describe(w io.Writer) {
 		commit = strings.TrimSpace(string(out))
 	}
 	what := "stoa " + commit
+	if c.options.stoa != "" {
+		what = c.options.stoa
+	}
 	if c.options.control {
 		what = "the floor in stoa's place"
 	}

@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // machineName is the processor and the kernel, as far as /proc tells.
@@ -29,10 +31,14 @@ func machineName() string {
 	return fmt.Sprintf("%d × %s, Linux %s", runtime.NumCPU(), processor, kernel)
 }
 
-// A machine is how the CPUs have spent their time, in ticks.
+// A machine is how its CPUs have spent their time since it started, in seconds.
 type machine struct {
-	total, steal float64
+	total, idle, steal float64
+	own                float64 // this process and its children that have ended
 }
+
+// ticksPerSecond is the unit of /proc/stat, fixed by the kernel's interface.
+const ticksPerSecond = 100
 
 func readMachine() (machine, error) {
 	stat, err := os.ReadFile("/proc/stat")
@@ -51,21 +57,30 @@ func readMachine() (machine, error) {
 		if err != nil {
 			return machine{}, fmt.Errorf("bench: /proc/stat: %w", err)
 		}
-		m.total += ticks
-		if i == 7 {
-			m.steal = ticks
+		m.total += ticks / ticksPerSecond
+		switch i {
+		case 3, 4:
+			m.idle += ticks / ticksPerSecond
+		case 7:
+			m.steal = ticks / ticksPerSecond
 		}
+	}
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var usage syscall.Rusage
+		if err := syscall.Getrusage(who, &usage); err != nil {
+			return machine{}, os.NewSyscallError("getrusage", err)
+		}
+		m.own += time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
 	}
 	return m, nil
 }
 
-// since tells how much of the CPUs other virtual machines took, the usual reason
-// for figures that do not repeat.
-func (m machine) since(before machine) string {
-	load := "unknown"
-	if average, err := os.ReadFile("/proc/loadavg"); err == nil {
-		load, _, _ = strings.Cut(string(average), " ")
-	}
-	return fmt.Sprintf("stolen by the hypervisor: %.1f %% of the CPUs; load average now %s",
-		100*(m.steal-before.steal)/max(m.total-before.total, 1), load)
+// between returns which part of the CPUs other programs and other virtual machines
+// took, in per cent: the usual reasons for figures that do not repeat. All
+// children of the time between have to have ended.
+func (m machine) between(later machine) (others, stolen float64) {
+	total := max(later.total-m.total, 1.0/ticksPerSecond)
+	stolen = later.steal - m.steal
+	others = total - (later.idle - m.idle) - stolen - (later.own - m.own)
+	return 100 * max(others, 0) / total, 100 * stolen / total
 }

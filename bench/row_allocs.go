@@ -2,8 +2,11 @@
 
 package main
 
-// measureAllocations counts the server's heap allocations over many messages. A
-// scrape of /metrics allocates too; two in a row tell how much.
+// scrapes of /metrics for one run: the last one follows the messages, those before
+// it tell how much a scrape allocates itself.
+const scrapes = 6
+
+// measureAllocations counts the server's heap allocations over many messages.
 func (c *controller) measureAllocations() ([]line, error) {
 	small, _, err := c.allocations(smallRoomsOpen())
 	if err != nil {
@@ -31,15 +34,15 @@ func (c *controller) allocations(open *command) (perMessage, perDelivery []float
 	if _, err := s.do(*open); err != nil {
 		return nil, nil, err
 	}
-	run := command{Action: actionPublish, Outstanding: 8, Duration: c.options.window}
+	run := command{Action: actionPublish, Outstanding: outstanding, Duration: c.options.window}
 	if _, err := s.do(run); err != nil {
 		return nil, nil, err
 	}
 	for range c.options.runs {
-		var counts [3]float64
+		var counts [scrapes]float64
 		var r report
 		for i := range counts {
-			if i == 2 {
+			if i == scrapes-1 {
 				if r, err = s.do(run); err != nil {
 					return nil, nil, err
 				}
@@ -48,9 +51,19 @@ func (c *controller) allocations(open *command) (perMessage, perDelivery []float
 				return nil, nil, err
 			}
 		}
-		allocated := counts[2] - counts[1] - (counts[1] - counts[0])
+		allocated := counts[scrapes-1] - counts[scrapes-2] - scrapeCost(counts[:scrapes-1])
 		perMessage = append(perMessage, allocated/float64(r.Messages))
 		perDelivery = append(perDelivery, allocated/float64(r.Deliveries))
 	}
 	return perMessage, perDelivery, nil
+}
+
+// scrapeCost is the median of what one scrape adds to the count of allocations.
+// The first scrape may open a connection and is left out.
+func scrapeCost(counts []float64) float64 {
+	var costs []float64
+	for i := 2; i < len(counts); i++ {
+		costs = append(costs, counts[i]-counts[i-1])
+	}
+	return median(costs)
 }
