@@ -35,3 +35,15 @@ func (m *Memory) TablePeaks() int {
 	}
 	return sum
 }
+
+// Subscriptions is the number of channels that are subscribed.
+func (m *Memory) Subscriptions() int {
+	sum := 0
+	for i := range m.stripes {
+		stripe := &m.stripes[i]
+		stripe.mu.Lock()
+		sum += len(stripe.channels.entries)
+		stripe.mu.Unlock()
+	}
+	return sum
+}

@@ -1,0 +1,256 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/clustertest"
+)
+
+var errRefused = errors.New("refused")
+
+func TestInterestSubscribeFails(t *testing.T) {
+	inBubble(t, cluster.InterestConfig{}, func(t *testing.T, b *fixture) {
+		b.broker.Set(clustertest.Faults{Subscribe: errRefused})
+		first, second := b.acquire(lobby, 0), b.acquire(lobby, 1)
+		b.expectAnswer(first, errRefused)
+		b.expectAnswer(second, errRefused)
+		b.expectLoops(lobby, 0)
+		b.expectStats(0, 0)
+		b.broker.Set(clustertest.Faults{})
+		b.expectAnswer(b.acquire(lobby, 2), nil)
+		b.expectLoops(lobby, 1<<2)
+		b.pass(5 * time.Second)
+		b.expectStats(1, 0)
+		b.expectCalls("subscribe "+lobby, "subscribe "+lobby)
+	})
+}
+
+// Whether a failed call subscribed is unknown, so an entry that nobody wants is
+// unsubscribed all the same.
+func TestInterestCleansUpAfterFailure(t *testing.T) {
+	inBubble(t, cluster.InterestConfig{}, func(t *testing.T, b *fixture) {
+		b.broker.Set(clustertest.Faults{LoseAnswer: true})
+		r := b.acquire(lobby, 0)
+		b.expectSilence(r)
+		b.pass(5 * time.Second)
+		b.expectAnswer(r, context.DeadlineExceeded)
+		if count := b.memory.Subscriptions(); count != 1 {
+			t.Fatalf("%d subscriptions at the broker, want the one whose answer was lost", count)
+		}
+		b.broker.Set(clustertest.Faults{})
+		b.pass(2 * time.Second)
+		b.expectCalls("subscribe "+lobby, "unsubscribe "+lobby)
+		b.expectEmpty()
+	})
+}
+
+func TestInterestTimeout(t *testing.T) {
+	inBubble(t, cluster.InterestConfig{SubscribeTimeout: 3 * time.Second}, func(t *testing.T, b *fixture) {
+		hold := make(chan struct{})
+		b.broker.Set(clustertest.Faults{Hold: hold})
+		first := b.acquire(lobby, 0)
+		b.pass(time.Second)
+		second := b.acquire("r:chat:other", 0)
+		b.pass(1999 * time.Millisecond)
+		b.expectSilence(first)
+		b.pass(2 * time.Millisecond)
+		b.expectAnswer(first, context.DeadlineExceeded)
+		b.expectSilence(second)
+		close(hold)
+		b.expectAnswer(second, nil)
+	})
+}
+
+// A slow broker loses nothing: what is asked for meanwhile is done afterwards.
+func TestInterestSlowBroker(t *testing.T) {
+	inBubble(t, cluster.InterestConfig{}, func(t *testing.T, b *fixture) {
+		b.broker.Set(clustertest.Faults{Delay: 2 * time.Second})
+		first := b.acquire("r:chat:a", 0)
+		b.pass(time.Second)
+		second, third := b.acquire("r:chat:b", 0), b.acquire("r:chat:a", 1)
+		b.pass(1001 * time.Millisecond)
+		b.expectAnswer(first, nil)
+		b.expectAnswer(third, nil)
+		b.expectSilence(second)
+		b.interest.Release("r:chat:a", 0)
+		b.interest.Release("r:chat:a", 1)
+		b.pass(2 * time.Second)
+		b.expectAnswer(second, nil)
+		b.pass(4 * time.Second)
+		b.expectCalls("subscribe r:chat:a", "subscribe r:chat:b", "unsubscribe r:chat:a")
+		b.expectStats(1, 0)
+	})
+}
+
+// held is a broker that holds unsubscriptions up, and can subscribe at once or not.
+type held interface {
+	cluster.Broker
+	Set(clustertest.Faults)
+}
+
+// instantFaulty answers at once like a memory broker, but has faults otherwise.
+type instantFaulty struct {
+	*clustertest.Faulty
+	memory *cluster.Memory
+}
+
+func (f instantFaulty) SubscribeNow(channel string) bool { return f.memory.SubscribeNow(channel) }
+
+// The room fills again while the broker is unsubscribing it: the newer wish wins.
+func TestInterestAcquireDuringUnsubscribe(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		wrap   func(m *cluster.Memory) held
+		answer error // of the unsubscription
+	}{
+		{"waiting broker", func(m *cluster.Memory) held { return clustertest.NewFaulty(m) }, nil},
+		{"waiting broker, failing", func(m *cluster.Memory) held { return clustertest.NewFaulty(m) }, errRefused},
+		{"instant broker", func(m *cluster.Memory) held { return instantFaulty{clustertest.NewFaulty(m), m} }, nil},
+		{"instant broker, failing", func(m *cluster.Memory) held { return instantFaulty{clustertest.NewFaulty(m), m} }, errRefused},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var delivered counter
+				memory := startMemory(t, &delivered)
+				broker := c.wrap(memory)
+				b := newFixture(t, memory, broker, cluster.InterestConfig{})
+				if r := b.acquire(lobby, 0); !r.confirmed {
+					b.expectAnswer(r, nil)
+				}
+				hold := make(chan struct{})
+				broker.Set(clustertest.Faults{Hold: hold, Unsubscribe: c.answer})
+				b.interest.Release(lobby, 0)
+				b.pass(2 * time.Second)
+				again, other := b.acquire(lobby, 0), b.acquire(lobby, 1)
+				b.expectSilence(again)
+				close(hold)
+				b.expectAnswer(again, nil)
+				b.expectAnswer(other, nil)
+				b.expectLoops(lobby, 3)
+				publish(t, memory, lobby)
+				b.pass(10 * time.Second)
+				publish(t, memory, lobby)
+				if delivered.delivered != 2 {
+					t.Errorf("%d messages delivered, want 2", delivered.delivered)
+				}
+				b.expectStats(1, 0)
+			})
+		})
+	}
+}
+
+func TestInterestUnsubscribeFails(t *testing.T) {
+	var log lines
+	logger := slog.New(slog.NewTextHandler(&log, nil))
+	inBubble(t, cluster.InterestConfig{Logger: logger, SubscribeTimeout: time.Second}, func(t *testing.T, b *fixture) {
+		b.expectAnswer(b.acquire(lobby, 0), nil)
+		b.broker.Set(clustertest.Faults{Unsubscribe: errRefused})
+		b.interest.Release(lobby, 0)
+		b.pass(20 * time.Second)
+		calls := len(b.broker.Calls()) - 1
+		if calls < 5 || calls > 20 {
+			t.Errorf("%d attempts to unsubscribe in 20 s, want between 5 and 20", calls)
+		}
+		log.expect(t, "broker does not unsubscribe", 1)
+		log.expect(t, "lobby", 0)
+		b.broker.Set(clustertest.Faults{})
+		b.pass(3 * time.Second)
+		b.expectEmpty()
+		log.expect(t, "broker unsubscribes again", 1)
+	})
+}
+
+func TestInterestUnsubscribeFailureDoesNotSpin(t *testing.T) {
+	inBubble(t, cluster.InterestConfig{Linger: -1}, func(t *testing.T, b *fixture) {
+		b.expectAnswer(b.acquire(lobby, 0), nil)
+		b.broker.Set(clustertest.Faults{Unsubscribe: errRefused})
+		b.interest.Release(lobby, 0)
+		b.pass(10 * time.Second)
+		if calls := len(b.broker.Calls()) - 1; calls > 11 {
+			t.Errorf("%d attempts to unsubscribe in 10 s, want at most 11", calls)
+		}
+		b.expectAnswer(b.acquire("r:chat:other", 0), nil)
+	})
+}
+
+func TestInterestBrokerNotStarted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := cluster.NewMemory(cluster.MemoryConfig{})
+		b := newFixture(t, memory, memory, cluster.InterestConfig{})
+		b.expectAnswer(b.acquire(lobby, 0), cluster.ErrNotStarted)
+		if err := memory.Start(t.Context(), &counter{}); err != nil {
+			t.Fatal(err)
+		}
+		b.expectConfirmed(b.acquire(lobby, 0))
+		if err := memory.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b.expectAnswer(b.acquire("r:chat:other", 0), cluster.ErrClosed)
+	})
+}
+
+// halves is a broker over two servers: channels that begin with "n" and others.
+type halves struct {
+	*clustertest.Faulty // of the others
+	named               *clustertest.Faulty
+}
+
+func (h halves) Partitions() int { return 2 }
+
+func (h halves) Partition(channel string) int {
+	if strings.HasPrefix(channel, "n:") {
+		return 1
+	}
+	return 0
+}
+
+func (h halves) Subscribe(ctx context.Context, channels ...string) error {
+	if h.Partition(channels[0]) == 1 {
+		return h.named.Subscribe(ctx, channels...)
+	}
+	return h.Faulty.Subscribe(ctx, channels...)
+}
+
+func TestInterestPartitions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := startMemory(t, &counter{})
+		broker := halves{clustertest.NewFaulty(memory), clustertest.NewFaulty(memory)}
+		b := newFixture(t, memory, broker, cluster.InterestConfig{})
+		broker.named.Set(clustertest.Faults{Hold: make(chan struct{})})
+		waiting, quick := b.acquire("n:chat", 0), b.acquire(lobby, 0)
+		b.expectAnswer(quick, nil)
+		b.expectSilence(waiting)
+		b.expectStats(1, 1)
+		b.pass(5 * time.Second)
+		b.expectAnswer(waiting, context.DeadlineExceeded)
+	})
+}
+
+// lines is a log that tests read.
+type lines struct {
+	mu   sync.Mutex // guards text
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) expect(t testing.TB, text string, count int) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if got := strings.Count(l.text.String(), text); got != count {
+		t.Errorf("the log has %q %d times, want %d:\n%s", text, got, count, l.text.String())
+	}
+}
