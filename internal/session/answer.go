@@ -11,7 +11,7 @@ func (s *Session) answer(id uint64, m *wire.Message) Verdict {
 	a := s.work.asks[i]
 	s.removeAsk(i)
 	if a.ended {
-		if !m.Error {
+		if !m.Error || a.stray {
 			s.reconcile(a)
 		}
 		return VerdictLateAnswer
@@ -20,15 +20,18 @@ func (s *Session) answer(id uint64, m *wire.Message) Verdict {
 	if m.Error {
 		result.Err = wire.ErrorFor(string(m.Body))
 	} else {
-		s.apply(result)
+		s.apply(result, a.generation)
 	}
 	s.driver.Answered(result)
+	if m.Error && a.stray {
+		s.reconcile(a)
+	}
 	return VerdictAnswer
 }
 
 // apply does on this side what the peer has done, unless a request of the peer
 // brought it about in the meantime.
-func (s *Session) apply(result *Answer) {
+func (s *Session) apply(result *Answer, generation uint32) {
 	found := s.find([]byte(result.Namespace.Name()))
 	switch result.Kind {
 	case Connect:
@@ -46,7 +49,7 @@ func (s *Session) apply(result *Answer) {
 		s.dissolve(&gone, true)
 		s.driver.Disconnected(gone.namespace, true, false)
 	case Join:
-		s.applyJoin(found, result)
+		s.applyJoin(found, result, generation)
 	case Leave:
 		if found == nil {
 			return
@@ -58,10 +61,10 @@ func (s *Session) apply(result *Answer) {
 	}
 }
 
-func (s *Session) applyJoin(found *membership, result *Answer) {
-	if found == nil {
-		// The namespace was disconnected while the ask was under way, here
-		// already and at the other end soon, or the other way round.
+func (s *Session) applyJoin(found *membership, result *Answer, generation uint32) {
+	if found == nil || found.generation != generation {
+		// The namespace was disconnected while the ask was under way, and the
+		// peer joined the room in one that is gone at both ends by and by.
 		result.Err = wire.ErrBadNamespace
 		return
 	}
@@ -74,27 +77,35 @@ func (s *Session) applyJoin(found *membership, result *Answer) {
 	s.driver.Joined(found.namespace, result.Room, true)
 }
 
-// reconcile follows a positive answer that came after the driver was told that
-// the ask failed. Without it the two sides would disagree from here on.
+// reconcile follows the late success of an ask that the driver takes for
+// failed. Without it the two sides would disagree from here on.
 func (s *Session) reconcile(a ask) {
-	found := s.find([]byte(a.namespace.Name()))
+	if s.state != open {
+		return
+	}
 	switch a.kind {
 	case Connect:
-		if found == nil {
-			s.undo(ask{kind: Disconnect, namespace: a.namespace})
+		if s.find([]byte(a.namespace.Name())) == nil {
+			s.undo(a, Disconnect)
 		}
 	case Join:
-		if found != nil && found.room([]byte(a.room.Name())) == nil {
-			s.undo(ask{kind: Leave, namespace: a.namespace, room: a.room})
+		found := s.find([]byte(a.namespace.Name()))
+		if found != nil && found.generation == a.generation && found.room([]byte(a.room.Name())) == nil {
+			s.undo(a, Leave)
 		}
 	case Disconnect, Leave:
-		s.apply(&Answer{Kind: a.kind, Namespace: a.namespace, Room: a.room})
+		s.apply(&Answer{Kind: a.kind, Namespace: a.namespace, Room: a.room}, a.generation)
 	}
 }
 
-// undo asks on the session's own account: the driver never hears of it.
-func (s *Session) undo(a ask) {
-	a.ended = true
-	s.question(a, a.kind.event(), nil, false)
+// undo asks the peer, on the session's own account, to take back what it did
+// for an ask. If the same is asked for again already, the answer to that
+// decides.
+func (s *Session) undo(a ask, opposite Kind) {
+	if again := s.newestAsk(a.kind, a.namespace, a.room); again != nil {
+		again.stray = true
+		return
+	}
+	s.question(ask{kind: opposite, ended: true, namespace: a.namespace, room: a.room}, opposite.event(), nil, false)
 	s.forgetEnded()
 }

@@ -16,9 +16,14 @@ type ask struct {
 	kind Kind
 	// ended: the driver has been told; what is still to come is whether the
 	// peer did it.
-	ended     bool
+	ended bool
+	// stray: the peer did the same for an earlier ask that had ended, so an
+	// error does not mean that it is not done.
+	stray     bool
 	namespace Namespace
 	room      Room
+	// generation of the namespace; Join only.
+	generation uint32
 }
 
 // Ask sends an event that the peer's program answers and returns the ask's ID.
@@ -68,7 +73,7 @@ func (s *Session) AskJoin(namespace Namespace, room Room) (uint64, error) {
 	if joined := found.room([]byte(room.Name())); joined != nil {
 		return s.answerLocally(Answer{Kind: Join, Namespace: namespace, Room: joined}), nil
 	}
-	return s.question(ask{kind: Join, namespace: namespace, room: room}, Join.event(), nil, false), nil
+	return s.question(ask{kind: Join, namespace: namespace, room: room, generation: found.generation}, Join.event(), nil, false), nil
 }
 
 // AskLeave asks the peer to leave a room. The error is wire.ErrBadNamespace or
@@ -167,6 +172,23 @@ func (s *Session) asking(kind Kind, m *wire.Message) bool {
 		}
 	}
 	return false
+}
+
+// newestAsk returns the newest ask of this kind for the same names, or nil.
+func (s *Session) newestAsk(kind Kind, namespace Namespace, room Room) *ask {
+	if s.work == nil {
+		return nil
+	}
+	for i := len(s.work.asks) - 1; i >= 0; i-- {
+		a := &s.work.asks[i]
+		if a.kind != kind || a.namespace.Name() != namespace.Name() {
+			continue
+		}
+		if room == nil || a.room.Name() == room.Name() {
+			return a
+		}
+	}
+	return nil
 }
 
 // askIndex returns the position of an ask in flight, or -1. The asks are in

@@ -112,7 +112,9 @@ type Request struct {
 	// Message is the request as received.
 	Message *wire.Message
 
-	progress progress
+	// generation of the namespace; Join only.
+	generation uint32
+	progress   progress
 }
 
 // progress of a request; a Request from anywhere else has none.

@@ -4,6 +4,8 @@ package session
 type membership struct {
 	namespace Namespace
 	rooms     []Room
+	// generation tells a namespace from the same one before it was disconnected.
+	generation uint32
 	// index is nil while there are few rooms: a short walk beats a map, in time
 	// and above all in memory.
 	index map[string]int32
@@ -33,7 +35,8 @@ func (s *Session) membership(namespace Namespace) *membership {
 
 // connect adds a namespace that is not connected yet.
 func (s *Session) connect(namespace Namespace) {
-	s.namespaces = append(s.namespaces, membership{namespace: namespace})
+	s.generation++
+	s.namespaces = append(s.namespaces, membership{namespace: namespace, generation: s.generation})
 }
 
 // disconnect takes a membership out of the session, so that nothing a callback

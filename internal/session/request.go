@@ -48,7 +48,7 @@ func (s *Session) requestJoin(c *scratch) Verdict {
 	case exceeds(s.RoomCount()+s.deferredCount()+1, s.config.MaxRooms):
 		return s.refuse(m, wire.ErrTooManyRooms)
 	}
-	return s.offer(c, Request{Kind: Join, Namespace: found.namespace})
+	return s.offer(c, Request{Kind: Join, Namespace: found.namespace, generation: found.generation})
 }
 
 func (s *Session) requestLeave(c *scratch) Verdict {
@@ -93,9 +93,11 @@ func (s *Session) Defer(r *Request) *Request {
 	if r.progress != offered || s.state != open {
 		return nil
 	}
-	r.progress = settled
 	message := r.Message.Clone()
-	later := &Request{Kind: r.Kind, Namespace: r.Namespace, Room: r.Room, Message: &message, progress: deferred}
+	later := new(Request)
+	*later = *r
+	later.Message, later.progress = &message, deferred
+	r.progress = settled
 	w := s.inFlight()
 	w.deferred = append(w.deferred, later)
 	return later
@@ -164,7 +166,7 @@ func (s *Session) AcceptJoin(r *Request, room Room) bool {
 	m := r.Message
 	found := s.find(m.Namespace)
 	switch {
-	case found == nil:
+	case found == nil || found.generation != r.generation:
 		s.refuse(m, wire.ErrBadNamespace)
 		return false
 	case s.asking(Leave, m):

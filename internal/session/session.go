@@ -19,7 +19,9 @@ type Session struct {
 	work *work
 	// lastAsk is the ID of the newest ask of this side; the first one is 1.
 	lastAsk uint64
-	state   state
+	// generation is that of the newest membership.
+	generation uint32
+	state      state
 }
 
 // state is the life of a session; see the diagram in the package comment.
