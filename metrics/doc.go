@@ -36,8 +36,9 @@
 //	stoa_messages_sent_total        counter    data frames queued for clients, deliveries included
 //	stoa_deliveries_total           counter    deliveries: one for each message and each member that gets it
 //	stoa_dropped_frames_total       counter    frames queued and not written when their connection ended
-//	stoa_received_bytes_total       counter    bytes read from sockets, framing included
-//	stoa_sent_bytes_total           counter    bytes written to sockets, framing included
+//	stoa_received_bytes_total       counter    bytes read from sockets by the loops, framing and handshakes included
+//	stoa_sent_bytes_total           counter    bytes written to sockets by the loops, framing and handshakes included;
+//	                                           what net/http reads and writes after a handover is not in either
 //	stoa_frames_per_write           histogram  frames that left in one write
 //
 // Queues and back-pressure:

@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"mime"
 	"net/http"
+	"net/url"
 	"path"
 	"time"
 )
@@ -49,7 +50,8 @@ func registerDemo(mux *http.ServeMux, endpoint string) {
 func renderIndex(source []byte, endpoint string) []byte {
 	page := template.Must(template.New("index.html").Parse(string(source)))
 	var rendered bytes.Buffer
-	err := page.Execute(&rendered, struct{ Endpoint, Namespace string }{pageEndpoint(endpoint), demoNamespace})
+	address := url.URL{Path: pageEndpoint(endpoint)}
+	err := page.Execute(&rendered, struct{ Endpoint, Namespace string }{address.EscapedPath(), demoNamespace})
 	if err != nil {
 		panic(err)
 	}

@@ -82,7 +82,7 @@ func TestDemoEndpoint(t *testing.T) {
 		{"/ws", `name="stoa-endpoint" content="/ws"`},
 		{"*", `name="stoa-endpoint" content="/ws"`},
 		{"/a/b", `name="stoa-endpoint" content="/a/b"`},
-		{`/"><script>`, `name="stoa-endpoint" content="/&#34;&gt;&lt;script&gt;"`},
+		{`/"><script>`, `name="stoa-endpoint" content="/%22%3E%3Cscript%3E"`},
 	}
 	for _, c := range cases {
 		mux := http.NewServeMux()

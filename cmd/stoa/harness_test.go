@@ -157,8 +157,15 @@ func (p *program) get(t testing.TB, method, path string, header http.Header) (*h
 	return response, string(body)
 }
 
-// dialSocket opens a WebSocket at address and is acknowledged. It answers no close frame.
-func dialSocket(t testing.TB, address, path string) *bufio.Reader {
+// socket is the client's end of a WebSocket. It answers nothing by itself, not
+// even a close frame.
+type socket struct {
+	conn   net.Conn
+	reader *bufio.Reader
+}
+
+// dialSocket opens a WebSocket at address and is acknowledged.
+func dialSocket(t testing.TB, address, path string) *socket {
 	t.Helper()
 	conn, err := net.DialTimeout("tcp", address, patience)
 	if err != nil {
@@ -182,23 +189,32 @@ func dialSocket(t testing.TB, address, path string) *bufio.Reader {
 	if response.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatalf("status %s, want 101", response.Status)
 	}
-	frame := readFrame(t, reader)
+	s := &socket{conn, reader}
+	frame := s.readFrame(t)
 	if frame[0] != 0x81 || frame[2] != 'A' {
 		t.Fatalf("first frame %q, want the acknowledgement", frame)
 	}
-	return reader
+	return s
 }
 
 // readFrame reads a short frame, head included.
-func readFrame(t testing.TB, reader *bufio.Reader) []byte {
+func (s *socket) readFrame(t testing.TB) []byte {
 	t.Helper()
 	head := make([]byte, 2)
-	if _, err := io.ReadFull(reader, head); err != nil {
+	if _, err := io.ReadFull(s.reader, head); err != nil {
 		t.Fatal(err)
 	}
 	payload := make([]byte, head[1])
-	if _, err := io.ReadFull(reader, payload); err != nil {
+	if _, err := io.ReadFull(s.reader, payload); err != nil {
 		t.Fatal(err)
 	}
 	return append(head, payload...)
+}
+
+// answerClose sends an empty close frame.
+func (s *socket) answerClose(t testing.TB) {
+	t.Helper()
+	if _, err := io.WriteString(s.conn, "\x88\x80\x00\x00\x00\x00"); err != nil {
+		t.Fatal(err)
+	}
 }

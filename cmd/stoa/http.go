@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -19,13 +21,23 @@ type readiness interface {
 // newMux returns everything that the port serves besides the WebSocket endpoint.
 // A path that is not here gets 404, another method than GET and HEAD gets 405,
 // both in plain text.
-func newMux(node readiness, endpoint string, metrics http.Handler) http.Handler {
+func newMux(node readiness, endpoint string, metrics http.Handler) *http.ServeMux {
 	mux := http.NewServeMux()
 	registerDemo(mux, endpoint)
 	mux.HandleFunc("GET /healthz", serveHealth)
 	mux.Handle("GET /readyz", serveReady(node))
 	mux.Handle("GET /metrics", metrics)
 	return mux
+}
+
+// checkEndpoint refuses an endpoint that would hide one of the pages.
+func checkEndpoint(mux *http.ServeMux, endpoint string) error {
+	_, pattern := mux.Handler(&http.Request{Method: http.MethodGet, URL: &url.URL{Path: endpoint}})
+	if pattern == "" {
+		return nil
+	}
+	return fmt.Errorf("--endpoint %q: a page of the server has this path; "+
+		"choose another, or * to take WebSockets on every path", endpoint)
 }
 
 // serveHealth says that the process works; whether it should get connections is

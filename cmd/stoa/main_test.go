@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
 	"net"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -32,6 +35,8 @@ func TestUsageErrors(t *testing.T) {
 		{"too many loops", []string{"--loops", "1000"}, "Loops 1000"},
 		{"fewer than no loops", []string{"--loops", "-1"}, "Loops -1"},
 		{"endpoint", []string{"--endpoint", "ws"}, `Endpoint "ws"`},
+		{"endpoint of the demo page", []string{"--endpoint", "/"}, `--endpoint "/": a page of the server has this path`},
+		{"endpoint of a page", []string{"--endpoint", "/metrics"}, `--endpoint "/metrics"`},
 		{"origin", []string{"--allow-origin", "example.com"}, `"example.com"`},
 		{"several", []string{"--loops", "-1", "--endpoint", "ws"}, "; "},
 	}
@@ -57,6 +62,27 @@ func TestPortInUse(t *testing.T) {
 		t.Errorf("exit code %d, want %d", code, exitFailure)
 	}
 	checkOneLine(t, p, listener.Addr().String())
+}
+
+func TestExplainListen(t *testing.T) {
+	cases := []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"port in use", syscall.EADDRINUSE, "choose another address with --listen"},
+		{"no permission", syscall.EACCES, "choose a port above 1023"},
+		{"another reason", syscall.EINVAL, ""},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			err := &net.OpError{Op: "listen", Net: "tcp", Err: os.NewSyscallError("bind", c.err)}
+			got := explainListen(err)
+			if !errors.Is(got, c.err) || !strings.HasPrefix(got.Error(), err.Error()) || !strings.Contains(got.Error(), c.want) {
+				t.Errorf("got %q, want %q and then %q", got, err, c.want)
+			}
+		})
+	}
 }
 
 // checkOneLine checks that the program has said nothing but one line on standard

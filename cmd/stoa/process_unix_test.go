@@ -85,7 +85,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	readFrame(t, socket) // the close frame: the first signal has been seen
+	socket.readFrame(t) // the close frame: the first signal has been seen
 	repeat := time.NewTicker(10 * time.Millisecond)
 	defer repeat.Stop()
 	for {

@@ -97,12 +97,16 @@ func newServer(flags *serveFlags, parsed parsedFlags, logger *slog.Logger) (*nod
 	if err != nil {
 		return nil, err
 	}
+	mux := newMux(server, flags.endpoint, metrics.Handler(server, readBuild().metrics()))
+	if err := checkEndpoint(mux, flags.endpoint); err != nil {
+		return nil, errors.Join(err, server.Close())
+	}
+	pages.handler = mux
 	// One processor more than loops, for everything that is not a loop: handlers,
 	// net/http and the broker would wait behind a busy loop.
 	if runtime.GOMAXPROCS(0) <= parsed.loops {
 		runtime.GOMAXPROCS(parsed.loops + 1)
 	}
-	pages.handler = newMux(server, flags.endpoint, metrics.Handler(server, readBuild().metrics()))
 	return server, nil
 }
 

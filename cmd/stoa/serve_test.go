@@ -115,10 +115,11 @@ func TestServeDrains(t *testing.T) {
 	p := startProgram(t, "serve", "--drain-timeout", "1m")
 	socket := dialSocket(t, p.address, "/ws")
 	p.cancel()
-	frame := readFrame(t, socket)
+	frame := socket.readFrame(t)
 	if frame[0] != 0x88 || len(frame) < 4 || binary.BigEndian.Uint16(frame[2:]) != 1001 {
 		t.Errorf("got frame %q, want a close frame with code 1001", frame)
 	}
+	socket.answerClose(t)
 	if code := p.wait(t); code != 0 {
 		t.Errorf("exit code %d, want 0", code)
 	}
