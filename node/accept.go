@@ -69,6 +69,12 @@ func (l *loop) addSocket(fd int) *conn {
 // that were already read from it.
 func (l *loop) adoptStream(nc net.Conn, head []byte) *conn {
 	l.stats.Accepted++
+	if l.drain.active {
+		// It was accepted while the listener was being closed, and the drain may
+		// have passed its slot.
+		l.node.tasks.Go(func() { _ = nc.Close() })
+		return nil
+	}
 	c := l.addStream(nc)
 	if c != nil && len(head) > 0 {
 		c.in = head

@@ -56,6 +56,12 @@ func (c *conn) onCloseFrame(payload []byte) {
 // startClose takes the connection out of everything; from here on it only waits
 // for bytes to leave and the peer to go.
 func (c *conn) startClose(code wire.Code, by Initiator, state connState) {
+	if c.stopped() {
+		// What was kept and what the socket holds may end with the peer's close
+		// frame, and no event announces it again.
+		c.flags |= flagReadable
+		c.readLater()
+	}
 	c.state = state
 	c.closeCode, c.closeBy = code, by
 	c.fragment = nil

@@ -21,7 +21,7 @@ func (c *conn) onReadable(hangup bool) {
 	if hangup {
 		c.flags |= flagHangup
 	}
-	if c.flags&(flagHeld|flagMailFull) != 0 {
+	if c.stopped() {
 		c.flags |= flagReadable
 		return
 	}
@@ -30,15 +30,26 @@ func (c *conn) onReadable(hangup bool) {
 		if !alive || !more {
 			return
 		}
-		if c.flags&(flagHeld|flagMailFull) != 0 {
+		if c.stopped() {
 			c.flags |= flagReadable
 			return
 		}
 	}
+	c.readLater()
+}
+
+// readLater puts the connection in line for the next turn.
+func (c *conn) readLater() {
 	if c.flags&flagReady == 0 {
 		c.flags |= flagReady
 		c.loop.ready = append(c.loop.ready, c)
 	}
+}
+
+// stopped reports whether the connection is not read for now. One that is being
+// closed is read in any case: its peer's close frame is what it waits for.
+func (c *conn) stopped() bool {
+	return c.state == connOpen && c.flags&(flagHeld|flagMailFull) != 0
 }
 
 // readOnce reads once and works on what there is. more: the socket may have
@@ -112,7 +123,7 @@ func (c *conn) consume(data []byte) int {
 		case connHandshake:
 			n = c.handshake(data[consumed:])
 		case connOpen, connClosing:
-			if c.flags&(flagHeld|flagMailFull) != 0 {
+			if c.stopped() {
 				return consumed
 			}
 			n = c.consumeFrame(data[consumed:])
@@ -142,6 +153,11 @@ func (c *conn) consumeFrame(data []byte) int {
 		c.fail(wire.CodeProtocolError, err.Error())
 		return len(data)
 	}
+	if h.OpCode.IsControl() && h.Length < 0 {
+		// CheckHeader takes it for a short one.
+		c.fail(wire.CodeProtocolError, ws.ErrProtocolControlPayloadOverflow.Error())
+		return len(data)
+	}
 	if h.OpCode.IsData() && c.tooBig(h.Length) {
 		c.fail(wire.CodeTooBig, "message too big")
 		return len(data)
@@ -150,7 +166,7 @@ func (c *conn) consumeFrame(data []byte) int {
 	if len(data) < end {
 		return 0
 	}
-	if h.OpCode.IsData() && c.mustWait() {
+	if h.OpCode.IsData() && c.state == connOpen && c.mustWait() {
 		return 0
 	}
 	payload := data[size:end]
@@ -215,7 +231,13 @@ func (c *conn) onMessage(op ws.OpCode, payload []byte) {
 }
 
 // handleMessage gives a message to the session and counts what became of it.
+// Behind others that wait it waits too, also where the session would take it: a
+// join must not overtake a leave.
 func (c *conn) handleMessage(payload []byte, binary bool) {
+	if c.mail != nil {
+		c.putMail(payload, binary)
+		return
+	}
 	verdict := c.session.Receive(payload, binary)
 	if verdict == session.VerdictBusy {
 		c.putMail(payload, binary)
@@ -269,6 +291,9 @@ func (c *conn) onControl(op ws.OpCode, payload []byte) {
 
 // hungUp handles the end of the socket, with or without an error.
 func (c *conn) hungUp(err error) {
+	if err != nil && !errors.Is(err, errAgain) {
+		c.loop.logDebug("connection lost", c, logError, err)
+	}
 	switch c.state {
 	case connHandshake:
 		c.loop.stats.Handshakes[HandshakeAborted]++
@@ -277,8 +302,5 @@ func (c *conn) hungUp(err error) {
 		c.destroy(wire.CodeAbnormal, ByPeer)
 	default:
 		c.destroy(c.closeCode, c.closeBy)
-	}
-	if err != nil && !errors.Is(err, errAgain) {
-		c.loop.logDebug("connection lost", c, logError, err)
 	}
 }

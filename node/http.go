@@ -29,6 +29,7 @@ func (c *conn) handToHTTP(data []byte) {
 		err := l.poller.remove(int(c.fd))
 		if err == nil {
 			nc, err = socketConn(int(c.fd))
+			c.fd = -1 // given up, also after an error: the number may be in use again
 		}
 		if err != nil {
 			l.log.Warn("cannot hand a connection to net/http", logError, err)

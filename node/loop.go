@@ -171,7 +171,9 @@ func (l *loop) readReady() {
 	n := len(l.ready)
 	for _, c := range l.ready[:n] {
 		c.flags &^= flagReady
-		if c.state != connGone {
+		if c.state == connClosing && c.flags&flagReadable != 0 {
+			c.resume()
+		} else if c.state != connGone {
 			c.onReadable(c.flags&flagHangup != 0)
 		}
 	}
@@ -260,9 +262,13 @@ func (l *loop) end() {
 	l.closeListener()
 	for _, c := range l.conns {
 		if c != nil {
-			c.destroy(closeGone, ByServer)
+			c.destroy(drainCode, ByServer)
 		}
 	}
+	last := l.snapshot()
+	last.InboxBytes, last.Held = 0, 0
+	// Before the inbox is closed: who finds it closed asks for this one.
+	l.node.loopEnded(l.number, last)
 	l.inbox.mu.Lock()
 	l.inbox.closed = true
 	rest := append(l.batch[l.batchNext:], l.inbox.items...)
@@ -277,21 +283,12 @@ func (l *loop) end() {
 		if rest[i].conn != nil {
 			_ = rest[i].conn.Close()
 		}
-	}
-	l.final(rest)
-	if err := l.poller.close(); err != nil {
-		l.log.Warn("closing a poller", logLoop, l.number, logError, err)
-	}
-}
-
-// final answers whoever still waits for a snapshot, and leaves one for later.
-func (l *loop) final(rest []item) {
-	last := l.snapshot()
-	l.node.loopEnded(l.number, last)
-	for i := range rest {
 		if rest[i].stats != nil {
 			rest[i].stats <- last
 		}
+	}
+	if err := l.poller.close(); err != nil {
+		l.log.Warn("closing a poller", logLoop, l.number, logError, err)
 	}
 }
 

@@ -60,14 +60,15 @@ type inbox struct {
 // concurrent use.
 func (l *loop) post(it item) bool {
 	in := &l.inbox
-	size := len(it.frame) + itemOverhead
 	in.mu.Lock()
 	if in.closed {
 		in.mu.Unlock()
 		return false
 	}
 	in.items = append(in.items, it)
-	in.bytes += size
+	if it.kind == itemDeliver {
+		in.bytes += len(it.frame) + itemOverhead
+	}
 	full := !in.congested && l.limits.Inbox > 0 && in.bytes > l.limits.Inbox
 	if full {
 		in.congested = true

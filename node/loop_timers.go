@@ -68,7 +68,7 @@ func (c *conn) check() {
 		c.destroy(wire.CodeSlowConsumer, ByServer)
 		return
 	}
-	if c.state != connOpen || c.flags&flagHeld != 0 || l.times.ping == 0 {
+	if c.state != connOpen || c.stopped() || l.times.ping == 0 {
 		return
 	}
 	idle := l.now - c.lastRead

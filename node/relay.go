@@ -163,7 +163,7 @@ func (l *loop) resumeHeld() {
 
 // resume goes on with what was received while the connection was held.
 func (c *conn) resume() {
-	if c.state == connGone || c.flags&(flagHeld|flagMailFull) != 0 {
+	if c.state == connGone || c.stopped() {
 		return
 	}
 	c.lastRead = c.loop.now // it was not the peer that was silent
@@ -203,19 +203,25 @@ func (l *loop) deliver(run []item) int {
 	if to == nil {
 		return 1
 	}
-	members := to.Members()
 	queued := 1
 	for len(run) > 0 {
+		members := to.Members()
 		n, piece := l.merge(run, len(members))
 		origins := l.origins(run[:n])
-		for _, c := range members {
+		// A member that turns out to be too slow leaves the room on the spot, and
+		// the last one takes its place: backwards that one has been served.
+		for i := len(members) - 1; i >= 0; i-- {
+			c := members[i]
 			if len(origins) > 0 && slices.Contains(origins, c) {
 				queued += c.deliverOthers(run[:n])
-				continue
+			} else {
+				c.enqueue(piece, n)
+				l.stats.Deliveries += uint64(n)
+				queued++
 			}
-			c.enqueue(piece, n)
-			l.stats.Deliveries += uint64(n)
-			queued++
+			if c.state != connOpen {
+				members = to.Members()
+			}
 		}
 		run = run[n:]
 	}
@@ -261,10 +267,11 @@ func (l *loop) origin(it *item) *conn {
 	return nil
 }
 
-// deliverOthers queues the frames that the connection did not send itself.
+// deliverOthers queues the frames that the connection did not send itself. One
+// that turns out to be too slow gets no more: its close frame is the last.
 func (c *conn) deliverOthers(run []item) (queued int) {
 	for i := range run {
-		if c.loop.origin(&run[i]) != c {
+		if c.state == connOpen && c.loop.origin(&run[i]) != c {
 			c.enqueue(run[i].frame, 1)
 			c.loop.stats.Deliveries++
 			queued++
