@@ -41,7 +41,11 @@ func (c *conn) onCloseFrame(payload []byte) {
 	answer := []byte(nil)
 	if len(payload) > 0 {
 		status, reason := ws.ParseCloseFrameDataUnsafe(payload)
-		if err := ws.CheckCloseFrameData(status, reason); err != nil || len(payload) == 1 {
+		switch err := ws.CheckCloseFrameData(status, reason); {
+		case err == ws.ErrProtocolInvalidUTF8:
+			c.fail(wire.CodeInvalidData, "invalid UTF-8")
+			return
+		case err != nil:
 			c.fail(wire.CodeProtocolError, "invalid close frame")
 			return
 		}

@@ -121,6 +121,5 @@ func (c *conn) opened() {
 	l.stats.Connections++
 	l.node.open.Add(1)
 	l.stats.Handshakes[HandshakeAccepted]++
-	c.setDeadline(l.times.handshake)
 	c.session.Init(l.session, c)
 }

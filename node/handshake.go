@@ -38,7 +38,7 @@ func (u *upgradeState) Write(p []byte) (int, error) {
 func (c *conn) handshake(data []byte) int {
 	l := c.loop
 	end := bytes.Index(data, endOfHead)
-	if limit := l.limits.Header; limit > 0 && (end > limit || end < 0 && len(data) > limit) {
+	if limit := l.limits.Header; limit > 0 && (end > limit || end < 0 && len(data) >= limit+len(endOfHead)) {
 		l.stats.Handshakes[HandshakeHeaderTooLarge]++
 		c.refuse(http.StatusRequestHeaderFieldsTooLarge, "request head too large")
 		return len(data)
@@ -56,6 +56,11 @@ func (c *conn) handshake(data []byte) int {
 	_, err := l.upgrader.Upgrade(u)
 	if err != nil {
 		l.countRefusal(u.result, err)
+		if len(u.out) == 0 {
+			// gobwas/ws does not answer a request line that it cannot parse.
+			c.refuse(http.StatusBadRequest, "malformed HTTP request")
+			return len(data)
+		}
 		c.refuseWith(bytes.Clone(u.out))
 		return len(data)
 	}

@@ -161,7 +161,7 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	case r.Method != http.MethodGet:
 		w.Header().Set("Allow", http.MethodGet)
-		http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+		n.refuseHTTP(w, HandshakeBadRequest, http.StatusMethodNotAllowed, http.StatusText(http.StatusMethodNotAllowed))
 		return
 	case r.ProtoMajor != 1:
 		n.refuseHTTP(w, HandshakeBadRequest, http.StatusBadRequest, "a WebSocket needs HTTP/1.1")
@@ -210,7 +210,9 @@ func (n *Node) upgradeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	head, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	if wrapped, ok := nc.(*readConn); ok {
+		// Whoever reads the connection from here on must not get its head again.
 		head = append(slices.Clone(head), wrapped.head...)
+		nc = wrapped.Conn
 	}
 	next := int(n.nextLoop.Add(1)) % len(n.loops)
 	if !n.loops[next].post(item{kind: itemUpgraded, conn: nc, head: slices.Clone(head)}) {
