@@ -11,52 +11,91 @@ import (
 const haveEpoll = true
 
 // poller is epoll; see poller.go for the contract.
+//
+// Go's poller does not watch the epoll descriptor itself but a second one, the
+// gate, which watches the first one only while the loop is parked: it is armed
+// for one event at a time. Otherwise every event of a busy loop would wake the
+// thread that sits in Go's poller for nothing, a context switch each.
 type poller struct {
 	epoll  int
+	gate   int
 	wakeup int // an eventfd, edge-triggered, so it need never be read
 	file   *os.File
 	raw    syscall.RawConn
 	awake  atomic.Bool
 
+	armed    bool      // the gate watches, or has fired and was not asked since
 	deadline time.Time // as last given to file
 	buffer   [maxEvents]syscall.EpollEvent
 	n        int
 	err      error
-	poll     func(fd uintptr) bool // poll is allocated once, not per wait
+
+	pollOrArm func(fd uintptr) bool // allocated once, not per wait
 }
 
 // edges is what a socket is registered for: edge-triggered, so one epoll_ctl
 // serves the connection's whole life.
 const edges = syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | -syscall.EPOLLET&0xffffffff
 
-func newPoller() (*poller, error) {
-	epoll, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
-	if err != nil {
+func newPoller() (_ *poller, err error) {
+	p := &poller{epoll: -1, gate: -1, wakeup: -1}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	if p.epoll, err = syscall.EpollCreate1(syscall.EPOLL_CLOEXEC); err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
+	if p.gate, err = syscall.EpollCreate1(syscall.EPOLL_CLOEXEC); err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	closed := syscall.EpollEvent{Events: syscall.EPOLLONESHOT}
+	if err := syscall.EpollCtl(p.gate, syscall.EPOLL_CTL_ADD, p.epoll, &closed); err != nil {
+		return nil, os.NewSyscallError("epoll_ctl", err)
+	}
 	// Go's poller takes only descriptors that are marked non-blocking.
-	if err := syscall.SetNonblock(epoll, true); err != nil {
-		_ = syscall.Close(epoll)
+	if err := syscall.SetNonblock(p.gate, true); err != nil {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	p := &poller{epoll: epoll, wakeup: -1, file: os.NewFile(uintptr(epoll), "epoll")}
+	p.file = os.NewFile(uintptr(p.gate), "epoll")
 	if p.raw, err = p.file.SyscallConn(); err != nil {
-		return nil, errors.Join(err, p.close())
+		return nil, err
 	}
 	wakeup, _, errno := syscall.RawSyscall(syscall.SYS_EVENTFD2, 0, syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
 	if errno != 0 {
-		return nil, errors.Join(os.NewSyscallError("eventfd2", errno), p.close())
+		return nil, os.NewSyscallError("eventfd2", errno)
 	}
 	p.wakeup = int(wakeup)
 	if err := p.add(p.wakeup, slotWake, 0); err != nil {
-		return nil, errors.Join(err, p.close())
+		return nil, err
 	}
-	p.poll = func(fd uintptr) bool {
-		p.n, p.err = syscall.EpollWait(int(fd), p.buffer[:], 0)
-		return p.n != 0 || p.err != nil
-	}
+	p.pollOrArm = func(uintptr) bool { return p.poll() || !p.arm() }
 	p.awake.Store(true)
 	return p, nil
+}
+
+// poll asks for events and reports whether there is something to return.
+func (p *poller) poll() bool {
+	p.n, p.err = syscall.EpollWait(p.epoll, p.buffer[:], 0)
+	return p.n != 0 || p.err != nil
+}
+
+// arm lets the gate report the next event, or one that came since poll. It
+// reports false when that failed.
+func (p *poller) arm() bool {
+	var fired [1]syscall.EpollEvent
+	if p.armed {
+		n, err := syscall.EpollWait(p.gate, fired[:], 0)
+		if err != nil || n == 0 {
+			p.err = err
+			return err == nil // still armed
+		}
+	}
+	open := syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLONESHOT}
+	p.err = syscall.EpollCtl(p.gate, syscall.EPOLL_CTL_MOD, p.epoll, &open)
+	p.armed = p.err == nil
+	return p.armed
 }
 
 func (p *poller) add(fd int, slot int32, generation uint32) error {
@@ -76,7 +115,7 @@ func (p *poller) wait(events []event, park bool, deadline time.Time) ([]event, e
 	defer p.awake.Store(true)
 	p.n, p.err = 0, nil
 	if !park {
-		p.poll(uintptr(p.epoll))
+		p.poll()
 	} else {
 		if !deadline.Equal(p.deadline) {
 			if err := p.file.SetReadDeadline(deadline); err != nil {
@@ -84,12 +123,12 @@ func (p *poller) wait(events []event, park bool, deadline time.Time) ([]event, e
 			}
 			p.deadline = deadline
 		}
-		if err := p.raw.Read(p.poll); err != nil {
+		if err := p.raw.Read(p.pollOrArm); err != nil {
 			if !errors.Is(err, os.ErrDeadlineExceeded) {
 				return events, err
 			}
 			p.deadline = time.Time{}.Add(1) // never equal: an expired deadline must be set anew
-			p.poll(uintptr(p.epoll))
+			p.poll()
 		}
 	}
 	if p.err != nil {
@@ -131,9 +170,17 @@ func (p *poller) wake() {
 }
 
 func (p *poller) close() error {
-	var err error
-	if p.wakeup >= 0 {
-		err = os.NewSyscallError("close", syscall.Close(p.wakeup))
+	var errs []error
+	for _, fd := range []int{p.wakeup, p.epoll} {
+		if fd >= 0 {
+			errs = append(errs, os.NewSyscallError("close", syscall.Close(fd)))
+		}
 	}
-	return errors.Join(err, p.file.Close())
+	switch {
+	case p.file != nil:
+		errs = append(errs, p.file.Close())
+	case p.gate >= 0:
+		errs = append(errs, os.NewSyscallError("close", syscall.Close(p.gate)))
+	}
+	return errors.Join(errs...)
 }
