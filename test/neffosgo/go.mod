@@ -3,9 +3,15 @@ module github.com/stoa-io/stoa/test/neffosgo
 go 1.26.0
 
 require (
-	github.com/gorilla/websocket v1.5.3
 	github.com/kataras/neffos v0.0.24
 	github.com/stoa-io/stoa v0.0.0
+)
+
+require (
+	github.com/gobwas/httphead v0.1.0 // indirect
+	github.com/gobwas/ws v1.5.0 // indirect
+	github.com/google/uuid v1.6.0 // indirect
+	github.com/gorilla/websocket v1.5.3 // indirect
 )
 
 replace github.com/stoa-io/stoa => ../..
