@@ -1,6 +1,7 @@
 package node
 
 import (
+	"encoding/binary"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
@@ -40,21 +41,32 @@ func (c *conn) onCloseFrame(payload []byte) {
 	code := wire.CodeNoStatus
 	answer := []byte(nil)
 	if len(payload) > 0 {
-		status, reason := ws.ParseCloseFrameDataUnsafe(payload)
-		switch err := ws.CheckCloseFrameData(status, reason); {
-		case err == ws.ErrProtocolInvalidUTF8:
-			c.fail(wire.CodeInvalidData, "invalid UTF-8")
-			return
-		case err != nil:
-			c.fail(wire.CodeProtocolError, "invalid close frame")
+		if len(payload) == 1 || !mayTravel(binary.BigEndian.Uint16(payload)) {
+			c.fail(wire.CodeProtocolError, "invalid close code")
 			return
 		}
-		code = wire.Code(status)
+		if !utf8.Valid(payload[2:]) {
+			c.fail(wire.CodeInvalidData, "invalid UTF-8")
+			return
+		}
+		code = wire.Code(binary.BigEndian.Uint16(payload))
 		answer = payload[:2]
 	}
 	c.startClose(code, ByPeer, connDiscarding)
 	c.enqueue(newFrame(ws.OpClose, answer), 1)
 	c.finish()
+}
+
+// mayTravel reports whether a close frame may carry the code: RFC 6455 section
+// 7.4 and the registry that it opened, which holds 1012 to 1014 by now.
+func mayTravel(code uint16) bool {
+	switch {
+	case code < 1000 || code > 4999:
+		return false
+	case code < 3000:
+		return code <= 1003 || code >= 1007 && code <= 1014
+	}
+	return true
 }
 
 // startClose takes the connection out of everything; from here on it only waits
@@ -81,6 +93,9 @@ func (c *conn) finish() {
 		c.written()
 	}
 }
+
+// unsent reports whether something is still to be written.
+func (c *conn) unsent() bool { return c.out != nil || c.stream != nil && c.stream.writing }
 
 // endSession takes the connection out of its namespaces and rooms, once.
 func (c *conn) endSession() {

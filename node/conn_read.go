@@ -301,6 +301,11 @@ func (c *conn) hungUp(err error) {
 	case connOpen:
 		c.destroy(wire.CodeAbnormal, ByPeer)
 	default:
+		if err == nil && c.unsent() {
+			// A peer that has only closed its side still reads our answer.
+			c.finish()
+			return
+		}
 		c.destroy(c.closeCode, c.closeBy)
 	}
 }

@@ -18,6 +18,9 @@ const (
 	idTextBytes   = 22 // 16 bytes in unpadded base64
 )
 
+// idEncoding is strict, so that each ID has one spelling.
+var idEncoding = base64.RawURLEncoding.Strict()
+
 // place is where a connection of this node is: the loop's number in the upper
 // six bits, the slot in the lower 26.
 type place uint32
@@ -50,7 +53,7 @@ func connID(nodeID string, p place, s secret) string {
 	text := make([]byte, 0, len(nodeID)+1+idTextBytes)
 	text = append(text, nodeID...)
 	text = append(text, '-')
-	return string(base64.RawURLEncoding.AppendEncode(text, raw[:]))
+	return string(idEncoding.AppendEncode(text, raw[:]))
 }
 
 // parseConnID is the reverse; ok is false for an ID of another node and for what
@@ -63,7 +66,8 @@ func parseConnID(nodeID, id string) (p place, s secret, ok bool) {
 	var text [idTextBytes]byte
 	copy(text[:], rest[1:])
 	var raw [idPlaceBytes + idSecretBytes]byte
-	if _, err := base64.RawURLEncoding.Decode(raw[:], text[:]); err != nil {
+	// The decoder skips line breaks: a shorter result is no ID either.
+	if n, err := idEncoding.Decode(raw[:], text[:]); err != nil || n != len(raw) {
 		return noPlace, s, false
 	}
 	copy(s[:], raw[idPlaceBytes:])
