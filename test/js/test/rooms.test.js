@@ -138,6 +138,15 @@ describe("rooms of neffos.js", () => {
     await assert.rejects(guest.conn.ask(message), { message: "bad room" });
   });
 
+  it("are not needed to reach the whole namespace", limit, async () => {
+    const [sender, receiver] = await group(["sender", "receiver"], []);
+    sender.ns.emit("news", "for everybody");
+    const message = await receiver.messages.event("news");
+    assert.equal(message.body, "for everybody");
+    assert.equal(message.room, "");
+    assert.ok(sender.messages.items.every((item) => item.event !== "news"), "but the sender");
+  });
+
   it("are bounded in number, and the connection outlives the bound", limit, async () => {
     const [collector, other] = await group(["collector", "other"], ["meeting"]);
     const joins = Array.from({ length: 200 }, (_, number) =>

@@ -1,0 +1,89 @@
+// Starts the system's Chromium, and helps to use a page by keyboard alone.
+import { existsSync } from "node:fs";
+
+import { chromium } from "playwright-core";
+
+const candidates = [
+  process.env.STOA_CHROMIUM,
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome-stable",
+];
+
+/** How long the browser may take for one step, in milliseconds. */
+export const stepDeadline = 15_000;
+
+/** limit of a test in the browser, which may have to start it first. */
+export const limit = { timeout: 60_000 };
+
+/** @returns {Promise<import("playwright-core").Browser>} */
+export function startBrowser() {
+  const executablePath = candidates.find((path) => path && existsSync(path));
+  if (executablePath === undefined) {
+    throw new Error("no Chromium found: install one, or name it in STOA_CHROMIUM");
+  }
+  return chromium.launch({
+    executablePath,
+    args: [
+      // Containers give Chromium's own sandbox nothing to build on.
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-dev-shm-usage",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+}
+
+/**
+ * Opens a page in a profile of its own and keeps what went wrong in it.
+ * @param {import("playwright-core").Browser} browser
+ * @param {string} url
+ * @param {import("playwright-core").BrowserContextOptions} [options]
+ */
+export async function openPage(browser, url, options = {}) {
+  const context = await browser.newContext(options);
+  context.setDefaultTimeout(stepDeadline);
+  const page = await context.newPage();
+  const problems = [];
+  const requests = [];
+  page.on("pageerror", (error) => problems.push(String(error)));
+  page.on("console", (message) => {
+    if (message.type() === "error") problems.push(message.text());
+  });
+  page.on("request", (request) => requests.push(request.url()));
+  page.on("websocket", (socket) => requests.push(socket.url()));
+  await page.goto(url);
+  return { page, problems, requests };
+}
+
+/** Presses Tab until the element has the focus. */
+export async function tabTo(page, selector) {
+  const reached = () =>
+    page.evaluate((wanted) => document.activeElement?.matches(wanted) === true, selector);
+  for (let presses = 0; presses < 40; presses++) {
+    if (await reached()) return;
+    await page.keyboard.press("Tab");
+  }
+  throw new Error(`${selector} cannot be reached with the Tab key`);
+}
+
+/** Waits until the text of the element matches, and returns it. */
+export async function textOf(page, selector, pattern) {
+  try {
+    await page.waitForFunction(
+      ([wanted, source, flags]) =>
+        new RegExp(source, flags).test(document.querySelector(wanted)?.textContent ?? ""),
+      [selector, pattern.source, pattern.flags],
+    );
+  } catch (error) {
+    const shown = await page.textContent(selector).catch(() => "nothing");
+    throw new Error(`${selector} shows ${JSON.stringify(shown)}, want ${pattern}`, {
+      cause: error,
+    });
+  }
+  return page.textContent(selector);
+}
