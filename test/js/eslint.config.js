@@ -51,7 +51,7 @@ export default [
       eqeqeq: "error",
       "max-lines": ["error", 450],
       "no-await-in-loop": "off",
-      "no-console": ["error", { allow: ["error", "warn"] }],
+      "no-console": ["error", { allow: ["error", "info", "warn"] }],
       "no-else-return": "error",
       "no-eval": "error",
       "no-implicit-globals": "error",
