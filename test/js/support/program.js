@@ -1,6 +1,7 @@
 // Starts the real program, reads its address from what it prints, and stops it
 // by its process.
 import { spawn } from "node:child_process";
+import { describe } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const binary =
@@ -95,13 +96,27 @@ export function startProgram({ port = 0, args = [] } = {}) {
  * @template T
  * @param {number} milliseconds
  * @param {Promise<T>} promise
- * @param {() => string} describe
+ * @param {() => string} sentence
  * @returns {Promise<T>}
  */
-export function within(milliseconds, promise, describe) {
+export function within(milliseconds, promise, sentence) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(describe())), milliseconds);
+    timer = setTimeout(() => reject(new Error(sentence())), milliseconds);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/**
+ * Defines the tests once for each way in which the program serves connections,
+ * with more than one event loop on every machine.
+ * @param {string} title
+ * @param {(args: string[]) => void} define is given arguments for startProgram
+ */
+export function eachTransport(title, define) {
+  for (const transport of ["auto", "stream"]) {
+    describe(`${title} (transport ${transport})`, () => {
+      define(["--transport", transport, "--loops", "3"]);
+    });
+  }
 }

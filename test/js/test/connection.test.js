@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { after, before, it } from "node:test";
 
 import * as neffos from "neffos.js";
 
 import { dial, enter, namespace } from "../support/client.js";
-import { limit, startProgram } from "../support/program.js";
+import { eachTransport, limit, startProgram } from "../support/program.js";
 
-describe("a connection of neffos.js", () => {
+eachTransport("a connection of neffos.js", (args) => {
   let program;
   const people = [];
   const remember = (person) => {
@@ -15,7 +15,7 @@ describe("a connection of neffos.js", () => {
   };
 
   before(async () => {
-    program = await startProgram();
+    program = await startProgram({ args });
   });
   after(async () => {
     for (const person of people) person.close();
@@ -93,7 +93,7 @@ describe("a connection of neffos.js", () => {
   });
 
   it("is told when the program ends", limit, async () => {
-    const own = await startProgram();
+    const own = await startProgram({ args });
     const person = remember(await enter(own.url, "left alone", ["hall"]));
     const closed = person.closed();
     assert.equal(await own.stop(), 0, "exit code after SIGTERM");

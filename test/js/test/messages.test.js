@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { after, before, describe, it } from "node:test";
+import { after, before, it } from "node:test";
 
 import { enter } from "../support/client.js";
-import { limit, startProgram } from "../support/program.js";
+import { eachTransport, limit, startProgram } from "../support/program.js";
 
 const texts = {
   "an empty body": "",
@@ -27,13 +27,13 @@ const names = {
   "newlines": "a\nb\r\nc",
 };
 
-describe("messages of neffos.js", () => {
+eachTransport("messages of neffos.js", (args) => {
   let program;
   let sender;
   let receivers;
 
   before(async () => {
-    program = await startProgram();
+    program = await startProgram({ args });
     sender = await enter(program.url, "sender", ["hall"]);
     receivers = [
       await enter(program.url, "receiver", ["hall"]),

@@ -1,18 +1,18 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { after, before, it } from "node:test";
 
 import { enter } from "../support/client.js";
-import { limit, startProgram } from "../support/program.js";
+import { eachTransport, limit, startProgram } from "../support/program.js";
 
 const rooms = ["agora", "semi;colon"];
 const options = () => ({ reconnect: 50 });
 
-describe("reconnecting neffos.js clients", () => {
+eachTransport("reconnecting neffos.js clients", (args) => {
   let program;
   let people;
 
   before(async () => {
-    program = await startProgram();
+    program = await startProgram({ args });
     people = await Promise.all(
       ["ada", "ben", "cai"].map((name) => enter(program.url, name, rooms, options())),
     );
@@ -30,7 +30,7 @@ describe("reconnecting neffos.js clients", () => {
     }));
     const { port } = program;
     await end();
-    program = await startProgram({ port });
+    program = await startProgram({ port, args });
     assert.equal(program.port, port);
     for (const [index, person] of people.entries()) {
       await person.lifecycle.until(

@@ -1,19 +1,19 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { after, before, it } from "node:test";
 
 import * as neffos from "neffos.js";
 
 import { dial, enter, namespace } from "../support/client.js";
-import { limit, startProgram } from "../support/program.js";
+import { eachTransport, limit, startProgram } from "../support/program.js";
 
 const burst = 300;
 
-describe("rooms of neffos.js", () => {
+eachTransport("rooms of neffos.js", (args) => {
   let program;
   let people = [];
 
   before(async () => {
-    program = await startProgram();
+    program = await startProgram({ args });
   });
   after(async () => {
     for (const person of people) person.close();
@@ -167,12 +167,12 @@ describe("rooms of neffos.js", () => {
   });
 });
 
-describe("asks of neffos.js", () => {
+eachTransport("asks of neffos.js", (args) => {
   let program;
   let person;
 
   before(async () => {
-    program = await startProgram();
+    program = await startProgram({ args });
     person = await enter(program.url, "asker", ["hall"]);
   });
   after(async () => {
