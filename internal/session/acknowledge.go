@@ -134,5 +134,9 @@ func (e *early) pop() (payload []byte, isBinary bool) {
 // waiting reports whether a payload is still to be handled.
 func (e *early) waiting() bool { return e.next < len(e.buffer) }
 
+// ahead reports whether what was held back comes before what is being handled,
+// which was not.
+func (e *early) ahead() bool { return e.waiting() && !e.draining }
+
 // idle reports whether the queue is out of use.
 func (e *early) idle() bool { return e.buffer == nil && !e.draining }

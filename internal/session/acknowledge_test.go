@@ -50,6 +50,26 @@ func TestEarlyMessagesWait(t *testing.T) {
 	p.expect(t, "send $1;;;;;;", "connected a local=false", "event ;a;;e;0;0;1", "event ;a;;e;0;0;2")
 }
 
+func TestNativeMessagesWait(t *testing.T) {
+	p := newProbe(session.Server, func(c *session.Config) { c.Native = true })
+	var later *session.Request
+	p.decide = func(r *session.Request) {
+		if later = p.session.Defer(r); len(r.Message.Namespace) == 0 {
+			p.accept(later)
+		}
+	}
+	p.receive(t, "$1;;;_OnNamespaceConnect;0;0;", session.VerdictEarly)
+	p.receive(t, "$2;a;;_OnNamespaceConnect;0;0;", session.VerdictEarly)
+	p.receive(t, "native", session.VerdictEarly)
+	p.receive(t, "M", session.VerdictHandled)
+	p.session.Acknowledge("id")
+	p.receive(t, "another", session.VerdictBusy)
+	p.expect(t, "hello", "send Aid", "request connect $1", "send $1;;;;;;", "connected  local=false", "request connect $2")
+	p.accept(later)
+	p.receive(t, "another", session.VerdictNative)
+	p.expect(t, "send $2;;;;;;", "connected a local=false", "event native", "event another")
+}
+
 func TestEarlyOverflow(t *testing.T) {
 	tests := map[string]struct {
 		limit  int

@@ -83,7 +83,7 @@ func (s *Session) native(c *scratch, payload []byte, binary bool) Verdict {
 	if found == nil && !s.config.NativeOnly {
 		return VerdictRefused
 	}
-	if s.Busy() && !s.draining() {
+	if s.work != nil && (s.work.early.ahead() || len(s.work.deferred) > 0) {
 		return VerdictBusy
 	}
 	c.message = wire.Message{Event: nativeEvent, Body: payload, Binary: binary}
@@ -160,7 +160,7 @@ func (s *Session) refuseName(m *wire.Message, reason error) Verdict {
 // once, and each may take the broker a round trip.
 func (s *Session) blocked(m *wire.Message) bool {
 	w := s.work
-	if w.early.waiting() && !w.early.draining {
+	if w.early.ahead() {
 		return true
 	}
 	if len(w.deferred) == 0 {

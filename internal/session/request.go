@@ -253,6 +253,3 @@ func (s *Session) deferredCount() int {
 	}
 	return len(s.work.deferred)
 }
-
-// draining reports whether what is being handled was held back.
-func (s *Session) draining() bool { return s.work != nil && s.work.early.draining }
