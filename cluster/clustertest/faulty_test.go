@@ -1,0 +1,52 @@
+package clustertest_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/clustertest"
+)
+
+// congestion records what a handler was told.
+type congestion struct {
+	told []bool
+}
+
+func (c *congestion) Deliver(string, *cluster.Envelope) {}
+
+func (c *congestion) Congested(congested bool) { c.told = append(c.told, congested) }
+
+func TestFaulty(t *testing.T) {
+	broken := errors.New("broken")
+	f := clustertest.NewFaulty(cluster.NewMemory(cluster.MemoryConfig{}))
+	var c congestion
+	f.Congest(true)
+	if err := f.Start(t.Context(), &c); err != nil {
+		t.Fatal(err)
+	}
+	f.Congest(true)
+	f.Congest(false)
+	if want := []bool{true, false}; !slices.Equal(c.told, want) {
+		t.Errorf("Congested was called with %v, want %v", c.told, want)
+	}
+	for name, call := range map[string]func() error{
+		"Publish":     func() error { return f.Publish("n:chat", &cluster.Envelope{}) },
+		"Subscribe":   func() error { return f.Subscribe(t.Context(), "n:chat") },
+		"Unsubscribe": func() error { return f.Unsubscribe(t.Context(), "n:chat") },
+		"Ready":       func() error { return f.Ready(t.Context()) },
+	} {
+		f.Set(clustertest.Faults{Publish: broken, Subscribe: broken, Unsubscribe: broken, Ready: broken})
+		if err := call(); !errors.Is(err, broken) {
+			t.Errorf("%s with a fault = %v, want %v", name, err, broken)
+		}
+		f.Set(clustertest.Faults{})
+		if err := call(); err != nil {
+			t.Errorf("%s without faults = %v, want nil", name, err)
+		}
+	}
+	if err := f.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
