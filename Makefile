@@ -1,11 +1,10 @@
 # Everything that is done with this repository, locally and in CI alike.
 # `make` alone lists the targets.
 
-GO ?= go
 # What `make run` passes on: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
 # Executions per fuzz target in `make test`, and the time per target in `make fuzz`.
-FUZZ_SMOKE ?= 30000x
+FUZZ_SMOKE ?= 100000x
 FUZZ_TIME ?= 60s
 
 NODE_PACKAGES := test/js/node_modules/.installed
@@ -21,11 +20,11 @@ help: ## list the targets
 
 .PHONY: build
 build: ## build the program to bin/stoa
-	$(GO) build -o bin/stoa ./cmd/stoa
+	go build -o bin/stoa ./cmd/stoa
 
 .PHONY: run
 run: ## start a node with the demo page
-	$(GO) run ./cmd/stoa serve $(ARGS)
+	go run ./cmd/stoa serve $(ARGS)
 
 .PHONY: test
 test: install lint test-go test-stream fuzz-smoke test-neffosgo test-js ## install what is missing and run every check and test
@@ -36,15 +35,15 @@ lint: $(STATICCHECK) $(NODE_PACKAGES) ## gofmt, vet for three systems, staticche
 
 .PHONY: test-go
 test-go: ## the Go tests, with the race detector
-	$(GO) test -race -shuffle=on ./...
+	go test -race -shuffle=on ./...
 
 .PHONY: test-stream
 test-stream: ## the tests of the node once more over the blocking transport
-	STOA_TEST_TRANSPORT=stream $(GO) test -race -shuffle=on ./node/... ./cmd/...
+	STOA_TEST_TRANSPORT=stream go test -race -shuffle=on ./node/... ./cmd/...
 
 .PHONY: test-neffosgo
 test-neffosgo: ## the neffos client for Go against a node
-	$(GO) -C test/neffosgo test -race -shuffle=on ./...
+	go -C test/neffosgo test -race -shuffle=on ./...
 
 .PHONY: test-js
 test-js: build $(NODE_PACKAGES) ## neffos.js in Node.js and in a browser, and the demo page
@@ -60,7 +59,7 @@ fuzz: ## every fuzz target for FUZZ_TIME (60s)
 
 .PHONY: bench
 bench: ## measure a node; see docs/benchmarks.md
-	$(GO) run ./bench
+	go run ./bench
 
 .PHONY: install
 install: ## install what the tests need from the system's packages
@@ -71,7 +70,7 @@ clean: ## remove what was built
 	rm -rf bin test/js/node_modules
 
 $(STATICCHECK): tools/go.mod tools/go.sum
-	$(GO) build -C tools -o ../$@ honnef.co/go/tools/cmd/staticcheck
+	go build -C tools -buildvcs=false -o ../$@ honnef.co/go/tools/cmd/staticcheck
 	@touch $@
 
 $(NODE_PACKAGES): test/js/package.json test/js/package-lock.json | install

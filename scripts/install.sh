@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside Go, where it is missing: Node.js, npm,
-# Chromium and Redis. Prints nothing where everything is there.
+# Installs what the tests need beside Go, where it is missing: a C compiler (the
+# race detector's), Node.js, npm, Chromium and Redis. Prints nothing where
+# everything is there.
 set -euo pipefail
 
 minimum_node=18
@@ -8,7 +9,8 @@ minimum_node=18
 has() { command -v "$1" >/dev/null 2>&1; }
 
 has_browser() {
-  [ -n "${STOA_CHROMIUM:-}" ] || has chromium || has chromium-browser || has google-chrome-stable
+  [ -n "${STOA_CHROMIUM:-}" ] || has chromium || has chromium-browser ||
+    has google-chrome-stable || has google-chrome
 }
 
 apt() {
@@ -17,7 +19,13 @@ apt() {
   "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" >/dev/null
 }
 
+fail() {
+  echo "install.sh: $*" >&2
+  exit 1
+}
+
 missing=()
+has cc || has gcc || missing+=(gcc libc6-dev)
 has node || missing+=(nodejs)
 # npm comes with some packages of Node.js and not with others.
 has npm || missing+=(npm)
@@ -25,21 +33,15 @@ has redis-server || missing+=(redis-server)
 has_browser || missing+=(chromium)
 
 if [ "${#missing[@]}" -gt 0 ]; then
-  if ! has apt-get; then
-    echo "install.sh: please install ${missing[*]}: this system has no apt-get" >&2
-    exit 1
-  fi
+  has apt-get || fail "please install ${missing[*]}: this system has no apt-get"
   echo "installing ${missing[*]}"
   apt update
-  apt install -y --no-install-recommends "${missing[@]}"
+  # Where Chromium is no package (it is a snap on Ubuntu), apt-get says so.
+  apt install -y --no-install-recommends "${missing[@]}" ||
+    fail "apt-get could not install ${missing[*]}; another Chromium can be named in STOA_CHROMIUM"
 fi
 
-major=$(node --version | sed 's/^v\([0-9]*\).*/\1/')
-if [ "$major" -lt "$minimum_node" ]; then
-  echo "install.sh: Node.js $minimum_node or newer is needed, $(node --version) is installed" >&2
-  exit 1
-fi
-if ! has_browser; then
-  echo "install.sh: no Chromium: install one and name it in STOA_CHROMIUM" >&2
-  exit 1
-fi
+version=$(node --version)
+major=${version#v}
+major=${major%%.*}
+[ "$major" -ge "$minimum_node" ] || fail "Node.js $minimum_node or newer is needed, this is $version"

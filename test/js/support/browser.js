@@ -1,14 +1,23 @@
 // Starts the system's Chromium, and helps to use a page by keyboard alone.
 import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
 
 import { chromium } from "playwright-core";
 
-const candidates = [
-  process.env.STOA_CHROMIUM,
-  "/usr/bin/chromium",
-  "/usr/bin/chromium-browser",
-  "/usr/bin/google-chrome-stable",
-];
+const names = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
+
+/** The browser that STOA_CHROMIUM names, or the first one in the path. */
+function findBrowser() {
+  if (process.env.STOA_CHROMIUM) return process.env.STOA_CHROMIUM;
+  const directories = (process.env.PATH ?? "").split(delimiter);
+  const found = names
+    .flatMap((name) => directories.map((directory) => join(directory, name)))
+    .find((path) => existsSync(path));
+  if (found === undefined) {
+    throw new Error("no Chromium found: install one, or name it in STOA_CHROMIUM");
+  }
+  return found;
+}
 
 /** How long the browser may take for one step, in milliseconds. */
 export const stepDeadline = 15_000;
@@ -18,12 +27,8 @@ export const limit = { timeout: 60_000 };
 
 /** @returns {Promise<import("playwright-core").Browser>} */
 export function startBrowser() {
-  const executablePath = candidates.find((path) => path && existsSync(path));
-  if (executablePath === undefined) {
-    throw new Error("no Chromium found: install one, or name it in STOA_CHROMIUM");
-  }
   return chromium.launch({
-    executablePath,
+    executablePath: findBrowser(),
     args: [
       // Containers give Chromium's own sandbox nothing to build on.
       "--no-sandbox",
