@@ -13,10 +13,15 @@ has_browser() {
     has google-chrome-stable || has google-chrome
 }
 
+# apt runs apt-get, and shows what it printed only if it failed.
 apt() {
-  local root=()
+  local root=() log status=0
   [ "$(id -u)" -eq 0 ] || root=(sudo)
-  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" >/dev/null
+  log=$(mktemp)
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" >"$log" 2>&1 || status=$?
+  [ "$status" -eq 0 ] || cat "$log" >&2
+  rm -f "$log"
+  return "$status"
 }
 
 fail() {
