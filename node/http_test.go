@@ -1,0 +1,413 @@
+package node_test
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/gobwas/ws"
+
+	"github.com/stoa-io/stoa/node"
+)
+
+// echo answers with the method, the path and the body.
+func echo(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	_, _ = fmt.Fprintf(w, "%s %s %s", r.Method, r.URL.Path, body)
+}
+
+func withEcho(c *node.Config) { c.HTTP = http.HandlerFunc(echo) }
+
+const plainGet = "GET /page HTTP/1.1\r\nHost: stoa.test\r\n\r\n"
+
+// expectBody reads a response with status 200 and this body.
+func (p *peer) expectBody(want string) {
+	p.tb.Helper()
+	response := p.response()
+	body, _ := io.ReadAll(response.Body)
+	if response.StatusCode != http.StatusOK || string(body) != want {
+		p.tb.Fatalf("answered %s %.200q, want 200 %.200q", response.Status, body, want)
+	}
+}
+
+// hello sends the hello and reads the acknowledgement.
+func (p *peer) hello() {
+	p.tb.Helper()
+	p.send("M")
+	p.expectAck()
+}
+
+func (p *peer) expectAck() {
+	p.tb.Helper()
+	if f := p.next(); f.Header.OpCode != ws.OpText || len(f.Payload) < 2 || f.Payload[0] != 'A' {
+		p.tb.Fatalf("got %s, want an acknowledgement", describe(f))
+	}
+}
+
+func (p *peer) expectSwitch() {
+	p.tb.Helper()
+	if response := p.response(); response.StatusCode != http.StatusSwitchingProtocols {
+		p.tb.Fatalf("answered %s, want 101", response.Status)
+	}
+}
+
+// What the endpoint answers to requests that want no upgrade, on a new
+// connection and on one that has served a request before.
+func TestEndpointWithoutUpgrade(t *testing.T) {
+	for _, c := range []struct {
+		method string
+		status int
+		header map[string]string
+		body   string
+		result node.HandshakeResult
+	}{
+		{"GET", 426, map[string]string{"Sec-Websocket-Version": "13", "Upgrade": "websocket"}, "this is a WebSocket endpoint\n", node.HandshakeBadRequest},
+		{"POST", 405, map[string]string{"Allow": "GET", "X-Content-Type-Options": "nosniff"}, "Method Not Allowed\n", node.HandshakeBadRequest},
+		{"OPTIONS", 405, map[string]string{"Allow": "GET"}, "Method Not Allowed\n", node.HandshakeBadRequest},
+		{"BREW", 405, map[string]string{"Allow": "GET"}, "Method Not Allowed\n", node.HandshakeBadRequest},
+		{"HEAD", 302, map[string]string{"Location": ""}, "", node.HandshakeAccepted},
+	} {
+		t.Run(c.method, func(t *testing.T) {
+			n := startNode(t, withEcho)
+			p := connectTCP(t, n)
+			for range 2 {
+				p.write(c.method + " /ws?a=b HTTP/1.1\r\nHost: stoa.test\r\n\r\n")
+				p.deadline()
+				response, err := http.ReadResponse(p.in, &http.Request{Method: c.method})
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, err := io.ReadAll(response.Body)
+				if err != nil || response.StatusCode != c.status || string(body) != c.body {
+					t.Errorf("answered %s %q, %v, want %d %q", response.Status, body, err, c.status, c.body)
+				}
+				for name, want := range c.header {
+					if got := response.Header.Get(name); got != want {
+						t.Errorf("%s: %q, want %q", name, got, want)
+					}
+				}
+			}
+			want := uint64(2)
+			if c.result == node.HandshakeAccepted {
+				want = 0
+			}
+			expectHandshakes(t, n, c.result, want)
+			// The connection is still good for an upgrade.
+			p.write(upgradeRequest("/ws"))
+			p.expectSwitch()
+			p.hello()
+		})
+	}
+}
+
+func TestHTTPBesideTheEndpoint(t *testing.T) {
+	t.Run("no handler", func(t *testing.T) {
+		n := startNode(t, nil)
+		p := connectTCP(t, n)
+		p.write(plainGet)
+		if response := p.response(); response.StatusCode != http.StatusNotFound {
+			t.Errorf("answered %s, want 404", response.Status)
+		}
+	})
+	t.Run("handler", func(t *testing.T) {
+		n := startNode(t, withEcho)
+		p := connectTCP(t, n)
+		p.write(plainGet)
+		p.expectBody("GET /page ")
+		if s := n.Stats(); s.HandedToHTTP != 1 || s.Pending != 0 || s.Connections != 0 {
+			t.Errorf("%d handed over, %d pending, %d open, want 1, 0, 0", s.HandedToHTTP, s.Pending, s.Connections)
+		}
+	})
+	t.Run("body behind the head", func(t *testing.T) {
+		for _, size := range []int{0, 1, 5000, 300_000} {
+			n := startNode(t, withEcho)
+			p := connectTCP(t, n)
+			body := strings.Repeat("b", size)
+			p.write(fmt.Sprintf("POST /form HTTP/1.1\r\nHost: stoa.test\r\nContent-Length: %d\r\n\r\n%s", size, body))
+			p.expectBody("POST /form " + body)
+		}
+	})
+	t.Run("chunked body in pieces", func(t *testing.T) {
+		n := startNode(t, withEcho)
+		p := connectTCP(t, n)
+		p.write("POST /form HTTP/1.1\r\nHost: stoa.test\r\nTransfer-Encoding: chunked\r\n")
+		p.write("\r\n3\r\nabc\r\n")
+		p.write("2\r\nde\r\n0\r\n\r\n")
+		p.expectBody("POST /form abcde")
+	})
+	t.Run("head byte by byte", func(t *testing.T) {
+		n := startNode(t, withEcho)
+		p := connectTCP(t, n)
+		for i := range len(plainGet) {
+			p.write(plainGet[i : i+1])
+		}
+		p.expectBody("GET /page ")
+	})
+	t.Run("pipelined requests", func(t *testing.T) {
+		n := startNode(t, withEcho)
+		p := connectTCP(t, n)
+		p.write(plainGet + strings.Replace(plainGet, "page", "two", 1) + strings.Replace(plainGet, "page", "three", 1))
+		p.expectBody("GET /page ")
+		p.expectBody("GET /two ")
+		p.expectBody("GET /three ")
+	})
+	t.Run("half-closed client", func(t *testing.T) {
+		n := startNode(t, withEcho)
+		p := connectTCP(t, n)
+		p.write("GET /page HTTP/1.0\r\n\r\n")
+		if err := p.conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		p.expectBody("GET /page ")
+		p.expectEOF()
+	})
+	t.Run("many at once", func(t *testing.T) {
+		n := startNode(t, withEcho)
+		peers := make([]*peer, 50)
+		for i := range peers {
+			peers[i] = connectTCP(t, n)
+			peers[i].write(plainGet)
+		}
+		for _, p := range peers {
+			p.expectBody("GET /page ")
+		}
+	})
+}
+
+// The socket of a served connection comes back from net/http when it is upgraded.
+func TestUpgradeAfterRequest(t *testing.T) {
+	t.Run("one after the other", func(t *testing.T) {
+		n := startNode(t, withEcho)
+		p := connectTCP(t, n)
+		p.write(plainGet)
+		p.expectBody("GET /page ")
+		p.write(upgradeRequest("/ws"))
+		p.expectSwitch()
+		p.hello()
+		p.sync("default")
+		if s := n.Stats(); s.Connections != 1 || s.Pending != 0 || s.Accepted != 1 {
+			t.Errorf("%d open, %d pending, %d accepted, want 1, 0, 1", s.Connections, s.Pending, s.Accepted)
+		}
+	})
+	t.Run("relays to and from it", func(t *testing.T) {
+		n := startNode(t, withEcho)
+		other := join(t, n, "default", "r")
+		p := connectTCP(t, n)
+		p.write(plainGet)
+		p.expectBody("GET /page ")
+		p.write(upgradeRequest("/ws"))
+		p.expectSwitch()
+		p.hello()
+		p.send("$c;default;;_OnNamespaceConnect;0;0;")
+		p.send("$j;default;r;_OnRoomJoin;0;0;")
+		p.expect("$c;;;;;;", "$j;;;;;;")
+		p.send(";default;r;e;0;0;one")
+		other.expect(";default;r;e;0;0;one")
+		other.send(";default;r;e;0;0;two")
+		p.expect(";default;r;e;0;0;two")
+	})
+	// net/http reads 4 KiB at a time: what lies behind is still in the node's
+	// hands.
+	for _, messages := range []int{1, 3, 20, 100} {
+		t.Run(fmt.Sprintf("in one segment with %d messages", messages), func(t *testing.T) {
+			n := startNode(t, withEcho)
+			p := connectTCP(t, n)
+			var all, want strings.Builder
+			all.WriteString(plainGet + upgradeRequest("/ws") + frame(ws.OpText, true, "M"))
+			for i := range messages {
+				event := fmt.Sprintf("event%d%s", i, strings.Repeat("x", 100))
+				all.WriteString(frame(ws.OpText, true, "$"+event+";default;;"+event+";0;0;"))
+				fmt.Fprintf(&want, "$%s;default;;%s;1;0;bad namespace\n", event, event)
+			}
+			p.write(all.String())
+			p.expectBody("GET /page ")
+			p.expectSwitch()
+			p.expectAck()
+			var got strings.Builder
+			for range messages {
+				got.WriteString(string(p.next().Payload) + "\n")
+			}
+			if got.String() != want.String() {
+				t.Errorf("answers\n%s\nwant\n%s", &got, &want)
+			}
+			if rest := p.sync("default"); len(rest) != 0 {
+				t.Errorf("got %q besides, want nothing", rest)
+			}
+		})
+	}
+	t.Run("refused", func(t *testing.T) {
+		for _, c := range []struct {
+			name    string
+			request string
+			status  int
+			result  node.HandshakeResult
+		}{
+			{"version", withLine("/ws", "Sec-WebSocket-Version", "Sec-WebSocket-Version: 8"), 426, node.HandshakeBadVersion},
+			{"no version", withoutLine("/ws", "Sec-WebSocket-Version"), 400, node.HandshakeBadVersion},
+			{"key", withLine("/ws", "Sec-WebSocket-Key", "Sec-WebSocket-Key: short"), 400, node.HandshakeBadRequest},
+			{"no Connection", withoutLine("/ws", "Connection"), 400, node.HandshakeBadRequest},
+			{"HTTP/1.0", strings.Replace(upgradeRequest("/ws"), "HTTP/1.1", "HTTP/1.0", 1), 505, node.HandshakeBadRequest},
+			{"other Upgrade", withLine("/ws", "Upgrade", "Upgrade: h2c"), 400, node.HandshakeBadRequest},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				n := startNode(t, withEcho)
+				p := connectTCP(t, n)
+				p.write(plainGet)
+				p.expectBody("GET /page ")
+				p.write(c.request)
+				response := p.expectRefusal(c.status)
+				if version := response.Header.Get("Sec-WebSocket-Version"); c.status == 426 && version != "13" {
+					t.Errorf("Sec-WebSocket-Version: %q, want 13", version)
+				}
+				p.expectEOF()
+				expectHandshakes(t, n, c.result, 1)
+			})
+		}
+	})
+}
+
+// wrappedWriter is what middleware makes of a ResponseWriter: only Unwrap leads
+// to the Hijacker.
+type wrappedWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *wrappedWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *wrappedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// mount serves the node's endpoint on another server.
+func mount(tb testing.TB, n *node.Node, wrap func(http.ResponseWriter) http.ResponseWriter, start func(http.Handler) *httptest.Server) *peer {
+	tb.Helper()
+	server := start(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { n.ServeHTTP(wrap(w), r) }))
+	tb.Cleanup(server.Close)
+	var conn net.Conn
+	var err error
+	if server.TLS != nil {
+		trusted := server.Client().Transport.(*http.Transport).TLSClientConfig
+		conn, err = tls.Dial("tcp", server.Listener.Addr().String(), &tls.Config{RootCAs: trusted.RootCAs, ServerName: "example.com"})
+	} else {
+		conn, err = net.Dial("tcp", server.Listener.Addr().String())
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = conn.Close() })
+	return &peer{tb: tb, conn: conn, in: bufio.NewReader(conn)}
+}
+
+func TestServeHTTPOnAnotherServer(t *testing.T) {
+	plain := func(w http.ResponseWriter) http.ResponseWriter { return w }
+	for _, c := range []struct {
+		name  string
+		wrap  func(http.ResponseWriter) http.ResponseWriter
+		start func(http.Handler) *httptest.Server
+	}{
+		{"plain", plain, httptest.NewServer},
+		{"behind middleware", func(w http.ResponseWriter) http.ResponseWriter { return &wrappedWriter{ResponseWriter: w} }, httptest.NewServer},
+		{"TLS", plain, httptest.NewTLSServer},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n := startNode(t, nil)
+			other := join(t, n, "default", "r")
+			p := mount(t, n, c.wrap, c.start)
+			p.write(upgradeRequest("/any/path") + frame(ws.OpText, true, "M"))
+			p.expectSwitch()
+			p.expectAck()
+			p.send("$c;default;;_OnNamespaceConnect;0;0;")
+			p.send("$j;default;r;_OnRoomJoin;0;0;")
+			p.expect("$c;;;;;;", "$j;;;;;;")
+			large := strings.Repeat("0123456789", 6000)
+			p.send(";default;r;e;0;0;" + large)
+			other.expect(";default;r;e;0;0;" + large)
+			other.send(";default;r;e;0;0;" + large)
+			p.expect(";default;r;e;0;0;" + large)
+			p.write(frame(ws.OpClose, true, "\x03\xe8"))
+			p.expectClose(ws.StatusNormalClosure)
+			p.expectEnd()
+			eventually(t, "one connection is left", func() bool { return n.Stats().Connections == 1 })
+		})
+	}
+	t.Run("violation over TLS", func(t *testing.T) {
+		n := startNode(t, nil)
+		p := mount(t, n, plain, httptest.NewTLSServer)
+		p.write(upgradeRequest("/"))
+		p.expectSwitch()
+		p.hello()
+		p.write("\x81\x01a")
+		p.expectClose(ws.StatusProtocolError)
+		_ = p.conn.Close()
+		eventually(t, "no connection is left", func() bool { return n.Stats().Connections == 0 })
+	})
+	t.Run("writer that cannot be hijacked", func(t *testing.T) {
+		n := startNode(t, nil)
+		request := httptest.NewRequest(http.MethodGet, "/ws", nil)
+		for _, line := range strings.Split(upgradeRequest("/ws"), "\r\n")[2:] {
+			if name, value, found := strings.Cut(line, ": "); found {
+				request.Header.Set(name, value)
+			}
+		}
+		recorder := httptest.NewRecorder()
+		n.ServeHTTP(recorder, request)
+		if recorder.Code != http.StatusInternalServerError {
+			t.Errorf("answered %d, want 500", recorder.Code)
+		}
+		expectHandshakes(t, n, node.HandshakeBadRequest, 1)
+	})
+	t.Run("HTTP/2", func(t *testing.T) {
+		n := startNode(t, nil)
+		request := httptest.NewRequest(http.MethodGet, "/ws", nil)
+		request.ProtoMajor, request.ProtoMinor = 2, 0
+		recorder := httptest.NewRecorder()
+		n.ServeHTTP(recorder, request)
+		if recorder.Code != http.StatusBadRequest {
+			t.Errorf("answered %d, want 400", recorder.Code)
+		}
+		expectHandshakes(t, n, node.HandshakeBadRequest, 1)
+	})
+	t.Run("closed node", func(t *testing.T) {
+		n := newNode(t, nil)
+		if err := n.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+			recorder := httptest.NewRecorder()
+			n.ServeHTTP(recorder, httptest.NewRequest(method, "/ws", nil))
+			if recorder.Code != http.StatusServiceUnavailable {
+				t.Errorf("%s answered %d, want 503", method, recorder.Code)
+			}
+		}
+	})
+}
+
+// Whoever has a connection of net/http open does not keep the node from ending.
+func TestHTTPConnectionsEndWithTheNode(t *testing.T) {
+	n := startNode(t, withEcho)
+	p := connectTCP(t, n)
+	p.write(plainGet)
+	p.expectBody("GET /page ")
+	if err := n.Close(); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		t.Errorf("Close: %v", err)
+	}
+	p.deadline()
+	rest, _ := io.ReadAll(p.in)
+	if len(bytes.TrimSpace(rest)) != 0 {
+		t.Errorf("got %q, want the end of the connection", rest)
+	}
+}
