@@ -281,7 +281,7 @@ func (p *peer) expect(texts ...string) {
 	p.tb.Helper()
 	for _, want := range texts {
 		if f := p.next(); f.Header.OpCode != ws.OpText || string(f.Payload) != want {
-			p.tb.Fatalf("got %s, want text %q", describe(f), want)
+			p.tb.Fatalf("got %s, want text %.200q", describe(f), want)
 		}
 	}
 }

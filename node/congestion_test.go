@@ -1,0 +1,327 @@
+package node_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/stoa-io/stoa/node"
+)
+
+// A tiny inbox before a large room: publishers are held, everybody gets
+// everything, and in the end everything is read again.
+func TestTinyInbox(t *testing.T) {
+	const (
+		members    = 200
+		publishers = 4
+		batch      = 50
+	)
+	n := startNode(t, func(cfg *node.Config) {
+		cfg.Limits.Inbox = 2000
+		cfg.Limits.Queue = -1
+	})
+	var counts [members]atomic.Int64
+	var readers sync.WaitGroup
+	for i := range members {
+		p := join(t, n, "default", "r")
+		readers.Go(func() { countMessages(p, &counts[i]) })
+	}
+	var senders []*peer
+	for range publishers {
+		senders = append(senders, join(t, n, "default", "r"))
+	}
+	var fromOthers atomic.Int64
+	for _, p := range senders {
+		readers.Go(func() { countMessages(p, &fromOthers) })
+	}
+
+	// How often the node finds itself congested is its own affair; once must do.
+	heldSeen, sent := 0, int64(0)
+	eventually(t, "a publisher is held", func() bool {
+		var writers sync.WaitGroup
+		for _, p := range senders {
+			writers.Go(func() {
+				var out strings.Builder
+				for range batch {
+					out.WriteString(frame(ws.OpText, true, ";default;r;chat;0;0;"+strings.Repeat("x", 500)))
+				}
+				p.write(out.String())
+			})
+		}
+		written := make(chan struct{})
+		go func() { writers.Wait(); close(written) }()
+		for done := false; !done; {
+			select {
+			case <-written:
+				done = true
+			default:
+			}
+			heldSeen = max(heldSeen, n.Stats().Held)
+		}
+		sent += batch * publishers
+		return heldSeen > 0
+	})
+	for i := range counts {
+		eventually(t, fmt.Sprintf("member %d has received %d messages", i, sent), func() bool { return counts[i].Load() == sent })
+	}
+	eventually(t, "the publishers have received each other's messages", func() bool {
+		return fromOthers.Load() == sent*(publishers-1)
+	})
+	eventually(t, "nothing is held", func() bool {
+		s := n.Stats()
+		return s.Held == 0 && !s.Congested && s.InboxBytes == 0 && s.QueueBytes == 0
+	})
+	s := n.Stats()
+	if got := s.MessagesIn[0][node.MessageRelayed]; got != uint64(sent) {
+		t.Errorf("%d messages relayed, want %d", got, sent)
+	}
+	if want := uint64(sent) * (members + publishers - 1); s.Deliveries != want || s.DroppedFrames != 0 {
+		t.Errorf("%d deliveries and %d dropped, want %d and 0", s.Deliveries, s.DroppedFrames, want)
+	}
+}
+
+// countMessages reads until the connection ends.
+func countMessages(p *peer, count *atomic.Int64) {
+	for {
+		if _, err := p.tryNext(); err != nil {
+			return
+		}
+		count.Add(1)
+	}
+}
+
+// An inbox limit below a single item must not make the loops wake each other for
+// ever.
+func TestInboxLimitBelowOneItem(t *testing.T) {
+	n := startNode(t, func(cfg *node.Config) { cfg.Limits.Inbox = 1 })
+	a, b := join(t, n, "default", "r"), join(t, n, "default", "r")
+	for i := range 100 {
+		text := fmt.Sprintf(";default;r;chat;0;0;%d", i)
+		a.send(text)
+		b.expect(text)
+	}
+	eventually(t, "the node is at rest", func() bool { s := n.Stats(); return s.Held == 0 && !s.Congested })
+	before := n.Stats().Turns
+	for range 100 {
+		b.sync("default")
+	}
+	if turns := n.Stats().Turns - before; turns > 5000 {
+		t.Errorf("%d turns for 100 asks, want a few each", turns)
+	}
+}
+
+// While the broker is congested, who publishes is not read, and who does not is
+// served as ever.
+func TestCongestedBroker(t *testing.T) {
+	n, faulty := slowNode(t, nil)
+	publisher, listener := join(t, n, "default", "r"), join(t, n, "default", "r")
+	publisher.send(";default;r;chat;0;0;0")
+	listener.expect(";default;r;chat;0;0;0")
+
+	for round := range 5 {
+		faulty.Congest(true)
+		if s := n.Stats(); !s.Congested {
+			t.Fatal("Stats do not say that the node is congested")
+		}
+		var want []string
+		for i := range 50 {
+			text := fmt.Sprintf(";default;r;chat;0;0;%d.%d %s", round, i, strings.Repeat("x", i*100))
+			want = append(want, text)
+			publisher.send(text)
+		}
+		eventually(t, "the publisher is held", func() bool { return n.Stats().Held == 1 })
+		for range 50 {
+			if got := listener.sync("default"); len(got) != 0 {
+				t.Fatalf("received %.100q while the node was congested", got)
+			}
+		}
+		fresh := join(t, n, "default", "elsewhere")
+		fresh.sync("default")
+		_ = fresh.conn.Close()
+		faulty.Congest(false)
+		listener.expect(want...)
+		eventually(t, "nothing is held", func() bool { s := n.Stats(); return s.Held == 0 && !s.Congested })
+	}
+}
+
+// TCP pushes back to a publisher that is held: the node buffers next to nothing.
+func TestHeldPublisherIsNotRead(t *testing.T) {
+	const (
+		messages = 400
+		size     = 50_000
+	)
+	n, faulty := slowNode(t, func(cfg *node.Config) { cfg.Limits.Queue = -1 })
+	publisher, listener := join(t, n, "default", "r"), join(t, n, "default", "r")
+	publisher.send(";default;r;chat;0;0;first")
+	listener.expect(";default;r;chat;0;0;first")
+	faulty.Congest(true)
+	before := n.Stats().BytesIn
+	text := ";default;r;chat;0;0;" + strings.Repeat("x", size)
+	sent := make(chan error, 1)
+	go func() {
+		var err error
+		for range messages {
+			if _, err = publisher.conn.Write([]byte(frame(ws.OpText, true, text))); err != nil {
+				break
+			}
+		}
+		sent <- err
+	}()
+	eventually(t, "the publisher is held", func() bool { return n.Stats().Held == 1 })
+	for range 200 {
+		listener.sync("default")
+	}
+	if got := n.Stats().BytesIn - before; got > 1<<20 {
+		t.Errorf("%d bytes read while the node was congested, want little more than one read", got)
+	}
+	faulty.Congest(false)
+	for range messages {
+		listener.expect(text)
+	}
+	if err := <-sent; err != nil {
+		t.Errorf("write: %v", err)
+	}
+}
+
+// A publisher that hangs up while it is held has what it sent delivered, and is
+// gone then.
+func TestHeldPublisherHangsUp(t *testing.T) {
+	n, faulty := slowNode(t, nil)
+	publisher, listener := join(t, n, "default", "r"), join(t, n, "default", "r")
+	publisher.send(";default;r;chat;0;0;first")
+	listener.expect(";default;r;chat;0;0;first")
+	faulty.Congest(true)
+	publisher.send(";default;r;chat;0;0;second")
+	publisher.send(";default;r;chat;0;0;last words")
+	eventually(t, "the publisher is held", func() bool { return n.Stats().Held == 1 })
+	if err := publisher.conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	listener.sync("default")
+	faulty.Congest(false)
+	listener.expect(";default;r;chat;0;0;second", ";default;r;chat;0;0;last words")
+	publisher.expectEnd()
+	eventually(t, "the publisher is gone", func() bool { s := n.Stats(); return s.Connections == 1 && s.Held == 0 })
+}
+
+// A held publisher takes part in a shutdown: its close frame is seen, though what
+// it sent before is given up. The node would wait an hour for it otherwise.
+func TestShutdownWhileCongested(t *testing.T) {
+	n, faulty := slowNode(t, func(cfg *node.Config) { cfg.Timeouts.Close = time.Hour })
+	publisher, listener := join(t, n, "default", "r"), join(t, n, "default", "r")
+	publisher.send(";default;r;chat;0;0;first")
+	listener.expect(";default;r;chat;0;0;first")
+	faulty.Congest(true)
+	publisher.send(";default;r;chat;0;0;second")
+	eventually(t, "the publisher is held", func() bool { return n.Stats().Held == 1 })
+	shutdown := make(chan error, 1)
+	go func() { shutdown <- n.Shutdown(context.Background()) }()
+	for _, p := range []*peer{publisher, listener} {
+		p.expectClose(1001)
+		p.write(frame(ws.OpClose, true, "\x03\xe9"))
+		p.expectEnd()
+	}
+	if err := <-shutdown; err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
+// One member of a large room does not read. It is closed, with whole frames and a
+// close frame as its last, and everybody else gets every message.
+func TestSlowMember(t *testing.T) {
+	const members = 30
+	for _, loops := range []int{1, 2} {
+		t.Run(fmt.Sprintf("loops=%d", loops), func(t *testing.T) {
+			n := startNode(t, func(cfg *node.Config) {
+				cfg.Loops = loops
+				cfg.Limits.Queue = 256 << 10
+				cfg.Timeouts.Close = patience
+			})
+			publisher := join(t, n, "default", "r")
+			var readers []*peer
+			var slow *peer
+			for i := range members {
+				p := join(t, n, "default", "r")
+				if i == members/2 {
+					slow = p
+				} else {
+					readers = append(readers, p)
+				}
+			}
+			// Two messages at a time, so that they are merged: the slow one must
+			// not get the second behind its close frame.
+			sent := 0
+			eventually(t, "the slow member is closed", func() bool {
+				var out strings.Builder
+				var want []string
+				for range 2 {
+					text := fmt.Sprintf(";default;r;chat;0;0;%d %s", sent, strings.Repeat("x", 20_000))
+					want = append(want, text)
+					out.WriteString(frame(ws.OpText, true, text))
+					sent++
+				}
+				publisher.write(out.String())
+				for _, p := range readers {
+					p.expect(want...)
+				}
+				return n.Stats().Memberships == members
+			})
+			publisher.send(";default;r;chat;0;0;last")
+			for _, p := range readers {
+				p.expect(";default;r;chat;0;0;last")
+			}
+			for i := 0; ; i++ {
+				f := slow.next()
+				if f.Header.OpCode == ws.OpClose {
+					if code, _ := ws.ParseCloseFrameData(f.Payload); code != 4000 {
+						t.Errorf("closed with %s, want 4000", describe(f))
+					}
+					break
+				}
+				if prefix := fmt.Sprintf(";default;r;chat;0;0;%d x", i); !strings.HasPrefix(string(f.Payload), prefix) {
+					t.Fatalf("got %s, want %q", describe(f), prefix)
+				}
+			}
+			slow.write(frame(ws.OpClose, true, "\x0f\xa0"))
+			slow.expectEnd()
+			if s := n.Stats(); s.DroppedFrames == 0 || s.Closes[node.CloseKey{Code: "slow_consumer", Initiator: node.ByServer}] != 1 {
+				t.Errorf("%d frames dropped, closes %v; want some, and one slow consumer", s.DroppedFrames, s.Closes)
+			}
+		})
+	}
+}
+
+// Everybody in the room turns out to be slow in the same delivery, the sender
+// among them.
+func TestAllMembersSlow(t *testing.T) {
+	const members = 20
+	n := startNode(t, func(cfg *node.Config) {
+		cfg.Loops = 1
+		cfg.Limits.Queue = 64 << 10
+	})
+	for range members {
+		join(t, n, "default", "r")
+	}
+	publisher := join(t, n, "default", "r")
+	eventually(t, "the members are closed", func() bool {
+		var out strings.Builder
+		for range 20 {
+			out.WriteString(frame(ws.OpText, true, ";default;r;chat;0;0;"+strings.Repeat("x", 20_000)))
+		}
+		publisher.write(out.String())
+		publisher.sync("default")
+		return n.Stats().Memberships == 1
+	})
+	publisher.send("$l;default;r;_OnRoomLeave;0;0;")
+	publisher.expect("$l;;;;;;")
+	if s := n.Stats(); s.Rooms != 0 {
+		t.Errorf("%d rooms, want none", s.Rooms)
+	}
+}
