@@ -83,12 +83,10 @@ func (c *conn) check() {
 }
 
 // jitter spreads the pings of connections that came together; it is the same for
-// one connection all its life.
+// one connection all its life. The multiples of 2^32 divided by the golden ratio
+// fall evenly over the range, wherever the sequence is cut.
 func (c *conn) jitter(span uint32) uint32 {
-	if span == 0 {
-		return 0
-	}
-	return (c.slot*2654435761 + c.generation*40503) >> 4 % span
+	return uint32(uint64(c.generation*2654435769) * uint64(span) >> 32)
 }
 
 // setDeadline replaces the connection's one deadline; 0 milliseconds is none.
