@@ -1,0 +1,525 @@
+package node_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/stoa-io/stoa/cluster/clustertest"
+	"github.com/stoa-io/stoa/node"
+)
+
+// visit is everything that a client says until it is in a room, in one piece.
+func visit(namespace, room string) string {
+	return upgradeRequest("/ws") + frame(ws.OpText, true, "M") +
+		frame(ws.OpText, true, "$c;"+namespace+";;_OnNamespaceConnect;0;0;") +
+		frame(ws.OpText, true, "$j;"+namespace+";"+room+";_OnRoomJoin;0;0;")
+}
+
+// expectVisit reads the answers to visit.
+func (p *peer) expectVisit() {
+	p.tb.Helper()
+	if response := p.response(); response.StatusCode != 101 {
+		p.tb.Fatalf("upgrade answered %s, want 101", response.Status)
+	}
+	p.id = string(p.next().Payload[1:])
+	p.expect("$c;;;;;;", "$j;;;;;;")
+}
+
+// visitMany opens connections without waiting for each.
+func visitMany(tb testing.TB, n *node.Node, count int, namespace, room string) []*peer {
+	tb.Helper()
+	peers := make([]*peer, count)
+	for i := range peers {
+		peers[i] = connectTCP(tb, n)
+		peers[i].write(visit(namespace, room))
+	}
+	for _, p := range peers {
+		p.expectVisit()
+	}
+	return peers
+}
+
+// However connections end, they leave no goroutine and no descriptor.
+func TestManyConnectionsLeaveNothing(t *testing.T) {
+	const batches, size = 20, 250
+	n := startNode(t, nil)
+	listener := join(t, n, "default", "r")
+	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors()
+	for batch := range batches {
+		peers := visitMany(t, n, size, "default", "r")
+		peers[0].send(";default;r;chat;0;0;hello")
+		listener.expect(";default;r;chat;0;0;hello")
+		for i, p := range peers {
+			switch (batch + i) % 4 {
+			case 0:
+				p.write(frame(ws.OpClose, true, "\x03\xe8"))
+				if code := answerClose(p); code != 1000 {
+					t.Fatalf("close was answered with %d, want 1000", code)
+				}
+			case 1:
+				p.write(frame(ws.OpText, true, ";default;r")[:8])
+			case 2:
+				_ = p.conn.(*net.TCPConn).SetLinger(0) // a reset instead of an end
+			}
+			_ = p.conn.Close()
+		}
+	}
+	eventually(t, "the connections are gone", func() bool { return n.Stats().Connections == 1 })
+	if err := settled(goroutines, descriptors); err != nil {
+		t.Error("after 5,000 connections:", err)
+	}
+	s := n.Stats()
+	if s.Accepted != 1+batches*size || s.Memberships != 1 || s.Pending != 0 {
+		t.Errorf("%d accepted, %d memberships, %d pending; want %d, 1, 0", s.Accepted, s.Memberships, s.Pending, 1+batches*size)
+	}
+}
+
+// crowd is a child process full of bad clients: half of a frame each, or one byte
+// at a time. It holds half of the descriptors that the test needs.
+type crowd struct {
+	tb     testing.TB
+	cmd    *exec.Cmd
+	orders io.WriteCloser
+	lines  *bufio.Scanner
+}
+
+const (
+	childVariable = "STOA_TEST_CHILD"
+	childHalves   = "STOA_TEST_CHILD_HALVES"
+	childDribbles = "STOA_TEST_CHILD_DRIBBLES"
+)
+
+// startChild runs one test of this binary in a process of its own.
+func startChild(tb testing.TB, test string, env ...string) *crowd {
+	tb.Helper()
+	c := &crowd{tb: tb, cmd: exec.Command(os.Args[0], "-test.run=^"+test+"$", "-test.timeout=2m")}
+	c.cmd.Env = append(os.Environ(), env...)
+	c.cmd.Stderr = os.Stderr
+	var err error
+	if c.orders, err = c.cmd.StdinPipe(); err != nil {
+		tb.Fatal(err)
+	}
+	out, err := c.cmd.StdoutPipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	c.lines = bufio.NewScanner(out)
+	if err := c.cmd.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		_ = c.orders.Close()
+		for c.lines.Scan() {
+		}
+		if err := c.cmd.Wait(); err != nil {
+			tb.Errorf("child %s: %v", test, err)
+		}
+	})
+	return c
+}
+
+// order sends a line to the child.
+func (c *crowd) order(line string) {
+	c.tb.Helper()
+	if _, err := fmt.Fprintln(c.orders, line); err != nil {
+		c.tb.Fatal(err)
+	}
+}
+
+// await reads the child's output up to a line that begins with word, and returns
+// the rest of the line.
+func (c *crowd) await(word string) string {
+	c.tb.Helper()
+	var said []string
+	for c.lines.Scan() {
+		if rest, found := strings.CutPrefix(c.lines.Text(), word); found {
+			return strings.TrimSpace(rest)
+		}
+		said = append(said, c.lines.Text())
+	}
+	c.tb.Fatalf("the child ended without %q: %q", word, said)
+	return ""
+}
+
+// Thousands that stop in the middle of a frame, or bring it byte by byte, are
+// nobody else's problem: a conversation goes on beside them, and in the end they
+// are served too.
+func TestHalfFrames(t *testing.T) {
+	halves, dribbles := 10_000, 1_000
+	if testTransport(t) == node.TransportStream {
+		// A goroutine each; the race detector ends at 8,128 of them.
+		halves, dribbles = 2_000, 500
+	}
+	n := startNode(t, func(cfg *node.Config) { cfg.Timeouts.Handshake = -1 })
+	a, b := join(t, n, "default", "r"), join(t, n, "default", "r")
+	child := startChild(t, "TestChildCrowd", childVariable+"="+n.Addr().String(),
+		fmt.Sprintf("%s=%d", childHalves, halves), fmt.Sprintf("%s=%d", childDribbles, dribbles))
+	child.await("ready")
+	eventually(t, "all connections are there", func() bool {
+		s := n.Stats()
+		return s.Connections+s.Pending == halves+dribbles+2
+	})
+	before := n.Stats().BytesIn
+	for i := range 300 {
+		there, back := fmt.Sprintf(";default;r;chat;0;0;there %d", i), fmt.Sprintf(";default;r;chat;0;0;back %d", i)
+		a.send(there)
+		b.expect(there)
+		b.send(back)
+		a.expect(back)
+	}
+	eventually(t, "the slow ones go on meanwhile", func() bool { return n.Stats().BytesIn > before+uint64(dribbles) })
+	if s := n.Stats(); s.Connections+s.Pending != halves+dribbles+2 {
+		t.Errorf("%d connections are left, want all %d", s.Connections+s.Pending, halves+dribbles+2)
+	}
+	child.order("finish")
+	if got, want := child.await("served"), fmt.Sprint(halves+dribbles); got != want {
+		t.Errorf("%s bad clients were served in the end, want %s", got, want)
+	}
+	eventually(t, "they are gone", func() bool { s := n.Stats(); return s.Connections == 2 && s.Pending == 0 })
+}
+
+// TestChildCrowd is the process that startChild runs; on its own it does nothing.
+func TestChildCrowd(t *testing.T) {
+	address := os.Getenv(childVariable)
+	if address == "" {
+		return
+	}
+	var halves, dribbles int
+	if _, err := fmt.Sscan(os.Getenv(childHalves)+" "+os.Getenv(childDribbles), &halves, &dribbles); err != nil {
+		t.Fatal(err)
+	}
+	clients := make([]badClient, halves+dribbles)
+	for i := range clients {
+		if err := clients[i].open(address, i, i < halves); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fmt.Println("\nready")
+	var finish atomic.Bool
+	go func() {
+		_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
+		finish.Store(true)
+	}()
+	for round := 0; !finish.Load(); round++ {
+		for i := halves; i < len(clients); i++ {
+			if err := clients[i].dribble(); err != nil {
+				t.Fatalf("client %d, byte %d: %v", i, round, err)
+			}
+		}
+	}
+	served := 0
+	for i := range clients {
+		if err := clients[i].finish(); err != nil {
+			t.Fatalf("client %d: %v", i, err)
+		}
+		served++
+	}
+	fmt.Println("\nserved", served)
+}
+
+// badClient has a piece of its conversation still to say, and knows how it ends.
+type badClient struct {
+	conn net.Conn
+	rest string
+	last string // the node's last answer ends so
+	next string // what is said again and again by one that dribbles
+}
+
+// open connects and says the first part.
+func (c *badClient) open(address string, number int, half bool) (err error) {
+	if c.conn, err = net.Dial("tcp", address); err != nil {
+		return err
+	}
+	token := fmt.Sprintf("$%d", number)
+	ask := frame(ws.OpText, true, token+";default;;who;0;0;"+strings.Repeat("x", number%7*100))
+	connect := frame(ws.OpText, true, "$c;default;;_OnNamespaceConnect;0;0;")
+	all := upgradeRequest("/ws") + frame(ws.OpText, true, "M") + connect + ask
+	cut := len(all) - len(ask)/2
+	if half {
+		switch number % 4 {
+		case 1: // in the request's head
+			cut = 60
+		case 2: // in the hello
+			cut = len(all) - len(ask) - len(connect) - 2
+		case 3: // in a frame's header
+			cut = len(all) - len(ask) + 1
+		}
+	} else {
+		c.next = ask
+	}
+	c.rest, c.last = all[cut:], token+";default;;who;1;0;unhandled event"
+	_, err = io.WriteString(c.conn, all[:cut])
+	return err
+}
+
+// dribble sends one more byte.
+func (c *badClient) dribble() error {
+	if c.rest == "" {
+		c.rest = c.next
+	}
+	_, err := io.WriteString(c.conn, c.rest[:1])
+	c.rest = c.rest[1:]
+	return err
+}
+
+// finish says the rest, waits for the answers, and goes.
+func (c *badClient) finish() error {
+	if c.rest == "" {
+		c.rest = c.next
+	}
+	// Another ask after the rest: its answer is the last thing that comes.
+	end := frame(ws.OpText, true, "$end;default;;who;0;0;")
+	if _, err := io.WriteString(c.conn, c.rest+end); err != nil {
+		return err
+	}
+	_ = c.conn.SetReadDeadline(time.Now().Add(patience))
+	var all strings.Builder
+	buffer := make([]byte, 4096)
+	for !strings.HasSuffix(all.String(), "$end;default;;who;1;0;unhandled event") {
+		n, err := c.conn.Read(buffer)
+		all.Write(buffer[:n])
+		if err != nil {
+			return fmt.Errorf("%w after %.300q", err, all.String())
+		}
+	}
+	if !strings.Contains(all.String(), c.last) {
+		return fmt.Errorf("want %q among the answers, got %.300q", c.last, all.String())
+	}
+	return c.conn.Close()
+}
+
+// Connections that come and go quickly use the same descriptors and slots again:
+// nobody may get what was meant for a predecessor.
+func TestReusedDescriptors(t *testing.T) {
+	const clients, rounds = 6, 250
+	n := startNode(t, nil)
+	ids := make(chan string, clients*rounds)
+	var group sync.WaitGroup
+	for client := range clients {
+		group.Go(func() {
+			for round := range rounds {
+				mark := fmt.Sprintf("%d.%d", client, round)
+				id, err := shortVisit(n.Addr().String(), mark, round%3)
+				if err != nil {
+					t.Errorf("visit %s: %v", mark, err)
+					return
+				}
+				if id != "" {
+					ids <- id
+				}
+			}
+		})
+	}
+	group.Wait()
+	close(ids)
+	seen := make(map[string]bool)
+	for id := range ids {
+		if seen[id] {
+			t.Errorf("two connections had the ID %s", id)
+		}
+		seen[id] = true
+	}
+	eventually(t, "everybody is gone", func() bool {
+		s := n.Stats()
+		return s.Connections == 0 && s.Pending == 0 && s.Memberships == 0
+	})
+}
+
+// shortVisit connects, asks with tokens of its own, and goes: after the answers,
+// without waiting for them, or in the middle of a frame. Whatever comes must be
+// its own.
+func shortVisit(address, mark string, manner int) (id string, err error) {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	text := visit("default", "room"+mark)
+	for i := range 3 {
+		text += frame(ws.OpText, true, fmt.Sprintf("$%s-%d;default;;who;0;0;", mark, i))
+	}
+	switch manner {
+	case 1:
+		_, err = io.WriteString(conn, text)
+		_ = conn.(*net.TCPConn).SetLinger(0)
+		return "", err
+	case 2:
+		_, err = io.WriteString(conn, text[:len(text)-5])
+		return "", err
+	}
+	if _, err := io.WriteString(conn, text); err != nil {
+		return "", err
+	}
+	in := bufio.NewReader(conn)
+	for line := ""; line != "\r\n"; {
+		if line, err = in.ReadString('\n'); err != nil {
+			return "", err
+		}
+	}
+	want := []string{"A", "$c;;;;;;", "$j;;;;;;"}
+	for i := range 3 {
+		want = append(want, fmt.Sprintf("$%s-%d;default;;who;1;0;unhandled event", mark, i))
+	}
+	for i, text := range want {
+		f, err := ws.ReadFrame(in)
+		if err != nil {
+			return "", err
+		}
+		if i == 0 {
+			id = strings.TrimPrefix(string(f.Payload), text)
+		} else if string(f.Payload) != text {
+			return "", fmt.Errorf("got %s, want %q", describe(f), text)
+		}
+	}
+	return id, nil
+}
+
+// Everything at once, against a broker that is slow, fails and is congested now
+// and then: whatever happens, nothing is left in the end.
+func TestEverythingAtOnce(t *testing.T) {
+	const clients, rounds = 12, 40
+	faulty := clustertest.NewFaulty(newMemory())
+	n := startNode(t, func(cfg *node.Config) {
+		cfg.Loops = 3
+		cfg.Broker = faulty
+		cfg.Limits.Queue = 64 << 10
+		cfg.Limits.Inbox = 8 << 10
+		cfg.Limits.Mailbox = 2 << 10
+		cfg.Timeouts.Close = 200 * time.Millisecond
+		cfg.Timeouts.Ping = 50 * time.Millisecond
+	})
+	stop := make(chan struct{})
+	var troubles sync.WaitGroup
+	troubles.Go(func() { trouble(n, faulty, stop) })
+	var group sync.WaitGroup
+	for client := range clients {
+		group.Go(func() {
+			random := rand.New(rand.NewPCG(uint64(client), 42))
+			for round := range rounds {
+				if err := wildVisit(n.Addr().String(), random); err != nil {
+					t.Errorf("client %d, visit %d: %v", client, round, err)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	close(stop)
+	troubles.Wait()
+	eventually(t, "nothing is left", func() bool {
+		s := n.Stats()
+		return s.Connections == 0 && s.Pending == 0 && s.Rooms == 0 && s.Memberships == 0 &&
+			s.QueueBytes == 0 && s.InboxBytes == 0 && s.Held == 0 && !s.Congested && s.Subscriptions == 0
+	})
+	s := n.Stats()
+	if s.Accepted != clients*rounds || s.MessagesIn[0][node.MessageRelayed] == 0 {
+		t.Errorf("%d connections accepted and %d messages relayed, want %d and some",
+			s.Accepted, s.MessagesIn[0][node.MessageRelayed], clients*rounds)
+	}
+	a, b := join(t, n, "default", "r1"), join(t, n, "default", "r1")
+	a.send(";default;r1;chat;0;0;all is well")
+	b.expect(";default;r1;chat;0;0;all is well")
+}
+
+// trouble changes what the broker does until stop, and leaves it well.
+func trouble(n *node.Node, faulty *clustertest.Faulty, stop <-chan struct{}) {
+	faults := []clustertest.Faults{
+		{Delay: time.Millisecond}, {}, {Subscribe: errors.New("no")}, {Delay: 5 * time.Millisecond},
+		{Unsubscribe: errors.New("no")}, {Publish: errors.New("no")},
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for i := 0; ; i++ {
+		faulty.Set(faults[i%len(faults)])
+		if i%2 == 0 {
+			faulty.Congest(true)
+		}
+		n.Stats()
+		_ = n.Ready(context.Background())
+		select {
+		case <-tick.C:
+		case <-stop:
+			faulty.Set(clustertest.Faults{})
+		}
+		if i%2 == 0 {
+			faulty.Congest(false)
+		}
+		select {
+		case <-stop:
+			return
+		default:
+		}
+	}
+}
+
+// wildVisit says much, in any order, and ends in one of many ways. Everything that
+// comes back is read, or not.
+func wildVisit(address string, random *rand.Rand) (err error) {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	var reader sync.WaitGroup
+	var ended error
+	defer func() {
+		reader.Wait() // the node or this side has closed it by now
+		if errors.Is(ended, os.ErrDeadlineExceeded) {
+			err = errors.New("the connection was not ended")
+		}
+	}()
+	reads := random.IntN(4) != 0
+	if reads {
+		reader.Go(func() { _, ended = io.Copy(io.Discard, conn) })
+	}
+	namespaces := []string{"default", "rooms", "closed", "nowhere"}
+	events := []string{"_OnRoomJoin", "_OnRoomJoin", "_OnRoomLeave", "_OnNamespaceDisconnect", "_OnNamespaceConnect", "chat", "chat", "chat", "chat"}
+	text := visit("default", "r1")
+	for range random.IntN(100) {
+		event, token := events[random.IntN(len(events))], ""
+		if event != "chat" || random.IntN(8) == 0 {
+			token = fmt.Sprint("$", random.IntN(1000))
+		}
+		message := fmt.Sprintf("%s;%s;r%d;%s;0;0;%s", token, namespaces[random.IntN(10)/7*random.IntN(4)],
+			random.IntN(5), event, strings.Repeat("x", random.IntN(300)))
+		text += frame(ws.OpText, true, message)
+	}
+	switch random.IntN(6) {
+	case 0:
+		text += frame(ws.OpClose, true, "\x03\xe8")
+	case 1:
+		text += "\xff\xff\xff" // a violation
+	case 2:
+		text = text[:random.IntN(len(text))]
+	}
+	if _, err := io.WriteString(conn, text); err != nil && reads {
+		// The node may have closed it: too slow, or for the violation.
+		return nil
+	}
+	tcp := conn.(*net.TCPConn)
+	switch ending := random.IntN(3); {
+	case reads && ending == 0:
+		return tcp.CloseWrite() // the node ends it
+	case ending == 1:
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
+	return nil
+}
