@@ -65,7 +65,7 @@ func (c *conn) check() {
 		return
 	}
 	if c.out != nil && l.times.write > 0 && c.out.blocked && l.now-c.out.blockedAt >= l.times.write {
-		c.destroy(wire.CodeSlowConsumer, ByServer)
+		c.onStall()
 		return
 	}
 	if c.state != connOpen || c.stopped() || l.times.ping == 0 {
@@ -79,6 +79,18 @@ func (c *conn) check() {
 		c.enqueue(pingFrame, 1)
 	case c.flags&flagPinged != 0 && l.times.pong > 0 && idle >= interval+l.times.pong:
 		c.closeWith(wire.CodePingTimeout, "no answer to a ping")
+	}
+}
+
+// onStall gives up a peer whose socket takes nothing, but tries once before: the
+// system reports a socket as writable again only when a third of its buffer is
+// free, which for a peer on a slow line may take longer than the timeout.
+func (c *conn) onStall() {
+	written := c.loop.stats.BytesOut
+	c.out.blocked = false
+	c.flush()
+	if c.state != connGone && c.loop.stats.BytesOut == written {
+		c.destroy(wire.CodeSlowConsumer, ByServer)
 	}
 }
 

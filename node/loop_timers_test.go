@@ -1,6 +1,7 @@
 package node
 
 import (
+	"net"
 	"testing"
 	"time"
 
@@ -168,5 +169,39 @@ func TestTimesOff(t *testing.T) {
 	tiny := newTimes(Timeouts{Handshake: time.Nanosecond}.withDefaults())
 	if tiny.handshake != 1 || tiny.sweep != 8*time.Millisecond {
 		t.Errorf("handshake %d ms, sweep %v, want 1 ms and 8ms", tiny.handshake, tiny.sweep)
+	}
+}
+
+func TestWriteStallTriesOnceMore(t *testing.T) {
+	l := idleLoop(t, Timeouts{Write: time.Second, Ping: -1})
+	c := openConn(l)
+	ours, theirs := net.Pipe()
+	defer func() { _ = theirs.Close() }()
+	c.stream = newStream(ours, l, c.place(), c.generation)
+	stall := func() {
+		c.stream.writing = true
+		c.enqueue(pingFrame, 1)
+		c.flush()
+		if c.out == nil || !c.out.blocked {
+			t.Fatal("the queue is not blocked")
+		}
+		l.now += 999
+		c.check()
+		if c.state != connOpen {
+			t.Fatal("given up before the timeout")
+		}
+		l.now++
+	}
+
+	stall()
+	c.stream.writing = false // nobody has told the loop yet
+	c.check()
+	if c.state != connOpen || c.out != nil {
+		t.Fatalf("state %d, want open and everything written", c.state)
+	}
+	stall()
+	c.check()
+	if c.state != connGone || l.stats.Closes[CloseKey{wire.CodeSlowConsumer.Label(), ByServer}] != 1 {
+		t.Errorf("state %d, closes %v, want gone as a slow consumer", c.state, l.stats.Closes)
 	}
 }

@@ -1,0 +1,96 @@
+package node_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stoa-io/stoa/node"
+)
+
+func TestConfigRefused(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*node.Config)
+		want   string
+	}{
+		{"long ID", func(c *node.Config) { c.ID = strings.Repeat("x", 33) }, "ID"},
+		{"ID with a dash", func(c *node.Config) { c.ID = "a-b" }, "ID"},
+		{"ID with a line break", func(c *node.Config) { c.ID = "a\nb" }, `"a\nb"`},
+		{"ID that is not ASCII", func(c *node.Config) { c.ID = "ϟ" }, "ID"},
+		{"too many loops", func(c *node.Config) { c.Loops = 65 }, "Loops 65"},
+		{"negative loops", func(c *node.Config) { c.Loops = -1 }, "Loops -1"},
+		{"unknown transport", func(c *node.Config) { c.Transport = 17 }, "Transport"},
+		{"endpoint without a slash", func(c *node.Config) { c.Endpoint = "ws" }, "Endpoint"},
+		{"origin without a scheme", func(c *node.Config) { c.AllowOrigins = []string{"chat.example.com"} }, "AllowOrigins"},
+		{"origin with a path", func(c *node.Config) { c.AllowOrigins = []string{"https://chat.example.com/"} }, "AllowOrigins"},
+		{"origin with a query", func(c *node.Config) { c.AllowOrigins = []string{"https://chat.example.com?x=y"} }, "AllowOrigins"},
+		{"origin with a user", func(c *node.Config) { c.AllowOrigins = []string{"https://me@chat.example.com"} }, "AllowOrigins"},
+		{"pattern", func(c *node.Config) { c.AllowOrigins = []string{"*.example.com"} }, "AllowOrigins"},
+		{"empty origin", func(c *node.Config) { c.AllowOrigins = []string{""} }, "AllowOrigins"},
+		{"broadcast without relay", func(c *node.Config) {
+			c.Namespaces = map[string]node.Namespace{"chat": {Broadcast: true}}
+		}, "Broadcast needs Relay"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var cfg node.Config
+			c.change(&cfg)
+			n, err := node.New(cfg)
+			if err == nil {
+				_ = n.Close()
+				t.Fatal("New returned no error")
+			}
+			if !strings.HasPrefix(err.Error(), "node: ") || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("the error is %q, want one about %s", err, c.want)
+			}
+		})
+	}
+	t.Run("every mistake is told", func(t *testing.T) {
+		_, err := node.New(node.Config{ID: "a-b", Loops: 65, Endpoint: "ws", AllowOrigins: []string{"x", "y"}})
+		if err == nil {
+			t.Fatal("New returned no error")
+		}
+		for _, want := range []string{"ID", "Loops", "Endpoint", `"x"`, `"y"`} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("the error is %q, want one about %s too", err, want)
+			}
+		}
+	})
+}
+
+func TestConfigAccepted(t *testing.T) {
+	for name, cfg := range map[string]node.Config{
+		"zero":     {},
+		"greatest": {ID: strings.Repeat("Z", 32), Loops: 64, Endpoint: "*", AllowOrigins: []string{"*", "https://a.test", "http://b.test:81"}},
+		"without limits": {Limits: node.Limits{Header: -1, Namespaces: -1, Rooms: -1, Queue: -1, Mailbox: -1, Inbox: -1,
+			InvalidPayloads: -1, Connections: -1, DrainPerSecond: -1},
+			Timeouts: node.Timeouts{Handshake: -1, Ping: -1, Pong: -1, Write: -1, Close: -1, Join: -1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n, err := node.New(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n.ID() == "" || n.Addr() != nil {
+				t.Errorf("ID %q, address %v, want an ID and no address yet", n.ID(), n.Addr())
+			}
+			if err := n.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+		})
+	}
+}
+
+// A node without limits and timeouts works like any other.
+func TestNothingIsLimited(t *testing.T) {
+	n := startNode(t, func(c *node.Config) {
+		c.Limits = node.Limits{Header: -1, Namespaces: -1, Rooms: -1, Queue: -1, Mailbox: -1, Inbox: -1,
+			InvalidPayloads: -1, Connections: -1, DrainPerSecond: -1}
+		c.Limits.Names.Message, c.Limits.Names.Room, c.Limits.Names.Event = -1, -1, -1
+		c.Timeouts = node.Timeouts{Handshake: -1, Ping: -1, Pong: -1, Write: -1, Join: -1}
+	})
+	room := strings.Repeat("r", 10_000)
+	a, b := join(t, n, "default", room), join(t, n, "default", room)
+	message := ";default;" + room + ";" + strings.Repeat("e", 10_000) + ";0;0;" + strings.Repeat("x", 200_000)
+	a.send(message)
+	b.expect(message)
+}
