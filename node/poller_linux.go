@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -23,6 +24,7 @@ type poller struct {
 	file   *os.File
 	raw    syscall.RawConn
 	awake  atomic.Bool
+	waking atomic.Int32 // calls of wake that may be writing to wakeup
 
 	armed    bool      // the gate watches, or has fired and was not asked since
 	deadline time.Time // as last given to file
@@ -162,14 +164,24 @@ func epollFlags(bits uint32) (flags eventFlags) {
 }
 
 func (p *poller) wake() {
-	if p.awake.Load() || !p.awake.CompareAndSwap(false, true) {
+	if p.awake.Load() {
 		return
 	}
-	// An eventfd takes eight bytes and can only refuse at 2^64-2 unread wakes.
-	_, _ = syscall.Write(p.wakeup, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	p.waking.Add(1)
+	if p.awake.CompareAndSwap(false, true) {
+		// An eventfd takes eight bytes and can only refuse at 2^64-2 unread wakes.
+		_, _ = syscall.Write(p.wakeup, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	}
+	p.waking.Add(-1)
 }
 
+// close waits for wakes that have begun: they must not write into a descriptor
+// that somebody else has got meanwhile.
 func (p *poller) close() error {
+	p.awake.Store(true)
+	for p.waking.Load() > 0 {
+		runtime.Gosched()
+	}
 	var errs []error
 	for _, fd := range []int{p.wakeup, p.epoll} {
 		if fd >= 0 {

@@ -1,0 +1,140 @@
+package node
+
+import (
+	"bufio"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"github.com/gobwas/ws"
+)
+
+// There are hundreds of thousands of conns: what is added here is added to each.
+// The next size for which Go's allocator has a class is 320 bytes.
+func TestConnSize(t *testing.T) {
+	const limit = 288
+	if size := unsafe.Sizeof(conn{}); size > limit {
+		t.Errorf("a conn has %d bytes, want at most %d", size, limit)
+	} else {
+		t.Logf("a conn has %d bytes", size)
+	}
+}
+
+// client is the least that can talk to a node.
+type client struct {
+	tb   testing.TB
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+func dialClient(tb testing.TB, n *Node) *client {
+	tb.Helper()
+	conn, err := net.Dial("tcp", n.Addr().String())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = conn.Close() })
+	c := &client{tb: tb, conn: conn, in: bufio.NewReaderSize(conn, 256<<10)}
+	c.write([]byte("GET /ws HTTP/1.1\r\nHost: stoa.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"))
+	response, err := http.ReadResponse(c.in, nil)
+	if err != nil || response.StatusCode != http.StatusSwitchingProtocols {
+		tb.Fatalf("upgrade: %v, %v", response, err)
+	}
+	c.write(clientFrame("M"))
+	c.write(clientFrame("$c;default;;_OnNamespaceConnect;0;0;"))
+	c.write(clientFrame("$j;default;r;_OnRoomJoin;0;0;"))
+	for range 3 {
+		if _, err := ws.ReadFrame(c.in); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return c
+}
+
+func clientFrame(text string) []byte {
+	return ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte(text))))
+}
+
+func (c *client) write(data []byte) {
+	if _, err := c.conn.Write(data); err != nil {
+		c.tb.Fatal(err)
+	}
+}
+
+// skip reads and forgets so many bytes, without allocating.
+func (c *client) skip(count int) {
+	for count > 0 {
+		n, err := c.in.Discard(count)
+		if err != nil {
+			c.tb.Fatal(err)
+		}
+		count -= n
+	}
+}
+
+// relayAllocs returns the allocations per message that is received and relayed to
+// so many other members, over a real node. The client's side allocates nothing.
+func relayAllocs(t *testing.T, members, together int) float64 {
+	t.Helper()
+	const rounds = 300
+	n, err := New(Config{Loops: 1, Namespaces: map[string]Namespace{"default": {Relay: true}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- n.Serve() }()
+	defer func() {
+		_ = n.Close()
+		<-served
+	}()
+	publisher := dialClient(t, n)
+	listeners := make([]*client, members)
+	for i := range listeners {
+		listeners[i] = dialClient(t, n)
+	}
+	text := ";default;r;chat;0;0;" + strings.Repeat("x", 64)
+	var batch []byte
+	for range together {
+		batch = append(batch, clientFrame(text)...)
+	}
+	delivered := together * len(newFrame(ws.OpText, []byte(text)))
+	round := func() {
+		publisher.write(batch)
+		for _, l := range listeners {
+			l.skip(delivered)
+		}
+	}
+	for range rounds { // buffers and queues find their sizes
+		round()
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range rounds {
+		round()
+	}
+	runtime.ReadMemStats(&after)
+	return float64(after.Mallocs-before.Mallocs) / float64(rounds*together)
+}
+
+// A message that is received and relayed costs at most three allocations, and
+// none per member that it is delivered to.
+func TestRelayAllocations(t *testing.T) {
+	const limit = 3
+	for _, together := range []int{1, 64} {
+		few, many := relayAllocs(t, 1, together), relayAllocs(t, 101, together)
+		t.Logf("%d together: %.2f allocations per message with 1 other member, %.2f with 101", together, few, many)
+		if few > limit || many > limit {
+			t.Errorf("%d together: %.2f and %.2f allocations per message, want at most %d", together, few, many, limit)
+		}
+		if perDelivery := (many - few) / 100; perDelivery > 0.01 {
+			t.Errorf("%d together: %.3f allocations per delivery, want none", together, perDelivery)
+		}
+	}
+}
