@@ -133,7 +133,8 @@ type Timeouts struct {
 	// Write: the peer is given up when its socket has taken nothing for this long
 	// although something waits; 10 s by default.
 	Write time.Duration
-	// Close: how long the peer may take to answer a close frame; 3 s by default.
+	// Close: how long the peer may take to answer a close frame; 3 s by default,
+	// negative: it is not waited for.
 	Close time.Duration
 	// Join: how long a join or connect may wait for the broker; 5 s by default.
 	Join time.Duration

@@ -58,6 +58,15 @@ func (c *readConn) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
+// CloseWrite is what net/http ends an answer with when it does not read the rest
+// of the request: closing at once would reset the connection.
+func (c *readConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
 // httpSide is the net/http server behind the loops: a listener whose connections
 // come from them.
 type httpSide struct {
@@ -84,7 +93,7 @@ func newHTTPSide(n *Node) *httpSide {
 			ReadHeaderTimeout: 10 * time.Second,
 			ReadTimeout:       time.Minute,
 			IdleTimeout:       2 * time.Minute,
-			MaxHeaderBytes:    64 << 10,
+			MaxHeaderBytes:    max(n.config.Limits.Header, 0), // of further requests; 0: net/http's default
 			ErrorLog:          n.httpErrorLog(),
 		},
 	}

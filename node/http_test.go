@@ -163,6 +163,14 @@ func TestHTTPBesideTheEndpoint(t *testing.T) {
 		p.expectBody("GET /two ")
 		p.expectBody("GET /three ")
 	})
+	t.Run("large head of a second request", func(t *testing.T) {
+		n := startNode(t, withEcho)
+		p := connectTCP(t, n)
+		p.write(plainGet)
+		p.expectBody("GET /page ")
+		p.write("GET /page HTTP/1.1\r\nHost: stoa.test\r\nX: " + strings.Repeat("x", 20_000) + "\r\n\r\n")
+		p.expectRefusal(http.StatusRequestHeaderFieldsTooLarge)
+	})
 	t.Run("half-closed client", func(t *testing.T) {
 		n := startNode(t, withEcho)
 		p := connectTCP(t, n)
