@@ -48,7 +48,7 @@ func dialClient(tb testing.TB, n *Node) *client {
 	c.write(clientFrame("$c;default;;_OnNamespaceConnect;0;0;"))
 	c.write(clientFrame("$j;default;r;_OnRoomJoin;0;0;"))
 	for range 3 {
-		if _, err := ws.ReadFrame(c.in); err != nil {
+		if _, err := readFrame(c.in); err != nil {
 			tb.Fatal(err)
 		}
 	}

@@ -152,7 +152,7 @@ func checkAnswers(tb testing.TB, frames string) {
 	tb.Helper()
 	rest := strings.NewReader(frames)
 	for rest.Len() > 0 {
-		f, err := ws.ReadFrame(rest)
+		f, err := readFrame(rest)
 		if err != nil {
 			tb.Fatalf("the answers %q end within a frame: %v", frames, err)
 		}

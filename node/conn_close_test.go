@@ -212,7 +212,7 @@ func TestPing(t *testing.T) {
 		p := dial(t, n)
 		for range 3 {
 			p.deadline()
-			f, err := ws.ReadFrame(p.in)
+			f, err := readFrame(p.in)
 			if err != nil || f.Header.OpCode != ws.OpPing {
 				t.Fatalf("got %s, %v, want a ping", describe(f), err)
 			}

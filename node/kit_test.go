@@ -256,11 +256,25 @@ func (p *peer) response() *http.Response {
 
 func (p *peer) deadline() { _ = p.conn.SetReadDeadline(time.Now().Add(patience)) }
 
+// readFrame reads a whole frame; no test has one of more than 1 MB.
+func readFrame(r io.Reader) (ws.Frame, error) {
+	header, err := ws.ReadHeader(r)
+	if err != nil {
+		return ws.Frame{Header: header}, err
+	}
+	if header.Length > 1<<20 {
+		return ws.Frame{Header: header}, fmt.Errorf("a frame of %d bytes", header.Length)
+	}
+	payload := make([]byte, header.Length)
+	_, err = io.ReadFull(r, payload)
+	return ws.Frame{Header: header, Payload: payload}, err
+}
+
 // tryNext reads the next frame that is no ping.
 func (p *peer) tryNext() (ws.Frame, error) {
 	for {
 		p.deadline()
-		f, err := ws.ReadFrame(p.in)
+		f, err := readFrame(p.in)
 		if err != nil || f.Header.OpCode != ws.OpPing {
 			return f, err
 		}

@@ -377,7 +377,7 @@ func shortVisit(address, mark string, manner int) (id string, err error) {
 		want = append(want, fmt.Sprintf("$%s-%d;default;;who;1;0;unhandled event", mark, i))
 	}
 	for i, text := range want {
-		f, err := ws.ReadFrame(in)
+		f, err := readFrame(in)
 		if err != nil {
 			return "", err
 		}

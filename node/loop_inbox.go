@@ -26,7 +26,6 @@ const (
 // item is one entry of an inbox. Which fields are set depends on kind.
 type item struct {
 	kind       itemKind
-	binary     bool
 	place      place  // itemReadable, itemWritable: the connection; itemDeliver: who must not get it
 	generation uint32 // of the connection at place
 	channel    string
