@@ -89,6 +89,7 @@ func TestChildNode(t *testing.T) {
 		return
 	}
 	n := startNode(t, func(cfg *node.Config) {
+		cfg.Loops = 1 // so that who comes first is accepted first
 		cfg.Timeouts.Handshake = -1
 		cfg.Timeouts.Close = 100 * time.Millisecond
 	})
