@@ -6,9 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -166,59 +164,6 @@ func TestHandshakeOnAnotherPath(t *testing.T) {
 		}
 	}
 	expectHandshakes(t, n, node.HandshakeAccepted, 0)
-}
-
-// origins are checked in the same way on a new connection and on one that
-// net/http has served before.
-func TestOrigin(t *testing.T) {
-	for _, c := range []struct {
-		name    string
-		allow   []string
-		lines   []string
-		allowed bool
-	}{
-		{"none", nil, nil, true},
-		{"own host", nil, []string{"Origin: https://stoa.test"}, true},
-		{"own host in capitals", nil, []string{"origin: http://STOA.test"}, true},
-		{"another host", nil, []string{"Origin: https://evil.test"}, false},
-		{"another port", nil, []string{"Origin: https://stoa.test:8080"}, false},
-		{"own host as a part", nil, []string{"Origin: https://stoa.test.evil.test"}, false},
-		{"own host as a user", nil, []string{"Origin: https://stoa.test@evil.test"}, false},
-		{"null", nil, []string{"Origin: null"}, false},
-		{"empty", nil, []string{"Origin:"}, false},
-		{"no origin at all", nil, []string{"Origin: ::::"}, false},
-		{"listed", []string{"https://a.test", "https://b.test:8443"}, []string{"Origin: https://b.test:8443"}, true},
-		{"listed in capitals", []string{"https://a.test"}, []string{"Origin: https://A.test"}, true},
-		{"listed with another scheme", []string{"https://a.test"}, []string{"Origin: http://a.test"}, false},
-		{"not listed", []string{"https://a.test"}, []string{"Origin: https://b.test"}, false},
-		{"own host beside a list", []string{"https://a.test"}, []string{"Origin: http://stoa.test"}, true},
-		{"everybody", []string{"*"}, []string{"Origin: https://evil.test"}, true},
-		{"everybody, null", []string{"*"}, []string{"Origin: null"}, true},
-		{"two origins", nil, []string{"Origin: https://stoa.test", "Origin: https://stoa.test"}, false},
-		{"two origins, the first one another", nil, []string{"Origin: https://evil.test", "Origin: https://stoa.test"}, false},
-		{"two origins where everybody may", []string{"*"}, []string{"Origin: https://a.test", "Origin: https://b.test"}, false},
-	} {
-		for _, way := range []string{"new connection", "after a request"} {
-			t.Run(c.name+"/"+way, func(t *testing.T) {
-				n := startNode(t, func(cfg *node.Config) { cfg.AllowOrigins = c.allow })
-				p := connectTCP(t, n)
-				if way == "after a request" {
-					p.write("GET / HTTP/1.1\r\nHost: stoa.test\r\n\r\n")
-					p.response()
-				}
-				p.write(upgradeRequest("/ws", c.lines...))
-				if c.allowed {
-					if response := p.response(); response.StatusCode != http.StatusSwitchingProtocols {
-						t.Errorf("answered %s, want 101", response.Status)
-					}
-					expectHandshakes(t, n, node.HandshakeAccepted, 1)
-					return
-				}
-				p.expectRefusal(http.StatusForbidden)
-				expectHandshakes(t, n, node.HandshakeForbiddenOrigin, 1)
-			})
-		}
-	}
 }
 
 func TestHeadTooLarge(t *testing.T) {
@@ -413,91 +358,6 @@ func TestByteByByte(t *testing.T) {
 	p.expect("$j;;;;;;", "$a;default;room;nobody;1;0;unhandled event")
 }
 
-// protocol.md section 2.
-func TestHello(t *testing.T) {
-	t.Run("frames before it are answered after it", func(t *testing.T) {
-		n := startNode(t, nil)
-		p := upgrade(t, n)
-		p.send("$c;default;;_OnNamespaceConnect;0;0;")
-		p.sendBinary("$j;default;r;_OnRoomJoin;0;0;")
-		p.send("$a;default;r;nobody;0;0;")
-		p.send("M")
-		if f := p.next(); f.Header.OpCode != ws.OpText || f.Payload[0] != 'A' {
-			t.Errorf("got %s, want the acknowledgement first", describe(f))
-		}
-		p.expect("$c;;;;;;", "$j;;;;;;", "$a;default;r;nobody;1;0;unhandled event")
-	})
-	t.Run("only the first byte counts", func(t *testing.T) {
-		n := startNode(t, nil)
-		p := upgrade(t, n)
-		p.sendBinary("Mellow")
-		if f := p.next(); f.Header.OpCode != ws.OpText || f.Payload[0] != 'A' {
-			t.Errorf("got %s, want the acknowledgement as text", describe(f))
-		}
-	})
-	t.Run("empty frames are skipped", func(t *testing.T) {
-		n := startNode(t, nil)
-		p := upgrade(t, n)
-		p.send("")
-		p.send("M")
-		p.send("")
-		if f := p.next(); f.Payload[0] != 'A' {
-			t.Errorf("got %s, want the acknowledgement", describe(f))
-		}
-		if got := p.sync("default"); len(got) != 0 {
-			t.Errorf("got %q, want nothing", got)
-		}
-		expectMessages(t, n, node.MessageIgnored, 2)
-	})
-	t.Run("a client does not acknowledge itself", func(t *testing.T) {
-		n := startNode(t, nil)
-		p := upgrade(t, n)
-		p.send("Aadmin")
-		p.send("Hno")
-		p.send("$c;default;;_OnNamespaceConnect;0;0;")
-		p.send("M")
-		f := p.next()
-		id := string(f.Payload[1:])
-		if f.Payload[0] != 'A' || id == "admin" || !strings.HasPrefix(id, n.ID()+"-") {
-			t.Errorf("got %s, want an ID of the node's own", describe(f))
-		}
-		p.expect("$c;;;;;;")
-		expectMessages(t, n, node.MessageIgnored, 2)
-	})
-	t.Run("a second one is an invalid payload", func(t *testing.T) {
-		n := startNode(t, nil)
-		p := dial(t, n)
-		p.send("M")
-		p.send("Aother")
-		p.send("Hno")
-		if got := p.sync("default"); len(got) != 0 {
-			t.Errorf("got %q, want nothing", got)
-		}
-		expectMessages(t, n, node.MessageInvalid, 3)
-	})
-	t.Run("too much before it", func(t *testing.T) {
-		n := startNode(t, nil)
-		p := upgrade(t, n)
-		p.send(strings.Repeat("x", 10<<10))
-		p.send(strings.Repeat("x", 10<<10))
-		p.expectClose(ws.StatusPolicyViolation)
-		_ = p.conn.Close()
-		expectCloses(t, n, wire.CodePolicy, node.ByServer, 1)
-		expectMessages(t, n, node.MessageRefused, 1)
-	})
-	t.Run("IDs differ", func(t *testing.T) {
-		n := startNode(t, nil)
-		seen := make(map[string]bool)
-		for range 20 {
-			id := dial(t, n).id
-			if seen[id] {
-				t.Fatalf("ID %q came twice", id)
-			}
-			seen[id] = true
-		}
-	})
-}
-
 // expectMessages waits until this many messages, text and binary, were counted
 // so.
 func expectMessages(tb testing.TB, n *node.Node, result node.MessageResult, want uint64) {
@@ -521,87 +381,4 @@ func expectCloses(tb testing.TB, n *node.Node, code wire.Code, by node.Initiator
 			tb.Errorf("%d closes counted as %s by %s, want none", count, other.Code, other.Initiator)
 		}
 	}
-}
-
-func TestListen(t *testing.T) {
-	t.Run("port in use", func(t *testing.T) {
-		first := startNode(t, nil)
-		second := newNode(t, nil)
-		defer func() { _ = second.Close() }()
-		err := second.Listen("tcp", first.Addr().String())
-		if !errors.Is(err, syscall.EADDRINUSE) {
-			t.Errorf("Listen returned %v, want %v", err, syscall.EADDRINUSE)
-		}
-		// The node is as it was.
-		if err := second.Listen("tcp", "127.0.0.1:0"); err != nil {
-			t.Errorf("Listen on another port returned %v", err)
-		}
-	})
-	t.Run("no permission", func(t *testing.T) {
-		n := newNode(t, nil)
-		defer func() { _ = n.Close() }()
-		// Nobody, the superuser included, makes a socket there; in a container the
-		// whole file system may be for reading only.
-		if err := n.Listen("unix", "/sys/stoa.sock"); !errors.Is(err, os.ErrPermission) && !errors.Is(err, syscall.EROFS) {
-			t.Errorf("Listen returned %v, want %v", err, os.ErrPermission)
-		}
-		if n.Addr() != nil {
-			t.Errorf("Addr is %v after an error, want nil", n.Addr())
-		}
-	})
-	t.Run("no such address", func(t *testing.T) {
-		n := newNode(t, nil)
-		defer func() { _ = n.Close() }()
-		var failed *net.OpError
-		if err := n.Listen("tcp", "192.0.2.1:0"); !errors.As(err, &failed) {
-			t.Errorf("Listen returned %v, want the error of package net", err)
-		}
-	})
-	t.Run("no address", func(t *testing.T) {
-		n := newNode(t, nil)
-		defer func() { _ = n.Close() }()
-		if err := n.Listen("tcp", "nonsense"); err == nil {
-			t.Error("Listen returned no error")
-		}
-	})
-	t.Run("twice", func(t *testing.T) {
-		n := newNode(t, nil)
-		defer func() { _ = n.Close() }()
-		if err := n.Listen("tcp", "127.0.0.1:0"); err != nil {
-			t.Fatal(err)
-		}
-		before := n.Addr()
-		if err := n.Listen("tcp", "127.0.0.1:0"); err == nil {
-			t.Error("the second Listen returned no error")
-		}
-		if n.Addr() != before {
-			t.Errorf("the address is %v, want %v still", n.Addr(), before)
-		}
-	})
-	t.Run("Serve before Listen", func(t *testing.T) {
-		n := newNode(t, nil)
-		defer func() { _ = n.Close() }()
-		if err := n.Serve(); !errors.Is(err, node.ErrNotListening) {
-			t.Errorf("Serve returned %v, want %v", err, node.ErrNotListening)
-		}
-	})
-	t.Run("Serve twice", func(t *testing.T) {
-		n := startNode(t, nil)
-		if err := n.Serve(); err == nil || errors.Is(err, node.ErrClosed) {
-			t.Errorf("the second Serve returned %v, want an error", err)
-		}
-		dial(t, n)
-	})
-	t.Run("after Close", func(t *testing.T) {
-		n := newNode(t, nil)
-		if err := n.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if err := n.Listen("tcp", "127.0.0.1:0"); !errors.Is(err, node.ErrClosed) {
-			t.Errorf("Listen returned %v, want %v", err, node.ErrClosed)
-		}
-		if err := n.Serve(); !errors.Is(err, node.ErrClosed) {
-			t.Errorf("Serve returned %v, want %v", err, node.ErrClosed)
-		}
-	})
 }

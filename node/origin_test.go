@@ -1,0 +1,61 @@
+package node_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/stoa-io/stoa/node"
+)
+
+// Origins are checked in the same way on a new connection and on one that
+// net/http has served before.
+func TestOrigin(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		allow   []string
+		lines   []string
+		allowed bool
+	}{
+		{"none", nil, nil, true},
+		{"own host", nil, []string{"Origin: https://stoa.test"}, true},
+		{"own host in capitals", nil, []string{"origin: http://STOA.test"}, true},
+		{"another host", nil, []string{"Origin: https://evil.test"}, false},
+		{"another port", nil, []string{"Origin: https://stoa.test:8080"}, false},
+		{"own host as a part", nil, []string{"Origin: https://stoa.test.evil.test"}, false},
+		{"own host as a user", nil, []string{"Origin: https://stoa.test@evil.test"}, false},
+		{"null", nil, []string{"Origin: null"}, false},
+		{"empty", nil, []string{"Origin:"}, false},
+		{"no origin at all", nil, []string{"Origin: ::::"}, false},
+		{"listed", []string{"https://a.test", "https://b.test:8443"}, []string{"Origin: https://b.test:8443"}, true},
+		{"listed in capitals", []string{"https://a.test"}, []string{"Origin: https://A.test"}, true},
+		{"listed with another scheme", []string{"https://a.test"}, []string{"Origin: http://a.test"}, false},
+		{"not listed", []string{"https://a.test"}, []string{"Origin: https://b.test"}, false},
+		{"own host beside a list", []string{"https://a.test"}, []string{"Origin: http://stoa.test"}, true},
+		{"everybody", []string{"*"}, []string{"Origin: https://evil.test"}, true},
+		{"everybody, null", []string{"*"}, []string{"Origin: null"}, true},
+		{"two origins", nil, []string{"Origin: https://stoa.test", "Origin: https://stoa.test"}, false},
+		{"two origins, the first one another", nil, []string{"Origin: https://evil.test", "Origin: https://stoa.test"}, false},
+		{"two origins where everybody may", []string{"*"}, []string{"Origin: https://a.test", "Origin: https://b.test"}, false},
+	} {
+		for _, way := range []string{"new connection", "after a request"} {
+			t.Run(c.name+"/"+way, func(t *testing.T) {
+				n := startNode(t, func(cfg *node.Config) { cfg.AllowOrigins = c.allow })
+				p := connectTCP(t, n)
+				if way == "after a request" {
+					p.write("GET / HTTP/1.1\r\nHost: stoa.test\r\n\r\n")
+					p.response()
+				}
+				p.write(upgradeRequest("/ws", c.lines...))
+				if c.allowed {
+					if response := p.response(); response.StatusCode != http.StatusSwitchingProtocols {
+						t.Errorf("answered %s, want 101", response.Status)
+					}
+					expectHandshakes(t, n, node.HandshakeAccepted, 1)
+					return
+				}
+				p.expectRefusal(http.StatusForbidden)
+				expectHandshakes(t, n, node.HandshakeForbiddenOrigin, 1)
+			})
+		}
+	}
+}
