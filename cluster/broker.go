@@ -1,6 +1,9 @@
 package cluster
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Handler is the node's side of a broker.
 type Handler interface {
@@ -92,6 +95,39 @@ type Partitioned interface {
 	// Partition returns the channel's partition, 0 to Partitions-1, always the
 	// same for a channel. It does not block and is safe for concurrent use.
 	Partition(channel string) int
+}
+
+// Reached is implemented by brokers that can tell how far a message went.
+type Reached interface {
+	// PublishCount is Publish that reports its outcome: done is called exactly once
+	// with the number of nodes that were subscribed when the message passed, or with
+	// the error that Publish would have returned or that ended the message later
+	// (ErrExpired, ErrClosed). It may be called before PublishCount returns, on any
+	// goroutine, and must neither block nor call the broker. Where a message was sent
+	// again after an outage, the count is that of the last time.
+	PublishCount(channel string, env *Envelope, done func(nodes int, err error))
+}
+
+// Membership is implemented by brokers that know the nodes of the cluster.
+type Membership interface {
+	// Nodes returns what is known of the nodes that are alive, this one included,
+	// in the order of their IDs. It does not block; the slice is the caller's.
+	Nodes() []NodeInfo
+}
+
+// NodeInfo is what a node says about itself.
+type NodeInfo struct {
+	// ID is unique in the cluster.
+	ID string `json:"id"`
+	// Address is where the node listens, for people to read.
+	Address string `json:"address,omitempty"`
+	// Version of the program.
+	Version string `json:"version,omitempty"`
+	// Connections is the number of clients at the time of the announcement, a few
+	// seconds old at most.
+	Connections int `json:"connections"`
+	// Started is when the node started, by its own clock.
+	Started time.Time `json:"started,omitzero"`
 }
 
 // instant is implemented by brokers that subscribe without waiting for anybody.

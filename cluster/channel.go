@@ -11,6 +11,10 @@ const (
 	KindRoom Kind = iota + 1
 	// KindNamespace: what is emitted to everybody in a namespace.
 	KindNamespace
+	// KindNode: what is meant for one node.
+	KindNode
+	// KindCluster: what is meant for all nodes.
+	KindCluster
 )
 
 func (k Kind) String() string {
@@ -19,6 +23,10 @@ func (k Kind) String() string {
 		return "room"
 	case KindNamespace:
 		return "namespace"
+	case KindNode:
+		return "node"
+	case KindCluster:
+		return "cluster"
 	}
 	return "unknown"
 }
@@ -26,14 +34,17 @@ func (k Kind) String() string {
 // Address is what a channel name says.
 type Address struct {
 	Kind      Kind
-	Namespace string
+	Namespace string // of KindRoom and KindNamespace
 	Room      string // empty unless Kind is KindRoom; may be empty then too
+	Node      string // the ID of the node if Kind is KindNode
 }
 
-// A channel name is a letter for its kind and one or two escaped names:
+// A channel name is a letter for its kind and up to two escaped names:
 //
 //	n:<namespace>
 //	r:<namespace>:<room>
+//	i:<node>
+//	c:
 //
 // Bytes outside [A-Za-z0-9_.-] are escaped as %XX with upper-case digits. So the
 // separator never appears in a name, and no byte that a peer chose means anything
@@ -41,6 +52,8 @@ type Address struct {
 const (
 	roomPrefix      = "r:"
 	namespacePrefix = "n:"
+	nodePrefix      = "i:"
+	clusterChannel  = "c:"
 	separator       = ':'
 	escape          = '%'
 	upperHex        = "0123456789ABCDEF"
@@ -61,14 +74,28 @@ func RoomChannel(namespace, room string) string {
 
 // NamespaceChannel is the channel of a namespace; names as with RoomChannel.
 func NamespaceChannel(namespace string) string {
+	return singleChannel(namespacePrefix, namespace)
+}
+
+// NodeChannel is the inbox of a node: what only that node receives.
+func NodeChannel(nodeID string) string {
+	return singleChannel(nodePrefix, nodeID)
+}
+
+// ClusterChannel is the channel that every node of the cluster is on.
+func ClusterChannel() string {
+	return clusterChannel
+}
+
+func singleChannel(prefix, name string) string {
 	var b strings.Builder
-	b.Grow(len(namespacePrefix) + escapedLen(namespace))
-	b.WriteString(namespacePrefix)
-	writeEscaped(&b, namespace)
+	b.Grow(len(prefix) + escapedLen(name))
+	b.WriteString(prefix)
+	writeEscaped(&b, name)
 	return b.String()
 }
 
-// ParseChannel is the reverse of RoomChannel and NamespaceChannel. Exactly the
+// ParseChannel is the reverse of the functions that name channels. Exactly the
 // names that they make are accepted, so an address has one channel and a channel
 // one address; anything else is ErrInvalidChannel. The result's strings are parts
 // of channel where nothing was escaped: then nothing is allocated.
@@ -79,6 +106,16 @@ func ParseChannel(channel string) (Address, error) {
 			return Address{}, ErrInvalidChannel
 		}
 		return Address{Kind: KindNamespace, Namespace: namespace}, nil
+	}
+	if rest, is := strings.CutPrefix(channel, nodePrefix); is {
+		node, ok := unescape(rest)
+		if !ok {
+			return Address{}, ErrInvalidChannel
+		}
+		return Address{Kind: KindNode, Node: node}, nil
+	}
+	if channel == clusterChannel {
+		return Address{Kind: KindCluster}, nil
 	}
 	rest, is := strings.CutPrefix(channel, roomPrefix)
 	if !is {

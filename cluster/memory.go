@@ -15,6 +15,9 @@ type MemoryConfig struct {
 	// Stripes is the number of locks that the channels share. Zero or negative
 	// means 64; other values are rounded up to a power of two.
 	Stripes int
+	// Info describes this node for Nodes. It is called by every Nodes, from any
+	// goroutine. Nil: Nodes returns nothing.
+	Info func() NodeInfo
 }
 
 // Memory is the broker of a cluster of one process. It is also the reference for
@@ -29,27 +32,28 @@ type Memory struct {
 	seed    maphash.Seed
 	mask    uint64
 	stripes []memoryStripe
+	info    func() NodeInfo
 
 	mu    sync.Mutex // guards changes of state; taken before the stripes' locks
-	state memoryState
+	state brokerState
 }
 
-// memoryState is what a Memory broker can do.
-type memoryState uint8
+// brokerState is what a broker can do.
+type brokerState uint8
 
 const (
-	memoryNew memoryState = iota + 1
-	memoryRunning
-	memoryClosed
+	brokerNew brokerState = iota + 1
+	brokerRunning
+	brokerClosed
 )
 
-func (s memoryState) String() string {
+func (s brokerState) String() string {
 	switch s {
-	case memoryNew:
+	case brokerNew:
 		return "new"
-	case memoryRunning:
+	case brokerRunning:
 		return "running"
-	case memoryClosed:
+	case brokerClosed:
 		return "closed"
 	}
 	return "unknown"
@@ -59,7 +63,7 @@ func (s memoryState) String() string {
 // one lock only.
 type memoryStripe struct {
 	mu       sync.Mutex // guards the rest
-	state    memoryState
+	state    brokerState
 	handler  Handler
 	channels table[struct{}]
 
@@ -67,8 +71,10 @@ type memoryStripe struct {
 }
 
 var (
-	_ Broker  = (*Memory)(nil)
-	_ instant = (*Memory)(nil)
+	_ Broker     = (*Memory)(nil)
+	_ Reached    = (*Memory)(nil)
+	_ Membership = (*Memory)(nil)
+	_ instant    = (*Memory)(nil)
 )
 
 // NewMemory returns a broker that is not started.
@@ -85,10 +91,11 @@ func NewMemory(config MemoryConfig) *Memory {
 		seed:    maphash.MakeSeed(),
 		mask:    uint64(count - 1),
 		stripes: make([]memoryStripe, count),
-		state:   memoryNew,
+		info:    config.Info,
+		state:   brokerNew,
 	}
 	for i := range m.stripes {
-		m.stripes[i].state = memoryNew
+		m.stripes[i].state = brokerNew
 	}
 	return m
 }
@@ -98,31 +105,50 @@ func (m *Memory) Start(ctx context.Context, h Handler) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch m.state {
-	case memoryRunning:
+	case brokerRunning:
 		return ErrStarted
-	case memoryClosed:
+	case brokerClosed:
 		return ErrClosed
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	m.setState(memoryRunning, h)
+	m.setState(brokerRunning, h)
 	return nil
 }
 
 // Publish implements [Broker]; it calls Deliver before it returns and allocates
 // nothing itself.
 func (m *Memory) Publish(channel string, env *Envelope) error {
+	_, err := m.publish(channel, env)
+	return err
+}
+
+// PublishCount implements [Reached]; it calls done before it returns, with 0 or 1.
+func (m *Memory) PublishCount(channel string, env *Envelope, done func(nodes int, err error)) {
+	done(m.publish(channel, env))
+}
+
+func (m *Memory) publish(channel string, env *Envelope) (nodes int, err error) {
 	stripe := m.stripe(channel)
 	stripe.mu.Lock()
 	defer stripe.mu.Unlock()
 	if err := stripe.usable(); err != nil {
-		return err
+		return 0, err
 	}
-	if _, subscribed := stripe.channels.get(channel); subscribed {
-		stripe.handler.Deliver(channel, env)
+	if _, subscribed := stripe.channels.get(channel); !subscribed {
+		return 0, nil
 	}
-	return nil
+	stripe.handler.Deliver(channel, env)
+	return 1, nil
+}
+
+// Nodes implements [Membership]: the only node is this one.
+func (m *Memory) Nodes() []NodeInfo {
+	if m.info == nil {
+		return nil
+	}
+	return []NodeInfo{m.info()}
 }
 
 // Subscribe implements [Broker]; it does not block.
@@ -185,14 +211,14 @@ func (m *Memory) Ready(ctx context.Context) error {
 func (m *Memory) Close(context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.state != memoryClosed {
-		m.setState(memoryClosed, nil)
+	if m.state != brokerClosed {
+		m.setState(brokerClosed, nil)
 	}
 	return nil
 }
 
 // setState is called with mu held.
-func (m *Memory) setState(state memoryState, h Handler) {
+func (m *Memory) setState(state brokerState, h Handler) {
 	m.state = state
 	for i := range m.stripes {
 		stripe := &m.stripes[i]
@@ -220,9 +246,9 @@ func (m *Memory) stripe(channel string) *memoryStripe {
 // usable is called with mu held.
 func (s *memoryStripe) usable() error {
 	switch s.state {
-	case memoryRunning:
+	case brokerRunning:
 		return nil
-	case memoryClosed:
+	case brokerClosed:
 		return ErrClosed
 	}
 	return ErrNotStarted

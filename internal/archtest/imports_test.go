@@ -23,7 +23,7 @@ var rules = map[string]rule{
 	"rooms":            {forbidden: []string{"net", "net/http", "time", "log", "log/slog", "os"}},
 	"internal/session": {own: []string{"wire"}, forbidden: []string{"net", "net/http", "time", "log", "log/slog", "os"}},
 
-	"cluster":             {forbidden: []string{"net/http"}},
+	"cluster":             {foreign: []string{"github.com/redis/go-redis/v9"}, forbidden: []string{"net/http"}},
 	"cluster/clustertest": {own: []string{"cluster"}, forbidden: []string{"net/http"}},
 
 	"node": {
@@ -36,11 +36,12 @@ var rules = map[string]rule{
 		foreign: []string{"github.com/prometheus/"},
 	},
 
-	"internal/archtest": {},
-	"internal/golden":   {},
-	"bench":             {any: true},
-	"cmd/stoa":          {any: true},
-	"cmd/stoa/demo":     {},
+	"internal/archtest":  {},
+	"internal/golden":    {},
+	"internal/redistest": {},
+	"bench":              {any: true},
+	"cmd/stoa":           {any: true},
+	"cmd/stoa/demo":      {},
 }
 
 func TestImportsPointDownwards(t *testing.T) {

@@ -1,0 +1,95 @@
+package cluster
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// leaveTimeout bounds the goodbye in Close.
+const leaveTimeout = time.Second
+
+// Close implements [Broker]. A node that is left out of the cluster by it needs no
+// lease to be forgotten.
+func (b *Redis) Close(ctx context.Context) error {
+	b.mu.Lock()
+	before := b.state
+	b.state = brokerClosed
+	if before == brokerRunning {
+		b.running.Store(false)
+		close(b.closing)
+	}
+	b.mu.Unlock()
+	switch before {
+	case brokerNew:
+		close(b.closed)
+		return nil
+	case brokerClosed:
+		<-b.closed
+		return nil
+	}
+	for _, s := range b.shards {
+		s.subscriptions.close()
+	}
+	err := b.drain(ctx)
+	if ctx.Err() == nil {
+		b.leave(ctx)
+	}
+	b.cancel()
+	b.group.Wait()
+	for _, s := range b.shards {
+		s.giveUp()
+	}
+	close(b.closed)
+	return err
+}
+
+// drain waits for the queues to empty.
+func (b *Redis) drain(ctx context.Context) error {
+	var problem error
+	for _, s := range b.shards {
+		select {
+		case <-s.queue.close():
+		case <-ctx.Done():
+			problem = ctx.Err()
+		}
+	}
+	return problem
+}
+
+// leave takes the node out of the registry, where the server answers in time.
+func (b *Redis) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
+	defer cancel()
+	var calls sync.WaitGroup
+	for _, s := range b.shards {
+		if s.publishing.err() != nil {
+			continue
+		}
+		calls.Go(func() {
+			left := make(chan struct{})
+			s.submit(ctx, &controlRequest{call: s.leaveCluster, done: func(error) { close(left) }})
+			select {
+			case <-left:
+			case <-ctx.Done():
+			}
+		})
+	}
+	calls.Wait()
+}
+
+// giveUp ends the messages that did not leave.
+func (s *redisShard) giveUp() {
+	for {
+		batch := s.queue.peek(nil)
+		if len(batch) == 0 {
+			return
+		}
+		for i := range batch {
+			if batch[i].done != nil {
+				batch[i].done(0, ErrClosed)
+			}
+		}
+		s.broker.pending.Add(-int64(s.queue.pop(len(batch))))
+	}
+}

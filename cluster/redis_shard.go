@@ -1,0 +1,288 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// ticksPerProbe is how often in a probe's interval the keeper looks around.
+	ticksPerProbe = 4
+	// silentTicks is for how many looks in a row nothing may have come from a server
+	// that is asked for a sign of life every ticksPerProbe. Looks are counted rather
+	// than time, so that a process that was stopped does not blame the server.
+	silentTicks = 2*ticksPerProbe - 1
+
+	announcementsPerLease = 3
+	firstRetry            = 50 * time.Millisecond
+)
+
+// redisShard is one of the servers of a Redis broker: a queue, a publisher, a
+// subscriber, and a keeper that watches both and announces the node.
+type redisShard struct {
+	broker        *Redis
+	server        *redisServer
+	queue         *publishQueue
+	subscriptions subscriptions
+	registry      registry
+	subscriber    *subscriber
+	publishing    linkState
+	subscribing   linkState
+	control       chan *controlRequest
+	announce      chan struct{} // capacity 1: announce the node now
+	probes        probes
+	lag           lagSampler
+	stats         shardStats
+
+	// gate keeps the publisher from sending until the known nodes are subscribed: it
+	// is set when either connection was lost.
+	gate atomic.Bool
+}
+
+func newRedisShard(b *Redis, server *redisServer) *redisShard {
+	s := &redisShard{
+		broker:   b,
+		server:   server,
+		queue:    newPublishQueue(b.prefix, stamp{node: b.config.NodeID, incarnation: b.incarnation}),
+		control:  make(chan *controlRequest),
+		announce: make(chan struct{}, 1),
+	}
+	s.subscriber = &subscriber{shard: s}
+	s.registry.init(b.config.NodeID)
+	s.stats.init()
+	for _, role := range []struct {
+		name string
+		link *linkState
+	}{{"publisher", &s.publishing}, {"subscriber", &s.subscribing}} {
+		role.link.init(role.name, server.identity, b.config.Logger)
+	}
+	return s
+}
+
+func (s *redisShard) config() *RedisConfig { return &s.broker.config }
+
+func (s *redisShard) now() time.Duration { return s.broker.now() }
+
+// answerTimeout is how long the server may take for an answer.
+func (s *redisShard) answerTimeout() time.Duration { return 2 * s.config().ProbeInterval }
+
+// linkName is shown by CLIENT LIST. No other connection has it at the same time.
+func (s *redisShard) linkName(role string) string {
+	return fmt.Sprintf("%s.%s.%016x.%s", s.config().Cluster, s.config().NodeID, s.broker.incarnation, role)
+}
+
+// announceSoon lets the keeper announce the node without waiting for the next time.
+func (s *redisShard) announceSoon() {
+	select {
+	case s.announce <- struct{}{}:
+	default:
+	}
+}
+
+// up is true while messages can make the round trip.
+func (s *redisShard) up() bool { return s.publishing.err() == nil && s.subscribing.err() == nil }
+
+// keep is the keeper's goroutine.
+func (s *redisShard) keep(ctx context.Context) {
+	tick := time.NewTicker(max(s.config().ProbeInterval/ticksPerProbe, time.Millisecond))
+	defer tick.Stop()
+	var watch silenceWatch
+	lastAnnounced := time.Duration(0)
+	var announcing atomic.Bool
+	for ticks := 0; ; {
+		due := false
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.announce:
+			due = true
+		case <-tick.C:
+			ticks++
+			watch.look(s.subscriber.current.Load())
+			if ticks%ticksPerProbe == 0 {
+				s.probe()
+			}
+			s.expireNodes(ctx)
+			due = s.now()-lastAnnounced >= s.config().Lease/announcementsPerLease
+		}
+		if due && s.publishing.err() == nil && announcing.CompareAndSwap(false, true) {
+			lastAnnounced = s.now()
+			s.submit(ctx, &controlRequest{call: s.announceNode, done: func(error) { announcing.Store(false) }})
+		}
+	}
+}
+
+// submit hands a request to the publisher, which is never long without looking.
+func (s *redisShard) submit(ctx context.Context, request *controlRequest) {
+	select {
+	case s.control <- request:
+	case <-ctx.Done():
+		request.finish(ErrClosed)
+	}
+}
+
+// silenceWatch ends a subscriber connection from which nothing comes.
+type silenceWatch struct {
+	session  *subscriberSession
+	received uint64
+	silent   int
+	looks    int
+}
+
+func (w *silenceWatch) look(session *subscriberSession) {
+	if session == nil {
+		*w = silenceWatch{}
+		return
+	}
+	received := session.received.Load()
+	if session != w.session {
+		*w = silenceWatch{session: session}
+	}
+	if received != w.received {
+		w.received, w.silent = received, 0
+	} else {
+		w.silent++
+	}
+	if w.silent >= silentTicks {
+		session.link.dialer.end()
+		return
+	}
+	if w.looks%ticksPerProbe == 0 {
+		session.ping()
+	}
+	w.looks++
+}
+
+// watchMaster is a goroutine that ends the connections when the Sentinels name
+// another master: the old one may go on answering, and deliver to nobody.
+func (s *redisShard) watchMaster(ctx context.Context) {
+	for wait(ctx, s.config().ProbeInterval) {
+		master, err := s.server.findMaster(ctx, s.config().ProbeInterval)
+		if err != nil {
+			continue
+		}
+		s.publishing.endUnless(master)
+		s.subscribing.endUnless(master)
+	}
+}
+
+// linkState is what is known about one of the two connections. Safe for concurrent
+// use.
+type linkState struct {
+	role, server string
+	logger       *slog.Logger
+	attempted    chan struct{} // closed at the first success or failure
+
+	mu      sync.Mutex // guards the rest
+	link    *redisLink // nil while there is none
+	problem error      // nil: it works
+	since   time.Time  // of problem
+	tried   bool
+	losses  uint64
+}
+
+var errConnecting = errors.New("cluster: connecting")
+
+func (l *linkState) init(role, server string, logger *slog.Logger) {
+	l.role, l.server, l.logger = role, server, logger
+	l.attempted = make(chan struct{})
+	l.problem, l.since = errConnecting, time.Now()
+}
+
+// set records that the connection works (nil) or why not, and logs the change.
+func (l *linkState) set(ctx context.Context, err error) {
+	l.mu.Lock()
+	before, tried := l.problem, l.tried
+	l.problem, l.tried = err, true
+	if before == nil && err != nil {
+		l.since = time.Now()
+		l.losses++
+	}
+	l.mu.Unlock()
+	if !tried {
+		close(l.attempted)
+	}
+	attributes := []slog.Attr{slog.String("server", l.server), slog.String("connection", l.role)}
+	switch {
+	case ctx.Err() != nil:
+	case err == nil && before != nil:
+		l.logger.LogAttrs(ctx, slog.LevelInfo, "connected to Redis", attributes...)
+	case err != nil && (before == nil || !tried):
+		l.logger.LogAttrs(ctx, slog.LevelWarn, "not connected to Redis; trying again",
+			append(attributes, slog.Any("error", err))...)
+	}
+}
+
+// err returns why the connection does not work, nil if it does.
+func (l *linkState) err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.problem == nil {
+		return nil
+	}
+	return fmt.Errorf("redis %s: %s not connected since %s: %w",
+		l.server, l.role, l.since.UTC().Format(time.RFC3339), l.problem)
+}
+
+func (l *linkState) attach(link *redisLink) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.link = link
+}
+
+// endUnless ends a connection to another address.
+func (l *linkState) endUnless(address string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.link != nil && l.link.address != address {
+		l.link.dialer.end()
+	}
+}
+
+func (l *linkState) reconnects() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.losses
+}
+
+// backoff is the pause between attempts. Jitter comes after the limit, so that the
+// nodes do not come back together after a long outage.
+type backoff struct {
+	pause, limit time.Duration
+}
+
+func newBackoff(limit time.Duration) *backoff { return &backoff{pause: firstRetry, limit: limit} }
+
+func (b *backoff) reset() { b.pause = firstRetry }
+
+func (b *backoff) next() time.Duration {
+	pause := min(b.pause, b.limit)
+	b.pause = min(2*b.pause, b.limit)
+	return pause/2 + rand.N(pause/2+1)
+}
+
+// wait is false if ctx ended first.
+func wait(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// isReply is true for errors that the server answered: the connection works.
+func isReply(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply)
+}

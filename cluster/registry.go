@@ -1,0 +1,327 @@
+package cluster
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// What a node leaves on every server of its cluster, under the cluster's prefix:
+//
+//	<cluster>:nodes       a set of node IDs; expires when the last node is gone
+//	<cluster>:node:<ID>   a member as JSON; expires after the node's lease
+//
+// Nodes hear of each other by announcements on the cluster channel; the keys are for
+// those who come later and for people.
+const (
+	nodesKey   = "nodes"
+	nodeKey    = "node:"
+	setInLease = 2 // leases until the set expires
+)
+
+// What brokers tell each other, as the first byte of a payload.
+const (
+	tellAnnounce = 'a' // a member as JSON follows
+	tellLeave    = 'l' // the same
+	tellProbe    = 'p' // a number of 8 bytes follows, for the node itself
+)
+
+// member is a node's entry.
+type member struct {
+	NodeInfo
+	Incarnation uint64 `json:"incarnation,string"`
+}
+
+// registry is what one server's connections have told about the nodes. Safe for
+// concurrent use.
+type registry struct {
+	self string
+
+	mu    sync.Mutex // guards the rest
+	nodes map[string]registryEntry
+}
+
+type registryEntry struct {
+	member member
+	seen   time.Duration // Redis.now
+}
+
+func (r *registry) init(self string) {
+	r.self, r.nodes = self, make(map[string]registryEntry)
+}
+
+// see records a sign of life.
+func (r *registry) see(m member, now time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.nodes[m.ID] = registryEntry{member: m, seen: now}
+}
+
+// leave forgets a node that has said so, unless it has come back meanwhile.
+func (r *registry) leave(m member) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.nodes[m.ID].member.Incarnation == m.Incarnation {
+		delete(r.nodes, m.ID)
+	}
+}
+
+// expire forgets the nodes that were last seen before oldest and returns their IDs.
+func (r *registry) expire(oldest time.Duration) (gone []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, e := range r.nodes {
+		if e.seen < oldest && id != r.self {
+			delete(r.nodes, id)
+			gone = append(gone, id)
+		}
+	}
+	return gone
+}
+
+// renew gives every node a new lease: while the server was away nobody could give a
+// sign of life.
+func (r *registry) renew(now time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, e := range r.nodes {
+		e.seen = now
+		r.nodes[id] = e
+	}
+}
+
+// count is the number of nodes, this one included.
+func (r *registry) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	count := len(r.nodes)
+	if _, found := r.nodes[r.self]; !found {
+		count++
+	}
+	return count
+}
+
+func (r *registry) collect(into map[string]registryEntry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, e := range r.nodes {
+		if e.seen >= into[id].seen {
+			into[id] = e
+		}
+	}
+}
+
+// self is this node's entry.
+func (b *Redis) self() member {
+	info := b.config.Info()
+	info.ID = b.config.NodeID
+	return member{NodeInfo: info, Incarnation: b.incarnation}
+}
+
+// announceNode renews the lease on the server and tells the others. It runs on the
+// publisher's connection.
+func (s *redisShard) announceNode(ctx context.Context, conn *redis.Conn) error {
+	self := s.broker.self()
+	value, err := json.Marshal(self)
+	if err != nil {
+		return err
+	}
+	lease := s.config().Lease
+	prefix := s.broker.prefix
+	transaction := conn.TxPipeline()
+	transaction.Set(ctx, prefix+nodeKey+self.ID, value, lease)
+	transaction.SAdd(ctx, prefix+nodesKey, self.ID)
+	transaction.PExpire(ctx, prefix+nodesKey, setInLease*lease)
+	transaction.Publish(ctx, prefix+clusterChannel, s.tell(tellAnnounce, value))
+	listed := transaction.SMembers(ctx, prefix+nodesKey)
+	if _, err := transaction.Exec(ctx); err != nil {
+		return err
+	}
+	s.registry.see(self, s.now())
+	return s.learn(ctx, conn, listed.Val())
+}
+
+// learn reads the entries of nodes that have not been heard of. Those without an
+// entry are taken out of the set: they have died.
+func (s *redisShard) learn(ctx context.Context, conn *redis.Conn, ids []string) error {
+	known := make(map[string]registryEntry)
+	s.registry.collect(known)
+	ids = slices.DeleteFunc(ids, func(id string) bool {
+		_, found := known[id]
+		return found
+	})
+	members, dead, err := readMembers(ctx, conn, s.broker.prefix, ids)
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		s.registry.see(m, s.now())
+	}
+	if len(dead) == 0 {
+		return nil
+	}
+	return conn.SRem(ctx, s.broker.prefix+nodesKey, dead...).Err()
+}
+
+// leaveCluster removes the node's entry, unless it belongs to a successor of the same
+// name, and tells the others.
+func (s *redisShard) leaveCluster(ctx context.Context, conn *redis.Conn) error {
+	self := s.broker.self()
+	value, err := json.Marshal(self)
+	if err != nil {
+		return err
+	}
+	prefix := s.broker.prefix
+	members, _, err := readMembers(ctx, conn, prefix, []string{self.ID})
+	if err != nil {
+		return err
+	}
+	if len(members) == 1 && members[0].Incarnation != self.Incarnation {
+		return nil
+	}
+	transaction := conn.TxPipeline()
+	transaction.Del(ctx, prefix+nodeKey+self.ID)
+	transaction.SRem(ctx, prefix+nodesKey, self.ID)
+	transaction.Publish(ctx, prefix+clusterChannel, s.tell(tellLeave, value))
+	_, err = transaction.Exec(ctx)
+	return err
+}
+
+// tell encodes a message to brokers that takes no part in the numbering.
+func (s *redisShard) tell(what byte, value []byte) []byte {
+	from := stamp{node: s.config().NodeID, incarnation: s.broker.incarnation, internal: true}
+	return appendEnvelope(nil, &from, &Envelope{Binary: true, Payload: append([]byte{what}, value...)})
+}
+
+// internal takes a message that brokers sent. What is not understood is of a later
+// version.
+func (s *redisShard) internal(from *stamp, payload []byte) {
+	if len(payload) == 0 {
+		return
+	}
+	switch rest := payload[1:]; payload[0] {
+	case tellProbe:
+		if len(rest) == 8 && from.incarnation == s.broker.incarnation {
+			s.probes.back(binary.BigEndian.Uint64(rest))
+		}
+	case tellAnnounce, tellLeave:
+		var m member
+		if err := json.Unmarshal(rest, &m); err != nil || !plainName(m.ID) {
+			s.stats.malformed.Add(1)
+			return
+		}
+		if payload[0] == tellLeave {
+			s.registry.leave(m)
+		} else {
+			s.registry.see(m, s.now())
+		}
+	}
+}
+
+// expireNodes forgets the nodes that have died. While the server is away nobody can
+// tell who has.
+func (s *redisShard) expireNodes(ctx context.Context) {
+	if !s.up() {
+		s.registry.renew(s.now())
+		return
+	}
+	gone := s.registry.expire(s.now() - s.config().Lease)
+	if len(gone) > 0 {
+		s.announceSoon()
+	}
+}
+
+// readMembers reads entries; the IDs that have none are returned as dead.
+func readMembers(ctx context.Context, conn redis.Cmdable, prefix string, ids []string) (members []member, dead []any, err error) {
+	if len(ids) == 0 {
+		return nil, nil, nil
+	}
+	keys := make([]string, len(ids))
+	for i, id := range ids {
+		keys[i] = prefix + nodeKey + id
+	}
+	values, err := conn.MGet(ctx, keys...).Result()
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, value := range values {
+		text, found := value.(string)
+		if !found {
+			dead = append(dead, ids[i])
+			continue
+		}
+		var m member
+		if err := json.Unmarshal([]byte(text), &m); err != nil || m.ID != ids[i] {
+			continue
+		}
+		members = append(members, m)
+	}
+	return members, dead, nil
+}
+
+// ListNodes returns the nodes of a cluster, in the order of their IDs, without being
+// one. Of config it uses Servers, Cluster, DialTimeout and TLS. If some of the
+// servers do not answer it returns what the others say, and an error.
+func ListNodes(ctx context.Context, config RedisConfig) ([]NodeInfo, error) {
+	config = config.withDefaults()
+	servers, err := config.servers()
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]NodeInfo)
+	var problems []error
+	for _, server := range servers {
+		members, err := listMembers(ctx, &config, server)
+		if err != nil {
+			problems = append(problems, &serverError{server: server.identity, err: err})
+			continue
+		}
+		for _, m := range members {
+			found[m.ID] = m.NodeInfo
+		}
+	}
+	return sortNodes(found), errors.Join(problems...)
+}
+
+func listMembers(ctx context.Context, config *RedisConfig, server *redisServer) ([]member, error) {
+	link, err := newLink(ctx, config, server, linkOptions{name: config.Cluster + ".list", timeout: config.DialTimeout})
+	if err != nil {
+		return nil, err
+	}
+	defer link.end()
+	stop := context.AfterFunc(ctx, link.dialer.end)
+	defer stop()
+	prefix := config.prefix()
+	ids, err := link.client.SMembers(ctx, prefix+nodesKey).Result()
+	if err != nil {
+		return nil, err
+	}
+	members, _, err := readMembers(ctx, link.client, prefix, ids)
+	return members, err
+}
+
+func sortNodes(nodes map[string]NodeInfo) []NodeInfo {
+	sorted := make([]NodeInfo, 0, len(nodes))
+	for _, info := range nodes {
+		sorted = append(sorted, info)
+	}
+	slices.SortFunc(sorted, func(a, b NodeInfo) int { return strings.Compare(a.ID, b.ID) })
+	return sorted
+}
+
+// serverError says which server an error belongs to.
+type serverError struct {
+	server string
+	err    error
+}
+
+func (e *serverError) Error() string { return "redis " + e.server + ": " + e.err.Error() }
+
+func (e *serverError) Unwrap() error { return e.err }

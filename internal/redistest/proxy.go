@@ -1,0 +1,199 @@
+package redistest
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Proxy is a network between a client and a server that can be cut: the connections
+// stay open and new ones are accepted, but nothing gets through (as with a firewall
+// that drops packets).
+type Proxy struct {
+	listener net.Listener
+	target   string
+	pipes    sync.WaitGroup
+
+	mu    sync.Mutex // guards the rest
+	conns map[net.Conn]struct{}
+	open  chan struct{} // closed while bytes get through
+	ended bool
+}
+
+// StartProxy forwards connections to the server until the end of the test.
+func StartProxy(t testing.TB, s *Server) *Proxy {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Proxy{listener: listener, target: s.Addr(), conns: make(map[net.Conn]struct{}), open: make(chan struct{})}
+	close(p.open)
+	p.pipes.Go(p.accept)
+	t.Cleanup(p.end)
+	return p
+}
+
+// Addr is where clients connect to.
+func (p *Proxy) Addr() string { return p.listener.Addr().String() }
+
+// URL is a redis:// URL.
+func (p *Proxy) URL() string { return "redis://" + p.Addr() }
+
+// Cut lets nothing through until Heal.
+func (p *Proxy) Cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-p.open:
+		p.open = make(chan struct{})
+	default:
+	}
+}
+
+// Heal lets everything through; what was sent meanwhile on connections that still
+// exist arrives.
+func (p *Proxy) Heal() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-p.open:
+	default:
+		close(p.open)
+	}
+}
+
+// Break closes all connections; new ones are served.
+func (p *Proxy) Break() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for conn := range p.conns {
+		_ = conn.Close()
+	}
+}
+
+func (p *Proxy) end() {
+	_ = p.listener.Close()
+	p.mu.Lock()
+	p.ended = true
+	p.mu.Unlock()
+	p.Heal()
+	p.Break()
+	p.pipes.Wait()
+}
+
+func (p *Proxy) accept() {
+	for {
+		client, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.DialTimeout("tcp", p.target, patience)
+		if err != nil || !p.keep(client, server) {
+			_ = client.Close()
+			if err == nil {
+				_ = server.Close()
+			}
+			continue
+		}
+		p.pipes.Go(func() { p.copy(server, client) })
+		p.pipes.Go(func() { p.copy(client, server) })
+	}
+}
+
+// keep is false once the proxy has ended.
+func (p *Proxy) keep(conns ...net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		return false
+	}
+	for _, conn := range conns {
+		p.conns[conn] = struct{}{}
+	}
+	return true
+}
+
+// copy forwards one direction while the network is open. A connection that ends
+// takes the other one with it, but not while the network is cut: a cut network does
+// not report ends either.
+func (p *Proxy) copy(to, from net.Conn) {
+	buffer := make([]byte, 64<<10)
+	for {
+		count, err := from.Read(buffer)
+		p.awaitOpen()
+		if count > 0 {
+			if _, writeErr := to.Write(buffer[:count]); writeErr != nil {
+				err = errors.Join(err, writeErr)
+			}
+		}
+		if err != nil {
+			break
+		}
+	}
+	_ = to.Close()
+	_ = from.Close()
+	p.mu.Lock()
+	delete(p.conns, to)
+	delete(p.conns, from)
+	p.mu.Unlock()
+}
+
+func (p *Proxy) awaitOpen() {
+	p.mu.Lock()
+	open := p.open
+	p.mu.Unlock()
+	<-open
+}
+
+// Deaf is a listener that accepts connections and never answers.
+func Deaf(t testing.TB) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var readers sync.WaitGroup
+	var mu sync.Mutex
+	var conns []net.Conn
+	readers.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			conns = append(conns, conn)
+			mu.Unlock()
+			readers.Go(func() { _, _ = io.Copy(io.Discard, conn) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		mu.Lock()
+		for _, conn := range conns {
+			_ = conn.Close()
+		}
+		mu.Unlock()
+		readers.Wait()
+	})
+	return listener.Addr().String()
+}
+
+// Eventually waits until the condition holds and fails the test if it does not.
+func Eventually(t testing.TB, what string, limit time.Duration, condition func() bool) {
+	t.Helper()
+	deadline := time.After(limit)
+	retry := time.NewTicker(pollPause)
+	defer retry.Stop()
+	for !condition() {
+		select {
+		case <-deadline:
+			t.Fatalf("after %v still not: %s", limit, what)
+		case <-retry.C:
+		}
+	}
+}

@@ -1,0 +1,255 @@
+package redistest
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+)
+
+const (
+	program = "redis-server"
+	// patience is how long a server may take to start or stop.
+	patience = 20 * time.Second
+	// attempts to find a port that nobody else takes meanwhile.
+	attempts  = 5
+	pollPause = 5 * time.Millisecond
+)
+
+// Server is a Redis server or Sentinel. Its methods fail the test if they cannot do
+// what they are for. They are called from one goroutine at a time.
+type Server struct {
+	t         testing.TB
+	arguments []string
+	directory string
+	password  string
+	port      int
+
+	mu      sync.Mutex // guards the rest
+	process *exec.Cmd  // nil while it does not run
+	ended   chan struct{}
+	paused  bool
+	output  bytes.Buffer
+}
+
+// Start starts a server with more arguments than the usual ones, such as
+// "--requirepass", "secret". It returns when the server answers.
+func Start(t testing.TB, arguments ...string) *Server {
+	t.Helper()
+	s := &Server{t: t, arguments: arguments, directory: t.TempDir()}
+	for i, argument := range arguments {
+		if argument == "--requirepass" && i+1 < len(arguments) {
+			s.password = arguments[i+1]
+		}
+	}
+	t.Cleanup(s.Kill)
+	for range attempts {
+		s.port = freePort(t)
+		if s.launch() {
+			return s
+		}
+	}
+	t.Fatalf("redis-server does not start; it said:\n%s", s.said())
+	return nil
+}
+
+// freePort returns a port that was free a moment ago.
+func freePort(t testing.TB) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// Addr is host:port; it stays the same over restarts.
+func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+
+// Port is the port of Addr.
+func (s *Server) Port() int { return s.port }
+
+// URL is a redis:// URL, with the password if there is one.
+func (s *Server) URL() string {
+	if s.password != "" {
+		return "redis://:" + s.password + "@" + s.Addr()
+	}
+	return "redis://" + s.Addr()
+}
+
+// Process is the operating system's ID of the process, for measuring; 0 while it
+// does not run.
+func (s *Server) Process() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process == nil {
+		return 0
+	}
+	return s.process.Process.Pid
+}
+
+// launch is false if the server ended instead of answering.
+func (s *Server) launch() bool {
+	s.t.Helper()
+	arguments := append([]string{
+		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.directory,
+		"--save", "", "--appendonly", "no", "--daemonize", "no",
+	}, s.arguments...)
+	return s.execute(arguments)
+}
+
+func (s *Server) execute(arguments []string) bool {
+	s.t.Helper()
+	process := exec.Command(program, arguments...)
+	process.Dir = s.directory
+	s.mu.Lock()
+	process.Stdout, process.Stderr = &lockedWriter{s: s}, &lockedWriter{s: s}
+	s.mu.Unlock()
+	if err := process.Start(); err != nil {
+		s.t.Fatalf("cannot start %s, which these tests need: %v", program, err)
+	}
+	ended := make(chan struct{})
+	s.mu.Lock()
+	s.process, s.ended, s.paused = process, ended, false
+	s.mu.Unlock()
+	go func() {
+		// It is usually killed, so its end is no news.
+		_ = process.Wait()
+		close(ended)
+	}()
+	return s.awaitAnswer(ended)
+}
+
+// awaitAnswer waits until the server answers a PING, whatever it answers.
+func (s *Server) awaitAnswer(ended <-chan struct{}) bool {
+	s.t.Helper()
+	deadline := time.After(patience)
+	retry := time.NewTicker(pollPause)
+	defer retry.Stop()
+	for {
+		select {
+		case <-ended:
+			return false
+		case <-deadline:
+			s.t.Fatalf("%s does not answer; it said:\n%s", program, s.said())
+		case <-retry.C:
+			if line, err := s.ask("PING"); err == nil && line != "" && !bytes.HasPrefix([]byte(line), []byte("-LOADING")) {
+				return true
+			}
+		}
+	}
+}
+
+// ask sends one inline command and returns the first line of the answer.
+func (s *Server) ask(command string) (string, error) {
+	conn, err := net.DialTimeout("tcp", s.Addr(), patience)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		return "", err
+	}
+	if _, err := io.WriteString(conn, command+"\r\n"); err != nil {
+		return "", err
+	}
+	return bufio.NewReader(conn).ReadString('\n')
+}
+
+// Kill ends the server at once, as a crash would; nothing is kept. A paused server is
+// ended too. It does nothing if the server does not run.
+func (s *Server) Kill() {
+	s.mu.Lock()
+	process, ended := s.process, s.ended
+	s.process = nil
+	s.mu.Unlock()
+	if process == nil {
+		return
+	}
+	// It fails if the process has ended by itself.
+	_ = process.Process.Kill()
+	<-ended
+}
+
+// Stop ends the server in order.
+func (s *Server) Stop() {
+	s.t.Helper()
+	s.mu.Lock()
+	process, ended := s.process, s.ended
+	s.process = nil
+	s.mu.Unlock()
+	if process == nil {
+		return
+	}
+	if err := process.Process.Signal(os.Interrupt); err != nil {
+		s.t.Fatalf("cannot stop %s: %v", program, err)
+	}
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		_ = process.Process.Kill()
+		s.t.Fatalf("%s does not stop", program)
+	}
+}
+
+// Restart starts the server again on its port, empty. It is killed first if it runs.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.Kill()
+	if !s.launch() {
+		s.t.Fatalf("%s does not start again; it said:\n%s", program, s.said())
+	}
+}
+
+// Pause makes the server stand still with its connections open (SIGSTOP), until
+// Resume.
+func (s *Server) Pause() {
+	s.t.Helper()
+	s.signal(pauseSignal)
+}
+
+// Resume lets a paused server go on.
+func (s *Server) Resume() {
+	s.t.Helper()
+	s.signal(resumeSignal)
+}
+
+func (s *Server) signal(signal os.Signal) {
+	s.t.Helper()
+	s.mu.Lock()
+	process := s.process
+	s.mu.Unlock()
+	if process == nil {
+		s.t.Fatalf("%s does not run", program)
+	}
+	if err := process.Process.Signal(signal); err != nil {
+		s.t.Fatalf("cannot send %v to %s: %v", signal, program, err)
+	}
+}
+
+// said is what the server has printed.
+func (s *Server) said() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.output.String()
+}
+
+// lockedWriter collects the output.
+type lockedWriter struct{ s *Server }
+
+func (w *lockedWriter) Write(p []byte) (int, error) {
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	return w.s.output.Write(p)
+}
+
+// String names the server in messages of tests.
+func (s *Server) String() string { return fmt.Sprintf("redis-server at %s", s.Addr()) }
