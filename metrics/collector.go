@@ -76,8 +76,8 @@ func collectMessages(out chan<- prometheus.Metric, stats *node.Stats) {
 }
 
 func collectCloses(out chan<- prometheus.Metric, stats *node.Stats) {
-	for key, count := range stats.Closes {
-		out <- prometheus.MustNewConstMetric(closes, prometheus.CounterValue, float64(count),
+	for _, key := range node.CloseKeys() {
+		out <- prometheus.MustNewConstMetric(closes, prometheus.CounterValue, float64(stats.Closes[key]),
 			key.Code, key.Initiator.String())
 	}
 }

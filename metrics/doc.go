@@ -12,8 +12,8 @@
 // # Catalogue
 //
 // Units are bytes and seconds. Every label has a closed set of values; none of
-// them is chosen by a peer. All values of the labels result, type and initiator
-// are present from the start; those of code appear when they first occur.
+// them is chosen by a peer. All values of all labels are present from the start,
+// so that a rate is right from the first event on.
 //
 // Connections:
 //

@@ -204,8 +204,8 @@ func populated(t testing.TB) node.Stats {
 	next := uint64(100)
 	fill(t, reflect.ValueOf(&stats).Elem(), &next)
 	stats.Closes = map[node.CloseKey]uint64{
-		{Code: "1000", Initiator: node.ByPeer}:    1,
-		{Code: "1001", Initiator: node.ByServer}:  2,
+		{Code: "normal", Initiator: node.ByPeer}:    1,
+		{Code: "going_away", Initiator: node.ByServer}:  2,
 		{Code: "other", Initiator: node.ByPeer}:   3,
 		{Code: "other", Initiator: node.ByServer}: 4,
 	}

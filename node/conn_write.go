@@ -94,7 +94,7 @@ func (c *conn) flush() {
 			return
 		}
 		c.loop.stats.BytesOut += uint64(n)
-		if n > 0 {
+		if n > 0 && frames > 0 { // what answers an HTTP request is no frame
 			c.loop.stats.FramesPerWrite.observe(&FramesPerWriteBounds, float64(frames))
 		}
 		c.advance(n)

@@ -163,6 +163,9 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case n.isStopped():
 		http.Error(w, "node is closed", http.StatusServiceUnavailable)
 		return
+	case r.Method == http.MethodHead && (n.draining.Load() || n.full()):
+		resetConnection(w)
+		return
 	case r.Method == http.MethodHead:
 		// What neffos.js asks before it reconnects; any status satisfies it, and
 		// a neffos server gives this one (protocol.md section 1).
@@ -188,6 +191,24 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	n.upgradeHTTP(w, r)
+}
+
+// resetConnection answers the probe of a neffos.js client that wants to reconnect
+// to a node that cannot take it. Any HTTP answer would make it dial, and one
+// failed dial ends its reconnecting for good; a reset makes it probe again later.
+func resetConnection(w http.ResponseWriter) {
+	nc, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	if taken, ok := nc.(*readConn); ok {
+		nc = taken.Conn
+	}
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = nc.Close()
 }
 
 func (n *Node) allowsOrigins(r *http.Request) bool {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/gobwas/ws"
@@ -417,5 +418,27 @@ func TestHTTPConnectionsEndWithTheNode(t *testing.T) {
 	rest, _ := io.ReadAll(p.in)
 	if len(bytes.TrimSpace(rest)) != 0 {
 		t.Errorf("got %q, want the end of the connection", rest)
+	}
+}
+
+// A neffos.js client dials when its HEAD is answered, whatever the status, and
+// gives up when that fails; a reset makes it try again later.
+func TestProbeOfFullNodeIsReset(t *testing.T) {
+	n := startNode(t, func(c *node.Config) { c.Limits.Connections = 1 })
+	first := dial(t, n)
+	probe := connectTCP(t, n)
+	probe.write("HEAD /ws HTTP/1.1\r\nHost: stoa.test\r\n\r\n")
+	probe.deadline()
+	if _, err := probe.in.ReadByte(); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the probe of a full node ends with %v, want %v", err, syscall.ECONNRESET)
+	}
+	_ = first.conn.Close()
+	eventually(t, "the node has room", func() bool { return n.Stats().Connections == 0 })
+	probe = connectTCP(t, n)
+	probe.write("HEAD /ws HTTP/1.1\r\nHost: stoa.test\r\n\r\n")
+	probe.deadline()
+	response, err := http.ReadResponse(probe.in, &http.Request{Method: http.MethodHead})
+	if err != nil || response.StatusCode != http.StatusFound {
+		t.Errorf("the probe of a node with room is answered %v, %v, want %d", response, err, http.StatusFound)
 	}
 }

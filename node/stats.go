@@ -1,5 +1,7 @@
 package node
 
+import "github.com/stoa-io/stoa/wire"
+
 // HandshakeResult is how an attempt to open a WebSocket ended.
 type HandshakeResult uint8
 
@@ -62,6 +64,19 @@ func (i Initiator) String() string {
 type CloseKey struct {
 	Code      string
 	Initiator Initiator
+}
+
+// CloseKeys returns every kind of close that can be counted. The slice is the
+// caller's own.
+func CloseKeys() []CloseKey {
+	var keys []CloseKey
+	for by := range initiators {
+		for _, info := range wire.Codes() {
+			keys = append(keys, CloseKey{info.Label, by})
+		}
+		keys = append(keys, CloseKey{wire.Code(0).Label(), by})
+	}
+	return keys
 }
 
 // The upper bounds of the histogram buckets; one more bucket holds what is above
