@@ -204,10 +204,10 @@ func populated(t testing.TB) node.Stats {
 	next := uint64(100)
 	fill(t, reflect.ValueOf(&stats).Elem(), &next)
 	stats.Closes = map[node.CloseKey]uint64{
-		{Code: "normal", Initiator: node.ByPeer}:    1,
-		{Code: "going_away", Initiator: node.ByServer}:  2,
-		{Code: "other", Initiator: node.ByPeer}:   3,
-		{Code: "other", Initiator: node.ByServer}: 4,
+		{Code: "normal", Initiator: node.ByPeer}:       1,
+		{Code: "going_away", Initiator: node.ByServer}: 2,
+		{Code: "other", Initiator: node.ByPeer}:        3,
+		{Code: "other", Initiator: node.ByServer}:      4,
 	}
 	return stats
 }

@@ -46,6 +46,9 @@ type Namespace struct {
 	// Broadcast passes what a connection emits without a room on to the
 	// namespace's other connections. It needs Relay.
 	Broadcast bool
+	// Asks passes a client's ask with a room on to the room's other members, on
+	// every node; the first answer goes back. It needs Relay.
+	Asks bool
 }
 
 // Config is the configuration of a node. The zero value of every field is a
@@ -113,6 +116,9 @@ type Limits struct {
 	// Connections is how many connections the node holds; a further one is
 	// answered 503. No limit by default but that of open files.
 	Connections int
+	// Asks is how many asks of one connection may wait for the answers of others;
+	// 64 by default.
+	Asks int
 	// DrainPerSecond is how many connections Shutdown closes per second; 1,000 by
 	// default, negative: all at once.
 	DrainPerSecond int
@@ -136,8 +142,13 @@ type Timeouts struct {
 	// Close: how long the peer may take to answer a close frame; 3 s by default,
 	// negative: it is not waited for.
 	Close time.Duration
-	// Join: how long a join or connect may wait for the broker; 5 s by default.
+	// Join: how long a join or connect may wait for the broker, once it is its turn;
+	// 5 s by default. It cannot be switched off.
 	Join time.Duration
+	// Ask: how long an ask without a deadline of its own waits for an answer, above
+	// all one that is relayed between clients; 30 s by default. It cannot be
+	// switched off.
+	Ask time.Duration
 }
 
 const (
@@ -147,6 +158,7 @@ const (
 	defaultMailbox = 64 << 10
 	defaultInbox   = 16 << 20
 	defaultInvalid = 100
+	defaultAsks    = 64
 	defaultDrain   = 1000
 )
 
@@ -179,6 +191,7 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.Mailbox, defaultMailbox)
 	setDefault(&l.Inbox, defaultInbox)
 	setDefault(&l.InvalidPayloads, defaultInvalid)
+	setDefault(&l.Asks, defaultAsks)
 	setDefault(&l.DrainPerSecond, defaultDrain)
 	return l
 }
@@ -190,6 +203,9 @@ func (t Timeouts) withDefaults() Timeouts {
 	setDefault(&t.Write, 10*time.Second)
 	setDefault(&t.Close, 3*time.Second)
 	setDefault(&t.Join, 5*time.Second)
+	if t.Ask <= 0 {
+		t.Ask = 30 * time.Second
+	}
 	return t
 }
 
@@ -233,6 +249,9 @@ func (c *Config) validate() error {
 	for name, ns := range c.Namespaces {
 		if ns.Broadcast && !ns.Relay {
 			errs = append(errs, fmt.Errorf("node: namespace %q: Broadcast needs Relay", name))
+		}
+		if ns.Asks && !ns.Relay {
+			errs = append(errs, fmt.Errorf("node: namespace %q: Asks needs Relay", name))
 		}
 	}
 	return errors.Join(errs...)

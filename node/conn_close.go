@@ -104,6 +104,7 @@ func (c *conn) endSession() {
 	}
 	c.flags |= flagSessionEnd
 	c.session.Close()
+	c.forgetAsks()
 	c.mail = nil
 }
 

@@ -232,13 +232,13 @@ func (c *conn) onMessage(op ws.OpCode, payload []byte) {
 
 // handleMessage gives a message to the session and counts what became of it.
 // Behind others that wait it waits too, also where the session would take it: a
-// join must not overtake a leave.
+// join must not overtake a leave. Only answers do not wait.
 func (c *conn) handleMessage(payload []byte, binary bool) {
+	receive := c.session.Receive
 	if c.mail != nil {
-		c.putMail(payload, binary)
-		return
+		receive = c.session.ReceiveAnswer
 	}
-	verdict := c.session.Receive(payload, binary)
+	verdict := receive(payload, binary)
 	if verdict == session.VerdictBusy {
 		c.putMail(payload, binary)
 		return

@@ -67,6 +67,7 @@ type conn struct {
 	mail     *mailbox  // messages that wait behind a deferred request; nil while idle
 	id       string    // "" until first asked for
 	invalid  *flood    // nil while the peer behaves
+	asks     *openAsks // nil while there are none
 
 	session session.Session
 }

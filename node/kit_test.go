@@ -44,6 +44,8 @@ func TestMain(m *testing.M) {
 // settled waits until there are no more goroutines and descriptors than given.
 func settled(goroutines, descriptors int) error {
 	deadline := time.Now().Add(patience)
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
 	for {
 		g, d := runtime.NumGoroutine(), openDescriptors()
 		if g <= goroutines && d <= descriptors {
@@ -54,8 +56,7 @@ func settled(goroutines, descriptors int) error {
 			return fmt.Errorf("%d goroutines and %d descriptors, want at most %d and %d\n%s",
 				g, d, goroutines, descriptors, stacks[:runtime.Stack(stacks, true)])
 		}
-		runtime.Gosched()
-		time.Sleep(time.Millisecond)
+		<-poll.C
 	}
 }
 
@@ -81,11 +82,13 @@ func openDescriptors() int {
 func eventually(tb testing.TB, what string, condition func() bool) {
 	tb.Helper()
 	deadline := time.Now().Add(patience)
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
 	for !condition() {
 		if time.Now().After(deadline) {
 			tb.Fatalf("still waiting: %s", what)
 		}
-		time.Sleep(time.Millisecond)
+		<-poll.C
 	}
 }
 

@@ -61,7 +61,8 @@ type loop struct {
 	namespaces map[string]*namespace
 	channels   map[string]audience
 	waiting    map[string]*acquisition
-	confirming string // the channel of the acquisition that is being confirmed
+	holds      map[string]int // channels that are heard for somebody who is not there yet
+	asking     asker          // of the ask that is being made
 
 	batch     []item // taken from the inbox
 	batchNext int
@@ -103,6 +104,7 @@ func newLoop(n *Node, number int) (*loop, error) {
 		namespaces:  make(map[string]*namespace),
 		channels:    make(map[string]audience),
 		waiting:     make(map[string]*acquisition),
+		holds:       make(map[string]int),
 		events:      make([]event, 0, maxEvents),
 		readBuffer:  make([]byte, readBufferSize),
 		writeBuffer: make([]byte, 0, writeBufferSize),
@@ -261,7 +263,11 @@ func (l *loop) snapshot() LoopStats {
 	}
 	s.Rooms = l.index.Rooms()
 	s.Memberships = l.index.Memberships()
-	s.Held = len(l.held)
+	for _, c := range l.held {
+		if c.state != connGone {
+			s.Held++
+		}
+	}
 	l.inbox.mu.Lock()
 	s.InboxBytes = l.inbox.bytes
 	l.inbox.mu.Unlock()

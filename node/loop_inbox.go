@@ -11,16 +11,19 @@ import (
 type itemKind uint8
 
 const (
-	itemDeliver   itemKind = iota + 1 // a frame for the members of a channel
-	itemConfirmed                     // the broker has answered a subscription
-	itemReadable                      // a stream's reader has read something
-	itemWritable                      // a stream's writer has ended
-	itemStream                        // a connection of package net, handshake to come
-	itemUpgraded                      // a connection of package net after its handshake
-	itemStats                         // a snapshot of the counters
-	itemResume                        // the node is no longer congested
-	itemDrain                         // close everything, at a pace
-	itemStop                          // close everything at once and end
+	itemDeliver       itemKind = iota + 1 // a frame for the members of a channel
+	itemConfirmed                         // the broker has answered a subscription
+	itemReadable                          // a stream's reader has read something
+	itemWritable                          // a stream's writer has ended
+	itemStream                            // a connection of package net, handshake to come
+	itemUpgraded                          // a connection of package net after its handshake
+	itemStats                             // a snapshot of the counters
+	itemResume                            // the node is no longer congested
+	itemCommand                           // of the program or another node, about a connection
+	itemAskRoom                           // a question to the members of a channel
+	itemRelayedAnswer                     // the answer to a client's ask
+	itemDrain                             // close everything, at a pace
+	itemStop                              // close everything at once and end
 )
 
 // item is one entry of an inbox. Which fields are set depends on kind.
@@ -37,6 +40,16 @@ type item struct {
 	secret     secret
 	stats      chan<- LoopStats
 	perSecond  int
+	except     []exception
+	command    *command
+	roomAsk    *roomAsk
+	clientAsk  *clientAsk
+}
+
+// exception is a connection that must not get a message.
+type exception struct {
+	place  place
+	secret secret
 }
 
 // itemOverhead is what an item costs beside its frame, in bytes.
@@ -156,6 +169,12 @@ func (l *loop) handle(it *item) {
 		it.stats <- l.snapshot()
 	case itemResume:
 		l.resumeHeld()
+	case itemCommand:
+		l.obey(it.command, it.place, it.secret)
+	case itemAskRoom:
+		l.askMembers(it.roomAsk)
+	case itemRelayedAnswer:
+		l.relayedAnswer(it.clientAsk)
 	case itemDrain:
 		l.startDrain(it.perSecond)
 	case itemStop:

@@ -71,6 +71,7 @@ func (c *conn) check() {
 	if c.state != connOpen || c.stopped() || l.times.ping == 0 {
 		return
 	}
+	c.expireAsks()
 	idle := l.now - c.lastRead
 	switch interval := l.times.ping - c.jitter(l.times.ping/10); {
 	case c.flags&flagPinged == 0 && idle >= interval:

@@ -1,9 +1,6 @@
 package node
 
 import (
-	"context"
-	"errors"
-
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/internal/session"
 	"github.com/stoa-io/stoa/rooms"
@@ -16,29 +13,25 @@ type audience interface{ Members() []*conn }
 // namespace is a declared namespace on one loop, while somebody is connected to
 // it. It is what a session holds for it.
 type namespace struct {
-	*rooms.Namespace[*conn]
-	config  Namespace
-	channel string
+	*rooms.Namespace[*conn] // nil until somebody is connected
+	name                    string
+	config                  Namespace
+	channel                 string
 }
+
+// Name implements session.Namespace.
+func (ns *namespace) Name() string { return ns.name }
 
 // room is a room on one loop, while somebody is in it. It is what a session
 // holds for it.
 type room struct {
-	*rooms.Room[*conn]
-	channel string
+	*rooms.Room[*conn] // nil until somebody has joined
+	name               string
+	channel            string
 }
 
-// acquisition is a channel whose subscription the broker has yet to confirm, and
-// who waits for that on this loop.
-type acquisition struct {
-	channel string
-	waiters []waiter
-}
-
-type waiter struct {
-	conn    *conn
-	request *session.Request
-}
+// Name implements session.Room.
+func (r *room) Name() string { return r.name }
 
 // Request implements session.Driver: the peer asks for something that the rules
 // of the protocol allow.
@@ -85,46 +78,18 @@ func (c *conn) requestJoin(r *session.Request) {
 // means subscribed).
 func (c *conn) acquire(r *session.Request, channel string) {
 	l := c.loop
-	wait := l.waiting[channel]
-	if wait == nil {
-		wait = &acquisition{channel: channel}
-		done := func(err error) { l.post(item{kind: itemConfirmed, wait: wait, err: err}) }
-		if l.node.interest.Acquire(channel, l.number, done) {
-			c.admit(r, channel)
-			return
-		}
-		l.waiting[channel] = wait
+	if l.hears(channel) {
+		c.admit(r, channel)
+		return
 	}
-	wait.waiters = append(wait.waiters, waiter{c, c.session.Defer(r)})
-}
-
-// confirmed ends the wait for a subscription.
-func (l *loop) confirmed(wait *acquisition, err error) {
-	delete(l.waiting, wait.channel)
-	l.confirming = wait.channel
-	for _, w := range wait.waiters {
+	deferred := c.session.Defer(r)
+	l.await(channel, waiter{conn: c, then: func(err error) {
 		if err != nil {
-			w.conn.session.Reject(w.request, joinError(err))
+			c.session.Reject(deferred, joinError(err))
 		} else {
-			w.conn.admit(w.request, wait.channel)
+			c.admit(deferred, channel)
 		}
-	}
-	l.confirming = ""
-	if err == nil && l.channels[wait.channel] == nil {
-		// Everybody who waited has gone meanwhile.
-		l.node.interest.Release(wait.channel, l.number)
-	}
-	for _, w := range wait.waiters {
-		w.conn.readMail()
-	}
-}
-
-// joinError is what a client is told when the broker did not subscribe in time.
-func joinError(err error) string {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return wire.ErrTimeout.Error()
-	}
-	return wire.ErrUnavailable.Error()
+	}})
 }
 
 // admit accepts a connect or join whose channel the loop hears.
@@ -138,39 +103,52 @@ func (c *conn) admit(r *session.Request, channel string) {
 	}
 	l := c.loop
 	ns, ok := r.Namespace.(*namespace)
-	if !ok || ns != l.namespaces[ns.Name()] {
+	if !ok || l.namespaces[ns.name] == nil || ns.Namespace != l.namespaces[ns.name].Namespace {
 		// The namespace was disconnected while the request waited; the session
 		// says so.
 		c.session.AcceptJoin(r, departed(r.Message.Room))
 		return
 	}
-	members, first := l.index.Join(ns.Namespace, string(r.Message.Room), c)
-	var joined *room
-	if first {
-		joined = &room{Room: members, channel: channel}
-		l.channels[channel] = joined
-	} else {
-		joined = l.channels[channel].(*room)
-	}
-	if !c.session.AcceptJoin(r, joined) {
+	joined := c.enter(ns, string(r.Message.Room), channel)
+	if !c.session.AcceptJoin(r, joined) && c.session.Room(ns, r.Message.Room) == nil {
 		c.leave(joined)
 	}
 }
 
-func (c *conn) admitNamespace(r *session.Request) {
+// enter puts the connection into a room whose channel the loop hears.
+func (c *conn) enter(ns *namespace, name, channel string) *room {
 	l := c.loop
-	name := string(r.Message.Namespace)
-	members, first := l.index.Connect(name, c)
+	members, first := l.index.Join(ns.Namespace, name, c)
 	if first {
-		channel := cluster.NamespaceChannel(name)
-		connected := &namespace{Namespace: members, config: l.node.config.Namespaces[name], channel: channel}
-		l.namespaces[members.Name()] = connected
-		l.channels[channel] = connected
+		joined := &room{Room: members, name: members.Name(), channel: channel}
+		l.channels[channel] = joined
+		return joined
 	}
-	connected := l.namespaces[name]
-	if !c.session.AcceptConnect(r, connected) {
+	return l.channels[channel].(*room)
+}
+
+func (c *conn) admitNamespace(r *session.Request) {
+	connected := c.enterNamespace(string(r.Message.Namespace))
+	if !c.session.AcceptConnect(r, connected) && c.session.Namespace(r.Message.Namespace) == nil {
 		c.disconnect(connected)
 	}
+}
+
+// enterNamespace puts the connection into a namespace whose channel the loop hears.
+func (c *conn) enterNamespace(name string) *namespace {
+	l := c.loop
+	members, first := l.index.Connect(name, c)
+	if first {
+		connected := &namespace{
+			Namespace: members,
+			name:      members.Name(),
+			config:    l.node.config.Namespaces[name],
+			channel:   cluster.NamespaceChannel(name),
+		}
+		l.namespaces[connected.name] = connected
+		l.channels[connected.channel] = connected
+	}
+	return l.namespaces[name]
 }
 
 // departed stands for a room that is not joined after all.
@@ -196,15 +174,6 @@ func (c *conn) disconnect(ns *namespace) {
 	}
 }
 
-// dropChannel forgets a channel without audience. While its subscription is being
-// confirmed the next one in line may still want it.
-func (l *loop) dropChannel(channel string) {
-	delete(l.channels, channel)
-	if channel != l.confirming {
-		l.node.interest.Release(channel, l.number)
-	}
-}
-
 // Left implements session.Driver.
 func (c *conn) Left(_ session.Namespace, left session.Room, _, _ bool) {
 	if r, ok := left.(*room); ok {
@@ -219,8 +188,17 @@ func (c *conn) Disconnected(ns session.Namespace, _, _ bool) {
 	}
 }
 
-// Connected implements session.Driver; admit has done the work.
-func (c *conn) Connected(session.Namespace, bool) {}
+// Connected implements session.Driver. What the peer asked for has been done by
+// admit; what this side asked for is done now that the peer agrees.
+func (c *conn) Connected(ns session.Namespace, local bool) {
+	if handle, ok := ns.(*namespace); ok && local {
+		handle.Namespace = c.enterNamespace(handle.name).Namespace
+	}
+}
 
-// Joined implements session.Driver; admit has done the work.
-func (c *conn) Joined(session.Namespace, session.Room, bool) {}
+// Joined implements session.Driver, as Connected does.
+func (c *conn) Joined(ns session.Namespace, joined session.Room, local bool) {
+	if handle, ok := joined.(*room); ok && local {
+		handle.Room = c.enter(ns.(*namespace), handle.name, handle.channel).Room
+	}
+}

@@ -36,18 +36,27 @@ type Node struct {
 	open         atomic.Int64 // WebSockets, for Limits.Connections
 	nextLoop     atomic.Uint32
 	acceptErrors atomic.Uint64
+	lateAnswers  atomic.Uint64                   // to questions of this node that were settled
+	badCommands  atomic.Uint64                   // of other nodes, not understood
 	handshakes   [handshakeResults]atomic.Uint64 // those of net/http
 
+	questions questions
+
 	stopped chan struct{}  // closed when the loops are told to end
+	ended   chan struct{}  // closed when Shutdown has ended everything
 	running sync.WaitGroup // loops, the HTTP server, the accept loop
 	tasks   sync.WaitGroup // goroutines of streams
+
+	// lifecycle is held while the node starts and while it begins to stop, which
+	// may take as long as the broker does; taken before mu.
+	lifecycle sync.Mutex
 
 	mu       sync.Mutex
 	phase    phase        // guarded by mu
 	listener net.Listener // guarded by mu; the blocking transport's
 	addr     net.Addr     // guarded by mu
 	failure  error        // guarded by mu
-	ended    []*LoopStats // guarded by mu; of loops that have ended
+	last     []*LoopStats // guarded by mu; of loops that have ended
 }
 
 // phase is how far a node has come.
@@ -76,6 +85,7 @@ func New(cfg Config) (*Node, error) {
 		epoll:   haveEpoll && cfg.Transport != TransportStream,
 		broker:  cfg.Broker,
 		stopped: make(chan struct{}),
+		ended:   make(chan struct{}),
 		phase:   phaseNew,
 	}
 	n.session = session.Config{
@@ -97,7 +107,7 @@ func New(cfg Config) (*Node, error) {
 		}
 		n.loops = append(n.loops, l)
 	}
-	n.ended = make([]*LoopStats, len(n.loops))
+	n.last = make([]*LoopStats, len(n.loops))
 	n.http = newHTTPSide(n)
 	n.interest = cluster.NewInterest(n.broker, cluster.InterestConfig{
 		SubscribeTimeout: max(cfg.Timeouts.Join, 0),
@@ -170,9 +180,9 @@ func (n *Node) Serve() error {
 }
 
 func (n *Node) start() error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	switch n.phase {
+	n.lifecycle.Lock()
+	defer n.lifecycle.Unlock()
+	switch n.currentPhase() {
 	case phaseNew:
 		return ErrNotListening
 	case phaseListening:
@@ -186,6 +196,10 @@ func (n *Node) start() error {
 	if err := n.broker.Start(ctx, n); err != nil {
 		return fmt.Errorf("node: start broker: %w", err)
 	}
+	// What other nodes have to say to this one; joins are confirmed one by one.
+	if err := n.broker.Subscribe(ctx, cluster.NodeChannel(n.config.ID)); err != nil {
+		return fmt.Errorf("node: subscribe to the node's own channel: %w", err)
+	}
 	for _, l := range n.loops {
 		if l.listener >= 0 {
 			if err := l.poller.add(l.listener, slotListener, 0); err != nil {
@@ -193,7 +207,7 @@ func (n *Node) start() error {
 			}
 		}
 	}
-	n.phase = phaseServing
+	n.setPhase(phaseServing)
 	for _, l := range n.loops {
 		n.spawn("loop "+strconv.Itoa(l.number), l.run)
 	}
@@ -202,6 +216,18 @@ func (n *Node) start() error {
 		n.spawn("accept", func() { n.acceptLoop(n.listener) })
 	}
 	return nil
+}
+
+func (n *Node) currentPhase() phase {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.phase
+}
+
+func (n *Node) setPhase(p phase) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.phase = p
 }
 
 // spawn starts a goroutine that Serve waits for, under a name for profiles.
@@ -224,10 +250,7 @@ func (n *Node) fail(err error) {
 // Ready returns nil when the node can do its work, else the reason why not: it is
 // not serving, it is draining, or the broker does not answer.
 func (n *Node) Ready(ctx context.Context) error {
-	n.mu.Lock()
-	current := n.phase
-	n.mu.Unlock()
-	switch {
+	switch current := n.currentPhase(); {
 	case current >= phaseStopping:
 		return ErrDraining
 	case current < phaseServing:
@@ -271,7 +294,7 @@ func (n *Node) Stats() Stats {
 func (n *Node) loopStats(l *loop) LoopStats {
 	n.mu.Lock()
 	serving := n.phase >= phaseServing
-	ended := n.ended[l.number]
+	ended := n.last[l.number]
 	n.mu.Unlock()
 	if ended != nil {
 		return *ended
@@ -285,7 +308,7 @@ func (n *Node) loopStats(l *loop) LoopStats {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if ended = n.ended[l.number]; ended != nil {
+	if ended = n.last[l.number]; ended != nil {
 		return *ended
 	}
 	return LoopStats{}
@@ -294,5 +317,5 @@ func (n *Node) loopStats(l *loop) LoopStats {
 func (n *Node) loopEnded(number int, last LoopStats) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.ended[number] = &last
+	n.last[number] = &last
 }

@@ -28,16 +28,16 @@ func (c *conn) Acknowledged(string) {}
 // Refused implements session.Driver; only clients are refused.
 func (c *conn) Refused(string) {}
 
-// Answered implements session.Driver; a relaying node asks nothing.
-func (c *conn) Answered(*session.Answer) {}
-
 // Event implements session.Driver: an emit is relayed if its namespace allows
-// it, an ask is answered at once, as nobody handles it.
+// it, and so is an ask in a room; any other ask is answered at once, as nobody
+// handles it.
 func (c *conn) Event(e *session.Event) {
 	m := e.Message
 	result := &c.loop.stats.MessagesIn[frameType(m.Binary)]
 	ns, ok := e.Namespace.(*namespace)
 	switch {
+	case len(m.Token) > 0 && ok && ns.config.Asks && e.Room != nil:
+		result[c.relayAsk(e)]++
 	case len(m.Token) > 0:
 		c.session.ReplyError(m, wire.ErrUnhandled.Error())
 		result[MessageUnhandled]++
@@ -111,6 +111,10 @@ func (c *conn) count(verdict session.Verdict, binary bool) {
 // once, and enters the inbox of every loop that has members. The broker calls it
 // under the channel's lock, which gives all loops one order.
 func (n *Node) Deliver(channel string, env *cluster.Envelope) {
+	if env.Kind == cluster.KindControl {
+		n.deliverCommand(env)
+		return
+	}
 	loops := n.interest.Loops(channel)
 	if loops == 0 {
 		return
@@ -123,6 +127,11 @@ func (n *Node) Deliver(channel string, env *cluster.Envelope) {
 	}
 	if p, s, ok := parseConnID(n.config.ID, env.Origin); ok {
 		it.place, it.secret = p, s
+	}
+	for _, id := range env.Except {
+		if p, s, ok := parseConnID(n.config.ID, id); ok {
+			it.except = append(it.except, exception{p, s})
+		}
 	}
 	for i, l := range n.loops {
 		if loops&(1<<i) != 0 {
@@ -185,7 +194,8 @@ func (l *loop) deliveryRun() int {
 	first := &l.batch[l.batchNext]
 	n := 1
 	for i := l.batchNext + 1; i < len(l.batch); i++ {
-		if it := &l.batch[i]; it.kind != itemDeliver || it.channel != first.channel {
+		it := &l.batch[i]
+		if it.kind != itemDeliver || it.channel != first.channel {
 			break
 		}
 		n++
@@ -245,33 +255,47 @@ func (l *loop) merge(run []item, members int) (n int, piece []byte) {
 	return n, piece
 }
 
-// origins returns the connections of this loop that sent one of the items.
+// origins returns the connections of this loop that must not get all of the
+// items: they sent one, or are excepted.
 func (l *loop) origins(run []item) []*conn {
 	origins := l.senders[:0]
 	for i := range run {
-		if c := l.origin(&run[i]); c != nil && !slices.Contains(origins, c) {
+		it := &run[i]
+		if c := l.find(it.place, it.secret); c != nil && !slices.Contains(origins, c) {
 			origins = append(origins, c)
+		}
+		for _, e := range it.except {
+			if c := l.find(e.place, e.secret); c != nil && !slices.Contains(origins, c) {
+				origins = append(origins, c)
+			}
 		}
 	}
 	l.senders = origins
 	return origins
 }
 
-func (l *loop) origin(it *item) *conn {
-	if it.place == noPlace || it.place.loop() != l.number || int(it.place.slot()) >= len(l.conns) {
+// excluded reports whether the connection must not get the item.
+func (c *conn) excluded(it *item) bool {
+	is := func(e exception) bool { return e.place == c.place() && e.secret == c.secret }
+	return is(exception{it.place, it.secret}) || slices.ContainsFunc(it.except, is)
+}
+
+// find returns the connection with this place and secret, if it is still there.
+func (l *loop) find(p place, s secret) *conn {
+	if p == noPlace || p.loop() != l.number || int(p.slot()) >= len(l.conns) {
 		return nil
 	}
-	if c := l.conns[it.place.slot()]; c != nil && c.secret == it.secret {
+	if c := l.conns[p.slot()]; c != nil && c.secret == s {
 		return c
 	}
 	return nil
 }
 
-// deliverOthers queues the frames that the connection did not send itself. One
+// deliverOthers queues the frames from which the connection is not excluded. One
 // that turns out to be too slow gets no more: its close frame is the last.
 func (c *conn) deliverOthers(run []item) (queued int) {
 	for i := range run {
-		if c.state == connOpen && c.loop.origin(&run[i]) != c {
+		if c.state == connOpen && !c.excluded(&run[i]) {
 			c.enqueue(run[i].frame, 1)
 			c.loop.stats.Deliveries++
 			queued++

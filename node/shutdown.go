@@ -36,6 +36,7 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	if !first {
 		return n.awaitStop(ctx)
 	}
+	defer close(n.ended)
 	if !serving {
 		n.abandon()
 		return n.endBroker(ctx)
@@ -66,31 +67,25 @@ func (n *Node) Close() error {
 
 // beginStop moves the node to phaseStopping. first is true for one caller only.
 func (n *Node) beginStop() (serving, first bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.phase >= phaseStopping {
+	n.lifecycle.Lock()
+	defer n.lifecycle.Unlock()
+	before := n.currentPhase()
+	if before >= phaseStopping {
 		return false, false
 	}
-	serving = n.phase == phaseServing
-	n.phase = phaseStopping
-	return serving, true
+	n.setPhase(phaseStopping)
+	return before == phaseServing, true
 }
 
 // awaitStop is what a second Shutdown does. It cuts the first short when its own
 // context ends earlier.
 func (n *Node) awaitStop(ctx context.Context) error {
-	done := make(chan struct{})
-	go func() {
-		n.running.Wait()
-		n.tasks.Wait()
-		close(done)
-	}()
 	select {
-	case <-done:
+	case <-n.ended:
 		return nil
 	case <-ctx.Done():
 		n.stop()
-		<-done
+		<-n.ended
 		return ctx.Err()
 	}
 }

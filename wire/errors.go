@@ -35,6 +35,13 @@ var (
 	ErrForbidden = errors.New("forbidden")
 	// ErrUnavailable: the request cannot be served now; it may be repeated later.
 	ErrUnavailable = errors.New("unavailable")
+	// ErrGone: the connection that was asked does not exist any more, or its node
+	// does not.
+	ErrGone = errors.New("gone")
+	// ErrNobody: nobody else is in the room that was asked.
+	ErrNobody = errors.New("nobody there")
+	// ErrTooManyAsks: the connection has as many asks open as it may.
+	ErrTooManyAsks = errors.New("too many asks")
 )
 
 // texts is the table of the errors above by their text; never written after
@@ -44,6 +51,7 @@ var texts = textTable(
 	ErrUnhandled, ErrNameTooLong, ErrInvalidName,
 	ErrTooManyNamespaces, ErrTooManyRooms,
 	ErrTimeout, ErrForbidden, ErrUnavailable,
+	ErrGone, ErrNobody, ErrTooManyAsks,
 )
 
 func textTable(all ...error) map[string]error {

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"errors"
 	"unicode/utf8"
 
@@ -23,6 +24,21 @@ func (s *Session) Receive(payload []byte, binary bool) Verdict {
 		return VerdictIgnored
 	}
 	return s.receiveEarly(payload, binary)
+}
+
+// ReceiveAnswer takes the payload if it is the answer to an ask of this side, in
+// flight or ended, and else returns VerdictBusy and does nothing: for a driver
+// that keeps messages behind others. An answer must not wait there, as what is
+// waited for may depend on it.
+func (s *Session) ReceiveAnswer(payload []byte, binary bool) Verdict {
+	token, _, found := bytes.Cut(payload, []byte(";"))
+	if !found || s.state != open {
+		return VerdictBusy
+	}
+	if _, own := s.ownToken(token); !own {
+		return VerdictBusy
+	}
+	return s.Receive(payload, binary)
 }
 
 func (s *Session) handle(payload []byte, binary bool) Verdict {

@@ -1,0 +1,149 @@
+package node
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/wire"
+)
+
+// nodeOf returns the ID of the node that a connection belongs to.
+func nodeOf(connID string) (nodeID string, ok bool) {
+	nodeID, rest, _ := strings.Cut(connID, "-")
+	return nodeID, nodeID != "" && len(rest) == idTextBytes
+}
+
+// Emit sends a message to everybody in a room, or in a namespace if the message
+// names no room, on every node, but for the connections whose IDs are given. It
+// returns as soon as the broker has accepted the message, and does not block.
+func (n *Node) Emit(m Message, except ...string) error {
+	if err := n.usable(); err != nil {
+		return err
+	}
+	channel := cluster.NamespaceChannel(m.Namespace)
+	if m.Room != "" {
+		channel = cluster.RoomChannel(m.Namespace, m.Room)
+	}
+	return n.broker.Publish(channel, &cluster.Envelope{Binary: m.Binary, Except: except, Payload: m.payload()})
+}
+
+// EmitTo sends a message to one connection of the cluster. It waits until the
+// connection's node has queued it: the error is wire.ErrGone if the connection or
+// its node is away, wire.ErrBadNamespace or wire.ErrBadRoom if the connection is
+// not there, or that of ctx.
+func (n *Node) EmitTo(ctx context.Context, connID string, m Message) error {
+	return n.tell(ctx, commandEmit, connID, &m)
+}
+
+// Ask asks one connection of the cluster and waits for its answer. The error is
+// the connection's own, wire.ErrGone if it or its node is away, or that of ctx. A
+// ctx without a deadline ends after Timeouts.Ask with wire.ErrTimeout.
+func (n *Node) Ask(ctx context.Context, connID string, m Message) (Answer, error) {
+	if err := n.usable(); err != nil {
+		return Answer{}, err
+	}
+	return n.askOne(ctx, &command{kind: commandAsk, target: connID, binary: m.Binary, payload: m.payload()})
+}
+
+// Connect asks a connection of the cluster to connect to a namespace. The errors
+// of it and of the following three are those of Ask.
+func (n *Node) Connect(ctx context.Context, connID, namespace string) error {
+	return n.tell(ctx, commandConnect, connID, &Message{Namespace: namespace})
+}
+
+// Disconnect asks a connection of the cluster to disconnect from a namespace.
+func (n *Node) Disconnect(ctx context.Context, connID, namespace string) error {
+	return n.tell(ctx, commandDisconnect, connID, &Message{Namespace: namespace})
+}
+
+// Join asks a connection of the cluster to join a room of a namespace that it is
+// connected to. Once it returned nil the connection receives everything that is
+// emitted there.
+func (n *Node) Join(ctx context.Context, connID, namespace, room string) error {
+	return n.tell(ctx, commandJoin, connID, &Message{Namespace: namespace, Room: room})
+}
+
+// Leave asks a connection of the cluster to leave a room.
+func (n *Node) Leave(ctx context.Context, connID, namespace, room string) error {
+	return n.tell(ctx, commandLeave, connID, &Message{Namespace: namespace, Room: room})
+}
+
+// CloseConn closes a connection of the cluster with a code and a reason of at
+// most 123 bytes. The error is wire.ErrGone if it or its node is away already.
+func (n *Node) CloseConn(ctx context.Context, connID string, code wire.Code, reason string) error {
+	if err := n.usable(); err != nil {
+		return err
+	}
+	_, err := n.askOne(ctx, &command{kind: commandClose, target: connID, code: uint16(code), payload: []byte(reason)})
+	return err
+}
+
+func (n *Node) tell(ctx context.Context, kind commandKind, connID string, m *Message) error {
+	if err := n.usable(); err != nil {
+		return err
+	}
+	_, err := n.askOne(ctx, &command{kind: kind, target: connID, binary: m.Binary, payload: m.payload()})
+	return err
+}
+
+// AskRoom asks everybody in a room, on every node, and returns the first answer;
+// one that says only that the event is not handled does not count. The error is
+// the answer's own, wire.ErrNobody if nobody is there, wire.ErrUnhandled if nobody
+// there handles the event, or that of ctx.
+func (n *Node) AskRoom(ctx context.Context, m Message) (Answer, error) {
+	if err := n.usable(); err != nil {
+		return Answer{}, err
+	}
+	all, err := n.await(ctx, false, func(q *question) uint64 {
+		return n.askRoom(q, &m, "", n.askTimeout(ctx))
+	})
+	if err != nil || len(all.Answers) == 0 {
+		return Answer{}, err
+	}
+	return all.Answers[0], all.Answers[0].Err
+}
+
+// AskEverybody asks everybody in a room, on every node, and returns all answers
+// that come before ctx ends or Timeouts.Ask has passed, with the nodes that had
+// not said everything by then. Each known node is asked on its own, so the
+// question may overtake what is being emitted into the room.
+func (n *Node) AskEverybody(ctx context.Context, m Message) (Answers, error) {
+	if err := n.usable(); err != nil {
+		return Answers{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, n.config.Timeouts.Ask)
+	defer cancel()
+	nodes := n.knownNodes()
+	all, err := n.await(ctx, true, func(q *question) uint64 {
+		id := n.questions.add(q)
+		cmd := &command{
+			kind: commandAskRoom, every: true, id: id, from: n.config.ID,
+			timeout: n.askTimeout(ctx), binary: m.Binary, payload: m.payload(),
+		}
+		n.reached(id, len(nodes))
+		for _, node := range nodes {
+			n.command(node, cmd, func(error) { n.questions.update(id, (*question).silence) })
+		}
+		return id
+	})
+	for _, node := range nodes {
+		if !slices.Contains(all.done, node) {
+			all.Silent = append(all.Silent, node)
+		}
+	}
+	return all, err
+}
+
+// usable reports why the node can reach nobody, or nil. While it shuts down it
+// still can.
+func (n *Node) usable() error {
+	switch current := n.currentPhase(); {
+	case current < phaseServing:
+		return ErrNotServing
+	case current == phaseStopped:
+		return ErrClosed
+	}
+	return nil
+}
