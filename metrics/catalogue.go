@@ -70,6 +70,12 @@ var scalars = []scalar{
 		func(s *node.Stats) float64 { return float64(s.Loops) }),
 	counter("loop_turns_total", "Turns of all loops.",
 		func(s *node.Stats) float64 { return float64(s.Turns) }),
+	gauge("open_questions", "Questions of this node and its clients that wait for answers from anywhere in the cluster.",
+		func(s *node.Stats) float64 { return float64(s.OpenQuestions) }),
+	counter("late_answers_total", "Answers that came to this node after their question was settled.",
+		func(s *node.Stats) float64 { return float64(s.LateAnswers) }),
+	counter("bad_commands_total", "Commands of other nodes that this node did not understand.",
+		func(s *node.Stats) float64 { return float64(s.BadCommands) }),
 	gauge("draining", "1 while the node shuts down, else 0.",
 		func(s *node.Stats) float64 { return oneIf(s.Draining) }),
 }

@@ -55,8 +55,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	collectHandshakes(out, &stats)
 	collectMessages(out, &stats)
 	collectCloses(out, &stats)
-	out <- constHistogram(framesPerWrite, node.FramesPerWriteBounds[:], &stats.FramesPerWrite)
-	out <- constHistogram(loopLag, node.LoopLagBounds[:], &stats.Lag)
+	out <- cumulativeHistogram(framesPerWrite, node.FramesPerWriteBounds[:], stats.FramesPerWrite.Buckets[:], stats.FramesPerWrite.Sum)
+	out <- cumulativeHistogram(loopLag, node.LoopLagBounds[:], stats.Lag.Buckets[:], stats.Lag.Sum)
 }
 
 func collectHandshakes(out chan<- prometheus.Metric, stats *node.Stats) {
@@ -82,16 +82,16 @@ func collectCloses(out chan<- prometheus.Metric, stats *node.Stats) {
 	}
 }
 
-// constHistogram turns the node's separate buckets into the cumulative ones that
+// cumulativeHistogram turns separate buckets into the cumulative ones that
 // Prometheus wants. The bucket above the last bound is only in the count.
-func constHistogram(desc *prometheus.Desc, bounds []float64, h *node.Histogram) prometheus.Metric {
+func cumulativeHistogram(desc *prometheus.Desc, bounds []float64, buckets []uint64, sum float64, labels ...string) prometheus.Metric {
 	cumulative := make(map[float64]uint64, len(bounds))
 	var count uint64
-	for i, n := range h.Buckets {
+	for i, n := range buckets {
 		count += n
 		if i < len(bounds) {
 			cumulative[bounds[i]] = count
 		}
 	}
-	return prometheus.MustNewConstHistogram(desc, count, h.Sum, cumulative)
+	return prometheus.MustNewConstHistogram(desc, count, sum, cumulative, labels...)
 }

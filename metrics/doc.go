@@ -3,11 +3,13 @@
 // Counters belong to the node's loops, which keep them without locks; this
 // package asks for their sum once for each scrape and makes constant metrics of
 // it. All values of one scrape therefore come from the same moment, and a scrape
-// costs the loops one snapshot. The package imports node for the types of that
-// snapshot, and the Prometheus client; it starts no goroutine.
+// costs the loops one snapshot. What a broker counts is shown in the same way, by a
+// collector of its own. The package imports node and cluster for the types of these
+// snapshots, and the Prometheus client; it starts no goroutine.
 //
 // [Handler] is all that a program needs that has one node and no registry of
-// its own. A program with a registry passes [NewCollector] to it.
+// its own. A program with a registry passes [NewCollector] to it, and
+// [NewBrokerCollector] if its nodes form a cluster.
 //
 // # Catalogue
 //
@@ -58,8 +60,51 @@
 //	stoa_loops                      gauge      event loops
 //	stoa_loop_turns_total           counter    turns of all loops
 //	stoa_loop_lag_seconds           histogram  how late a loop served its timer
+//	stoa_open_questions             gauge      questions of this node and its clients that wait for answers from
+//	                                           anywhere in the cluster
+//	stoa_late_answers_total         counter    answers that came to this node after their question was settled
+//	stoa_bad_commands_total         counter    commands of other nodes that this node did not understand: grows while
+//	                                           nodes of different versions run
 //	stoa_draining                   gauge      1 while the node shuts down, else 0
 //	stoa_build_info                 gauge      always 1; labels version, revision, goversion
+//
+// The cluster. These are there only if the broker is Redis: the embedded broker of a
+// node that is alone has no queue, no server and no other nodes. The label server is
+// the place of the server, from 0, in the alphabetical order of the servers'
+// addresses, which is the same on all nodes.
+//
+//	stoa_known_nodes                        gauge      nodes of the cluster that this node knows to be alive, itself
+//	                                                   included
+//	stoa_broker_up                          gauge      1 while the server receives and delivers messages, else 0;
+//	                                                   label server
+//	stoa_broker_congested                   gauge      1 while so much waits for the broker that publishing
+//	                                                   connections are not read, else 0
+//	stoa_broker_subscriptions               gauge      subscriptions that the server has confirmed, the node's own
+//	                                                   included; label server
+//	stoa_broker_queue_messages              gauge      messages that wait to be published or acknowledged; label server
+//	stoa_broker_queue_bytes                 gauge      the same in bytes; label server
+//	stoa_broker_published_messages_total    counter    messages that the server has acknowledged, probes included;
+//	                                                   label server
+//	stoa_broker_delivered_messages_total    counter    messages received and passed to the node; label server
+//	stoa_broker_resent_messages_total       counter    messages published again after an outage; label server
+//	stoa_broker_repeated_messages_total     counter    messages received a second time and dropped for that; label
+//	                                                   server
+//	stoa_broker_dropped_messages_total      counter    messages between nodes that were lost here, over all servers;
+//	                                                   label cause: queue_full and too_old (not published),
+//	                                                   bad_version and malformed (not understood)
+//	stoa_broker_reconnects_total            counter    connections that were lost; labels server; connection:
+//	                                                   publisher, subscriber
+//	stoa_broker_gaps_total                  counter    interruptions of the subscriptions; label server
+//	stoa_broker_missed_messages_max_total   counter    upper bound of the messages of other nodes that were missed in
+//	                                                   gaps; label server
+//	stoa_broker_flush_timeouts_total        counter    outages after which publishing went on before all known nodes
+//	                                                   were back; label server
+//	stoa_broker_publish_seconds             histogram  from publish to acknowledgement, of the oldest message of each
+//	                                                   batch; label server
+//	stoa_broker_round_trip_seconds          histogram  from sending a batch to its acknowledgement; label server
+//	stoa_broker_lag_seconds                 histogram  from publish to receive on the same node, of every 64th of its
+//	                                                   own messages; label server
+//	stoa_broker_batch_messages              histogram  messages that left in one batch; label server
 //
 // Handler adds the go_ and process_ metrics of the Prometheus client library:
 // memory, garbage collection, goroutines, threads, processor time and open

@@ -12,11 +12,13 @@ import (
 // a further one is answered 503.
 const maxScrapes = 4
 
-// Handler serves the metrics of one node, of the Go runtime and of the process
-// in Prometheus' formats. It has a registry of its own, so that nothing else in
-// the program can add to it.
-func Handler(source Source, build BuildInfo) http.Handler {
+// Handler serves the metrics of one node, of more collectors (that of a broker, say),
+// of the Go runtime and of the process in Prometheus' formats. It has a registry of
+// its own, so that nothing else in the program can add to it. It panics if two
+// collectors have a metric of the same name.
+func Handler(source Source, build BuildInfo, more ...prometheus.Collector) http.Handler {
 	registry := prometheus.NewRegistry()
+	registry.MustRegister(more...)
 	registry.MustRegister(
 		NewCollector(source, build),
 		collectors.NewGoCollector(),

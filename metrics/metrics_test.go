@@ -43,8 +43,12 @@ func TestLint(t *testing.T) {
 }
 
 func TestGolden(t *testing.T) {
-	got := exposition(t, newRegistry(t, populated(t)))
-	path := filepath.Join("testdata", "metrics.golden")
+	compareGolden(t, "metrics.golden", exposition(t, newRegistry(t, populated(t))))
+}
+
+func compareGolden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
 	if *update {
 		if err := os.WriteFile(path, got, 0o644); err != nil {
 			t.Fatal(err)
@@ -131,7 +135,8 @@ func TestCatalogueIsComplete(t *testing.T) {
 	for _, match := range row.FindAllStringSubmatch(string(doc), -1) {
 		documented[match[1]] = match[2]
 	}
-	families, err := newRegistry(t, populated(t)).Gather()
+	gatherers := prometheus.Gatherers{newRegistry(t, populated(t)), newBrokerRegistry(t, populatedBroker(t))}
+	families, err := gatherers.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +153,8 @@ func TestCatalogueIsComplete(t *testing.T) {
 }
 
 func TestHandler(t *testing.T) {
-	server := httptest.NewServer(metrics.Handler(fixed(populated(t)), build))
+	server := httptest.NewServer(metrics.Handler(fixed(populated(t)), build,
+		metrics.NewBrokerCollector(fixedBroker(populatedBroker(t)))))
 	defer server.Close()
 	response, err := http.Get(server.URL)
 	if err != nil {
@@ -168,7 +174,7 @@ func TestHandler(t *testing.T) {
 	if err := lines.Err(); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"stoa_connections", "stoa_build_info", "go_goroutines", "go_info", "process_start_time_seconds"} {
+	for _, want := range []string{"stoa_connections", "stoa_build_info", "stoa_known_nodes", "go_goroutines", "go_info", "process_start_time_seconds"} {
 		if !found[want] {
 			t.Errorf("%s is missing", want)
 		}
@@ -232,6 +238,17 @@ func fill(t testing.TB, v reflect.Value, next *uint64) {
 		v.SetFloat(float64(*next) + 0.5)
 	case reflect.Bool:
 		v.SetBool(true)
+	case reflect.String:
+		v.SetString("must-not-be-shown")
+	case reflect.Slice:
+		// Histograms have one bucket more than bounds, and the bounds ascend.
+		v.Set(reflect.MakeSlice(v.Type(), 3, 3))
+		if v.Type() == reflect.TypeFor[[]float64]() {
+			v.SetLen(2)
+		}
+		for i := range v.Len() {
+			fill(t, v.Index(i), next)
+		}
 	case reflect.Map:
 	default:
 		t.Fatalf("no value for a field of type %s", v.Type())

@@ -272,6 +272,9 @@ func (n *Node) isStopped() bool {
 	}
 }
 
+// Connections is the number of open WebSockets. Unlike Stats it never waits.
+func (n *Node) Connections() int { return int(n.open.Load()) }
+
 // Stats gathers a snapshot from every loop. It waits for each to end its turn.
 func (n *Node) Stats() Stats {
 	var total Stats
@@ -288,6 +291,9 @@ func (n *Node) Stats() Stats {
 	total.Subscriptions, _ = n.interest.Stats()
 	total.Congested = n.congested.Load() > 0
 	total.Draining = n.draining.Load()
+	total.OpenQuestions = n.questions.count()
+	total.LateAnswers = n.lateAnswers.Load()
+	total.BadCommands = n.badCommands.Load()
 	return total
 }
 

@@ -58,6 +58,13 @@ func (t *questions) take(id uint64) *question {
 	return q
 }
 
+// count is the number of open questions.
+func (t *questions) count() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.open)
+}
+
 // update changes an open question, and settles it if that completes it. It
 // reports false for one that is not open: the answer is late.
 func (t *questions) update(id uint64, change func(*question) (settled bool, err error)) bool {

@@ -150,6 +150,9 @@ type Stats struct {
 	Subscriptions int  // channels subscribed at the broker
 	Congested     bool // publishing connections are not read
 	Draining      bool
+	OpenQuestions int    // asked of connections or rooms, by this node or its clients, and not settled
+	LateAnswers   uint64 // to questions of this node that were settled
+	BadCommands   uint64 // of other nodes, not understood
 }
 
 func (s *LoopStats) add(o *LoopStats) {

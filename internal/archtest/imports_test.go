@@ -32,7 +32,7 @@ var rules = map[string]rule{
 		forbidden: []string{"embed", "html", "html/template", "text/template"},
 	},
 	"metrics": {
-		own:     []string{"node", "wire"},
+		own:     []string{"node", "wire", "cluster"},
 		foreign: []string{"github.com/prometheus/"},
 	},
 

@@ -1,0 +1,122 @@
+package metrics_test
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/metrics"
+)
+
+// fixedBroker is a source whose figures do not change.
+type fixedBroker cluster.RedisStats
+
+func (f fixedBroker) Stats() cluster.RedisStats { return cluster.RedisStats(f) }
+
+func newBrokerRegistry(t testing.TB, stats cluster.RedisStats) *prometheus.Registry {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	if err := registry.Register(metrics.NewBrokerCollector(fixedBroker(stats))); err != nil {
+		t.Fatal(err)
+	}
+	return registry
+}
+
+// populatedBroker is what populated is for a node, with two servers.
+func populatedBroker(t testing.TB) cluster.RedisStats {
+	t.Helper()
+	stats := cluster.RedisStats{}
+	next := uint64(10_000)
+	fill(t, reflect.ValueOf(&stats).Elem(), &next)
+	stats.Shards = stats.Shards[:2]
+	for i := range stats.Shards {
+		shard := &stats.Shards[i]
+		for _, h := range []*cluster.Histogram{&shard.PublishTime, &shard.AnswerTime, &shard.Lag, &shard.BatchSize} {
+			h.Count = 0
+			for _, n := range h.Counts {
+				h.Count += n
+			}
+		}
+	}
+	stats.Shards[1].Up = false
+	return stats
+}
+
+func TestBrokerLint(t *testing.T) {
+	problems, err := testutil.GatherAndLint(newBrokerRegistry(t, populatedBroker(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, problem := range problems {
+		t.Errorf("%s: %s", problem.Metric, problem.Text)
+	}
+}
+
+func TestBrokerGolden(t *testing.T) {
+	compareGolden(t, "broker.golden", exposition(t, newBrokerRegistry(t, populatedBroker(t))))
+}
+
+// Whoever adds a field to cluster.RedisStats is told here that it needs a metric.
+// Addresses are not shown.
+func TestEveryBrokerFieldIsShown(t *testing.T) {
+	stats := populatedBroker(t)
+	// Summed over the servers, so only one of them counts here.
+	summed := &stats.Shards[1]
+	summed.TooOld, summed.BadVersion, summed.Malformed = 0, 0, 0
+	got := string(exposition(t, newBrokerRegistry(t, stats)))
+	if strings.Contains(got, "must-not-be-shown") {
+		t.Error("the address of a server is shown")
+	}
+	var check func(path string, v reflect.Value)
+	check = func(path string, v reflect.Value) {
+		switch v.Kind() {
+		case reflect.Struct:
+			for i := range v.NumField() {
+				name := v.Type().Field(i).Name
+				if path == "RedisStats" && name == "QueueBytes" {
+					continue // the sum of the servers' own
+				}
+				check(path+"."+name, v.Field(i))
+			}
+		case reflect.Slice:
+			if v.Type().Elem().Kind() != reflect.Struct {
+				return // buckets are shown as running sums
+			}
+			for i := range v.Len() {
+				check(fmt.Sprintf("%s[%d]", path, i), v.Index(i))
+			}
+		case reflect.Int, reflect.Uint64, reflect.Float64:
+			if !strings.Contains(got, fmt.Sprintf(" %v\n", v)) {
+				t.Errorf("%s = %v is in no metric", path, v)
+			}
+		}
+	}
+	check("RedisStats", reflect.ValueOf(stats))
+}
+
+// A broker that has counted nothing shows its series all the same, one of each for
+// every server.
+func TestZeroBrokerStatsHasEverySeries(t *testing.T) {
+	got := string(exposition(t, newBrokerRegistry(t, cluster.RedisStats{Shards: make([]cluster.RedisShardStats, 2)})))
+	for _, want := range []string{
+		`stoa_known_nodes 0`,
+		`stoa_broker_up{server="0"} 0`,
+		`stoa_broker_up{server="1"} 0`,
+		`stoa_broker_dropped_messages_total{cause="queue_full"} 0`,
+		`stoa_broker_dropped_messages_total{cause="too_old"} 0`,
+		`stoa_broker_dropped_messages_total{cause="bad_version"} 0`,
+		`stoa_broker_dropped_messages_total{cause="malformed"} 0`,
+		`stoa_broker_reconnects_total{connection="publisher",server="1"} 0`,
+		`stoa_broker_reconnects_total{connection="subscriber",server="1"} 0`,
+		`stoa_broker_lag_seconds_count{server="1"} 0`,
+	} {
+		if !strings.Contains(got, want+"\n") {
+			t.Errorf("missing: %s", want)
+		}
+	}
+}

@@ -1,0 +1,47 @@
+package node_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/node"
+)
+
+func TestQuestionsAreCounted(t *testing.T) {
+	n := startNode(t, nil)
+	a := join(t, n, "default", "r")
+	ctx, cancel := context.WithCancel(context.Background())
+	wait := meanwhile(func() (node.Answer, error) {
+		return n.AskRoom(ctx, node.Message{Namespace: "default", Room: "r", Event: "q"})
+	})
+	token := a.request(";default;r;q;0;0;")
+	if got := n.Stats().OpenQuestions; got != 1 {
+		t.Errorf("%d open questions, want 1", got)
+	}
+	if got := n.Connections(); got != 1 {
+		t.Errorf("%d connections, want 1", got)
+	}
+	cancel()
+	if _, err := wait(); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+	if got := n.Stats().OpenQuestions; got != 0 {
+		t.Errorf("%d open questions, want 0", got)
+	}
+	a.send(token + ";default;r;q;0;0;late")
+	eventually(t, "the late answer is counted", func() bool { return n.Stats().LateAnswers == 1 })
+}
+
+func TestBadCommandsAreCounted(t *testing.T) {
+	broker := cluster.NewMemory(cluster.MemoryConfig{})
+	n := startNode(t, func(cfg *node.Config) { cfg.Broker = broker })
+	env := &cluster.Envelope{Kind: cluster.KindControl, Payload: []byte("\xff of a later version")}
+	if err := broker.Publish(cluster.NodeChannel(n.ID()), env); err != nil {
+		t.Fatal(err)
+	}
+	if got := n.Stats().BadCommands; got != 1 {
+		t.Errorf("%d bad commands, want 1", got)
+	}
+}
