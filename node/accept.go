@@ -141,7 +141,7 @@ func (n *Node) acceptLoop(listener net.Listener) {
 	for next := 0; ; next++ {
 		nc, err := listener.Accept()
 		if err == nil {
-			if !n.loops[next%len(n.loops)].post(item{kind: itemStream, conn: nc}) {
+			if !n.loops[next%len(n.loops)].post(item{kind: itemStream, errand: &errand{conn: nc}}) {
 				_ = nc.Close()
 			}
 			continue

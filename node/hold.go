@@ -34,7 +34,7 @@ func (l *loop) hears(channel string) bool {
 		return false
 	}
 	wait := &acquisition{channel: channel}
-	done := func(err error) { l.post(item{kind: itemConfirmed, wait: wait, err: err}) }
+	done := func(err error) { l.post(item{kind: itemConfirmed, errand: &errand{wait: wait, err: err}}) }
 	if l.node.interest.Acquire(channel, l.number, done) {
 		return true
 	}

@@ -245,7 +245,7 @@ func (n *Node) upgradeHTTP(w http.ResponseWriter, r *http.Request) {
 		nc = wrapped.Conn
 	}
 	next := int(n.nextLoop.Add(1)) % len(n.loops)
-	if !n.loops[next].post(item{kind: itemUpgraded, conn: nc, head: slices.Clone(head)}) {
+	if !n.loops[next].post(item{kind: itemUpgraded, errand: &errand{conn: nc, head: slices.Clone(head)}}) {
 		_ = nc.Close()
 	}
 }

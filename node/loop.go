@@ -298,10 +298,10 @@ func (l *loop) end() {
 		l.node.relieve()
 	}
 	for i := range rest {
-		if rest[i].conn != nil {
+		if rest[i].errand != nil && rest[i].conn != nil {
 			_ = rest[i].conn.Close()
 		}
-		if rest[i].stats != nil {
+		if rest[i].errand != nil && rest[i].stats != nil {
 			rest[i].stats <- last
 		}
 	}

@@ -31,19 +31,40 @@ type item struct {
 	kind       itemKind
 	place      place  // itemReadable, itemWritable: the connection; itemDeliver: who must not get it
 	generation uint32 // of the connection at place
+	secret     secret // of the connection at place
 	channel    string
 	frame      []byte // immutable, shared by every queue it enters
-	err        error
-	wait       *acquisition
-	conn       net.Conn
-	head       []byte // bytes already read from conn
-	secret     secret
-	stats      chan<- LoopStats
-	perSecond  int
-	except     []exception
-	command    *command
-	roomAsk    *roomAsk
-	clientAsk  *clientAsk
+	*errand           // nil where it has nothing to say
+}
+
+// errand is what only few items carry.
+type errand struct {
+	except    []exception // itemDeliver: more who must not get it
+	err       error       // itemConfirmed, itemWritable
+	wait      *acquisition
+	conn      net.Conn
+	head      []byte // bytes already read from conn
+	stats     chan<- LoopStats
+	perSecond int
+	command   *command
+	roomAsk   *roomAsk
+	clientAsk *clientAsk
+}
+
+// failure is the error of an item that may have none.
+func (it *item) failure() error {
+	if it.errand == nil {
+		return nil
+	}
+	return it.err
+}
+
+// excepted are the connections that must not get an item beside its sender.
+func (it *item) excepted() []exception {
+	if it.errand == nil {
+		return nil
+	}
+	return it.except
 }
 
 // exception is a connection that must not get a message.
@@ -53,7 +74,7 @@ type exception struct {
 }
 
 // itemOverhead is what an item costs beside its frame, in bytes.
-const itemOverhead = 160
+const itemOverhead = 88
 
 // inbox is how everything outside a loop reaches it: one ordered queue. Posting
 // never blocks. A delivery that finds the inbox over its limit is queued all the
@@ -102,7 +123,7 @@ func (l *loop) pending() bool {
 
 // maxIdleItems is how many entries an inbox keeps room for: a burst must not keep
 // its memory for good.
-const maxIdleItems = 16 << 10
+const maxIdleItems = 4 << 10
 
 // takeInbox swaps the inbox with the batch that the loop has finished.
 func (l *loop) takeInbox() {
@@ -158,7 +179,7 @@ func (l *loop) handle(it *item) {
 		}
 	case itemWritable:
 		if c := l.lookup(it.place, it.generation); c != nil {
-			c.stream.wrote(it.err)
+			c.stream.wrote(it.failure())
 			c.onWritable()
 		}
 	case itemStream:

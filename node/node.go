@@ -309,7 +309,7 @@ func (n *Node) loopStats(l *loop) LoopStats {
 		return LoopStats{}
 	}
 	answer := make(chan LoopStats, 1)
-	if l.post(item{kind: itemStats, stats: answer}) {
+	if l.post(item{kind: itemStats, errand: &errand{stats: answer}}) {
 		return <-answer
 	}
 	n.mu.Lock()

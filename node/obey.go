@@ -60,10 +60,10 @@ func (n *Node) obey(cmd *command) {
 		p, s, ok := parseConnID(n.config.ID, cmd.target)
 		if !ok || p.loop() >= len(n.loops) {
 			// Any loop can tell that there is no such connection.
-			n.loops[0].post(item{kind: itemCommand, command: cmd, place: noPlace})
+			n.loops[0].post(item{kind: itemCommand, place: noPlace, errand: &errand{command: cmd}})
 			return
 		}
-		n.loops[p.loop()].post(item{kind: itemCommand, command: cmd, place: p, secret: s})
+		n.loops[p.loop()].post(item{kind: itemCommand, place: p, secret: s, errand: &errand{command: cmd}})
 	}
 }
 

@@ -128,16 +128,24 @@ func (n *Node) Deliver(channel string, env *cluster.Envelope) {
 	if p, s, ok := parseConnID(n.config.ID, env.Origin); ok {
 		it.place, it.secret = p, s
 	}
-	for _, id := range env.Except {
-		if p, s, ok := parseConnID(n.config.ID, id); ok {
-			it.except = append(it.except, exception{p, s})
-		}
+	if len(env.Except) > 0 {
+		it.errand = &errand{except: n.exceptions(env.Except)}
 	}
 	for i, l := range n.loops {
 		if loops&(1<<i) != 0 {
 			l.post(it)
 		}
 	}
+}
+
+// exceptions are those of the connections that are this node's.
+func (n *Node) exceptions(ids []string) (here []exception) {
+	for _, id := range ids {
+		if p, s, ok := parseConnID(n.config.ID, id); ok {
+			here = append(here, exception{p, s})
+		}
+	}
+	return here
 }
 
 // Congested implements cluster.Handler.
@@ -264,7 +272,7 @@ func (l *loop) origins(run []item) []*conn {
 		if c := l.find(it.place, it.secret); c != nil && !slices.Contains(origins, c) {
 			origins = append(origins, c)
 		}
-		for _, e := range it.except {
+		for _, e := range it.excepted() {
 			if c := l.find(e.place, e.secret); c != nil && !slices.Contains(origins, c) {
 				origins = append(origins, c)
 			}
@@ -276,9 +284,10 @@ func (l *loop) origins(run []item) []*conn {
 
 // excluded reports whether the connection must not get the item.
 func (c *conn) excluded(it *item) bool {
-	is := func(e exception) bool { return e.place == c.place() && e.secret == c.secret }
-	return is(exception{it.place, it.secret}) || slices.ContainsFunc(it.except, is)
+	return c.is(exception{it.place, it.secret}) || slices.ContainsFunc(it.excepted(), c.is)
 }
+
+func (c *conn) is(e exception) bool { return e.place == c.place() && e.secret == c.secret }
 
 // find returns the connection with this place and secret, if it is still there.
 func (l *loop) find(p place, s secret) *conn {

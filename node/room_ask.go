@@ -37,6 +37,7 @@ type roomAsk struct {
 	command   *command
 	message   wire.Message
 	channel   string
+	except    exception    // the one who asks
 	left      atomic.Int32 // loops and members that have not said everything
 	satisfied atomic.Bool  // a good answer went out, and no more are wanted
 	unhandled atomic.Bool  // somebody has no handler for the event
@@ -53,6 +54,10 @@ func (n *Node) askRoomHere(cmd *command) {
 		node: n, command: cmd, message: m,
 		channel: cluster.RoomChannel(string(m.Namespace), string(m.Room)),
 	}
+	ask.except.place = noPlace
+	if p, s, ok := parseConnID(n.config.ID, cmd.target); ok {
+		ask.except = exception{p, s}
+	}
 	loops := n.interest.Loops(ask.channel)
 	if loops == 0 {
 		loops = 1 // which finds nobody, and says so
@@ -60,7 +65,7 @@ func (n *Node) askRoomHere(cmd *command) {
 	ask.left.Store(int32(bits.OnesCount64(loops)))
 	for i, l := range n.loops {
 		if loops&(1<<i) != 0 {
-			l.post(item{kind: itemAskRoom, roomAsk: ask})
+			l.post(item{kind: itemAskRoom, errand: &errand{roomAsk: ask}})
 		}
 	}
 }
@@ -74,7 +79,7 @@ func (l *loop) askMembers(ask *roomAsk) {
 	}
 	// A member that turns out to be too slow leaves on the spot.
 	for _, c := range slices.Clone(to.Members()) {
-		if c.state != connOpen || c.ID() == ask.command.target || ask.satisfied.Load() {
+		if c.state != connOpen || c.is(ask.except) || ask.satisfied.Load() {
 			continue
 		}
 		ask.left.Add(1)
@@ -146,7 +151,7 @@ func (c *conn) relayAsk(e *session.Event) MessageResult {
 		if len(all.Answers) > 0 {
 			asked.answer, asked.err = all.Answers[0], all.Answers[0].Err
 		}
-		l.post(item{kind: itemRelayedAnswer, clientAsk: asked})
+		l.post(item{kind: itemRelayedAnswer, errand: &errand{clientAsk: asked}})
 	}}
 	m := &Message{
 		Namespace: string(e.Message.Namespace), Room: string(e.Message.Room), Event: string(e.Message.Event),

@@ -47,7 +47,7 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	}
 	n.log.Info("draining", logOpen, n.Stats().Connections)
 	for _, l := range n.loops {
-		l.post(item{kind: itemDrain, perSecond: n.drainPace(ctx)})
+		l.post(item{kind: itemDrain, errand: &errand{perSecond: n.drainPace(ctx)}})
 	}
 	err := n.awaitEmpty(ctx)
 	httpErr := n.http.server.Shutdown(ctx)

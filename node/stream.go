@@ -101,7 +101,11 @@ func (s *stream) write(p []byte) (int, error) {
 
 func (s *stream) writePending() {
 	_, err := s.conn.Write(s.pending)
-	s.loop.post(item{kind: itemWritable, place: s.place, generation: s.gen, err: err})
+	it := item{kind: itemWritable, place: s.place, generation: s.gen}
+	if err != nil {
+		it.errand = &errand{err: err}
+	}
+	s.loop.post(it)
 }
 
 // wrote ends a write. Loop only.
