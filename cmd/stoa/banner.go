@@ -18,12 +18,17 @@ type facts struct {
 	endpoint string
 	loops    int
 	capacity capacity
+	cluster  string   // its name; empty if the node is alone
+	servers  []string // of the cluster: addresses, never URLs
 }
 
 // announce tells the facts: in prose on stdout, or as one record of the log where
 // the log is meant for a machine.
 func announce(stdout io.Writer, logger *slog.Logger, format string, f facts) {
 	if format == formatJSON {
+		if f.cluster != "" {
+			logger = logger.With("cluster", f.cluster, "redis", f.servers)
+		}
 		logger.Info("serving", "version", f.build.version, "node", f.nodeID, "address", f.address.String(),
 			"page", f.page(), "endpoint", f.endpoint, "loops", f.loops,
 			"open_files", f.capacity.files, "available_bytes", f.capacity.memory)
@@ -41,6 +46,9 @@ func (f facts) banner() string {
 	fmt.Fprintf(&b, "Stoa %s, node %s, %s\n\n", f.build.version, f.nodeID, count(uint64(f.loops), "loop"))
 	fmt.Fprintf(&b, "  Open       %s in two tabs and talk\n", f.page())
 	fmt.Fprintf(&b, "  Clients    %s, namespace %q\n", f.socket(), demoNamespace)
+	if f.cluster != "" {
+		fmt.Fprintf(&b, "  Cluster    %q on %s: %s\n", f.cluster, count(uint64(len(f.servers)), "Redis server"), strings.Join(f.servers, ", "))
+	}
 	fmt.Fprintf(&b, "  Room for   %s\n", f.capacity.describe())
 	if f.capacity.filesAreLow() {
 		fmt.Fprintf(&b, "  Warning    the limit of open files is low: raise it with \"ulimit -n\" or LimitNOFILE=\n")

@@ -26,6 +26,10 @@ Ctrl-C closes all connections and stops.
 	if got := f.banner(); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
+	f.cluster, f.servers = "chat", []string{"a:6379", "b:6379"}
+	if got, want := f.banner(), "  Cluster    \"chat\" on 2 Redis servers: a:6379, b:6379\n"; !strings.Contains(got, want) {
+		t.Errorf("want %q in:\n%s", want, got)
+	}
 	f.capacity.files = 1024
 	if got := f.banner(); !strings.Contains(got, "Warning") || !strings.Contains(got, "about 960 idle connections (1,024 open files; ") {
 		t.Errorf("want a warning, and 960 connections, in:\n%s", got)

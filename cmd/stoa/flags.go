@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/node"
 )
 
@@ -26,6 +27,7 @@ type serveFlags struct {
 	drainTimeout         time.Duration
 	logLevel             string
 	logFormat            string
+	member               memberFlags
 }
 
 const (
@@ -59,6 +61,7 @@ func (f *serveFlags) register(set *pflag.FlagSet) {
 		"`way` in which connections are served: "+transports.String())
 	set.DurationVar(&f.drainTimeout, "drain-timeout", 30*time.Second,
 		"how long connections may take to close after SIGINT or SIGTERM; 0 cuts them at once")
+	f.member.register(set)
 	set.StringVar(&f.logLevel, "log-level", "info",
 		"least `level` that is logged: "+logLevels.String())
 	set.StringVar(&f.logFormat, "log-format", formatText,
@@ -71,6 +74,7 @@ type parsedFlags struct {
 	logLevel  slog.Level
 	exposed   bool // others than this machine can reach the address
 	loops     int
+	cluster   cluster.RedisConfig // without servers if the node is alone
 }
 
 // maxLoops is how many loops a node has at most.
@@ -79,7 +83,7 @@ const maxLoops = 64
 // parse checks what package node does not check.
 func (f *serveFlags) parse() (parsedFlags, error) {
 	var parsed parsedFlags
-	var errs [5]error
+	var errs [6]error
 	parsed.transport, errs[0] = transports.parse("--transport", f.transport)
 	parsed.logLevel, errs[1] = logLevels.parse("--log-level", f.logLevel)
 	_, errs[2] = logFormats.parse("--log-format", f.logFormat)
@@ -87,6 +91,7 @@ func (f *serveFlags) parse() (parsedFlags, error) {
 	if f.drainTimeout < 0 {
 		errs[4] = fmt.Errorf("--drain-timeout %v: want 0 or more", f.drainTimeout)
 	}
+	parsed.cluster, errs[5] = f.member.parse()
 	parsed.loops = f.loops
 	if parsed.loops == 0 {
 		parsed.loops = min(runtime.GOMAXPROCS(0), maxLoops)

@@ -27,6 +27,12 @@ func TestMain(m *testing.M) {
 	if os.Getenv(runMainVariable) != "" {
 		main()
 	}
+	// What the environment of the tests says is not for them.
+	for _, name := range []string{redisVariable, clusterNameVariable} {
+		if err := os.Unsetenv(name); err != nil {
+			panic(err)
+		}
+	}
 	os.Exit(m.Run())
 }
 
@@ -209,6 +215,27 @@ func (s *socket) readFrame(t testing.TB) []byte {
 		t.Fatal(err)
 	}
 	return append(head, payload...)
+}
+
+// send sends a short text.
+func (s *socket) send(t testing.TB, text string) {
+	t.Helper()
+	if len(text) > 125 {
+		t.Fatalf("a text of %d bytes is too long for this", len(text))
+	}
+	// Under a mask of zeros.
+	head := []byte{0x81, 0x80 | byte(len(text)), 0, 0, 0, 0}
+	if _, err := s.conn.Write(append(head, text...)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// expect reads a text.
+func (s *socket) expect(t testing.TB, want string) {
+	t.Helper()
+	if frame := s.readFrame(t); frame[0] != 0x81 || string(frame[2:]) != want {
+		t.Fatalf("got frame %q, want the text %q", frame, want)
+	}
 }
 
 // answerClose sends an empty close frame.

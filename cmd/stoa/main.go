@@ -36,7 +36,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	// Errors may be joined, and an argument may hold a line break.
-	line := strings.ReplaceAll(err.Error(), "\n", "; ")
+	line := strings.ReplaceAll(redact(err.Error(), args), "\n", "; ")
 	var failure *failureError
 	if errors.As(err, &failure) {
 		fmt.Fprintf(stderr, "stoa: %s\n", line)

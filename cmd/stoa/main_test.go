@@ -38,6 +38,20 @@ func TestUsageErrors(t *testing.T) {
 		{"endpoint of the demo page", []string{"--endpoint", "/"}, `--endpoint "/": a page of the server has this path`},
 		{"endpoint of a page", []string{"--endpoint", "/metrics"}, `--endpoint "/metrics"`},
 		{"origin", []string{"--allow-origin", "example.com"}, `"example.com"`},
+		{"redis without a scheme", []string{"--redis", "127.0.0.1:6379"}, "Redis server 1: the URL must begin with redis://"},
+		{"second redis", []string{"--redis", "redis://a", "--redis", "redis://b:port"}, "Redis server 2: "},
+		{"cluster name", []string{"--redis", "redis://127.0.0.1", "--cluster-name", "a b"}, `"a b"`},
+		{"no cluster name", []string{"--redis", "redis://127.0.0.1", "--cluster-name", ""}, "--cluster-name is empty"},
+		{"cluster name without a cluster", []string{"--cluster-name", "chat"}, "--cluster-name: there is no cluster without --redis"},
+		{"address without a cluster", []string{"--advertise", "a:80"}, "--advertise: there is no cluster without --redis"},
+		{"address", []string{"--redis", "redis://127.0.0.1", "--advertise", "a\tb"}, `--advertise "a\tb"`},
+		{"node ID", []string{"--redis", "redis://127.0.0.1", "--node-id", "a-b"}, `ID "a-b"`},
+		{"node ID without a cluster", []string{"--node-id", "a-b"}, `ID "a-b"`},
+		{"nodes of no cluster", []string{"nodes"}, "Give --redis or set STOA_REDIS"},
+		{"nodes of a wrong URL", []string{"nodes", "--redis", "http://127.0.0.1"}, "must begin with redis://"},
+		{"nodes of a wrong name", []string{"nodes", "--redis", "redis://127.0.0.1", "--cluster-name", ""}, "--cluster-name"},
+		{"format of nodes", []string{"nodes", "--redis", "redis://127.0.0.1", "--format", "xml"}, `--format "xml": want table or json`},
+		{"argument to nodes", []string{"nodes", "now"}, `"now"`},
 		{"several", []string{"--loops", "-1", "--endpoint", "ws"}, "; "},
 	}
 	for _, c := range cases {
@@ -108,7 +122,8 @@ func TestHelpAndVersion(t *testing.T) {
 		want []string
 	}{
 		{"help", []string{"--help"}, []string{"Examples:", "--listen", "serve", "version", "/metrics"}},
-		{"help of serve", []string{"serve", "--help"}, []string{"Examples:", "--listen", "/healthz", "--drain-timeout"}},
+		{"help of serve", []string{"serve", "--help"}, []string{"Examples:", "--listen", "/healthz", "--drain-timeout", "STOA_REDIS", "redis+sentinel://"}},
+		{"help of nodes", []string{"nodes", "--help"}, []string{"Examples:", "--redis", "STOA_REDIS", "STOA_CLUSTER_NAME"}},
 		{"version", []string{"version"}, []string{"stoa " + readBuild().version, "go1."}},
 		{"version flag", []string{"--version"}, []string{"stoa " + readBuild().version, "go1."}},
 	}

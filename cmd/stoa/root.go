@@ -24,6 +24,6 @@ func newRootCommand() *cobra.Command {
 	// A suggestion would be a second and a third line.
 	root.DisableSuggestions = true
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newServeCommand(), newVersionCommand())
+	root.AddCommand(newServeCommand(), newNodesCommand(), newVersionCommand())
 	return root
 }

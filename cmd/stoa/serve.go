@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"github.com/stoa-io/stoa/metrics"
@@ -18,7 +19,10 @@ import (
 )
 
 const serveLong = `Serve WebSocket connections with the demo configuration: the namespace "default"
-is open, and what a client emits there reaches the others in the room.
+is open, and what a client emits or asks there reaches the others in the room.
+With --redis, or STOA_REDIS in the environment, the node is one of a cluster: rooms
+span all nodes that name the same Redis servers and the same cluster. A node starts
+without Redis too, and is not ready until Redis is there.
 
 ` + pagesAndSignals
 
@@ -30,12 +34,15 @@ const pagesAndSignals = `The same port serves
 
 SIGINT and SIGTERM close all connections in an orderly way; a second signal ends
 the process at once. The exit code is 1 if the node cannot start, 2 if a flag is
-wrong.`
+wrong.
+
+` + clusterHelp
 
 const serveExample = `  stoa serve
   stoa serve --listen 127.0.0.1:9000 --endpoint /chat
   stoa serve --allow-origin https://app.example.com --log-format json
-  stoa serve --listen :8080 --allow-unauthenticated`
+  stoa serve --listen :8080 --allow-unauthenticated
+  stoa serve --redis redis://redis.example.com:6379 --cluster-name chat`
 
 func newServeCommand() *cobra.Command {
 	var flags serveFlags
@@ -60,7 +67,11 @@ func serve(ctx context.Context, flags *serveFlags, stdout, stderr io.Writer) err
 		return err
 	}
 	logger := newLogger(stderr, flags.logFormat, parsed.logLevel)
-	server, err := newServer(flags, parsed, logger)
+	member, err := newMember(&flags.member, parsed.cluster, logger)
+	if err != nil {
+		return err
+	}
+	server, err := newServer(flags, parsed, member, logger)
 	if err != nil {
 		return err
 	}
@@ -70,34 +81,49 @@ func serve(ctx context.Context, flags *serveFlags, stdout, stderr io.Writer) err
 	if parsed.exposed {
 		logger.Warn("anybody who can reach this address may connect: there is no authentication", "listen", flags.listen)
 	}
-	announce(stdout, logger, flags.logFormat, facts{
+	f := facts{
 		build:    readBuild(),
 		nodeID:   server.ID(),
 		address:  server.Addr(),
 		endpoint: flags.endpoint,
 		loops:    parsed.loops,
 		capacity: measureCapacity(),
-	})
+	}
+	if member != nil {
+		f.cluster, f.servers = parsed.cluster.Cluster, member.servers()
+	}
+	announce(stdout, logger, flags.logFormat, f)
 	return serveUntil(ctx, server, flags.drainTimeout, logger)
 }
 
 // newServer returns a node in the demo configuration with the program's own
-// pages beside it, and gives Go the processors that the loops need.
-func newServer(flags *serveFlags, parsed parsedFlags, logger *slog.Logger) (*node.Node, error) {
+// pages beside it, and gives Go the processors that the loops need. member is nil if
+// the node is alone.
+func newServer(flags *serveFlags, parsed parsedFlags, member *member, logger *slog.Logger) (*node.Node, error) {
 	pages := new(pages)
-	server, err := node.New(node.Config{
+	config := node.Config{
+		ID:           flags.member.nodeID,
 		Loops:        parsed.loops,
 		Transport:    parsed.transport,
 		Endpoint:     flags.endpoint,
 		HTTP:         pages,
 		AllowOrigins: flags.allowOrigins,
-		Namespaces:   map[string]node.Namespace{demoNamespace: {Relay: true, Broadcast: true}},
+		Namespaces:   map[string]node.Namespace{demoNamespace: {Relay: true, Broadcast: true, Asks: true}},
 		Logger:       logger,
-	})
+	}
+	var collectors []prometheus.Collector
+	if member != nil {
+		config.ID, config.Broker = member.broker.NodeID(), member.broker
+		collectors = append(collectors, metrics.NewBrokerCollector(member.broker))
+	}
+	server, err := node.New(config)
 	if err != nil {
 		return nil, err
 	}
-	mux := newMux(server, flags.endpoint, metrics.Handler(server, readBuild().metrics()))
+	if member != nil {
+		member.node.Store(server)
+	}
+	mux := newMux(server, flags.endpoint, metrics.Handler(server, readBuild().metrics(), collectors...))
 	if err := checkEndpoint(mux, flags.endpoint); err != nil {
 		return nil, errors.Join(err, server.Close())
 	}

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/redistest"
+)
+
+// startMember starts a node of the cluster over the server and waits until it is
+// ready.
+func startMember(t testing.TB, server *redistest.Server, args ...string) *program {
+	t.Helper()
+	p := startProgram(t, append([]string{"--redis", server.URL()}, args...)...)
+	p.awaitReady(t)
+	return p
+}
+
+func (p *program) awaitReady(t testing.TB) {
+	t.Helper()
+	redistest.Eventually(t, "the node is ready", patience, func() bool {
+		response, _ := p.get(t, http.MethodGet, "/readyz", nil)
+		return response.StatusCode == http.StatusOK
+	})
+}
+
+// dialMember opens a WebSocket that is in the room "r" of the demo's namespace.
+func (p *program) dialMember(t testing.TB) *socket {
+	t.Helper()
+	s := dialSocket(t, p.address, "/ws")
+	s.send(t, "$c;"+demoNamespace+";;_OnNamespaceConnect;0;0;")
+	s.expect(t, "$c;;;;;;")
+	s.send(t, "$j;"+demoNamespace+";r;_OnRoomJoin;0;0;")
+	s.expect(t, "$j;;;;;;")
+	return s
+}
+
+// runProgram returns the exit code and what was printed.
+func runProgram(t testing.TB, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	p := launch(t, args...)
+	code = p.wait(t)
+	return code, p.stdout.String(), p.stderr.String()
+}
+
+// listed are the nodes that "stoa nodes" shows.
+func listed(t testing.TB, args ...string) []cluster.NodeInfo {
+	t.Helper()
+	code, stdout, stderr := runProgram(t, append([]string{"nodes", "--format", "json"}, args...)...)
+	if code != 0 || stderr != "" {
+		t.Fatalf("exit code %d, want 0: %s", code, stderr)
+	}
+	var nodes []cluster.NodeInfo
+	if err := json.Unmarshal([]byte(stdout), &nodes); err != nil {
+		t.Fatalf("%v in:\n%s", err, stdout)
+	}
+	return nodes
+}
+
+func TestClusterOfTwo(t *testing.T) {
+	redis := redistest.Start(t)
+	one := startMember(t, redis, "--cluster-name", "chat", "--node-id", "one", "--advertise", "one.example.com:80")
+	two := startMember(t, redis, "--cluster-name", "chat", "--node-id", "two")
+	stranger := startMember(t, redis)
+
+	a, b, elsewhere := one.dialMember(t), two.dialMember(t), stranger.dialMember(t)
+	a.send(t, ";default;r;chat;0;0;from one")
+	b.expect(t, ";default;r;chat;0;0;from one")
+	// A client serves the room: it answers what the other one asks.
+	b.send(t, "$q;default;r;time;0;0;")
+	question := string(a.readFrame(t)[2:])
+	token, rest, _ := strings.Cut(question, ";")
+	if rest != "default;r;time;0;0;" {
+		t.Fatalf("got %q, want the question", question)
+	}
+	a.send(t, token+";default;r;time;0;0;late")
+	b.expect(t, "$q;default;r;time;0;0;late")
+	// Another cluster on the same server heard nothing of it.
+	elsewhere.send(t, "$s;default;;sync;0;0;")
+	if got := string(elsewhere.readFrame(t)[2:]); !strings.HasPrefix(got, "$s;") {
+		t.Errorf("a client of another cluster got %q", got)
+	}
+
+	redistest.Eventually(t, "both nodes are listed with a client each", patience, func() bool {
+		nodes := listed(t, "--redis", redis.URL(), "--cluster-name", "chat")
+		return len(nodes) == 2 && nodes[0].ID == "one" && nodes[0].Address == "one.example.com:80" && nodes[0].Connections == 1 &&
+			nodes[1].ID == "two" && nodes[1].Address == two.address && nodes[1].Connections == 1 &&
+			nodes[1].Version == readBuild().version && time.Since(nodes[1].Started) < patience
+	})
+	for _, want := range []string{`stoa_known_nodes 2`, `stoa_broker_up{server="0"} 1`, `stoa_broker_congested 0`, `stoa_open_questions 0`} {
+		if _, body := one.get(t, http.MethodGet, "/metrics", nil); !strings.Contains(body, "\n"+want+"\n") {
+			t.Errorf("%q is not in the metrics", want)
+		}
+	}
+	if want := `Cluster +"chat" on 1 Redis server: ` + regexp.QuoteMeta(redis.Addr()); !regexp.MustCompile(want).MatchString(one.stdout.String()) {
+		t.Errorf("want %q in:\n%s", want, one.stdout)
+	}
+
+	if a.answerClose(t); one.stop(t) != 0 {
+		t.Errorf("the log of the node that ended:\n%s", one.stderr)
+	}
+	if nodes := listed(t, "--redis", redis.URL(), "--cluster-name", "chat"); len(nodes) != 1 || nodes[0].ID != "two" {
+		t.Errorf("after one node has ended, %v are listed, want the other one", nodes)
+	}
+}
+
+// The figures of a cluster are absent where there is none.
+func TestNoClusterNoFigures(t *testing.T) {
+	p := startProgram(t)
+	_, body := p.get(t, http.MethodGet, "/metrics", nil)
+	if strings.Contains(body, "stoa_broker_") || strings.Contains(body, "stoa_known_nodes") {
+		t.Error("a node that is alone shows figures of a cluster")
+	}
+	if strings.Contains(p.stdout.String(), "Cluster") {
+		t.Errorf("a node that is alone speaks of a cluster:\n%s", p.stdout)
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	redis := redistest.Start(t)
+	t.Setenv(redisVariable, " "+redis.URL()+"\n")
+	t.Setenv(clusterNameVariable, "env")
+	p := startProgram(t, "--node-id", "one")
+	p.awaitReady(t)
+	startProgram(t, "--node-id", "two", "--cluster-name", "flag").awaitReady(t)
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "one"},
+		{[]string{"--cluster-name", "flag"}, "two"},
+		{[]string{"--redis", redis.URL(), "--cluster-name", "env"}, "one"},
+	} {
+		if nodes := listed(t, c.args...); len(nodes) != 1 || nodes[0].ID != c.want {
+			t.Errorf("%q: %v are listed, want %s", c.args, nodes, c.want)
+		}
+	}
+}
+
+func TestSplitURLs(t *testing.T) {
+	cases := []struct {
+		name, text string
+		want       []string
+	}{
+		{"none", " ", nil},
+		{"one", "redis://a:6379/1", []string{"redis://a:6379/1"}},
+		{"several", "redis://a, rediss://b,\n", []string{"redis://a", "rediss://b"}},
+		{"sentinels", "redis+sentinel://a,b:1,c/m,redis://d", []string{"redis+sentinel://a,b:1,c/m", "redis://d"}},
+		{"no URL", "a,b", []string{"a,b"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			if got := splitURLs(c.text); strings.Join(got, "|") != strings.Join(c.want, "|") {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// A node starts without Redis and becomes ready when Redis comes, and again.
+func TestReadyFollowsRedis(t *testing.T) {
+	redis := redistest.Start(t)
+	redis.Stop()
+	p := startProgram(t, "--redis", redis.URL())
+	p.stderr.await(t, `level=(WARN) msg="not connected to Redis; trying again" server=`+regexp.QuoteMeta(redis.Addr()))
+	reason := "redis " + redis.Addr() + ": "
+	awaitRed := func() {
+		t.Helper()
+		redistest.Eventually(t, "/readyz is red and says why", patience, func() bool {
+			response, body := p.get(t, http.MethodGet, "/readyz", nil)
+			return response.StatusCode == http.StatusServiceUnavailable && strings.Contains(body, reason)
+		})
+		if _, body := p.get(t, http.MethodGet, "/metrics", nil); !strings.Contains(body, "\nstoa_broker_up{server=\"0\"} 0\n") {
+			t.Error("the metrics do not say that the server is down")
+		}
+		if response, _ := p.get(t, http.MethodGet, "/healthz", nil); response.StatusCode != http.StatusOK {
+			t.Errorf("/healthz: %s, want 200: the process works", response.Status)
+		}
+	}
+	awaitRed()
+	redis.Restart()
+	p.awaitReady(t)
+	client := p.dialMember(t)
+	redis.Kill()
+	awaitRed()
+	redis.Restart()
+	p.awaitReady(t)
+	// The client has noticed nothing.
+	client.send(t, "$s;default;;sync;0;0;")
+	if got := string(client.readFrame(t)[2:]); !strings.HasPrefix(got, "$s;") {
+		t.Errorf("the client got %q", got)
+	}
+}
+
+func TestNodesThatCannotBeAsked(t *testing.T) {
+	redis := redistest.Start(t)
+	startMember(t, redis, "--node-id", "one")
+	gone := redistest.Start(t)
+	gone.Stop()
+	code, stdout, stderr := runProgram(t, "nodes", "--redis", gone.URL())
+	if code != exitFailure || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, gone.Addr()) {
+		t.Errorf("exit code %d, printed %q and %q; want 1 and one line that names %s", code, stdout, stderr, gone.Addr())
+	}
+	code, stdout, stderr = runProgram(t, "nodes", "--redis", gone.URL(), "--redis", redis.URL())
+	if code != exitFailure || !strings.Contains(stdout, "\none ") || !strings.Contains(stderr, gone.Addr()) {
+		t.Errorf("exit code %d, printed %q and %q; want 1 and what the other server knows", code, stdout, stderr)
+	}
+}
+
+func TestWriteNodes(t *testing.T) {
+	now := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	nodes := []cluster.NodeInfo{
+		{ID: "one", Address: "10.0.0.1:8080", Version: "v1.2.3", Connections: 12_345, Started: now.Add(-90 * time.Minute)},
+		{ID: "two", Address: "a b\x1b[2J", Started: now.Add(time.Second)},
+		{ID: "three"},
+	}
+	var table strings.Builder
+	if err := writeNodes(&table, formatTable, nodes, now); err != nil {
+		t.Fatal(err)
+	}
+	want := `NODE   ADDRESS        VERSION  CONNECTIONS  STARTED               UP
+one    10.0.0.1:8080  v1.2.3   12345        2030-01-02T01:34:05Z  1h30m0s
+two    "a b\x1b[2J"   -        0            2030-01-02T03:04:06Z  0s
+three  -              -        0            -                     -
+`
+	if got := table.String(); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+	var list strings.Builder
+	if err := writeNodes(&list, formatJSON, []cluster.NodeInfo{}, now); err != nil || list.String() != "[]\n" {
+		t.Errorf("no nodes are %q, %v; want an empty list", list.String(), err)
+	}
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stoa-io/stoa/cluster"
+)
+
+// listTimeout bounds the questions to all servers.
+const listTimeout = 10 * time.Second
+
+const formatTable = "table"
+
+var listFormats = choices[string]{{formatTable, formatTable}, {formatJSON, formatJSON}}
+
+const nodesLong = `List the nodes of a cluster as Redis knows them: a node that has ended in order is
+gone at once, one that has crashed after a few seconds.
+
+The exit code is 1 if a Redis server cannot be asked; what the others know is
+printed all the same. It is 2 if a flag is wrong.
+
+` + clusterHelp
+
+const nodesExample = `  stoa nodes --redis redis://127.0.0.1:6379
+  STOA_REDIS=redis://:password@redis.example.com stoa nodes --format json`
+
+func newNodesCommand() *cobra.Command {
+	var flags clusterFlags
+	var format string
+	command := &cobra.Command{
+		Use:     "nodes",
+		Short:   "List the nodes of a cluster",
+		Long:    nodesLong,
+		Example: nodesExample,
+		Args:    cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			config, err := flags.resolve()
+			if err != nil {
+				return err
+			}
+			return listNodes(command.Context(), config, format, command.OutOrStdout())
+		},
+	}
+	command.Flags().SortFlags = false
+	flags.register(command.Flags())
+	command.Flags().StringVar(&format, "format", formatTable, "`format` of the list: "+listFormats.String())
+	return command
+}
+
+func listNodes(ctx context.Context, config cluster.RedisConfig, format string, stdout io.Writer) error {
+	if _, err := listFormats.parse("--format", format); err != nil {
+		return err
+	}
+	if len(config.Servers) == 0 {
+		return fmt.Errorf("which cluster? Give --%s or set %s", redisFlag, redisVariable)
+	}
+	// A broker that is not started only checks the configuration, which is how the
+	// fault of the caller is told from that of the servers.
+	if _, err := cluster.NewRedis(config); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	nodes, err := cluster.ListNodes(ctx, config)
+	if err == nil || len(nodes) > 0 {
+		err = errors.Join(err, writeNodes(stdout, format, nodes, time.Now()))
+	}
+	if err != nil {
+		return &failureError{err}
+	}
+	return nil
+}
+
+func writeNodes(w io.Writer, format string, nodes []cluster.NodeInfo, now time.Time) error {
+	if format == formatJSON {
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(nodes)
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "NODE\tADDRESS\tVERSION\tCONNECTIONS\tSTARTED\tUP")
+	for i := range nodes {
+		n := &nodes[i]
+		started, up := "", ""
+		if !n.Started.IsZero() {
+			started = n.Started.UTC().Format(time.RFC3339)
+			// The clocks of two machines differ.
+			up = max(now.Sub(n.Started), 0).Truncate(time.Second).String()
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\n",
+			column(n.ID), column(n.Address), column(n.Version), n.Connections, column(started), column(up))
+	}
+	return table.Flush()
+}
+
+// column keeps what was read from the servers, which others can write to, from
+// looking like another column or from driving the terminal.
+func column(text string) string {
+	if strings.ContainsFunc(text, notPlain) {
+		return strconv.QuoteToASCII(text)
+	}
+	return cmp.Or(text, "-")
+}

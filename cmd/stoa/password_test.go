@@ -1,0 +1,106 @@
+package main
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stoa-io/stoa/internal/redistest"
+)
+
+// password has characters that URLs and quotes encode.
+const password = `p4ss?w@rd"/`
+
+// checkSecret fails if any of the texts holds the password, however it is written.
+func checkSecret(t *testing.T, texts map[string]string) {
+	t.Helper()
+	for name, text := range texts {
+		for _, secret := range []string{"p4ss", "w@rd", "w%40rd"} {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s holds a part of the password:\n%s", name, text)
+			}
+		}
+	}
+}
+
+func withPassword(server *redistest.Server, password string) string {
+	return (&url.URL{Scheme: "redis", User: url.UserPassword("default", password), Host: server.Addr()}).String()
+}
+
+func TestPasswordIsNotShown(t *testing.T) {
+	redis := redistest.Start(t, "--requirepass", password)
+	address := withPassword(redis, password)
+	for _, format := range []string{formatText, formatJSON} {
+		t.Run(format, func(t *testing.T) {
+			t.Setenv(redisVariable, address)
+			p := launch(t, "--listen", "127.0.0.1:0", "--node-id", "one", "--log-level", "debug", "--log-format", format)
+			if format == formatJSON {
+				p.url = p.stderr.await(t, `"page":"(http://[^"]+)/"`)
+			} else {
+				p.url = p.stdout.await(t, `Open +(http://\S+)/ `)
+			}
+			p.awaitReady(t)
+			texts := map[string]string{}
+			fetch := func(state string) {
+				for _, page := range []string{"/", "/metrics", "/readyz"} {
+					_, texts[page+" "+state] = p.get(t, http.MethodGet, page, nil)
+				}
+			}
+			fetch("while Redis is there")
+			_, table, _ := runProgram(t, "nodes")
+			if !strings.Contains(table, "\none ") {
+				t.Errorf("the node is not listed:\n%s", table)
+			}
+			texts["stoa nodes"] = table
+			redis.Kill()
+			redistest.Eventually(t, "the node is not ready", patience, func() bool {
+				response, _ := p.get(t, http.MethodGet, "/readyz", nil)
+				return response.StatusCode == http.StatusServiceUnavailable
+			})
+			fetch("while Redis is away")
+			_, _, texts["stoa nodes while Redis is away"] = runProgram(t, "nodes")
+			redis.Restart()
+			p.awaitReady(t)
+			if code := p.stop(t); code != 0 {
+				t.Errorf("exit code %d, want 0", code)
+			}
+			texts["standard output"], texts["standard error"] = p.stdout.String(), p.stderr.String()
+			checkSecret(t, texts)
+		})
+	}
+}
+
+// Neither a wrong password nor one in the wrong place is printed.
+func TestPasswordIsNotInErrors(t *testing.T) {
+	redis := redistest.Start(t, "--requirepass", "another")
+	address := withPassword(redis, password)
+	cases := []struct {
+		name string
+		args []string
+		code int
+		want string
+	}{
+		{"refused", []string{"--listen", "127.0.0.1:0", "--redis", address}, exitFailure, redis.Addr()},
+		{"refused to nodes", []string{"nodes", "--redis", address}, exitFailure, redis.Addr()},
+		{"wrong scheme", []string{"--redis", "http" + strings.TrimPrefix(address, "redis")}, exitUsage, "must begin with redis://"},
+		{"not encoded", []string{"--redis", "redis://:" + password + "@" + redis.Addr()}, exitUsage, "Redis server 1: "},
+		{"parameter", []string{"--redis", "redis://host?password=" + password}, exitUsage, "Redis server 1: "},
+		{"nodes of a wrong URL", []string{"nodes", "--redis", address + "/db"}, exitUsage, "database"},
+		{"without the flag", []string{address}, exitUsage, "redis://..."},
+		{"not encoded and without the flag", []string{"redis://:" + password + "@host"}, exitUsage, "redis://..."},
+		{"serve without the flag", []string{"serve", address}, exitUsage, "redis://..."},
+		{"nodes without the flag", []string{"nodes", address}, exitUsage, "redis://..."},
+		{"another flag", []string{"--listen", address}, exitUsage, "redis://..."},
+		{"one dash", []string{"-redis=" + address}, exitUsage, "redis://..."},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			code, stdout, stderr := runProgram(t, c.args...)
+			if code != c.code || !strings.Contains(stderr, c.want) {
+				t.Errorf("exit code %d, want %d; want %q in:\n%s", code, c.code, c.want, stderr)
+			}
+			checkSecret(t, map[string]string{"standard output": stdout, "standard error": stderr})
+		})
+	}
+}
