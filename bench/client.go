@@ -149,15 +149,12 @@ func (c *client) carryOut(cmd command) (report, error) {
 	case actionPing:
 		return c.measure(cmd, c.pingAll)
 	case actionPublish:
+		if cmd.Latencies {
+			return c.sample(cmd, c.publish)
+		}
 		return c.measure(cmd, c.publish)
 	case actionPace:
-		c.latencies, c.sampling = c.latencies[:0], true
-		defer func() { c.sampling = false }()
-		answer, err := c.measure(cmd, c.pace)
-		slices.Sort(c.latencies)
-		answer.P50 = time.Duration(percentile(c.latencies, 0.50))
-		answer.P99 = time.Duration(percentile(c.latencies, 0.99))
-		return answer, err
+		return c.sample(cmd, c.pace)
 	case actionOperate:
 		return c.measure(cmd, c.operate)
 	case actionSetUp:
@@ -166,16 +163,24 @@ func (c *client) carryOut(cmd command) (report, error) {
 	return report{}, fmt.Errorf("bench: unknown action %q", cmd.Action)
 }
 
+// sample measures run and keeps the latencies of its deliveries.
+func (c *client) sample(cmd command, run func(command, *report) error) (report, error) {
+	c.latencies, c.sampling = c.latencies[:0], true
+	defer func() { c.sampling = false }()
+	answer, err := c.measure(cmd, run)
+	slices.Sort(c.latencies)
+	answer.P50 = time.Duration(percentile(c.latencies, 0.50))
+	answer.P99 = time.Duration(percentile(c.latencies, 0.99))
+	return answer, err
+}
+
 // measure reads the clocks before and after run, which begins and ends with
 // nothing outstanding.
 func (c *client) measure(cmd command, run func(command, *report) error) (report, error) {
 	var r report
 	before := c.deliveries
-	server, err := cpuTime(cmd.ServerPID)
-	if err != nil {
-		return r, err
-	}
-	client, err := cpuTime(os.Getpid())
+	pids := append([]int{os.Getpid(), cmd.ServerPID}, cmd.OtherPIDs...)
+	cpu, err := cpuTimes(pids)
 	if err != nil {
 		return r, err
 	}
@@ -184,15 +189,14 @@ func (c *client) measure(cmd command, run func(command, *report) error) (report,
 		return r, err
 	}
 	r.Elapsed = time.Since(start)
-	serverAfter, err := cpuTime(cmd.ServerPID)
+	after, err := cpuTimes(pids)
 	if err != nil {
 		return r, err
 	}
-	clientAfter, err := cpuTime(os.Getpid())
-	if err != nil {
-		return r, err
+	for i := range after {
+		after[i] -= cpu[i]
 	}
-	r.ServerCPU, r.ClientCPU = serverAfter-server, clientAfter-client
+	r.ClientCPU, r.ServerCPU, r.OtherCPU = after[0], after[1], after[2:]
 	r.Deliveries = c.deliveries - before
 	return r, nil
 }

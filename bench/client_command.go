@@ -19,8 +19,9 @@ const (
 // A command is one line of JSON to a client; the answer is one report.
 type command struct {
 	Action    action
-	Address   string `json:",omitempty"` // of the server, host:port
+	Address   string `json:",omitempty"` // of the server that new connections are opened to, host:port
 	ServerPID int    `json:",omitempty"` // whose CPU time to read
+	OtherPIDs []int  `json:",omitempty"` // more processes whose CPU time to read
 
 	Count   int  `json:",omitempty"` // connections
 	First   int  `json:",omitempty"` // number of the first one; decides its room
@@ -34,6 +35,7 @@ type command struct {
 	Outstanding int           `json:",omitempty"`
 	Rate        float64       `json:",omitempty"`
 	Duration    time.Duration `json:",omitempty"`
+	Latencies   bool          `json:",omitempty"` // keep latencies while publishing; a paced run always does
 }
 
 // A report is what came of a command. Nothing is outstanding when the interval
@@ -45,8 +47,10 @@ type report struct {
 	Operations uint64 // joins and leaves answered, or connections set up
 	Elapsed    time.Duration
 	ServerCPU  time.Duration
+	OtherCPU   []time.Duration `json:",omitempty"` // of OtherPIDs
 	ClientCPU  time.Duration
 	// P50 and P99 of the time from the moment before a message is written by its
-	// publisher to the moment after it is read by a member; only of a paced run.
+	// publisher to the moment after it is read by a member; only of a run that
+	// keeps latencies.
 	P50, P99 time.Duration
 }

@@ -17,6 +17,7 @@ import (
 type controller struct {
 	options   options
 	stoa      string // the program
+	dir       string // removed at the end
 	serverCPU cpuSet
 	loadCPU   cpuSet
 }
@@ -45,7 +46,8 @@ func run(args []string, stdout, stderr io.Writer) error {
 	defer os.RemoveAll(dir)
 	defer endOnSignal(dir, options.limit, stderr)()
 
-	c := &controller{options: options, stoa: options.stoa, serverCPU: cpuSetOf(cpus[0]), loadCPU: cpuSetOf(cpus[1])}
+	c := &controller{options: options, stoa: options.stoa, dir: dir,
+		serverCPU: cpuSetOf(cpus[0]), loadCPU: cpuSetOf(cpus[1])}
 	if c.stoa == "" && !options.control {
 		if c.stoa, err = buildStoa(dir); err != nil {
 			return err

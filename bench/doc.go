@@ -6,8 +6,10 @@
 // The program is several processes in one binary. The controller builds stoa,
 // starts it and the floor pinned to one CPU, and starts the load pinned to
 // another: "bench client" holds the connections and carries out what the
-// controller tells it in lines of JSON, "bench probe" asks for /healthz and
-// "bench floor" is the floor. A client is one epoll loop on one thread that reads
+// controller tells it in lines of JSON, "bench probe" asks for /healthz, "bench
+// floor" is the floor, and "bench exchange" publishes through Redis and receives
+// what it has published, with Stoa's broker or with go-redis alone. The rows about
+// several nodes start a redis-server too. A client is one epoll loop on one thread that reads
 // in large pieces and compares what it reads with the frame it expects, so that
 // the load does not become what is measured. Every message carries a number: one
 // that is lost, repeated or out of order fails the row, and so does any other
@@ -21,5 +23,6 @@
 // and ratios are made from neighbouring windows.
 //
 // Everything is bounded in count and time and stays on loopback. It runs on Linux
-// only; the package depends on the standard library alone.
+// only. Besides the standard library it needs go-redis and package cluster, for the
+// exchange and for questions to Redis; the client and the floor use neither.
 package main

@@ -70,6 +70,7 @@ const (
 	goalValueAtMost           // of stoa's figure
 	goalRatioAtMost           // of stoa's figure to the floor's
 	goalRatioAtLeast          //
+	goalValueAtLeast          // of stoa's figure
 )
 
 // A line is one figure of a row.
@@ -77,7 +78,7 @@ type line struct {
 	name   string
 	unit   unit
 	stoa   []float64 // one for each run
-	floor  []float64 // none: the floor has no such figure
+	floor  []float64 // none: the floor has no such figure; either may be missing
 	goal   goal
 	failed error
 	notes  []string
@@ -104,12 +105,17 @@ func (l *line) cells() []string {
 	if l.failed != nil {
 		return []string{l.name, "FAILED", "", "", "", "", "FAILED"}
 	}
-	cells := []string{l.name, l.unit.format(median(l.stoa)), "", "–", "–", l.goalText(), l.verdict()}
+	cells := []string{l.name, "–", "", "–", "–", l.goalText(), l.verdict()}
+	if len(l.stoa) > 0 {
+		cells[1] = l.unit.format(median(l.stoa))
+	}
 	if len(l.stoa) > 1 {
 		cells[2] = l.unit.format(slices.Min(l.stoa)) + " – " + l.unit.format(slices.Max(l.stoa))
 	}
 	if len(l.floor) > 0 {
 		cells[3] = l.unit.format(median(l.floor))
+	}
+	if len(l.floor) > 0 && len(l.stoa) > 0 {
 		cells[4] = fmt.Sprintf("%.2f", l.ratio())
 	}
 	return cells
@@ -121,6 +127,8 @@ func (l *line) goalText() string {
 	switch l.goal.what {
 	case goalValueAtMost:
 		return "≤ " + l.unit.format(l.goal.bound)
+	case goalValueAtLeast:
+		return "≥ " + l.unit.format(l.goal.bound)
 	case goalRatioAtMost:
 		return fmt.Sprintf("≤ %.2f × floor", l.goal.bound)
 	case goalRatioAtLeast:
@@ -136,6 +144,8 @@ func (l *line) verdict() string {
 		return ""
 	case goalValueAtMost:
 		met = median(l.stoa) <= l.goal.bound
+	case goalValueAtLeast:
+		met = median(l.stoa) >= l.goal.bound
 	case goalRatioAtMost:
 		met = l.ratio() <= l.goal.bound
 	case goalRatioAtLeast:

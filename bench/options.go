@@ -3,9 +3,11 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -46,7 +48,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.members, "members", 2000, "members of the large room in rows 2, 3 and 7")
 	flags.DurationVar(&o.idleCPU, "idle-cpu", 0, "also measure the CPU time of the idle connections for this long; use a minute, a connection is pinged every 25 s")
 	flags.BoolVar(&o.markdown, "markdown", false, "print Markdown")
-	flags.BoolVar(&o.control, "control", false, "let the floor take stoa's place: every ratio has to be near 1, what it is away from 1 is noise")
+	flags.BoolVar(&o.control, "control", false, "let the floor take stoa's place: every ratio has to be near 1, what it is away from 1 is noise; without the rows about clusters")
 	flags.StringVar(&o.stoa, "stoa", "", "measure this stoa program instead of building one")
 	flags.StringVar(&o.transport, "transport", "", "transport of the node, as stoa's flag of that name")
 	flags.DurationVar(&o.limit, "limit", 8*time.Minute, "give up after this long")
@@ -74,6 +76,12 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		return o, fmt.Errorf("-limit %v: want 1s to 1h", o.limit)
 	}
 	var err error
-	o.rows, err = selectRows(*selection)
+	if o.rows, err = selectRows(*selection); err != nil || !o.control {
+		return o, err
+	}
+	o.rows = slices.DeleteFunc(o.rows, func(r row) bool { return r.cluster })
+	if len(o.rows) == 0 {
+		err = errors.New("-control: the floor is no cluster")
+	}
 	return o, err
 }

@@ -73,7 +73,7 @@ func TestSelectRows(t *testing.T) {
 		{"all", rowNames()},
 		{"1", "idle"},
 		{"paced, 2,one", "one, paced"},
-		{"0", ""}, {"10", ""}, {"", ""}, {"nothing", ""}, {"1,,2", ""},
+		{"0", ""}, {"99", ""}, {"", ""}, {"nothing", ""}, {"1,,2", ""},
 	} {
 		rows, err := selectRows(test.selection)
 		names := make([]string, len(rows))
@@ -126,6 +126,8 @@ func TestLineVerdict(t *testing.T) {
 		{"no goal", line{stoa: []float64{1}}, ""},
 		{"value met", line{stoa: []float64{1, 9, 2}, goal: goal{goalValueAtMost, 2}}, "met"},
 		{"value missed", line{stoa: []float64{3}, goal: goal{goalValueAtMost, 2}}, "missed"},
+		{"value high enough", line{stoa: []float64{3}, goal: goal{goalValueAtLeast, 2}}, "met"},
+		{"value too low", line{stoa: []float64{1}, goal: goal{goalValueAtLeast, 2}}, "missed"},
 		{"ratio of pairs", line{stoa: []float64{10, 2, 3}, floor: []float64{10, 2, 1}, goal: goal{goalRatioAtMost, 1}}, "met"},
 		{"ratio too low", line{stoa: []float64{8}, floor: []float64{10}, goal: goal{goalRatioAtLeast, 0.9}}, "missed"},
 	} {

@@ -14,18 +14,22 @@ type row struct {
 	name    string
 	title   string
 	measure func(*controller) ([]line, error)
+	// cluster: several nodes over Redis, which the floor cannot stand in for.
+	cluster bool
 }
 
 var allRows = []row{
-	{"idle", "memory of an idle connection", (*controller).measureIdle},
-	{"one", "a large room, one message at a time", (*controller).measureOne},
-	{"many", "a large room, 64 messages outstanding", (*controller).measureMany},
-	{"setup", "a connection from connect to close", (*controller).measureSetUp},
-	{"small", "200 rooms of 10 members", (*controller).measureSmall},
-	{"join", "joining and leaving", (*controller).measureJoin},
-	{"allocs", "allocations for a message", (*controller).measureAllocations},
-	{"health", "net/http beside busy loops", (*controller).measureHealth},
-	{"paced", "50 messages a second into a room of 1,000", (*controller).measurePaced},
+	{name: "idle", title: "memory of an idle connection", measure: (*controller).measureIdle},
+	{name: "one", title: "a large room, one message at a time", measure: (*controller).measureOne},
+	{name: "many", title: "a large room, 64 messages outstanding", measure: (*controller).measureMany},
+	{name: "setup", title: "a connection from connect to close", measure: (*controller).measureSetUp},
+	{name: "small", title: "200 rooms of 10 members", measure: (*controller).measureSmall},
+	{name: "join", title: "joining and leaving", measure: (*controller).measureJoin},
+	{name: "allocs", title: "allocations for a message", measure: (*controller).measureAllocations},
+	{name: "health", title: "net/http beside busy loops", measure: (*controller).measureHealth},
+	{name: "paced", title: "50 messages a second into a room of 1,000", measure: (*controller).measurePaced},
+	{name: "cluster", title: "two nodes over Redis, a large room", measure: (*controller).measureCluster, cluster: true},
+	{name: "redis", title: "5,000 rooms of two members on two nodes", measure: (*controller).measureRedis, cluster: true},
 }
 
 // number of the row in the documentation.

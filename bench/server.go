@@ -41,8 +41,8 @@ func buildStoa(dir string) (string, error) {
 	return path, nil
 }
 
-// startServer starts the program and waits until it answers.
-func (c *controller) startServer(which target, cpus cpuSet, loops int) (*server, error) {
+// startServer starts the program, stoa with more flags, and waits until it answers.
+func (c *controller) startServer(which target, cpus cpuSet, loops int, flags ...string) (*server, error) {
 	var p *process
 	var err error
 	if which == targetFloor || c.options.control {
@@ -52,7 +52,7 @@ func (c *controller) startServer(which target, cpus cpuSet, loops int) (*server,
 		if c.options.transport != "" {
 			args = append(args, "--transport", c.options.transport)
 		}
-		p, err = startProcess(cpus, false, "stoa", exec.Command(c.stoa, args...))
+		p, err = startProcess(cpus, false, "stoa", exec.Command(c.stoa, append(args, flags...)...))
 	}
 	if err != nil {
 		return nil, err

@@ -27,6 +27,18 @@ func cpuTime(pid int) (time.Duration, error) {
 	return time.Duration(now.Nano()), nil
 }
 
+// cpuTimes reads the clocks of several processes, one directly after the other.
+func cpuTimes(pids []int) ([]time.Duration, error) {
+	times := make([]time.Duration, len(pids))
+	for i, pid := range pids {
+		var err error
+		if times[i], err = cpuTime(pid); err != nil {
+			return nil, err
+		}
+	}
+	return times, nil
+}
+
 // A memory is what /proc/PID/status says about a process, in bytes.
 type memory struct {
 	RSS       int64
