@@ -53,7 +53,7 @@ func (d *dedupe) accept(s *stamp) bool {
 	w.heard = d.clock
 	if w.interrupted {
 		w.interrupted = false
-		if s.number > w.highest+1 {
+		if s.number > w.highest {
 			d.missed += s.number - w.highest - 1
 		}
 	}
@@ -110,7 +110,8 @@ func (w *originWindow) advance(number uint64) {
 	if number-w.highest >= dedupeWindow {
 		w.seen = [dedupeWords]uint64{}
 	} else {
-		for n := w.highest + 1; n <= number; n++ {
+		for n := w.highest; n != number; {
+			n++
 			w.seen[n%dedupeWindow/64] &^= 1 << (n % 64)
 		}
 	}

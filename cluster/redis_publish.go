@@ -196,8 +196,9 @@ func (p *publisher) expire() {
 	}
 }
 
-// waitForNodes returns when as many nodes are on the cluster channel as are known,
-// or FlushWait has passed. A node subscribes to that channel last.
+// waitForNodes returns when this node is subscribed and as many are on the cluster
+// channel as are known, or FlushWait has passed. A node subscribes to that channel
+// last.
 func (p *publisher) waitForNodes(ctx context.Context) error {
 	s := p.shard
 	s.gate.Store(false)
@@ -210,7 +211,7 @@ func (p *publisher) waitForNodes(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if counts[name] >= int64(s.registry.count()) {
+		if counts[name] >= int64(s.registry.count()) && s.subscribing.err() == nil {
 			return nil
 		}
 		if s.now()-began >= s.config().FlushWait {

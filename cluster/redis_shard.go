@@ -15,12 +15,7 @@ import (
 
 const (
 	// ticksPerProbe is how often in a probe's interval the keeper looks around.
-	ticksPerProbe = 4
-	// silentTicks is for how many looks in a row nothing may have come from a server
-	// that is asked for a sign of life every ticksPerProbe. Looks are counted rather
-	// than time, so that a process that was stopped does not blame the server.
-	silentTicks = 2*ticksPerProbe - 1
-
+	ticksPerProbe         = 4
 	announcementsPerLease = 3
 	firstRetry            = 50 * time.Millisecond
 )
@@ -106,7 +101,9 @@ func (s *redisShard) keep(ctx context.Context) {
 			due = true
 		case <-tick.C:
 			ticks++
-			watch.look(s.subscriber.current.Load())
+			if silent := watch.look(s.subscriber.current.Load()); silent != nil {
+				s.broker.group.Go(func() { s.subscriber.doubt(ctx, silent) })
+			}
 			if ticks%ticksPerProbe == 0 {
 				s.probe()
 			}
@@ -127,38 +124,6 @@ func (s *redisShard) submit(ctx context.Context, request *controlRequest) {
 	case <-ctx.Done():
 		request.finish(ErrClosed)
 	}
-}
-
-// silenceWatch ends a subscriber connection from which nothing comes.
-type silenceWatch struct {
-	session  *subscriberSession
-	received uint64
-	silent   int
-	looks    int
-}
-
-func (w *silenceWatch) look(session *subscriberSession) {
-	if session == nil {
-		*w = silenceWatch{}
-		return
-	}
-	received := session.received.Load()
-	if session != w.session {
-		*w = silenceWatch{session: session}
-	}
-	if received != w.received {
-		w.received, w.silent = received, 0
-	} else {
-		w.silent++
-	}
-	if w.silent >= silentTicks {
-		session.link.dialer.end()
-		return
-	}
-	if w.looks%ticksPerProbe == 0 {
-		session.ping()
-	}
-	w.looks++
 }
 
 // watchMaster is a goroutine that ends the connections when the Sentinels name
@@ -236,6 +201,16 @@ func (l *linkState) attach(link *redisLink) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.link = link
+}
+
+// revive records that a connection works after all, unless it has ended.
+func (l *linkState) revive(ctx context.Context, link *redisLink) {
+	l.mu.Lock()
+	current := l.link == link
+	l.mu.Unlock()
+	if current {
+		l.set(ctx, nil)
+	}
 }
 
 // endUnless ends a connection to another address.

@@ -39,7 +39,8 @@ type RedisShardStats struct {
 	// TooOld, BadVersion and Malformed messages were dropped: they waited longer than
 	// QueueAge, or came in an encoding that this version does not know, or in none.
 	TooOld, BadVersion, Malformed uint64
-	// PublisherReconnects and SubscriberReconnects count lost connections.
+	// PublisherReconnects and SubscriberReconnects count how often the connection was
+	// lost, or stood still so long that it seemed to be.
 	PublisherReconnects, SubscriberReconnects uint64
 	// Gaps is how often subscriptions were interrupted: what others published
 	// meanwhile and saw acknowledged did not come here.

@@ -11,8 +11,6 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-var errSilent = errors.New("cluster: the subscriber connection is silent")
-
 // subscriber keeps one subscribed connection to a server and reads it.
 type subscriber struct {
 	shard *redisShard
@@ -32,6 +30,7 @@ type subscriberSession struct {
 	link       *redisLink
 	pubsub     *redis.PubSub
 	received   atomic.Uint64 // messages of all kinds so far; tells silence from life
+	givenUp    atomic.Bool   // doubt ended it
 	wake       chan struct{} // capacity 1
 
 	mu          sync.Mutex // guards the rest; taken inside subscriptions.mu
@@ -100,6 +99,9 @@ func (s *subscriber) serve(ctx context.Context, session *subscriberSession) erro
 		s.dedupe.interrupt()
 		shard.stats.gaps.Add(1)
 		shard.gate.Store(true)
+	}
+	if session.givenUp.Load() {
+		return errSilent
 	}
 	return err
 }

@@ -1,0 +1,204 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/redistest"
+)
+
+func rooms(count int) []string {
+	var channels []string
+	for i := range count {
+		channels = append(channels, cluster.RoomChannel("chat", "room "+string(rune('a'+i))))
+	}
+	return channels
+}
+
+// repeated returns the same configuration several times.
+func repeated(count int, config cluster.RedisConfig) []cluster.RedisConfig {
+	configs := make([]cluster.RedisConfig, count)
+	for i := range configs {
+		configs[i] = config
+	}
+	return configs
+}
+
+func TestRedisKilledAndRestarted(t *testing.T) {
+	server := redistest.Start(t)
+	f := startTraffic(t, rooms(4), repeated(3, cluster.RedisConfig{Servers: []string{server.URL()}})...)
+	f.run(t, 1000)
+	server.Kill()
+	pass(1500 * time.Millisecond)
+	server.Restart()
+	f.run(t, 3000)
+	f.expectNothingLost(t)
+}
+
+func TestRedisPaused(t *testing.T) {
+	server := redistest.Start(t)
+	f := startTraffic(t, rooms(4), repeated(3, cluster.RedisConfig{Servers: []string{server.URL()}})...)
+	f.run(t, 1000)
+	server.Pause()
+	pass(2500 * time.Millisecond)
+	server.Resume()
+	f.run(t, 3000)
+	f.expectNothingLost(t)
+}
+
+// TestRedisStalls pauses the server for times around those after which connections
+// are given up.
+func TestRedisStalls(t *testing.T) {
+	server := redistest.Start(t)
+	f := startTraffic(t, rooms(4), repeated(3, cluster.RedisConfig{Servers: []string{server.URL()}})...)
+	for range 8 {
+		f.run(t, 300)
+		server.Pause()
+		pass(250*time.Millisecond + rand.N(300*time.Millisecond))
+		server.Resume()
+	}
+	f.expectNothingLost(t)
+}
+
+// TestRedisNodeCutOff cuts one node from the server. It keeps what it publishes, and
+// misses what the others publish: that is counted.
+func TestRedisNodeCutOff(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.StartProxy(t, server)
+	f := startTraffic(t, rooms(2),
+		cluster.RedisConfig{Servers: []string{server.URL()}},
+		cluster.RedisConfig{Servers: []string{proxy.URL()}})
+	f.run(t, 500)
+	proxy.Cut()
+	cutOff := f.nodes[1]
+	redistest.Eventually(t, "the node that is cut off is not ready", 2*time.Second, func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		return cutOff.Ready(ctx) != nil
+	})
+	if err := f.nodes[0].Ready(t.Context()); err != nil {
+		t.Errorf("Ready of the other node = %v, want nil", err)
+	}
+	pass(time.Second)
+	proxy.Break()
+	proxy.Heal()
+	f.run(t, 1000)
+	f.end(t)
+	f.report(t)
+	f.ledgers[0].expectAll(t, "the other node", f.published)
+	missing := f.ledgers[1].expectOrder(t, "the node that was cut off", f.published)
+	stats := cutOff.Stats().Shards[0]
+	if missing == 0 || stats.Gaps == 0 || stats.MissedAtMost < uint64(missing) {
+		t.Errorf("%d messages missed, %d gaps, at most %d missed; want some messages, one gap and a bound that holds",
+			missing, stats.Gaps, stats.MissedAtMost)
+	}
+}
+
+// TestRedisConnectionsBroken closes all connections of one node again and again.
+// What it publishes itself comes everywhere.
+func TestRedisConnectionsBroken(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.StartProxy(t, server)
+	f := startTraffic(t, rooms(2),
+		cluster.RedisConfig{Servers: []string{server.URL()}},
+		cluster.RedisConfig{Servers: []string{proxy.URL()}})
+	for range 8 {
+		f.run(t, 200)
+		proxy.Break()
+	}
+	f.run(t, 200)
+	f.end(t)
+	f.report(t)
+	f.ledgers[0].expectAll(t, "the other node", f.published)
+	f.ledgers[1].expectOrder(t, "the node that was cut off", f.published)
+	for key := range f.published {
+		if !strings.HasSuffix(key, "publisher1") {
+			delete(f.published, key)
+		}
+	}
+	f.ledgers[1].expectAll(t, "the publishing node", f.published)
+}
+
+func TestRedisHalfDeadSubscriberIsReplaced(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.StartProxy(t, server)
+	b := startRedis(t, cluster.RedisConfig{Servers: []string{proxy.URL()}}, newLedger())
+	proxy.Cut()
+	redistest.Eventually(t, "the silent connections are given up", 2*time.Second, func() bool {
+		s := b.Stats().Shards[0]
+		return s.SubscriberReconnects > 0 && s.PublisherReconnects > 0
+	})
+	err := b.Ready(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "redis "+proxy.Addr()+": ") ||
+		!strings.Contains(err.Error(), "not connected since") {
+		t.Errorf("Ready = %v, want which connection to %s does not work and since when", err, proxy.Addr())
+	}
+	proxy.Heal()
+	redistest.Eventually(t, "the node is ready again", redisPatience, func() bool { return b.Ready(t.Context()) == nil })
+}
+
+// TestRedisAwayFromTheStart starts a node before its server.
+func TestRedisAwayFromTheStart(t *testing.T) {
+	server := redistest.Start(t)
+	server.Kill()
+	l := newLedger()
+	b := startRedis(t, cluster.RedisConfig{Servers: []string{server.URL()}}, l)
+	if err := b.Ready(t.Context()); err == nil {
+		t.Error("Ready = nil without a server, want an error")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := b.Subscribe(ctx, "r:chat:lobby"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Subscribe = %v, want %v", err, context.DeadlineExceeded)
+	}
+	if err := b.Unsubscribe(t.Context(), "r:chat:other"); err != nil {
+		t.Errorf("Unsubscribe = %v, want nil", err)
+	}
+	if err := b.Publish("r:chat:lobby", &cluster.Envelope{Payload: []byte("early/0")}); err != nil {
+		t.Errorf("Publish = %v, want nil", err)
+	}
+	server.Restart()
+	if err := b.Subscribe(t.Context(), "r:chat:lobby"); err != nil {
+		t.Errorf("Subscribe = %v, want nil", err)
+	}
+	redistest.Eventually(t, "the message that waited is delivered", redisPatience, func() bool { return l.count() == 1 })
+}
+
+func TestRedisQueueFullAndTooOld(t *testing.T) {
+	server := redistest.Start(t)
+	l := newLedger()
+	b := startRedis(t, cluster.RedisConfig{
+		Servers: []string{server.URL()}, QueueBytes: 100_000, QueueAge: 700 * time.Millisecond,
+	}, l)
+	server.Kill()
+	expired := make(chan error, 1)
+	b.PublishCount("r:chat:lobby", &cluster.Envelope{}, func(_ int, err error) { expired <- err })
+	accepted := 1
+	var err error
+	for err == nil {
+		if err = b.Publish("r:chat:lobby", &cluster.Envelope{Payload: make([]byte, 1000)}); err == nil {
+			accepted++
+		}
+	}
+	if !errors.Is(err, cluster.ErrQueueFull) || accepted < 80 || accepted > 110 {
+		t.Errorf("Publish = %v after %d messages of 1,000 bytes, want %v after about 90", err, accepted, cluster.ErrQueueFull)
+	}
+	if stats := b.Stats(); !l.held() || !stats.Congested || stats.QueueFull != 1 {
+		t.Errorf("congested: handler %v, stats %v, %d refused; want true, true, 1", l.held(), stats.Congested, stats.QueueFull)
+	}
+	redistest.Eventually(t, "what waited too long is dropped", redisPatience, func() bool { return !l.held() })
+	if err := <-expired; !errors.Is(err, cluster.ErrExpired) {
+		t.Errorf("PublishCount reported %v, want %v", err, cluster.ErrExpired)
+	}
+	redistest.Eventually(t, "the queue is empty", redisPatience, func() bool {
+		stats := b.Stats()
+		return stats.QueueBytes < 1000 && stats.Shards[0].TooOld >= uint64(accepted)
+	})
+	server.Restart()
+	redistest.Eventually(t, "messages flow again", redisPatience, func() bool { return b.Ready(t.Context()) == nil })
+}
