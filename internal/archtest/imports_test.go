@@ -39,6 +39,7 @@ var rules = map[string]rule{
 	"internal/archtest":  {},
 	"internal/golden":    {},
 	"internal/redistest": {},
+	"test/cluster":       {},
 	"bench":              {any: true},
 	"cmd/stoa":           {any: true},
 	"cmd/stoa/demo":      {},

@@ -1,0 +1,193 @@
+package cluster_test
+
+import (
+	"fmt"
+	"testing"
+)
+
+// history says what must hold for what the members of all rooms received:
+//
+//   - nobody's connection has ended,
+//   - of every publisher, every message came once, in the order sent, at every other
+//     member,
+//   - all members of a room saw the messages in one order.
+//
+// What a test takes away from the nodes makes exceptions of it.
+type history struct {
+	// killed is the node whose members have lost their connections. What they sent
+	// last may be lost, but is so for all, or for none.
+	killed string
+	// cutOff is the node that may have missed messages, those of its own members
+	// excepted.
+	cutOff string
+}
+
+// figures are what a history counted.
+type figures struct {
+	sent, received int
+	// missed is how many messages members did not get that were allowed not to, and
+	// missedByNode how many different messages that are.
+	missed, missedByNode int
+}
+
+// maxComplaints keeps a broken test readable.
+const maxComplaints = 20
+
+// reader checks the histories of one load.
+type reader struct {
+	history
+	t          testing.TB
+	figures    figures
+	complaints int
+}
+
+func (r *reader) complain(format string, arguments ...any) {
+	r.t.Helper()
+	r.complaints++
+	if r.complaints <= maxComplaints {
+		r.t.Errorf(format, arguments...)
+	}
+}
+
+// expect checks the load, which has finished.
+func (h history) expect(t testing.TB, l *load) figures {
+	t.Helper()
+	r := &reader{history: h, t: t}
+	for _, in := range l.rooms {
+		r.room(in)
+	}
+	if r.complaints > maxComplaints {
+		t.Errorf("... and %d more", r.complaints-maxComplaints)
+	}
+	t.Logf("%d messages sent, %d received, %d missed where that is allowed (%d different ones)",
+		r.figures.sent, r.figures.received, r.figures.missed, r.figures.missedByNode)
+	if r.figures.sent == 0 || r.figures.received < r.figures.sent {
+		t.Errorf("%d messages sent and %d received: this test proves nothing", r.figures.sent, r.figures.received)
+	}
+	return r.figures
+}
+
+// room checks one room.
+func (r *reader) room(in *room) {
+	r.t.Helper()
+	order := r.order(in)
+	if order == nil {
+		return
+	}
+	sent := make([]int, len(in.members))
+	for i, m := range in.members {
+		sent[i] = int(m.begun.Load())
+		if m.node == r.killed {
+			sent[i] = 0
+			for e := range order {
+				if e.sender == i {
+					sent[i] = max(sent[i], e.number+1)
+				}
+			}
+		}
+		r.figures.sent += sent[i]
+	}
+	missed := make(map[entry]bool)
+	for _, m := range in.members {
+		if m.node == r.killed {
+			continue
+		}
+		if err := m.problem(); err != nil {
+			r.complain("%v: the connection ended: %v; want it open", m, err)
+			continue
+		}
+		r.senders(m, sent, missed)
+		r.sequence(m, order)
+		r.figures.received += len(m.entries)
+	}
+	r.figures.missedByNode += len(missed)
+}
+
+// order is the place of every message in what a member received that did nothing but
+// listen, all the time, on a node to which nothing happened.
+func (r *reader) order(in *room) map[entry]int {
+	r.t.Helper()
+	for _, m := range in.members {
+		if m.publishes() || m.late() || m.node == r.killed || m.node == r.cutOff {
+			continue
+		}
+		order := make(map[entry]int, len(m.entries))
+		for i, e := range m.entries {
+			order[e] = i
+		}
+		return order
+	}
+	r.complain("%s has no member whose order the others could be compared with", in.name)
+	return nil
+}
+
+// late is true for somebody who joined when others had published.
+func (m *member) late() bool {
+	for _, number := range m.floor {
+		if number > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// senders checks the numbers of every other member's messages.
+func (r *reader) senders(m *member, sent []int, missed map[entry]bool) {
+	r.t.Helper()
+	numbers := make([][]int, len(sent))
+	for _, e := range m.entries {
+		if e.sender < 0 || e.sender >= len(sent) || e.sender == m.place {
+			r.complain("%v: received message %d of sender %d, want others' only", m, e.number, e.sender)
+			continue
+		}
+		numbers[e.sender] = append(numbers[e.sender], e.number)
+	}
+	for sender, got := range numbers {
+		if sender == m.place {
+			continue
+		}
+		from := m.room.members[sender]
+		next := 0
+		if sender < len(m.floor) && len(got) > 0 {
+			// What was published while the join was under way may have come or not.
+			next = min(got[0], m.floor[sender])
+		}
+		mayMiss := m.node == r.cutOff && from.node != r.cutOff
+		for _, number := range append(got, sent[sender]) {
+			switch {
+			case number == next:
+			case number < next:
+				r.complain("%v: message %d of %v came after %d: repeated or out of order", m, number, from, next-1)
+			case mayMiss:
+				r.figures.missed += number - next
+				for n := next; n < number; n++ {
+					missed[entry{sender, n}] = true
+				}
+			default:
+				r.complain("%v: messages %d to %d of %v are lost (%d were sent)", m, next, number-1, from, sent[sender])
+			}
+			next = max(next, number+1)
+		}
+	}
+}
+
+// sequence checks that the member saw the messages in the room's order.
+func (r *reader) sequence(m *member, order map[entry]int) {
+	r.t.Helper()
+	last, lastEntry := -1, entry{}
+	for _, e := range m.entries {
+		at, known := order[e]
+		if !known {
+			if len(order) > 0 {
+				r.complain("%v: received %v, which the others did not", m, e)
+			}
+			continue
+		}
+		if at < last {
+			r.complain("%v: %v came after %v; other members saw it before", m, e, lastEntry)
+		}
+		last, lastEntry = at, e
+	}
+}
+
+func (e entry) String() string { return fmt.Sprintf("message %d of member %d", e.number, e.sender) }

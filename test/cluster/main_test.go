@@ -1,0 +1,131 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/node"
+)
+
+const (
+	// patience is how long a test waits for what must happen; nothing is concluded
+	// from how long something took.
+	patience = 60 * time.Second
+	// namespace is where the clients of these tests are.
+	namespace = "load"
+)
+
+// TestMain is also the program of a node that is a process of its own.
+func TestMain(m *testing.M) {
+	if os.Getenv(processID) != "" {
+		os.Exit(runProcess())
+	}
+	os.Exit(m.Run())
+}
+
+// testNode is a node with its broker.
+type testNode struct {
+	*node.Node
+	broker *cluster.Redis
+}
+
+// nodeOptions are what the nodes of a test differ in.
+type nodeOptions struct {
+	id     string
+	redis  cluster.RedisConfig
+	change func(*node.Config)
+}
+
+// makeNode makes a node that relays and broadcasts.
+func makeNode(o nodeOptions, logger *slog.Logger) (*testNode, error) {
+	o.redis.NodeID, o.redis.Logger = o.id, logger
+	broker, err := cluster.NewRedis(o.redis)
+	if err != nil {
+		return nil, err
+	}
+	config := node.Config{
+		ID: o.id, Loops: 2, Broker: broker, Logger: logger,
+		Namespaces: map[string]node.Namespace{namespace: {Relay: true, Broadcast: true, Asks: true}},
+		Limits:     node.Limits{DrainPerSecond: -1},
+	}
+	if o.change != nil {
+		o.change(&config)
+	}
+	n, err := node.New(config)
+	if err != nil {
+		return nil, err
+	}
+	return &testNode{Node: n, broker: broker}, nil
+}
+
+// startNode serves a node on a free port until the test ends.
+func startNode(t testing.TB, o nodeOptions) *testNode {
+	t.Helper()
+	n, err := makeNode(o, slog.New(slog.NewTextHandler(testWriter{t}, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- n.Serve() }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := n.Shutdown(ctx); err != nil {
+			t.Errorf("Shutdown of node %s = %v, want nil", n.ID(), err)
+		}
+		if err := <-served; !errors.Is(err, node.ErrClosed) {
+			t.Errorf("Serve of node %s = %v, want ErrClosed", n.ID(), err)
+		}
+	})
+	eventually(t, "node "+n.ID()+" is ready", func() bool { return n.Ready(t.Context()) == nil })
+	return n
+}
+
+// startNodes starts nodes n0, n1 and so on with the same configuration, and returns
+// when all know each other.
+func startNodes(t testing.TB, count int, config cluster.RedisConfig) []*testNode {
+	t.Helper()
+	nodes := make([]*testNode, count)
+	for i := range nodes {
+		nodes[i] = startNode(t, nodeOptions{id: "n" + strconv.Itoa(i), redis: config})
+	}
+	awaitMembers(t, nodes, count)
+	return nodes
+}
+
+// awaitMembers waits until every node knows so many.
+func awaitMembers(t testing.TB, nodes []*testNode, count int) {
+	t.Helper()
+	for _, n := range nodes {
+		eventually(t, fmt.Sprintf("node %s knows %d nodes", n.ID(), count), func() bool {
+			return len(n.broker.Nodes()) == count
+		})
+	}
+}
+
+func eventually(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	redistest.Eventually(t, what, patience, condition)
+}
+
+// outage lets an injected fault last.
+func outage(period time.Duration) { <-time.After(period) }
+
+// testWriter writes to the test's log.
+type testWriter struct{ t testing.TB }
+
+func (w testWriter) Write(line []byte) (int, error) {
+	w.t.Logf("%s %s", time.Now().Format("05.000"), line)
+	return len(line), nil
+}
