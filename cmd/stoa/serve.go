@@ -156,7 +156,7 @@ func serveUntil(ctx context.Context, server *node.Node, timeout time.Duration, l
 	defer cancel()
 	switch err := server.Shutdown(drain); {
 	case errors.Is(err, context.DeadlineExceeded):
-		logger.Warn("the drain took too long: the remaining connections were cut", "timeout", timeout.String())
+		logger.Warn("the drain took too long: remaining connections and messages were cut", "timeout", timeout.String())
 	case err != nil:
 		logger.Warn("drain", "error", err)
 	}
