@@ -1,7 +1,7 @@
 # Everything that is done with this repository, locally and in CI alike.
 # `make` alone lists the targets.
 
-# What `make run` passes on: make run ARGS="--listen 127.0.0.1:9000"
+# What `make run` and `make cluster` pass on: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
 # Executions per fuzz target in `make test`, and the time per target in `make fuzz`.
 FUZZ_SMOKE ?= 100000x
@@ -26,8 +26,12 @@ build: ## build the program to bin/stoa
 run: ## start a node with the demo page
 	go run ./cmd/stoa serve $(ARGS)
 
+.PHONY: cluster
+cluster: build ## start three nodes, Redis and a load balancer
+	scripts/cluster.sh $(ARGS)
+
 .PHONY: test
-test: install lint test-go test-stream fuzz-smoke test-neffosgo test-js ## install what is missing and run every check and test
+test: install lint test-go test-stream fuzz-smoke test-neffosgo test-deploy test-js ## install what is missing and run every check and test
 
 .PHONY: lint
 lint: $(STATICCHECK) $(NODE_PACKAGES) ## gofmt, vet for three systems, staticcheck, eslint
@@ -44,6 +48,10 @@ test-stream: ## the tests of the node once more over the blocking transport
 .PHONY: test-neffosgo
 test-neffosgo: ## the neffos client for Go against a node
 	go -C test/neffosgo test -race -shuffle=on ./...
+
+.PHONY: test-deploy
+test-deploy: build $(NODE_PACKAGES) ## a cluster behind a load balancer, and the files in deploy
+	node --test --test-reporter=spec test/deploy/*.test.js
 
 .PHONY: test-js
 test-js: build $(NODE_PACKAGES) ## neffos.js in Node.js and in a browser, and the demo page

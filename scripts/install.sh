@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside Go, where it is missing: a C compiler (the
-# race detector's), Node.js, npm, Chromium and Redis. Prints nothing where
-# everything is there.
+# race detector's), Node.js, npm, Chromium, Redis, HAProxy and nginx; and Docker
+# Compose, if the system has a package. Prints nothing where everything is there.
 set -euo pipefail
 
 minimum_node=18
@@ -12,6 +12,8 @@ has_browser() {
   [ -n "${STOA_CHROMIUM:-}" ] || has chromium || has chromium-browser ||
     has google-chrome-stable || has google-chrome
 }
+
+has_compose() { has docker-compose || docker compose version >/dev/null 2>&1; }
 
 # apt runs apt-get, and shows what it printed only if it failed.
 apt() {
@@ -36,6 +38,13 @@ has node || missing+=(nodejs)
 has npm || missing+=(npm)
 has redis-server || missing+=(redis-server)
 has_browser || missing+=(chromium)
+# Debian keeps them where only root looks for programs.
+PATH=$PATH:/usr/sbin
+has haproxy || missing+=(haproxy)
+has nginx || missing+=(nginx)
+if ! has_compose && has apt-cache && [ -n "$(apt-cache --names-only search '^docker-compose$')" ]; then
+  missing+=(docker-compose)
+fi
 
 if [ "${#missing[@]}" -gt 0 ]; then
   has apt-get || fail "please install ${missing[*]}: this system has no apt-get"

@@ -24,7 +24,7 @@ for module in . test/neffosgo; do
   echo "ok  staticcheck ($module)"
 done
 
-scripts=(test/js)
+scripts=(test/js test/deploy)
 [ ! -d cmd/stoa/demo ] || scripts+=(cmd/stoa/demo)
 test/js/node_modules/.bin/eslint --config test/js/eslint.config.js --max-warnings 0 "${scripts[@]}"
 echo "ok  eslint"

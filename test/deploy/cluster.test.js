@@ -1,0 +1,215 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { after, before, describe, it } from "node:test";
+import { promisify } from "node:util";
+
+import { enter } from "../js/support/client.js";
+import { limit } from "../js/support/program.js";
+import { path, startCluster, until } from "./support/cluster.js";
+
+const room = "agora";
+const options = () => ({ reconnect: 100 });
+const names = ["node1", "node2", "node3"];
+const nodeOf = (person) => person.conn.ID.split("-")[0];
+const program = process.env.STOA_PROGRAM ?? path("bin/stoa");
+
+for (const balancer of ["haproxy", "nginx"]) {
+  describe(`three nodes behind ${balancer}`, () => {
+    let cluster;
+    let stopped = false;
+    const people = [];
+
+    before(async () => {
+      cluster = await startCluster(balancer);
+      for (let i = 0; i < 9; i++) {
+        people.push(await enter(cluster.url, `person ${i}`, [room], options()));
+      }
+    });
+    after(async () => {
+      for (const person of people) person.close();
+      if (!stopped) await cluster?.stop();
+    });
+
+    /** Everybody but the sender hears what each of the senders says. */
+    async function everybodyHears(text, senders = people) {
+      for (const sender of senders) {
+        const body = `${text} from ${sender.name}`;
+        assert.equal(sender.ns.room(room).emit("chat", body), true, `${sender.name} cannot emit`);
+        for (const person of people) {
+          if (person === sender) continue;
+          await person.messages.until((items) => items.some((item) => item.body === body), body);
+        }
+      }
+    }
+
+    /** Does something that ends the connections of some people, and waits until they are back. */
+    async function survive(those, action) {
+      const earlier = new Map(
+        people.map((person) => [person, { id: person.conn.ID, joins: person.joins(room) }]),
+      );
+      await action();
+      for (const person of people) {
+        const { id, joins } = earlier.get(person);
+        if (those.includes(person)) {
+          await person.lifecycle.until(
+            () => person.joins(room) > joins,
+            "to be in the room again",
+          );
+          assert.notEqual(person.conn.ID, id, `${person.name} has a new connection`);
+        } else {
+          assert.equal(person.conn.ID, id, `${person.name} has kept the connection`);
+        }
+      }
+    }
+
+    /** Waits until new clients come to the node, and lets the first of them stay. */
+    async function getsClients(name) {
+      await until(
+        async () => {
+          const person = await enter(cluster.url, `guest of ${name}`, [room], options());
+          if (nodeOf(person) === name) return people.push(person);
+          person.close();
+          return false;
+        },
+        () => `no client comes to ${name}`,
+      );
+    }
+
+    it("spread the clients evenly", limit, () => {
+      const clients = names.map((name) => people.filter((person) => nodeOf(person) === name).length);
+      assert.deepEqual(clients, [3, 3, 3]);
+    });
+
+    it("carry messages to each other, and all see one order", limit, async () => {
+      const senders = names.map((name) => people.find((person) => nodeOf(person) === name));
+      const count = 50;
+      for (let i = 0; i < count; i++) {
+        for (const sender of senders) sender.ns.room(room).emit("count", `${nodeOf(sender)} ${i}`);
+      }
+      const listeners = people.filter((person) => !senders.includes(person));
+      const heard = [];
+      for (const person of listeners) {
+        await person.messages.count(count * senders.length);
+        heard.push(person.messages.items.map((item) => item.body));
+      }
+      for (const bodies of heard) assert.deepEqual(bodies, heard[0]);
+      assert.equal(new Set(heard[0]).size, count * senders.length);
+    });
+
+    it("say how they are", limit, async () => {
+      for (const [name, url] of cluster.nodes) {
+        const ready = await fetch(`${url}/readyz`);
+        assert.equal(ready.status, 200, `${name}: ${await ready.text()}`);
+        const metrics = await (await fetch(`${url}/metrics`)).text();
+        assert.match(metrics, /^stoa_connections 3$/m, name);
+        assert.match(metrics, /^stoa_known_nodes 3$/m, name);
+      }
+      assert.equal((await fetch(`${cluster.page}/readyz`)).status, 200);
+      const { stdout } = await promisify(execFile)(program, ["nodes", "--redis", cluster.redis]);
+      for (const name of names) assert.match(stdout, new RegExp(name));
+    });
+
+    it("have all figures that the alerts are about", limit, async () => {
+      let figures = "";
+      for (const url of [...cluster.nodes.values(), cluster.state].filter(Boolean)) {
+        figures += await (await fetch(`${url}/metrics`)).text();
+      }
+      const rules = await readFile(path("deploy/prometheus/alerts.yml"), "utf8");
+      const wanted = new Set(rules.match(/\b(stoa|process|haproxy)_\w+/g));
+      if (!cluster.state) wanted.delete("haproxy_server_status");
+      const missing = [...wanted].filter((name) => !new RegExp(`^${name}[ {]`, "m").test(figures));
+      assert.deepEqual(missing, []);
+      assert.ok(wanted.size > 10, `${wanted.size} figures`);
+    });
+
+    it("show the page through the load balancer, and no figures", limit, async () => {
+      assert.match(await (await fetch(`${cluster.page}/`)).text(), /id="log"/);
+      assert.equal((await fetch(`${cluster.page}/metrics`)).status, 404);
+      if (cluster.state) {
+        const figures = await (await fetch(`${cluster.state}/metrics`)).text();
+        assert.match(figures, /^haproxy_server_status\{proxy="nodes",server="node1",state="UP"\} 1$/m);
+      }
+    });
+
+    it("let the page connect from its own origin only", limit, async () => {
+      await enter(cluster.url, "own page", [], { origin: cluster.page }).then((p) => p.close());
+      await assert.rejects(enter(cluster.url, "foreign page", [], { origin: "http://example.com" }));
+    });
+
+    it("stand still with Redis, close nobody, and go on", limit, async () => {
+      const signal = (name) => process.kill(cluster.processes.get("redis"), name);
+      await survive([], async () => {
+        signal("SIGSTOP");
+        try {
+          people[0].ns.room(room).emit("chat", "said during the pause");
+          await until(
+            () => fetch(`${cluster.page}/readyz`).then(
+              (answer) => !answer.ok,
+              () => true,
+            ),
+            () => "the load balancer finds a node ready without Redis",
+          );
+        } finally {
+          signal("SIGCONT");
+        }
+        for (const person of people.slice(1)) {
+          await person.messages.until(
+            (items) => items.some((item) => item.body === "said during the pause"),
+            "what was said during the pause",
+          );
+        }
+      });
+      await until(
+        async () => {
+          for (const url of cluster.nodes.values()) {
+            if (!(await fetch(`${url}/readyz`)).ok) return false;
+          }
+          return fetch(`${cluster.page}/readyz`).then(
+            (answer) => answer.ok,
+            () => false,
+          );
+        },
+        () => "the nodes are not ready again",
+      );
+      await everybodyHears("after the pause", people.slice(0, 1));
+    });
+
+    it("lose a node to SIGTERM: its clients go to the others", limit, async () => {
+      const those = people.filter((person) => nodeOf(person) === "node2");
+      await survive(those, () => cluster.end("node2", "SIGTERM"));
+      for (const person of those) assert.notEqual(nodeOf(person), "node2");
+      assert.equal((await fetch(`${cluster.page}/readyz`)).status, 200);
+      await everybodyHears("after the stop", those);
+    });
+
+    it("take it back", limit, async () => {
+      await cluster.restart(["node2"]);
+      await getsClients("node2");
+      await everybodyHears("after the start", people.slice(-1));
+    });
+
+    it("lose a node to SIGKILL: its clients go to the others", limit, async () => {
+      const those = people.filter((person) => nodeOf(person) === "node3");
+      await survive(those, () => cluster.end("node3", "SIGKILL"));
+      await everybodyHears("after the crash", those);
+    });
+
+    it("are all away for a moment: everybody comes back", limit, async () => {
+      await survive(people, async () => {
+        await cluster.end("node1", "SIGTERM");
+        await cluster.end("node2", "SIGTERM");
+        // neffos.js dials after any answer, and gives up for good if that fails.
+        await assert.rejects(fetch(`${cluster.page}/ws`, { method: "HEAD" }), "an answer without a node");
+        await cluster.restart(names);
+      });
+      await everybodyHears("after the outage");
+    });
+
+    it("leave nothing behind", limit, async () => {
+      for (const person of people) person.close();
+      stopped = true;
+      assert.deepEqual(await cluster.stop(), { code: 0, left: [], directory: false });
+    });
+  });
+}
