@@ -15,6 +15,7 @@ type unit uint8
 
 const (
 	unitBytes unit = iota + 1
+	unitNanoseconds
 	unitMicroseconds
 	unitMilliseconds
 	unitPerSecond
@@ -25,6 +26,8 @@ func (u unit) format(v float64) string {
 	switch u {
 	case unitBytes:
 		return thousands(v) + " B"
+	case unitNanoseconds:
+		return fmt.Sprintf("%.1f ns", v)
 	case unitMicroseconds:
 		return fmt.Sprintf("%.2f µs", v)
 	case unitMilliseconds:

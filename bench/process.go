@@ -75,12 +75,14 @@ func startSelf(cpus cpuSet, piped bool, args ...string) (*process, error) {
 	return startProcess(cpus, piped, args[0], cmd)
 }
 
-// environment is the own one without what would tune Go's runtime.
+// environment is the own one without what would tune Go's runtime or configure
+// stoa.
 func environment() []string {
 	var kept []string
 	for _, variable := range os.Environ() {
-		switch name, _, _ := strings.Cut(variable, "="); name {
-		case "GOMAXPROCS", "GOGC", "GOMEMLIMIT", "GODEBUG":
+		switch name, _, _ := strings.Cut(variable, "="); {
+		case name == "GOMAXPROCS", name == "GOGC", name == "GOMEMLIMIT", name == "GODEBUG":
+		case strings.HasPrefix(name, "STOA_"):
 		default:
 			kept = append(kept, variable)
 		}

@@ -72,7 +72,7 @@ func (c *controller) clusterVariant(f *fleet, variant clusterVariant) (lines []l
 			lines = append(lines, variant.nodeLine(reports, node))
 		}
 		lines = append(lines,
-			fleetLine(reports, "Redis, CPU per delivery", unitMicroseconds, goal{}, func(r fleetReport) float64 { return microseconds(r.redis, r.Deliveries) }),
+			fleetLine(reports, "Redis, CPU per delivery", unitNanoseconds, goal{}, func(r fleetReport) float64 { return 1000 * microseconds(r.redis, r.Deliveries) }),
 			fleetLine(reports, "latency, p50", unitMilliseconds, goal{}, func(r fleetReport) float64 { return milliseconds(r.P50) }),
 			fleetLine(reports, "latency, p99", unitMilliseconds, goal{}, func(r fleetReport) float64 { return milliseconds(r.P99) }))
 		notes = append(notes, fleetBusy(name, reports))
