@@ -17,8 +17,8 @@ type history struct {
 	// killed is the node whose members have lost their connections. What they sent
 	// last may be lost, but is so for all, or for none.
 	killed string
-	// cutOff is the node that may have missed messages, those of its own members
-	// excepted.
+	// cutOff is the node whose members may have missed messages. Even one of their
+	// own is possible: Redis had confirmed it, but not yet sent it back.
 	cutOff string
 }
 
@@ -152,13 +152,12 @@ func (r *reader) senders(m *member, sent []int, missed map[entry]bool) {
 			// What was published while the join was under way may have come or not.
 			next = min(got[0], m.floor[sender])
 		}
-		mayMiss := m.node == r.cutOff && from.node != r.cutOff
 		for _, number := range append(got, sent[sender]) {
 			switch {
 			case number == next:
 			case number < next:
 				r.complain("%v: message %d of %v came after %d: repeated or out of order", m, number, from, next-1)
-			case mayMiss:
+			case m.node == r.cutOff:
 				r.figures.missed += number - next
 				for n := next; n < number; n++ {
 					missed[entry{sender, n}] = true

@@ -1,0 +1,410 @@
+package node_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/node"
+	"github.com/stoa-io/stoa/wire"
+)
+
+// startMember starts a node of a cluster over Redis.
+func startMember(tb testing.TB, id string, config cluster.RedisConfig, change func(*node.Config)) (*node.Node, *cluster.Redis) {
+	tb.Helper()
+	config.NodeID = id
+	broker, err := cluster.NewRedis(config)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	n := startNode(tb, func(cfg *node.Config) {
+		cfg.ID, cfg.Broker = id, broker
+		withAsks(cfg)
+		if change != nil {
+			change(cfg)
+		}
+	})
+	return n, broker
+}
+
+// startCluster starts nodes that know each other, over one Redis server.
+func startCluster(tb testing.TB, ids ...string) []*node.Node {
+	tb.Helper()
+	server := redistest.Start(tb)
+	var nodes []*node.Node
+	var brokers []*cluster.Redis
+	for _, id := range ids {
+		n, broker := startMember(tb, id, cluster.RedisConfig{Servers: []string{server.URL()}}, nil)
+		nodes, brokers = append(nodes, n), append(brokers, broker)
+	}
+	awaitNodes(tb, len(ids), brokers...)
+	return nodes
+}
+
+func awaitNodes(tb testing.TB, count int, brokers ...*cluster.Redis) {
+	tb.Helper()
+	for _, b := range brokers {
+		eventually(tb, fmt.Sprintf("node %s knows %d nodes", b.NodeID(), count), func() bool { return len(b.Nodes()) == count })
+	}
+}
+
+func TestClusterRelay(t *testing.T) {
+	nodes := startCluster(t, "n0", "n1", "n2")
+	var members []*peer
+	for _, n := range nodes {
+		members = append(members, join(t, n, "default", "r"), join(t, n, "default", "r"))
+	}
+	for i, from := range members {
+		texts := []string{fmt.Sprintf(";default;r;e;0;0;to the room from %d", i), fmt.Sprintf(";default;;e;0;0;to all from %d", i)}
+		for _, text := range texts {
+			from.send(text)
+			for k, p := range members {
+				if k != i {
+					p.expect(text)
+				}
+			}
+		}
+	}
+	members[0].sendBinary(";default;r;e;0;0;\xff")
+	for _, p := range members[1:] {
+		if f := p.next(); f.Header.OpCode != ws.OpBinary || string(f.Payload) != ";default;r;e;0;0;\xff" {
+			t.Errorf("got %s, want the binary message", describe(f))
+		}
+	}
+}
+
+func TestClusterEmit(t *testing.T) {
+	nodes := startCluster(t, "n0", "n1")
+	here, a, b := join(t, nodes[0], "default", "r"), join(t, nodes[1], "default", "r"), join(t, nodes[1], "default", "r")
+	outside := join(t, nodes[1], "default")
+	emit := func(m node.Message, except ...string) {
+		t.Helper()
+		if err := nodes[0].Emit(m, except...); err != nil {
+			t.Fatalf("Emit: %v", err)
+		}
+	}
+	emit(node.Message{Namespace: "default", Room: "r", Event: "e", Body: []byte("to the room")})
+	emit(node.Message{Namespace: "default", Room: "r", Event: "e", Body: []byte("but a")}, a.id, "nobody-else")
+	emit(node.Message{Namespace: "default", Room: "r", Event: "e", Body: []byte("but b and here")}, b.id, here.id)
+	// Messages to a namespace and to a room have no order between them.
+	here.expect(";default;r;e;0;0;to the room", ";default;r;e;0;0;but a")
+	a.expect(";default;r;e;0;0;to the room", ";default;r;e;0;0;but b and here")
+	b.expect(";default;r;e;0;0;to the room", ";default;r;e;0;0;but a")
+	emit(node.Message{Namespace: "default", Event: "e", Body: []byte("to all but a")}, a.id)
+	for _, p := range []*peer{here, b, outside} {
+		p.expect(";default;;e;0;0;to all but a")
+	}
+	if got := a.sync("default"); len(got) > 0 {
+		t.Errorf("a received %q, want nothing", got)
+	}
+}
+
+func TestClusterEmitTo(t *testing.T) {
+	nodes := startCluster(t, "n0", "n1")
+	a, b := join(t, nodes[1], "default", "r"), join(t, nodes[1], "default", "r")
+	for i := range 20 {
+		m := node.Message{Namespace: "default", Room: "r", Event: "e", Body: fmt.Append(nil, i)}
+		if err := nodes[0].EmitTo(within(t), a.id, m); err != nil {
+			t.Fatalf("EmitTo: %v", err)
+		}
+		a.expect(fmt.Sprintf(";default;r;e;0;0;%d", i))
+	}
+	if got := b.sync("default"); len(got) > 0 {
+		t.Errorf("the other one received %q, want nothing", got)
+	}
+	for _, c := range []struct {
+		name    string
+		message node.Message
+		want    error
+	}{
+		{"a namespace that is not connected", node.Message{Namespace: "rooms", Event: "e"}, wire.ErrBadNamespace},
+		{"a room that is not joined", node.Message{Namespace: "default", Room: "other", Event: "e"}, wire.ErrBadRoom},
+	} {
+		if err := nodes[0].EmitTo(within(t), a.id, c.message); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+	}
+}
+
+func TestClusterAsk(t *testing.T) {
+	nodes := startCluster(t, "n0", "n1")
+	a := join(t, nodes[1], "default", "r")
+	question := node.Message{Namespace: "default", Room: "r", Event: "q", Body: []byte("why?")}
+	ask := func() (node.Answer, error) { return nodes[0].Ask(within(t), a.id, question) }
+
+	wait := meanwhile(ask)
+	a.send(a.request(";default;r;q;0;0;why?") + ";default;r;q;0;0;because")
+	if answer, err := wait(); err != nil || string(answer.Body) != "because" || answer.Conn != a.id {
+		t.Errorf("got %+v, %v, want because", answer, err)
+	}
+	wait = meanwhile(ask)
+	a.sendBinary(a.request(";default;r;q;0;0;why?") + ";default;r;q;0;0;\xfe")
+	if answer, err := wait(); err != nil || string(answer.Body) != "\xfe" || !answer.Binary {
+		t.Errorf("got %+v, %v, want a binary answer", answer, err)
+	}
+	wait = meanwhile(ask)
+	a.send(a.request(";default;r;q;0;0;why?") + ";default;r;q;1;0;do not ask")
+	if _, err := wait(); err == nil || err.Error() != "do not ask" {
+		t.Errorf("got %v, want the connection's own error", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	wait = meanwhile(func() (node.Answer, error) { return nodes[0].Ask(ctx, a.id, question) })
+	a.request(";default;r;q;0;0;why?")
+	cancel()
+	if _, err := wait(); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+	wait = meanwhile(ask)
+	a.request(";default;r;q;0;0;why?")
+	_ = a.conn.Close()
+	if _, err := wait(); !errors.Is(err, wire.ErrGone) {
+		t.Errorf("the connection closes: %v, want %v", err, wire.ErrGone)
+	}
+}
+
+// TestClusterAsksAtOnce asks many connections from every node at the same time; each
+// answers with its ID.
+func TestClusterAsksAtOnce(t *testing.T) {
+	nodes := startCluster(t, "n0", "n1", "n2")
+	var members []*peer
+	var serving sync.WaitGroup
+	for i := range 12 {
+		p := join(t, nodes[i%3], "default", "r")
+		members = append(members, p)
+		serving.Go(func() {
+			for f, err := p.tryNext(); err == nil; f, err = p.tryNext() {
+				token, _, _ := strings.Cut(string(f.Payload), ";")
+				if _, err := p.conn.Write([]byte(frame(ws.OpText, true, token+";default;r;q;0;0;"+p.id))); err != nil {
+					return
+				}
+			}
+		})
+	}
+	var asking sync.WaitGroup
+	question := node.Message{Namespace: "default", Room: "r", Event: "q"}
+	for _, n := range nodes {
+		for _, p := range members {
+			asking.Go(func() {
+				for range 20 {
+					answer, err := n.Ask(within(t), p.id, question)
+					if err != nil || string(answer.Body) != p.id || answer.Conn != p.id {
+						t.Errorf("node %s asked %s: got %+v, %v; want its ID", n.ID(), p.id, answer, err)
+					}
+				}
+			})
+		}
+		asking.Go(func() {
+			for range 20 {
+				all, err := n.AskEverybody(within(t), question)
+				if err != nil || len(all.Answers) != len(members) || len(all.Silent) > 0 {
+					t.Errorf("node %s asked everybody: %d answers, silent %q, %v; want %d", n.ID(), len(all.Answers), all.Silent, err, len(members))
+				}
+				if answer, err := n.AskRoom(within(t), question); err != nil || string(answer.Body) != answer.Conn {
+					t.Errorf("node %s asked the room: %+v, %v; want an ID", n.ID(), answer, err)
+				}
+			}
+		})
+	}
+	asking.Wait()
+	for _, p := range members {
+		_ = p.conn.Close()
+	}
+	serving.Wait()
+}
+
+func TestClusterJoinAndLeave(t *testing.T) {
+	nodes := startCluster(t, "n0", "n1")
+	a, b := dial(t, nodes[1]), join(t, nodes[0], "rooms", "r")
+	n := nodes[0]
+	do := func(name string, call func() error, request string) {
+		t.Helper()
+		wait := meanwhile(nothing(call))
+		a.send(a.request(request) + ";;;;;;")
+		if _, err := wait(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	do("connect", func() error { return n.Connect(within(t), a.id, "rooms") }, ";rooms;;_OnNamespaceConnect;0;0;")
+	for i := range 10 {
+		room := fmt.Sprint("room ", i)
+		do("join", func() error { return n.Join(within(t), a.id, "rooms", room) }, ";rooms;"+room+";_OnRoomJoin;0;0;")
+		if err := n.Emit(node.Message{Namespace: "rooms", Room: room, Event: "e", Body: []byte("welcome")}); err != nil {
+			t.Fatalf("Emit: %v", err)
+		}
+		a.expect(";rooms;" + room + ";e;0;0;welcome")
+		do("leave", func() error { return n.Leave(within(t), a.id, "rooms", room) }, ";rooms;"+room+";_OnRoomLeave;0;0;")
+	}
+	do("join", func() error { return n.Join(within(t), a.id, "rooms", "r") }, ";rooms;r;_OnRoomJoin;0;0;")
+	b.send(";rooms;r;e;0;0;hello")
+	a.expect(";rooms;r;e;0;0;hello")
+	do("disconnect", func() error { return n.Disconnect(within(t), a.id, "rooms") }, ";rooms;;_OnNamespaceDisconnect;0;0;")
+	b.send(";rooms;r;e;0;0;anybody?")
+	b.sync("rooms")
+	if got := a.sync("default"); len(got) != 0 {
+		t.Errorf("after disconnecting it received %q, want nothing", got)
+	}
+	for name, call := range map[string]func() error{
+		"join without the namespace":   func() error { return n.Join(within(t), a.id, "rooms", "r") },
+		"leave without the namespace":  func() error { return n.Leave(within(t), a.id, "rooms", "r") },
+		"disconnect again":             func() error { return n.Disconnect(within(t), a.id, "rooms") },
+		"connect to what is not there": func() error { return n.Connect(within(t), a.id, "nowhere") },
+	} {
+		if err := call(); !errors.Is(err, wire.ErrBadNamespace) {
+			t.Errorf("%s: %v, want %v", name, err, wire.ErrBadNamespace)
+		}
+	}
+}
+
+func TestClusterCloseConn(t *testing.T) {
+	nodes := startCluster(t, "n0", "n1")
+	a, b := dial(t, nodes[1]), dial(t, nodes[1])
+	if err := nodes[0].CloseConn(within(t), a.id, 4321, "enough"); err != nil {
+		t.Fatalf("CloseConn: %v", err)
+	}
+	a.expectClose(4321)
+	b.sync("default")
+	if err := nodes[0].CloseConn(within(t), a.id, 4321, "enough"); !errors.Is(err, wire.ErrGone) {
+		t.Errorf("again: %v, want %v", err, wire.ErrGone)
+	}
+}
+
+// TestClusterGone: who is away is known at once, whatever the time that an ask may
+// take.
+func TestClusterGone(t *testing.T) {
+	server := redistest.Start(t)
+	config := cluster.RedisConfig{Servers: []string{server.URL()}}
+	patient := func(cfg *node.Config) { cfg.Timeouts.Ask = time.Hour }
+	n, broker := startMember(t, "n0", config, patient)
+	second, _ := startMember(t, "n1", config, patient)
+	third, _ := startMember(t, "n2", config, patient)
+	awaitNodes(t, 3, broker)
+	closed, away := dial(t, second), dial(t, third)
+	_ = closed.conn.Close()
+	eventually(t, "the connection is gone", func() bool { return second.Stats().Connections == 0 })
+	if err := third.Shutdown(within(t)); err != nil {
+		t.Fatalf("Shutdown: %v", err)
+	}
+	awaitNodes(t, 2, broker)
+	eventually(t, "Redis has noticed that the node is gone", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		return errors.Is(n.EmitTo(ctx, away.id, node.Message{Event: "e"}), wire.ErrGone)
+	})
+	for name, id := range map[string]string{
+		"closed":               closed.id,
+		"of a node that ended": away.id,
+		"guessed":              "n1-" + strings.Repeat("A", 22),
+		"of no node":           "other-" + strings.Repeat("A", 22),
+		"with a pattern":       "n*-" + strings.Repeat("A", 22),
+		"too short":            "n1-A",
+	} {
+		calls := map[string]func() error{
+			"EmitTo":     func() error { return n.EmitTo(t.Context(), id, node.Message{Event: "e"}) },
+			"Ask":        func() error { _, err := n.Ask(t.Context(), id, node.Message{Event: "e"}); return err },
+			"Connect":    func() error { return n.Connect(t.Context(), id, "default") },
+			"Join":       func() error { return n.Join(t.Context(), id, "default", "r") },
+			"Leave":      func() error { return n.Leave(t.Context(), id, "default", "r") },
+			"Disconnect": func() error { return n.Disconnect(t.Context(), id, "default") },
+			"CloseConn":  func() error { return n.CloseConn(t.Context(), id, 4321, "") },
+		}
+		for call, do := range calls {
+			if err := do(); !errors.Is(err, wire.ErrGone) {
+				t.Errorf("%s of a connection that is %s: %v, want %v", call, name, err, wire.ErrGone)
+			}
+		}
+	}
+}
+
+func TestClusterAskRoom(t *testing.T) {
+	nodes := startCluster(t, "n0", "n1", "n2")
+	question := node.Message{Namespace: "default", Room: "r", Event: "q"}
+	ask := func() (node.Answer, error) { return nodes[0].AskRoom(within(t), question) }
+	if _, err := ask(); !errors.Is(err, wire.ErrNobody) {
+		t.Errorf("an empty room: %v, want %v", err, wire.ErrNobody)
+	}
+	members := []*peer{join(t, nodes[1], "default", "r"), join(t, nodes[1], "default", "r"), join(t, nodes[2], "default", "r")}
+	askAll := func() (wait func() (node.Answer, error), tokens []string) {
+		wait = meanwhile(ask)
+		for _, p := range members {
+			tokens = append(tokens, p.request(";default;r;q;0;0;"))
+		}
+		return wait, tokens
+	}
+	wait, tokens := askAll()
+	members[0].send(tokens[0] + ";default;r;q;1;0;unhandled event")
+	members[2].send(tokens[2] + ";default;r;q;0;0;me")
+	if answer, err := wait(); err != nil || string(answer.Body) != "me" || answer.Conn != members[2].id {
+		t.Errorf("got %+v, %v, want the third member's answer", answer, err)
+	}
+	members[1].send(tokens[1] + ";default;r;q;0;0;too late")
+	members[1].sync("default")
+
+	wait, tokens = askAll()
+	for i, p := range members {
+		p.send(tokens[i] + ";default;r;q;1;0;unhandled event")
+	}
+	if _, err := wait(); !errors.Is(err, wire.ErrUnhandled) {
+		t.Errorf("nobody handles it: %v, want %v", err, wire.ErrUnhandled)
+	}
+
+	wait, _ = askAll()
+	for _, p := range members {
+		_ = p.conn.Close()
+	}
+	if _, err := wait(); !errors.Is(err, wire.ErrNobody) {
+		t.Errorf("everybody goes: %v, want %v", err, wire.ErrNobody)
+	}
+}
+
+// TestClusterSilentNode asks a room that has members on a node that is cut off from
+// Redis.
+func TestClusterSilentNode(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.StartProxy(t, server)
+	n, first := startMember(t, "n0", cluster.RedisConfig{Servers: []string{server.URL()}}, nil)
+	other, second := startMember(t, "n1", cluster.RedisConfig{Servers: []string{server.URL()}}, nil)
+	cut, third := startMember(t, "n2", cluster.RedisConfig{Servers: []string{proxy.URL()}}, nil)
+	awaitNodes(t, 3, first, second, third)
+	answering, silent := join(t, other, "default", "r"), join(t, cut, "default", "r")
+	proxy.Cut()
+	defer proxy.Heal()
+	// The node stays known for its lease.
+	ctx, cancel := context.WithCancel(t.Context())
+	wait := meanwhile(func() (node.Answers, error) {
+		return n.AskEverybody(ctx, node.Message{Namespace: "default", Room: "r", Event: "q"})
+	})
+	answering.send(answering.request(";default;r;q;0;0;") + ";default;r;q;0;0;here")
+	answering.sync("default")
+	// What n0 is told now, it is told behind the answer.
+	if err := other.EmitTo(within(t), join(t, n, "default").id, node.Message{Namespace: "default", Event: "e"}); err != nil {
+		t.Fatalf("EmitTo: %v", err)
+	}
+	cancel()
+	all, err := wait()
+	if err != nil || len(all.Answers) != 1 || string(all.Answers[0].Body) != "here" || !slices.Equal(all.Silent, []string{"n2"}) {
+		t.Errorf("got %+v, %v; want one answer and n2 silent", all, err)
+	}
+	proxy.Heal()
+	// The question reaches the node late, and its answer is late as well.
+	silent.send(silent.request(";default;r;q;0;0;") + ";default;r;q;0;0;late")
+	silent.sync("default")
+	eventually(t, "the node is ready again", func() bool { return cut.Ready(within(t)) == nil })
+	wait = meanwhile(func() (node.Answers, error) {
+		return n.AskEverybody(within(t), node.Message{Namespace: "default", Room: "r", Event: "q"})
+	})
+	for _, p := range []*peer{answering, silent} {
+		p.send(p.request(";default;r;q;0;0;") + ";default;r;q;0;0;" + p.id)
+	}
+	if all, err := wait(); err != nil || len(all.Answers) != 2 || len(all.Silent) != 0 {
+		t.Errorf("got %+v, %v; want two answers and no silent node", all, err)
+	}
+}
