@@ -1,0 +1,130 @@
+package cluster_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/node"
+)
+
+// TestRedisKilledAgainAndAgain kills the server at moments that the load does not
+// choose, many messages of which are under way.
+func TestRedisKilledAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	nodes := startNodes(t, 3, cluster.RedisConfig{Servers: []string{server.URL()}})
+	l := startLoad(t, size{rooms: 10, members: 5, publishers: 3, pause: 4 * time.Millisecond}, nodes)
+	for range 6 {
+		l.progress(t, 20)
+		server.Kill()
+		server.Restart()
+	}
+	l.progress(t, 20)
+	l.finish(t)
+	history{}.expect(t, l)
+	report(t, nodes)
+}
+
+// TestOneOfSeveralServersKilled: only the rooms that are on the server wait for it.
+func TestOneOfSeveralServersKilled(t *testing.T) {
+	t.Parallel()
+	servers := []*redistest.Server{redistest.Start(t), redistest.Start(t)}
+	nodes := startNodes(t, 3, cluster.RedisConfig{Servers: []string{servers[0].URL(), servers[1].URL()}})
+	s := crowd
+	s.members = 8
+	l := startLoad(t, s, nodes)
+	l.progress(t, 10)
+	broker := nodes[0].broker
+	lost := 0
+	for i, shard := range broker.Stats().Shards {
+		if strings.Contains(shard.Server, servers[1].Addr()) {
+			lost = i
+		}
+	}
+	others := &load{}
+	for _, r := range l.rooms {
+		if broker.Partition(cluster.RoomChannel(namespace, r.name)) != lost {
+			others.rooms = append(others.rooms, r)
+		}
+	}
+	if len(others.rooms) == 0 || len(others.rooms) == len(l.rooms) {
+		t.Fatalf("%d of %d rooms are on the server that stays, want some", len(others.rooms), len(l.rooms))
+	}
+	servers[1].Kill()
+	awaitReady(t, nodes, false)
+	others.progress(t, 10)
+	servers[1].Restart()
+	awaitReady(t, nodes, true)
+	l.progress(t, 10)
+	l.finish(t)
+	history{}.expect(t, l)
+	report(t, nodes)
+}
+
+// TestWhileRedisIsAway: what needs Redis gets an error when its time is up; nobody
+// else notices.
+func TestWhileRedisIsAway(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	short := func(cfg *node.Config) { cfg.Timeouts.Join, cfg.Timeouts.Ask = time.Second, time.Second }
+	var nodes []*testNode
+	for i := range 2 {
+		nodes = append(nodes, startNode(t, nodeOptions{
+			id: fmt.Sprint("n", i), redis: cluster.RedisConfig{Servers: []string{server.URL()}}, change: short,
+		}))
+	}
+	awaitMembers(t, nodes, 2)
+	var l [2]*listener
+	for i, n := range nodes {
+		l[i] = openListener(t, n)
+		if err := l[i].connect(namespace); err != nil {
+			t.Fatal(err)
+		}
+		if err := l[i].join(namespace, "old"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server.Kill()
+	awaitReady(t, nodes, false)
+	for _, c := range []struct{ name, request, want string }{
+		{"a room that is new on the node", "$1;load;new;_OnRoomJoin;0;0;", "$1;load;new;_OnRoomJoin;1;0;timeout"},
+		{"an ask", "$2;load;old;q;0;0;", "$2;load;old;q;1;0;timeout"},
+		{"to leave", "$3;load;old;_OnRoomLeave;0;0;", "$3;;;;;;"},
+		{"a room that the node has", "$4;load;old;_OnRoomJoin;0;0;", "$4;;;;;;"},
+	} {
+		reply, err := l[0].request(c.request)
+		if err != nil || reply != c.want {
+			t.Errorf("%s: %q, %v; want %q", c.name, reply, err, c.want)
+		}
+	}
+	if err := l[0].send(emit(namespace, "old", "e", "kept")); err != nil {
+		t.Fatal(err)
+	}
+	// This one is in time: Redis comes back meanwhile.
+	if err := l[1].send("$5;load;late;_OnRoomJoin;0;0;"); err != nil {
+		t.Fatal(err)
+	}
+	server.Restart()
+	awaitReady(t, nodes, true)
+	eventually(t, "the message that was kept arrives", func() bool { return len(l[1].messages()) > 0 })
+	if got := l[1].messages(); len(got) != 1 || got[0] != emit(namespace, "old", "e", "kept") {
+		t.Errorf("received %q, want one message", got)
+	}
+	for i := range l {
+		if err := l[i].problem(); err != nil {
+			t.Errorf("the client of node n%d lost its connection: %v", i, err)
+		}
+	}
+	// The join that failed has left nothing behind, and can be repeated.
+	if err := l[0].join(namespace, "new"); err != nil {
+		t.Error(err)
+	}
+	if err := l[0].send(emit(namespace, "old", "e", "again")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "messages flow again", func() bool { return len(l[1].messages()) == 2 })
+}
