@@ -5,35 +5,36 @@
 // its own messages too: a message takes the same way to the publishing node as to
 // the others, so that all see one order. The package knows neither sockets nor
 // rooms nor the protocol; an [Envelope] holds the bytes that receivers are sent,
-// and nothing looks into them. It imports the standard library only.
+// and nothing looks into them.
 //
 // # Parts
 //
-// [Broker] and [Handler] are the contract. [Memory] is the broker of a cluster of
-// one process. [RoomChannel] and [NamespaceChannel] name channels. [Interest]
+// [Broker] and [Handler] are the contract, [Reached] and [Membership] what some
+// brokers can do besides. [Memory] is the broker of a cluster of one process,
+// [Redis] that of nodes which meet on Redis servers. [RoomChannel],
+// [NamespaceChannel], [NodeChannel] and [ClusterChannel] name channels. [Interest]
 // subscribes a node to exactly the channels that its loops want. Package
 // clustertest holds the contract as tests that every broker passes, and a broker
 // with faults.
 //
 // # What is guaranteed
 //
-//	                     every broker                         Memory
-//	delivery             every message that Publish accepted  the same; done when
-//	                     reaches every node whose Subscribe   Publish returns
-//	                     had returned, while the broker's
-//	                     server is well
-//	order                one per channel, the same on all     the order of Publish
-//	                     nodes; each node's messages as       calls
-//	                     published
-//	order of channels    none                                 none promised
-//	repeats              none                                 none
-//	subscribed           when Subscribe returned nil          the same, at once
-//	unsubscribed         when Unsubscribe returned nil        the same, at once
-//	Publish              never blocks, copies                 runs Deliver, which
-//	                                                          must not block
-//	too many publishes   Congested, then ErrQueueFull         there is no queue: the
-//	                                                          node's inboxes decide
-//	after Close          ErrClosed, no more deliveries        the same
+//	                   every broker                     Memory                 Redis, while its servers are well
+//	delivery           every message that Publish       done when Publish      the same
+//	                   accepted reaches every node      returns
+//	                   whose Subscribe had returned
+//	order              one per channel, the same on     the order of Publish   the order in which the server
+//	                   all nodes; each node's messages  calls                  executes
+//	                   as published
+//	order of channels  none                             none promised          none
+//	repeats            none                             none                   none
+//	subscribed         when Subscribe returned nil      the same, at once      when the server has confirmed
+//	unsubscribed       when Unsubscribe returned nil    the same, at once      when the server has confirmed
+//	Publish            never blocks, copies             runs Deliver, which    queues
+//	                                                    must not block
+//	too many           Congested, then ErrQueueFull     there is no queue: the at half of QueueBytes, at all of it
+//	publishes                                           node's inboxes decide
+//	after Close        ErrClosed, no more deliveries    the same               the same
 //
 // # Interest
 //
@@ -63,9 +64,65 @@
 //
 // Interest is closed before its broker.
 //
+// # Redis
+//
+// A node has two connections to every server: a publisher, which also keeps the
+// node's entry in the registry, and a subscriber. Channels and keys begin with the
+// cluster's name; channels are never patterns.
+//
+// The publisher sends what waits as one transaction after the other, each of up to
+// 512 messages. A message stays in the queue until the server has acknowledged it,
+// and a transaction is sent again if the connection broke, or if the answer took so
+// long that a node may have lost its subscription meanwhile. Before anything is sent
+// after an interruption, the connection before is ended at the server, and the
+// publisher waits until as many nodes are on the cluster's channel as are known: each
+// subscribes to it last. It waits for FlushWait at most. Messages are numbered per
+// node, life of the node, and server; a receiver remembers which of the last 1,024
+// numbers it has seen and drops repeats. As a transaction reaches a node wholly or
+// not at all, a repetition brings every node what it lacks, in order.
+//
+//	the server            what happens
+//	dies, comes back      Nothing that was not acknowledged is lost or repeated, and
+//	empty                 each publisher's order is kept. Publishes wait for QueueAge;
+//	                      Subscribe waits for its context. A message that the server
+//	                      acknowledged and had not yet written to all subscribers when
+//	                      it died is missed by those. Two publishers' messages that
+//	                      were under way may be seen in different orders by nodes of
+//	                      which only some had received them before.
+//	stands still          The same, and nothing is lost: subscriptions are kept as long
+//	                      as their connections live.
+//	fails over            As when it dies. What the old master accepted while it was cut
+//	                      off from the Sentinels and from other nodes, but not from the
+//	                      publisher, reaches whom it reaches.
+//	one of several        Its channels are affected, the others are not, unless the
+//	                      queue fills: congestion is one signal for all servers.
+//	                      Messages for nodes go through another one.
+//
+//	one node              what happens
+//	is cut off            It keeps what it publishes and is not ready. What the others
+//	                      publish meanwhile does not come: RedisShardStats counts the
+//	                      gap and a bound of the number of messages.
+//	dies                  It is forgotten within a lease and a quarter of a probe's
+//	                      interval; its keys expire, its subscriptions end with its
+//	                      connections. The first flush after an outage may wait
+//	                      FlushWait for it.
+//
+// A subscriber connection that is silent is not given up at once: that would lose
+// what is on its way if the server only stands still. It is given up when the server
+// answers on another connection and this one is silent all the same.
+//
+// A user of the server with restricted rights needs the channels and keys that begin
+// with the cluster's name and a colon, and the commands PUBLISH, SUBSCRIBE,
+// UNSUBSCRIBE, PUBSUB NUMSUB, PING, MULTI, EXEC, SET, MGET, DEL, SADD, SREM, SMEMBERS,
+// PEXPIRE, CLIENT ID, SETNAME, LIST and KILL, and with Sentinels ROLE.
+//
 // # Locks
 //
 // A broker's lock (the stripe of Memory) is taken before the shard of Interest, as
 // Deliver calls Loops; a shard before the queue of its worker. Interest never
 // calls the broker with a lock held. Deliver and Congested never call the broker.
+//
+// In Redis, a server's subscriptions are locked before the session that sends their
+// commands; the lock of the congestion signal and that of the inbox are held while the
+// handler is called, and no other is.
 package cluster

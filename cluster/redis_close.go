@@ -63,7 +63,7 @@ func (b *Redis) leave(ctx context.Context) {
 	defer cancel()
 	var calls sync.WaitGroup
 	for _, s := range b.shards {
-		if s.publishing.err() != nil {
+		if !s.publishing.works() {
 			continue
 		}
 		calls.Go(func() {

@@ -169,6 +169,31 @@ func TestRedisAwayFromTheStart(t *testing.T) {
 	redistest.Eventually(t, "the message that waited is delivered", redisPatience, func() bool { return l.count() == 1 })
 }
 
+// TestRedisCloseWhileAway: Close waits for messages that were accepted, and for
+// nothing else.
+func TestRedisCloseWhileAway(t *testing.T) {
+	server := redistest.Start(t)
+	config := cluster.RedisConfig{Servers: []string{server.URL()}, ProbeInterval: 20 * time.Millisecond}
+	idle, busy := startRedis(t, config, newLedger()), startRedis(t, config, newLedger())
+	server.Kill()
+	redistest.Eventually(t, "a probe waits in the queues", redisPatience, func() bool {
+		return idle.Stats().QueueBytes > 0 && busy.Stats().QueueBytes > 0
+	})
+	if err := idle.Close(t.Context()); err != nil {
+		t.Errorf("Close without messages = %v, want nil", err)
+	}
+	ended := make(chan error, 1)
+	busy.PublishCount("r:chat:lobby", &cluster.Envelope{}, func(_ int, err error) { ended <- err })
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := busy.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Close with a message = %v, want %v", err, context.DeadlineExceeded)
+	}
+	if err := <-ended; !errors.Is(err, cluster.ErrClosed) {
+		t.Errorf("PublishCount reported %v, want %v", err, cluster.ErrClosed)
+	}
+}
+
 func TestRedisQueueFullAndTooOld(t *testing.T) {
 	server := redistest.Start(t)
 	l := newLedger()

@@ -211,7 +211,7 @@ func (p *publisher) waitForNodes(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if counts[name] >= int64(s.registry.count()) && s.subscribing.err() == nil {
+		if counts[name] >= int64(s.registry.count()) && s.subscribing.works() {
 			return nil
 		}
 		if s.now()-began >= s.config().FlushWait {

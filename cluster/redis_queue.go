@@ -27,6 +27,7 @@ type queued struct {
 	payload wireBytes // the encoded envelope
 	chunk   *chunk    // where both are; nil if they have their own memory
 	since   time.Duration
+	own     bool                       // the broker's own: Close does not wait for it
 	done    func(nodes int, err error) // nil: nobody asks
 }
 
@@ -57,9 +58,10 @@ type publishQueue struct {
 	entries []queued // those before head are gone
 	head    int
 	bytes   int
+	foreign int // messages that are not the broker's own
 	current *chunk
 	free    []*chunk
-	drained chan struct{} // closed when empty, if somebody waits for that
+	drained chan struct{} // closed when foreign is 0, if somebody waits for that
 }
 
 func newPublishQueue(prefix string, s stamp) *publishQueue {
@@ -77,7 +79,10 @@ func (q *publishQueue) push(channel string, env *Envelope, internal bool, now ti
 	}
 	q.stamp.number++
 	q.stamp.internal = internal
-	e := queued{since: now, done: done}
+	e := queued{since: now, own: internal, done: done}
+	if !internal {
+		q.foreign++
+	}
 	nameBytes := len(q.prefix) + len(channel)
 	buffer := q.reserve(&e, nameBytes+envelopeSize(&q.stamp, env))
 	start := len(buffer)
@@ -139,10 +144,17 @@ func (q *publishQueue) pop(count int) (bytes int) {
 		e := &q.entries[q.head]
 		bytes += e.size()
 		q.release(e.chunk)
+		if !e.own {
+			q.foreign--
+		}
 		*e = queued{}
 		q.head++
 	}
 	q.bytes -= bytes
+	if q.foreign == 0 && q.drained != nil {
+		close(q.drained)
+		q.drained = nil
+	}
 	q.compact()
 	return bytes
 }
@@ -169,10 +181,6 @@ func (q *publishQueue) compact() {
 			q.entries = nil
 		}
 		q.entries, q.head = q.entries[:0], 0
-		if q.drained != nil {
-			close(q.drained)
-			q.drained = nil
-		}
 	case q.head > length && q.head > maxPipeline:
 		q.entries = append(q.entries[:0], q.entries[q.head:]...)
 		clear(q.entries[length : length+q.head])
@@ -190,13 +198,13 @@ func (q *publishQueue) expired(oldest time.Duration) (count int) {
 	return count
 }
 
-// close lets nothing more in. The result is closed when the queue is empty.
+// close lets nothing more in. The result is closed when nobody's message is left.
 func (q *publishQueue) close() <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
 	drained := make(chan struct{})
-	if q.head == len(q.entries) {
+	if q.foreign == 0 {
 		close(drained)
 		return drained
 	}

@@ -15,7 +15,11 @@ import (
 
 const (
 	// ticksPerProbe is how often in a probe's interval the keeper looks around.
-	ticksPerProbe         = 4
+	ticksPerProbe = 4
+	// maxControl is more requests than are ever under way, so that the keeper does not
+	// wait for a publisher that is connecting.
+	maxControl = 8
+
 	announcementsPerLease = 3
 	firstRetry            = 50 * time.Millisecond
 )
@@ -47,7 +51,7 @@ func newRedisShard(b *Redis, server *redisServer) *redisShard {
 		broker:   b,
 		server:   server,
 		queue:    newPublishQueue(b.prefix, stamp{node: b.config.NodeID, incarnation: b.incarnation}),
-		control:  make(chan *controlRequest),
+		control:  make(chan *controlRequest, maxControl),
 		announce: make(chan struct{}, 1),
 	}
 	s.subscriber = &subscriber{shard: s}
@@ -83,7 +87,7 @@ func (s *redisShard) announceSoon() {
 }
 
 // up is true while messages can make the round trip.
-func (s *redisShard) up() bool { return s.publishing.err() == nil && s.subscribing.err() == nil }
+func (s *redisShard) up() bool { return s.publishing.works() && s.subscribing.works() }
 
 // keep is the keeper's goroutine.
 func (s *redisShard) keep(ctx context.Context) {
@@ -110,7 +114,7 @@ func (s *redisShard) keep(ctx context.Context) {
 			s.expireNodes(ctx)
 			due = s.now()-lastAnnounced >= s.config().Lease/announcementsPerLease
 		}
-		if due && s.publishing.err() == nil && announcing.CompareAndSwap(false, true) {
+		if due && s.publishing.works() && announcing.CompareAndSwap(false, true) {
 			lastAnnounced = s.now()
 			s.submit(ctx, &controlRequest{call: s.announceNode, done: func(error) { announcing.Store(false) }})
 		}
@@ -195,6 +199,12 @@ func (l *linkState) err() error {
 	}
 	return fmt.Errorf("redis %s: %s not connected since %s: %w",
 		l.server, l.role, l.since.UTC().Format(time.RFC3339), l.problem)
+}
+
+func (l *linkState) works() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.problem == nil
 }
 
 func (l *linkState) attach(link *redisLink) {
