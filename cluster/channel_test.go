@@ -29,6 +29,9 @@ var channelNames = []struct {
 	{"invalid UTF-8", namespace("\xff\xc3"), "n:%FF%C3"},
 	{"Unicode", namespace("é"), "n:%C3%A9"},
 	{"space and semicolon", room("a b", ";"), "r:a%20b:%3B"},
+	{"node", cluster.Address{Kind: cluster.KindNode, Node: "k3n7x1qa"}, "i:k3n7x1qa"},
+	{"node with a star", cluster.Address{Kind: cluster.KindNode, Node: "*"}, "i:%2A"},
+	{"cluster", cluster.Address{Kind: cluster.KindCluster}, "c:"},
 }
 
 func TestChannelNames(t *testing.T) {
@@ -64,6 +67,8 @@ func TestParseChannelRefuses(t *testing.T) {
 		{"escape cut after a digit", "n:a%2"},
 		{"escape cut by the separator", "r:a%2:b"},
 		{"needless escape", "n:%61"},
+		{"needless escape of a node", "i:%61"},
+		{"cluster with a name", "c:a"},
 		{"needless escape of a dot", "n:%2E"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -98,6 +103,8 @@ func FuzzParseChannel(f *testing.F) {
 	}
 	f.Add("n:%61")
 	f.Add("r:%")
+	f.Add(cluster.NodeChannel("n0de_1"))
+	f.Add(cluster.ClusterChannel())
 	f.Fuzz(func(t *testing.T, channel string) {
 		address, err := cluster.ParseChannel(channel)
 		if err != nil {
@@ -154,9 +161,14 @@ func namespace(name string) cluster.Address {
 	return cluster.Address{Kind: cluster.KindNamespace, Namespace: name}
 }
 
-func channelOf(a cluster.Address) string {
-	if a.Kind == cluster.KindNamespace {
-		return cluster.NamespaceChannel(a.Namespace)
+func channelOf(address cluster.Address) string {
+	switch address.Kind {
+	case cluster.KindNamespace:
+		return cluster.NamespaceChannel(address.Namespace)
+	case cluster.KindNode:
+		return cluster.NodeChannel(address.Node)
+	case cluster.KindCluster:
+		return cluster.ClusterChannel()
 	}
-	return cluster.RoomChannel(a.Namespace, a.Room)
+	return cluster.RoomChannel(address.Namespace, address.Room)
 }
