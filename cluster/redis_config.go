@@ -19,7 +19,7 @@ const (
 	defaultLease         = 8 * time.Second
 	defaultDialTimeout   = 3 * time.Second
 	defaultFlushWait     = 3 * time.Second
-	defaultRetryMax      = 2 * time.Second
+	defaultRetryMax      = time.Second
 	randomNodeIDBytes    = 8
 )
 
@@ -70,8 +70,8 @@ type RedisConfig struct {
 	// FlushWait bounds how long the queue waits after an outage for the known nodes
 	// to be subscribed again; 3 s by default.
 	FlushWait time.Duration
-	// RetryMax is the longest pause between two attempts to connect, before jitter;
-	// 2 s by default.
+	// RetryMax is the longest pause between two attempts to connect; the actual one
+	// is a random part of it, a half at least. 1 s by default.
 	RetryMax time.Duration
 	// TLS is used for rediss URLs; nil: the system's roots and the URL's host name.
 	// It is not changed.

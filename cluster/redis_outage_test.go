@@ -40,6 +40,25 @@ func TestRedisKilledAndRestarted(t *testing.T) {
 	f.expectNothingLost(t)
 }
 
+// TestRedisOneOfTwoServersKilled: the rooms of the other server go on meanwhile.
+func TestRedisOneOfTwoServersKilled(t *testing.T) {
+	servers := []*redistest.Server{redistest.Start(t), redistest.Start(t)}
+	config := cluster.RedisConfig{Servers: []string{servers[0].URL(), servers[1].URL()}}
+	f := startTraffic(t, rooms(8), repeated(2, config)...)
+	f.run(t, 1000)
+	servers[0].Kill()
+	f.run(t, 2000)
+	for i, b := range f.nodes {
+		if err := b.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), servers[0].Addr()) ||
+			strings.Contains(err.Error(), servers[1].Addr()) {
+			t.Errorf("Ready of node %d = %v, want an error about %s only", i, err, servers[0])
+		}
+	}
+	servers[0].Restart()
+	f.run(t, 3000)
+	f.expectNothingLost(t)
+}
+
 func TestRedisPaused(t *testing.T) {
 	server := redistest.Start(t)
 	f := startTraffic(t, rooms(4), repeated(3, cluster.RedisConfig{Servers: []string{server.URL()}})...)
