@@ -25,7 +25,7 @@ func TestRedisKilledAgainAndAgain(t *testing.T) {
 	}
 	l.progress(t, 20)
 	l.finish(t)
-	history{}.expect(t, l)
+	crashed(nodes).expect(t, l)
 	report(t, nodes)
 }
 
@@ -61,7 +61,7 @@ func TestOneOfSeveralServersKilled(t *testing.T) {
 	awaitReady(t, nodes, true)
 	l.progress(t, 10)
 	l.finish(t)
-	history{}.expect(t, l)
+	crashed(nodes).expect(t, l)
 	report(t, nodes)
 }
 

@@ -41,7 +41,7 @@ func TestRedisKilled(t *testing.T) {
 	awaitReady(t, nodes, true)
 	l.progress(t, 10)
 	l.finish(t)
-	history{}.expect(t, l)
+	crashed(nodes).expect(t, l)
 	report(t, nodes)
 	awaitMembers(t, nodes, len(nodes))
 	admin := openAdmin(t, server.Addr())
@@ -67,7 +67,7 @@ func TestRedisKilledWithSmallQueues(t *testing.T) {
 	server.Restart()
 	l.progress(t, 100)
 	l.finish(t)
-	history{}.expect(t, l)
+	crashed(nodes).expect(t, l)
 	report(t, nodes)
 	for _, n := range nodes {
 		eventually(t, "nobody is held back on node "+n.ID(), func() bool { return n.Stats().Held == 0 })
@@ -104,7 +104,7 @@ func TestFailover(t *testing.T) {
 	awaitReady(t, nodes, true)
 	l.progress(t, 10)
 	l.finish(t)
-	history{}.expect(t, l)
+	crashed(nodes).expect(t, l)
 	report(t, nodes)
 }
 
