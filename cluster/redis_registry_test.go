@@ -225,26 +225,3 @@ func TestRedisInboxAndCount(t *testing.T) {
 		}
 	}
 }
-
-func TestRedisSentinelFailover(t *testing.T) {
-	group := redistest.StartGroup(t, "stoa-master")
-	f := startTraffic(t, rooms(2), repeated(2, cluster.RedisConfig{Servers: []string{group.URL()}})...)
-	f.run(t, 300)
-	redistest.Eventually(t, "the Sentinels know the replica and each other", redisPatience, func() bool {
-		for _, sentinel := range group.Sentinels {
-			info := strings.Join(redisLines(t, sentinel.Addr(), "INFO sentinel"), "\n")
-			if !strings.Contains(info, "slaves=1,sentinels=3") {
-				return false
-			}
-		}
-		return true
-	})
-	group.Master.Kill()
-	f.run(t, 1000)
-	f.expectNothingLost(t)
-	for _, b := range f.nodes {
-		if err := b.Ready(t.Context()); err != nil {
-			t.Errorf("Ready = %v, want nil", err)
-		}
-	}
-}

@@ -2,7 +2,6 @@ package redistest
 
 import (
 	"errors"
-	"io"
 	"net"
 	"sync"
 	"testing"
@@ -147,40 +146,6 @@ func (p *Proxy) awaitOpen() {
 	open := p.open
 	p.mu.Unlock()
 	<-open
-}
-
-// Deaf is a listener that accepts connections and never answers.
-func Deaf(t testing.TB) (address string) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var readers sync.WaitGroup
-	var mu sync.Mutex
-	var conns []net.Conn
-	readers.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			conns = append(conns, conn)
-			mu.Unlock()
-			readers.Go(func() { _, _ = io.Copy(io.Discard, conn) })
-		}
-	})
-	t.Cleanup(func() {
-		_ = listener.Close()
-		mu.Lock()
-		for _, conn := range conns {
-			_ = conn.Close()
-		}
-		mu.Unlock()
-		readers.Wait()
-	})
-	return listener.Addr().String()
 }
 
 // Eventually waits until the condition holds and fails the test if it does not.

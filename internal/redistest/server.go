@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -125,11 +126,12 @@ func (s *Server) execute(arguments []string) bool {
 		_ = process.Wait()
 		close(ended)
 	}()
-	return s.awaitAnswer(ended)
+	return s.awaitAnswer(process.Process.Pid, ended)
 }
 
-// awaitAnswer waits until the server answers a PING, whatever it answers.
-func (s *Server) awaitAnswer(ended <-chan struct{}) bool {
+// awaitAnswer waits until the server answers: false if it ended instead, as it does
+// if somebody else took its port.
+func (s *Server) awaitAnswer(process int, ended <-chan struct{}) bool {
 	s.t.Helper()
 	deadline := time.After(patience)
 	retry := time.NewTicker(pollPause)
@@ -141,27 +143,37 @@ func (s *Server) awaitAnswer(ended <-chan struct{}) bool {
 		case <-deadline:
 			s.t.Fatalf("%s does not answer; it said:\n%s", program, s.said())
 		case <-retry.C:
-			if line, err := s.ask("PING"); err == nil && line != "" && !bytes.HasPrefix([]byte(line), []byte("-LOADING")) {
+			if s.answers(process) {
 				return true
 			}
 		}
 	}
 }
 
-// ask sends one inline command and returns the first line of the answer.
-func (s *Server) ask(command string) (string, error) {
+// answers is true if it is this process that answers, or a server that wants a
+// password first.
+func (s *Server) answers(process int) bool {
 	conn, err := net.DialTimeout("tcp", s.Addr(), patience)
 	if err != nil {
-		return "", err
+		return false
 	}
 	defer func() { _ = conn.Close() }()
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
-		return "", err
+		return false
 	}
-	if _, err := io.WriteString(conn, command+"\r\n"); err != nil {
-		return "", err
+	if _, err := io.WriteString(conn, "INFO server\r\n"); err != nil {
+		return false
 	}
-	return bufio.NewReader(conn).ReadString('\n')
+	for lines := bufio.NewScanner(conn); lines.Scan(); {
+		line := lines.Text()
+		if id, is := strings.CutPrefix(line, "process_id:"); is {
+			return id == strconv.Itoa(process)
+		}
+		if strings.HasPrefix(line, "-") {
+			return s.password != "" && strings.HasPrefix(line, "-NOAUTH")
+		}
+	}
+	return false
 }
 
 // Kill ends the server at once, as a crash would; nothing is kept. A paused server is
