@@ -129,3 +129,14 @@ func publish(t testing.TB, b cluster.Broker, channel string) {
 		t.Fatalf("Publish(%q) = %v, want nil", channel, err)
 	}
 }
+
+func TestMemoryNodes(t *testing.T) {
+	if nodes := cluster.NewMemory(cluster.MemoryConfig{}).Nodes(); len(nodes) != 0 {
+		t.Errorf("Nodes without Info = %+v, want none", nodes)
+	}
+	info := cluster.NodeInfo{ID: "only", Connections: 3}
+	m := cluster.NewMemory(cluster.MemoryConfig{Info: func() cluster.NodeInfo { return info }})
+	if nodes := m.Nodes(); len(nodes) != 1 || nodes[0] != info {
+		t.Errorf("Nodes = %+v, want %+v", nodes, info)
+	}
+}

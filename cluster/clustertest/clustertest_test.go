@@ -17,7 +17,7 @@ func TestFaultyWithoutFaults(t *testing.T) {
 // linked is one of several brokers that share one order: the smallest thing that
 // takes the suite's ways for clusters of several nodes.
 type linked struct {
-	*cluster.Memory
+	cluster.Broker
 	order *sync.Mutex
 	all   *[]*linked
 }
@@ -25,7 +25,7 @@ type linked struct {
 func (l *linked) Publish(channel string, env *cluster.Envelope) error {
 	l.order.Lock()
 	defer l.order.Unlock()
-	if err := l.Memory.Publish(channel, env); err != nil {
+	if err := l.Broker.Publish(channel, env); err != nil {
 		return err
 	}
 	for _, other := range *l.all {
@@ -33,7 +33,7 @@ func (l *linked) Publish(channel string, env *cluster.Envelope) error {
 			continue
 		}
 		// A node that is not there misses the message, and nobody else minds.
-		_ = other.Memory.Publish(channel, env)
+		_ = other.Broker.Publish(channel, env)
 	}
 	return nil
 }
@@ -44,7 +44,7 @@ func TestSuiteWithSeveralBrokers(t *testing.T) {
 		var all []*linked
 		var brokers []cluster.Broker
 		for range 3 {
-			l := &linked{Memory: cluster.NewMemory(cluster.MemoryConfig{}), order: &order, all: &all}
+			l := &linked{Broker: cluster.NewMemory(cluster.MemoryConfig{}), order: &order, all: &all}
 			all = append(all, l)
 			brokers = append(brokers, l)
 		}

@@ -21,6 +21,8 @@ type delivery struct {
 	binary  bool
 	origin  string
 	payload string
+	// description is of kind and exceptions; empty if they are as usual.
+	description string
 }
 
 // recorder is the handler of one broker under test.
@@ -51,6 +53,9 @@ func (r *recorder) Deliver(channel string, env *cluster.Envelope) {
 	r.mu.Unlock()
 
 	got := delivery{channel: channel, binary: env.Binary, origin: env.Origin, payload: string(env.Payload)}
+	if env.Kind == cluster.KindControl || len(env.Except) > 0 {
+		got.description = describe(env)
+	}
 	for range r.yields {
 		runtime.Gosched()
 	}
