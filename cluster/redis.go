@@ -58,7 +58,8 @@ var (
 )
 
 // NewRedis checks the configuration and returns a broker that is not started. Errors
-// name servers by address; no error, log record or figure contains a password.
+// name servers by address; no error, log record or figure contains a password. The
+// first call turns off what go-redis prints, for the whole process.
 func NewRedis(config RedisConfig) (*Redis, error) {
 	config = config.withDefaults()
 	servers, err := config.servers()
