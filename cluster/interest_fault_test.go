@@ -18,8 +18,10 @@ var errRefused = errors.New("refused")
 
 func TestInterestSubscribeFails(t *testing.T) {
 	inBubble(t, cluster.InterestConfig{}, func(t *testing.T, b *fixture) {
-		b.broker.Set(clustertest.Faults{Subscribe: errRefused})
+		hold := make(chan struct{})
+		b.broker.Set(clustertest.Faults{Subscribe: errRefused, Hold: hold})
 		first, second := b.acquire(lobby, 0), b.acquire(lobby, 1)
+		close(hold)
 		b.expectAnswer(first, errRefused)
 		b.expectAnswer(second, errRefused)
 		b.expectLoops(lobby, 0)

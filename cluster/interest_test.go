@@ -153,8 +153,11 @@ func (b *fixture) pass(d time.Duration) {
 
 func TestInterestSubscribesOnce(t *testing.T) {
 	inBubble(t, cluster.InterestConfig{}, func(t *testing.T, b *fixture) {
+		hold := make(chan struct{})
+		b.broker.Set(clustertest.Faults{Hold: hold})
 		first, second := b.acquire(lobby, 0), b.acquire(lobby, 63)
 		b.expectLoops(lobby, 1<<63|1)
+		close(hold)
 		b.expectAnswer(first, nil)
 		b.expectAnswer(second, nil)
 		b.expectConfirmed(b.acquire(lobby, 5))
