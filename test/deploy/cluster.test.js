@@ -189,8 +189,22 @@ for (const balancer of ["haproxy", "nginx"]) {
       await everybodyHears("after the start", people.slice(-1));
     });
 
+    it("are replaced one after the other: everybody stays in the room", limit, async () => {
+      let moved = 0;
+      for (const name of names) {
+        const those = people.filter((person) => nodeOf(person) === name);
+        moved += those.length;
+        await survive(those, () => cluster.end(name, "SIGTERM"));
+        await cluster.restart([name]);
+        await getsClients(name);
+      }
+      assert.ok(moved < 2 * people.length, `${moved} reconnects of ${people.length} clients`);
+      await everybodyHears("after the deploy", people.slice(0, 1));
+    });
+
     it("lose a node to SIGKILL: its clients go to the others", limit, async () => {
       const those = people.filter((person) => nodeOf(person) === "node3");
+      assert.notEqual(those.length, 0);
       await survive(those, () => cluster.end("node3", "SIGKILL"));
       await everybodyHears("after the crash", those);
     });
