@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"runtime/pprof"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -133,7 +134,9 @@ func (b *Redis) Start(ctx context.Context, h Handler) error {
 			case <-b.closing:
 				return ErrClosed
 			case <-ctx.Done():
-				return b.abort(ctx.Err())
+				// Servers that are silent are not known to be wrong: Ready says
+				// what is the matter until they answer.
+				return nil
 			}
 			if err := link.err(); err != nil && (redis.IsAuthError(err) || redis.IsPermissionError(err)) {
 				return b.abort(err)
@@ -282,9 +285,10 @@ func firstError(problems []error) error {
 	return first
 }
 
-// Ready implements [Broker]: a message of its own makes the round trip through every
-// server. The error says which one it does not work with, which connection, and
-// since when.
+// Ready implements [Broker]: a message of its own makes the round trip through each
+// server. One server that works is enough: one that is away affects its channels
+// only, and would otherwise make all nodes of the cluster unfit at once. The error
+// says with which servers it does not work, which connection, and since when.
 func (b *Redis) Ready(ctx context.Context) error {
 	if err := b.usable(); err != nil {
 		return err
@@ -300,6 +304,9 @@ func (b *Redis) Ready(ctx context.Context) error {
 	calls.Wait()
 	if errors.Is(firstError(problems), ErrClosed) {
 		return ErrClosed
+	}
+	if slices.Contains(problems, nil) {
+		return nil
 	}
 	return errors.Join(problems...)
 }

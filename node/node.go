@@ -191,14 +191,8 @@ func (n *Node) start() error {
 	default:
 		return ErrClosed
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), max(n.config.Timeouts.Join, time.Second))
-	defer cancel()
-	if err := n.broker.Start(ctx, n); err != nil {
-		return fmt.Errorf("node: start broker: %w", err)
-	}
-	// What other nodes have to say to this one; joins are confirmed one by one.
-	if err := n.broker.Subscribe(ctx, cluster.NodeChannel(n.config.ID)); err != nil {
-		return fmt.Errorf("node: subscribe to the node's own channel: %w", err)
+	if err := n.startBroker(); err != nil {
+		return err
 	}
 	for _, l := range n.loops {
 		if l.listener >= 0 {
@@ -214,6 +208,22 @@ func (n *Node) start() error {
 	n.spawn("http", func() { _ = n.http.server.Serve(n.http) })
 	if n.listener != nil {
 		n.spawn("accept", func() { n.acceptLoop(n.listener) })
+	}
+	return nil
+}
+
+func (n *Node) startBroker() error {
+	patience := max(n.config.Timeouts.Join, time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := n.broker.Start(ctx, n); err != nil {
+		return fmt.Errorf("node: start broker: %w", err)
+	}
+	// What other nodes have to say to this one. Start may have used up its time.
+	ctx, cancel = context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := n.broker.Subscribe(ctx, cluster.NodeChannel(n.config.ID)); err != nil {
+		return fmt.Errorf("node: subscribe to the node's own channel: %w", err)
 	}
 	return nil
 }
