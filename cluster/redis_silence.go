@@ -39,7 +39,9 @@ func (w *silenceWatch) look(session *subscriberSession) *subscriberSession {
 	} else {
 		w.silent++
 	}
-	if w.looks%ticksPerProbe == 0 {
+	// Where something comes no ping is needed, and it would do harm: if the server dies
+	// with a ping unread, its system throws away what it has not yet sent.
+	if w.silent > 0 && w.looks%ticksPerProbe == 0 {
 		session.ping()
 	}
 	w.looks++
