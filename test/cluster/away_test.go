@@ -55,10 +55,10 @@ func TestOneOfSeveralServersKilled(t *testing.T) {
 		t.Fatalf("%d of %d rooms are on the server that stays, want some", len(others.rooms), len(l.rooms))
 	}
 	servers[1].Kill()
-	awaitReady(t, nodes, false)
+	eventually(t, "a node notices", func() bool { return !broker.Stats().Shards[lost].Up })
 	others.progress(t, 10)
-	servers[1].Restart()
 	awaitReady(t, nodes, true)
+	servers[1].Restart()
 	l.progress(t, 10)
 	l.finish(t)
 	crashed(nodes).expect(t, l)
