@@ -71,25 +71,24 @@
 // cluster's name; channels are never patterns.
 //
 // The publisher sends what waits as one transaction after the other, each of up to
-// 512 messages. A message stays in the queue until the server has acknowledged it and
-// another transaction behind it, as the server may answer a publisher before it
-// writes to the subscribers. A transaction is sent again if the connection broke, or
-// if the answer took so long that a node may have lost its subscription meanwhile.
-// Before anything is sent after an interruption, the connection before is ended at the
-// server, and the publisher waits until as many nodes are on the cluster's channel as
-// are known: each subscribes to it last. It waits for FlushWait at most. Messages are
-// numbered per node, life of the node, and server; a receiver remembers which of the
-// last 1,536 numbers it has seen and drops repeats. As a transaction reaches a node
-// wholly or not at all, a repetition brings every node what it lacks, in order.
+// 512 messages. A message stays in the queue until the server has acknowledged it,
+// and a transaction is sent again if the connection broke, or if the answer took so
+// long that a node may have lost its subscription meanwhile. Before anything is sent
+// after an interruption, the connection before is ended at the server, and the
+// publisher waits until as many nodes are on the cluster's channel as are known: each
+// subscribes to it last. It waits for FlushWait at most. Messages are numbered per
+// node, life of the node, and server; a receiver remembers which of the last 1,024
+// numbers it has seen and drops repeats. As a transaction reaches a node wholly or
+// not at all, a repetition brings every node what it lacks, in order.
 //
 //	the server            what happens
 //	dies, comes back      Nothing that was not acknowledged is lost or repeated, and
 //	empty                 each publisher's order is kept. Publishes wait for QueueAge;
-//	                      Subscribe waits for its context. What the server still held
-//	                      back for a subscriber that did not keep up is missed by that
-//	                      one. Two publishers' messages that were under way may be seen
-//	                      in different orders by nodes of which only some had received
-//	                      them before.
+//	                      Subscribe waits for its context. A message that the server
+//	                      acknowledged and had not yet written to all subscribers when
+//	                      it died is missed by those. Two publishers' messages that
+//	                      were under way may be seen in different orders by nodes of
+//	                      which only some had received them before.
 //	stands still          The same, and nothing is lost: subscriptions are kept as long
 //	                      as their connections live.
 //	fails over            As when it dies. What the old master accepted while it was cut

@@ -12,9 +12,9 @@ import (
 const numsubInterval = 20 * time.Millisecond
 
 // publisher empties the queue of one server over one connection. What was sent
-// stays in the queue until the server has acknowledged it and a later pipeline, of
-// which at most one is under way: so only those two can ever be repeated, and the
-// order is that of the queue whatever fails.
+// stays in the queue until the server has acknowledged it, and at most one pipeline
+// is under way: so only that can ever be repeated, and the order is that of the
+// queue whatever fails.
 //
 // A pipeline is a transaction. A node that subscribes while one is executed sees
 // all of it or nothing, so if it is sent again the node gets what it missed in the
@@ -30,7 +30,7 @@ type publisher struct {
 	batch   []queued  // its memory never moves: the commands point into it
 	counts  []*redis.IntCmd
 	batched []redis.Cmder // the same commands
-	unsure  int           // messages at the front that were sent, and not acknowledged for good
+	unsure  int           // messages at the front that were sent and not acknowledged
 }
 
 func newPublisher(shard *redisShard) *publisher {
@@ -86,7 +86,6 @@ func (p *publisher) disconnect() {
 		return
 	}
 	p.shard.publishing.attach(nil)
-	p.unsure += p.shard.queue.doubt()
 	p.link.end()
 	p.link, p.conn = nil, nil
 }
@@ -129,7 +128,7 @@ func (p *publisher) serve(ctx context.Context) error {
 	}
 }
 
-// publish sends the batch, and lets the queue know when it is acknowledged.
+// publish sends the batch and takes it out of the queue when it is acknowledged.
 func (p *publisher) publish(ctx context.Context) error {
 	s := p.shard
 	count := len(p.batch)
@@ -150,6 +149,7 @@ func (p *publisher) publish(ctx context.Context) error {
 		return nil
 	}
 	p.unsure = max(0, p.unsure-count)
+	s.stats.published.Add(uint64(count))
 	s.stats.batchSize.observe(float64(count))
 	s.stats.publishTime.observe((ended - p.batch[0].since).Seconds())
 	for i := range count {
@@ -157,9 +157,7 @@ func (p *publisher) publish(ctx context.Context) error {
 			done(int(p.counts[i].Val()), nil)
 		}
 	}
-	bytes, fresh := s.queue.acknowledge(count)
-	s.stats.published.Add(uint64(fresh))
-	s.broker.adjust(-bytes)
+	s.broker.adjust(-s.queue.pop(count))
 	return nil
 }
 
@@ -190,10 +188,8 @@ func (p *publisher) expire() {
 			if done := p.batch[i].done; done != nil {
 				done(0, ErrExpired)
 			}
-			if !p.batch[i].kept {
-				s.stats.tooOld.Add(1)
-			}
 		}
+		s.stats.tooOld.Add(uint64(dropped))
 		s.broker.adjust(-s.queue.pop(dropped))
 		p.unsure = max(0, p.unsure-dropped)
 		count -= dropped

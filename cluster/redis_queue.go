@@ -28,7 +28,6 @@ type queued struct {
 	chunk   *chunk    // where both are; nil if they have their own memory
 	since   time.Duration
 	own     bool                       // the broker's own: Close does not wait for it
-	kept    bool                       // acknowledged: neither counted nor waited for any more
 	done    func(nodes int, err error) // nil: nobody asks
 }
 
@@ -48,12 +47,7 @@ type chunk struct {
 }
 
 // publishQueue is the queue of one server, safe for concurrent use. What peek
-// returned stays in it until acknowledge or pop.
-//
-// What was acknowledged last is kept until something sent later is acknowledged too:
-// the server may answer the publisher before it has written the messages to all
-// subscribers, and if it dies in between, an answer was worth nothing. It works in
-// turns, and writes what one turn has left before it reads for the next one.
+// returned stays in it until pop.
 type publishQueue struct {
 	wake chan struct{} // capacity 1: something was put into it
 
@@ -63,9 +57,8 @@ type publishQueue struct {
 	closed  bool
 	entries []queued // those before head are gone
 	head    int
-	kept    int // entries from head on that were acknowledged last
-	bytes   int // of what is not acknowledged
-	foreign int // messages that are not the broker's own, and not acknowledged
+	bytes   int
+	foreign int // messages that are not the broker's own
 	current *chunk
 	free    []*chunk
 	drained chan struct{} // closed when foreign is 0, if somebody waits for that
@@ -128,13 +121,13 @@ func (q *publishQueue) reserve(e *queued, size int) []byte {
 	return q.current.buffer
 }
 
-// peek copies the oldest messages that are not acknowledged, as many as make a
-// pipeline, into batch and returns it.
+// peek copies the oldest messages, as many as make a pipeline, into batch and
+// returns it.
 func (q *publishQueue) peek(batch []queued) []queued {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	size := 0
-	for i := q.head + q.kept; i < len(q.entries) && len(batch) < maxPipeline; i++ {
+	for i := q.head; i < len(q.entries) && len(batch) < maxPipeline; i++ {
 		if size += q.entries[i].size(); size > maxPipelineBytes && len(batch) > 0 {
 			break
 		}
@@ -143,74 +136,27 @@ func (q *publishQueue) peek(batch []queued) []queued {
 	return batch
 }
 
-// acknowledge keeps the oldest count messages, which the server has acknowledged, and
-// removes those that were kept before. It returns the bytes of those that were not
-// acknowledged before, and how many they are.
-func (q *publishQueue) acknowledge(count int) (bytes, fresh int) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.remove(q.kept)
-	for i := range q.entries[q.head : q.head+count] {
-		e := &q.entries[q.head+i]
-		if !e.kept {
-			bytes += q.settle(e)
-			fresh++
-		}
-		e.kept, e.done = true, nil
-	}
-	q.kept = count
-	q.compact()
-	return bytes, fresh
-}
-
-// doubt makes what is kept wait again, as the connection was lost. It returns how
-// many messages that are.
-func (q *publishQueue) doubt() (count int) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	count, q.kept = q.kept, 0
-	return count
-}
-
-// pop removes what is kept and the oldest count messages behind it, and returns the
-// bytes of those that were not acknowledged.
+// pop removes the oldest count messages and returns their bytes.
 func (q *publishQueue) pop(count int) (bytes int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for i := range q.entries[q.head : q.head+q.kept+count] {
-		if e := &q.entries[q.head+i]; !e.kept {
-			bytes += q.settle(e)
+	for range count {
+		e := &q.entries[q.head]
+		bytes += e.size()
+		q.release(e.chunk)
+		if !e.own {
+			q.foreign--
 		}
+		*e = queued{}
+		q.head++
 	}
-	q.remove(q.kept + count)
-	q.kept = 0
-	q.compact()
-	return bytes
-}
-
-// settle ends the counting of a message and returns its bytes. It is called with mu
-// held.
-func (q *publishQueue) settle(e *queued) (bytes int) {
-	bytes = e.size()
 	q.bytes -= bytes
-	if !e.own {
-		q.foreign--
-	}
 	if q.foreign == 0 && q.drained != nil {
 		close(q.drained)
 		q.drained = nil
 	}
+	q.compact()
 	return bytes
-}
-
-// remove is called with mu held.
-func (q *publishQueue) remove(count int) {
-	for range count {
-		e := &q.entries[q.head]
-		q.release(e.chunk)
-		*e = queued{}
-		q.head++
-	}
 }
 
 // release gives a message's memory back. It is called with mu held.
@@ -246,7 +192,7 @@ func (q *publishQueue) compact() {
 func (q *publishQueue) expired(oldest time.Duration) (count int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for i := q.head + q.kept; i < len(q.entries) && q.entries[i].since < oldest; i++ {
+	for i := q.head; i < len(q.entries) && q.entries[i].since < oldest; i++ {
 		count++
 	}
 	return count
@@ -269,5 +215,5 @@ func (q *publishQueue) close() <-chan struct{} {
 func (q *publishQueue) usage() (messages, bytes int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.entries) - q.head - q.kept, q.bytes
+	return len(q.entries) - q.head, q.bytes
 }
