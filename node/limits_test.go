@@ -269,8 +269,9 @@ func TestSlowReader(t *testing.T) {
 			c.Limits.Queue = 128 << 10
 			c.Timeouts.Close = 30 * time.Millisecond
 		})
+		// Not with a small window: a peer whose receive buffer overflows also drops
+		// the acknowledgements of what it sends, and TCP comes to rest.
 		p := join(t, n, "default")
-		smallWindow(t, p)
 		pings := strings.Repeat(frame(ws.OpPing, true, strings.Repeat("p", 125)), 1000)
 		eventually(t, "the connection is closed", func() bool {
 			_ = p.conn.SetWriteDeadline(time.Now().Add(patience))
