@@ -150,7 +150,9 @@ func testCutOff(t *testing.T, broken bool) {
 	awaitReady(t, all, true)
 	l.progress(t, 10)
 	l.finish(t)
-	missed := history{cutOff: "cut"}.expect(t, l).missedByNode
+	expected := crashed(all)
+	expected.cutOff = "cut"
+	missed := expected.expect(t, l).missedByNode
 	report(t, all)
 	after := cut.broker.Stats().Shards[0]
 	if broken && (missed == 0 || after.Gaps == before.Gaps) || after.MissedAtMost < uint64(missed) {
