@@ -10,7 +10,7 @@ type Message struct {
 	// Token is the wait token, verbatim as it stands on the wire; empty if
 	// nobody waits for an answer. The internal origin mark of neffos servers
 	// ("neffos(0x...") is no token: Parse leaves Token empty for it. The
-	// mark of a stack exchange is left in; see TrimStackMark. A token never
+	// mark of a stack exchange ("!" as second byte) is left in. A token never
 	// contains a semicolon.
 	Token []byte
 	// Namespace, Room and Event are names in their unescaped form. The empty

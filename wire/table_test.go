@@ -155,18 +155,3 @@ func TestTokens(t *testing.T) {
 		}
 	}
 }
-
-func TestTrimStackMark(t *testing.T) {
-	tests := map[string]string{
-		"": "", "!": "!", "!!": "!!", "a!": "a!", "$!123": "$123", "1!2": "12", "!!!": "!!", "$12!3": "$12!3",
-	}
-	for token, want := range tests {
-		original := []byte(token)
-		if got := wire.TrimStackMark(original); string(got) != want {
-			t.Errorf("TrimStackMark(%q) is %q, want %q", token, got, want)
-		}
-		if string(original) != token {
-			t.Errorf("TrimStackMark changed its argument %q to %q", token, original)
-		}
-	}
-}

@@ -36,19 +36,6 @@ func ParseServerToken(token []byte) (counter uint64, ok bool) {
 	return parseCounter(token)
 }
 
-// TrimStackMark removes the mark with which neffos servers pass asks to each
-// other: "!" as second byte of a token longer than two bytes. A neffos server
-// removes it from every message, so that the answer carries the token without
-// it; a client leaves the mark in and echoes it (protocol.md section 4, 7).
-// Without the mark the result is token itself, else a copy.
-func TrimStackMark(token []byte) []byte {
-	if len(token) <= 2 || token[1] != '!' {
-		return token
-	}
-	trimmed := make([]byte, 0, len(token)-1)
-	return append(append(trimmed, token[0]), token[2:]...)
-}
-
 // parseCounter accepts only what AppendUint writes: no sign, no leading zero,
 // no overflow. So a token that parses was made from the result.
 func parseCounter(digits []byte) (counter uint64, ok bool) {
