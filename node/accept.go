@@ -96,8 +96,8 @@ func (l *loop) addStream(nc net.Conn) *conn {
 }
 
 // adoptUpgraded takes a connection over from net/http after the handshake, with
-// the bytes that came behind it. A plain TCP connection goes to epoll.
-func (l *loop) adoptUpgraded(nc net.Conn, head []byte) {
+// the bytes that came behind it; a is nil if the program was not asked. A plain TCP connection goes to epoll.
+func (l *loop) adoptUpgraded(nc net.Conn, head []byte, a *Accept) {
 	var c *conn
 	if fd, ok := l.node.plainSocket(nc); ok {
 		_ = nc.Close() // the descriptor is a duplicate
@@ -106,9 +106,12 @@ func (l *loop) adoptUpgraded(nc net.Conn, head []byte) {
 		c = l.addStream(nc)
 	}
 	if c == nil {
+		if a != nil {
+			l.neverOpened(a)
+		}
 		return
 	}
-	c.opened()
+	c.opened(a)
 	if l.drain.active {
 		c.closeWith(drainCode, drainReason)
 	}

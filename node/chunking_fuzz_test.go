@@ -76,6 +76,10 @@ func (r recorder) Request(request *session.Request) {
 	}
 }
 
+// What is connected and joined here is none of the node's.
+func (r recorder) Connected(session.Namespace, bool)            {}
+func (r recorder) Joined(session.Namespace, session.Room, bool) {}
+
 func (r recorder) Event(e *session.Event) {
 	fmt.Fprintf(r.seen, "event %v %q\n", e.Message.Binary, e.Payload)
 	r.conn.session.ReplyError(e.Message, "heard")
@@ -102,7 +106,7 @@ func (f *feeder) feed(tb testing.TB, upgraded bool, data, sizes []byte) (got out
 	c.stream = newStream(unreachable{}, l, c.place(), c.generation)
 	var seen bytes.Buffer
 	if upgraded {
-		c.opened()
+		c.opened(nil)
 		c.session.Init(&f.session, recorder{c, &seen})
 	}
 	for i := 0; len(data) > 0 && c.state != connGone; i++ {

@@ -88,7 +88,7 @@ func TestClusterEmit(t *testing.T) {
 	outside := join(t, nodes[1], "default")
 	emit := func(m node.Message, except ...string) {
 		t.Helper()
-		if err := nodes[0].Emit(m, except...); err != nil {
+		if err := nodes[0].Emit(t.Context(), m, except...); err != nil {
 			t.Fatalf("Emit: %v", err)
 		}
 	}
@@ -237,7 +237,7 @@ func TestClusterJoinAndLeave(t *testing.T) {
 	for i := range 10 {
 		room := fmt.Sprint("room ", i)
 		do("join", func() error { return n.Join(within(t), a.id, "rooms", room) }, ";rooms;"+room+";_OnRoomJoin;0;0;")
-		if err := n.Emit(node.Message{Namespace: "rooms", Room: room, Event: "e", Body: []byte("welcome")}); err != nil {
+		if err := n.Emit(t.Context(), node.Message{Namespace: "rooms", Room: room, Event: "e", Body: []byte("welcome")}); err != nil {
 			t.Fatalf("Emit: %v", err)
 		}
 		a.expect(";rooms;" + room + ";e;0;0;welcome")

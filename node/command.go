@@ -19,6 +19,7 @@ const (
 	commandAskRoom                           // the members of a room; each may answer, and then the node says done
 	commandAnswer                            // of one connection, or why there is none
 	commandDone                              // no more answers will come from this node
+	commandFind                              // one connection; answered with what is known about it
 	commandKinds
 )
 

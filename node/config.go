@@ -37,20 +37,6 @@ func (t Transport) String() string {
 	return "unknown"
 }
 
-// Namespace declares what a namespace allows. A namespace that is not declared
-// does not exist.
-type Namespace struct {
-	// Relay passes what a member emits into a room on to the room's other
-	// members, on every node.
-	Relay bool
-	// Broadcast passes what a connection emits without a room on to the
-	// namespace's other connections. It needs Relay.
-	Broadcast bool
-	// Asks passes a client's ask with a room on to the room's other members, on
-	// every node; the first answer goes back. It needs Relay.
-	Asks bool
-}
-
 // Config is the configuration of a node. The zero value of every field is a
 // usable default; where a limit may be switched off, a negative value does so.
 type Config struct {
@@ -75,8 +61,13 @@ type Config struct {
 	// without an Origin header does not come from a browser and is not checked.
 	AllowOrigins []string
 
-	// Namespaces that exist, by name.
-	Namespaces map[string]Namespace
+	// Namespaces that exist, by name. Node.Namespace declares more, and gives them
+	// handlers.
+	Namespaces map[string]NamespaceOptions
+	// NativeOnly switches the protocol off: there is no hello, no namespace and no
+	// room, and every message goes to the handler of Node.OnNative as it is. For
+	// clients that are plain WebSockets.
+	NativeOnly bool
 	// Broker carries messages between nodes. Nil means a memory broker that the
 	// node starts and closes itself; another one is started by the node and
 	// closed by Shutdown.
@@ -246,13 +237,8 @@ func (c *Config) validate() error {
 			errs = append(errs, err)
 		}
 	}
-	for name, ns := range c.Namespaces {
-		if ns.Broadcast && !ns.Relay {
-			errs = append(errs, fmt.Errorf("node: namespace %q: Broadcast needs Relay", name))
-		}
-		if ns.Asks && !ns.Relay {
-			errs = append(errs, fmt.Errorf("node: namespace %q: Asks needs Relay", name))
-		}
+	for name, options := range c.Namespaces {
+		errs = append(errs, options.validate(name)...)
 	}
 	return errors.Join(errs...)
 }

@@ -28,7 +28,7 @@ func TestConfigRefused(t *testing.T) {
 		{"pattern", func(c *node.Config) { c.AllowOrigins = []string{"*.example.com"} }, "AllowOrigins"},
 		{"empty origin", func(c *node.Config) { c.AllowOrigins = []string{""} }, "AllowOrigins"},
 		{"broadcast without relay", func(c *node.Config) {
-			c.Namespaces = map[string]node.Namespace{"chat": {Broadcast: true}}
+			c.Namespaces = map[string]node.NamespaceOptions{"chat": {Broadcast: true}}
 		}, "Broadcast needs Relay"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

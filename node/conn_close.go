@@ -103,6 +103,9 @@ func (c *conn) endSession() {
 		return
 	}
 	c.flags |= flagSessionEnd
+	if c.handle != nil {
+		c.handle.end()
+	}
 	c.session.Close()
 	c.forgetAsks()
 	c.mail = nil
@@ -127,6 +130,9 @@ func (c *conn) destroy(code wire.Code, by Initiator) {
 	}
 	c.state = connGone
 	c.endSession()
+	if c.flags&flagUpgraded != 0 {
+		c.tellClosed()
+	}
 	if c.stream != nil {
 		c.stream.close()
 	} else {
@@ -149,6 +155,7 @@ func (c *conn) forget() {
 		l.freeQueue(q)
 	}
 	c.in, c.fragment, c.mail = nil, nil, nil
+	delete(l.floods, c)
 	l.freeSlot(c.slot)
 }
 

@@ -49,7 +49,7 @@ func (c *conn) readLater() {
 // stopped reports whether the connection is not read for now. One that is being
 // closed is read in any case: its peer's close frame is what it waits for.
 func (c *conn) stopped() bool {
-	return c.state == connOpen && c.flags&(flagHeld|flagMailFull) != 0
+	return c.state == connAccepting || c.state == connOpen && c.flags&(flagHeld|flagMailFull) != 0
 }
 
 // readOnce reads once and works on what there is. more: the socket may have
@@ -127,6 +127,8 @@ func (c *conn) consume(data []byte) int {
 				return consumed
 			}
 			n = c.consumeFrame(data[consumed:])
+		case connAccepting:
+			return consumed
 		case connDiscarding, connGone:
 			return len(data)
 		}
@@ -234,16 +236,26 @@ func (c *conn) onMessage(op ws.OpCode, payload []byte) {
 // Behind others that wait it waits too, also where the session would take it: a
 // join must not overtake a leave. Only answers do not wait.
 func (c *conn) handleMessage(payload []byte, binary bool) {
-	receive := c.session.Receive
+	var verdict session.Verdict
 	if c.mail != nil {
-		receive = c.session.ReceiveAnswer
+		verdict = c.session.ReceiveAnswer(payload, binary)
+	} else {
+		verdict = c.receiveMessage(payload, binary)
 	}
-	verdict := receive(payload, binary)
 	if verdict == session.VerdictBusy {
 		c.putMail(payload, binary)
 		return
 	}
 	c.judge(verdict, binary)
+}
+
+// receiveMessage gives a message to the session, but for one that would change
+// what handlers that are at work see: it waits for them.
+func (c *conn) receiveMessage(payload []byte, binary bool) session.Verdict {
+	if c.working() {
+		return c.session.ReceiveEvent(payload, binary)
+	}
+	return c.session.Receive(payload, binary)
 }
 
 // judge counts a message by what became of it, and ends the connection of a peer
@@ -266,13 +278,13 @@ func (c *conn) onInvalid() {
 		return
 	}
 	const window = 10_000 // milliseconds
-	if c.invalid == nil {
-		c.invalid = &flood{since: l.now}
-	} else if l.now-c.invalid.since > window {
-		*c.invalid = flood{since: l.now}
+	sent := l.floods[c]
+	if sent == nil || l.now-sent.since > window {
+		sent = &flood{since: l.now}
+		l.floods[c] = sent
 	}
-	c.invalid.count++
-	if c.invalid.count > l.limits.InvalidPayloads {
+	sent.count++
+	if sent.count > l.limits.InvalidPayloads {
 		c.closeWith(wire.CodeInvalidFlood, "too many invalid payloads")
 	}
 }
@@ -295,7 +307,7 @@ func (c *conn) hungUp(err error) {
 		c.loop.logDebug("connection lost", c, logError, err)
 	}
 	switch c.state {
-	case connHandshake:
+	case connHandshake, connAccepting:
 		c.loop.stats.Handshakes[HandshakeAborted]++
 		c.destroy(closeGone, ByPeer)
 	case connOpen:

@@ -12,6 +12,7 @@ type connState uint8
 
 const (
 	connHandshake  connState = iota + 1 // an HTTP request head is awaited
+	connAccepting                       // the program decides about the request
 	connOpen                            // frames are exchanged
 	connClosing                         // our close frame is on its way, the peer's is awaited
 	connDiscarding                      // what still arrives has no meaning any more
@@ -66,8 +67,8 @@ type conn struct {
 	fragment *fragment // nil outside a fragmented message
 	mail     *mailbox  // messages that wait behind a deferred request; nil while idle
 	id       string    // "" until first asked for
-	invalid  *flood    // nil while the peer behaves
 	asks     *openAsks // nil while there are none
+	handle   *Conn     // the program's; nil as long as none of its handlers has met the connection
 
 	session session.Session
 }
@@ -78,7 +79,7 @@ type fragment struct {
 	data []byte
 }
 
-// flood counts the payloads that do not parse.
+// flood counts the payloads of a connection that do not parse.
 type flood struct {
 	since uint32
 	count int
@@ -112,8 +113,20 @@ func (c *conn) send(p []byte) (int, error) {
 	return writeSocket(int(c.fd), p)
 }
 
-// opened turns an HTTP connection into a WebSocket.
-func (c *conn) opened() {
+// remoteAddr is the address of the peer.
+func (c *conn) remoteAddr() string {
+	switch {
+	case c.stream != nil:
+		return c.stream.conn.RemoteAddr().String()
+	case c.fd >= 0:
+		return socketPeer(int(c.fd))
+	}
+	return ""
+}
+
+// opened turns an HTTP connection into a WebSocket. a is nil if the program was
+// not asked.
+func (c *conn) opened(a *Accept) {
 	l := c.loop
 	c.state = connOpen
 	c.flags |= flagUpgraded
@@ -123,4 +136,12 @@ func (c *conn) opened() {
 	l.node.open.Add(1)
 	l.stats.Handshakes[HandshakeAccepted]++
 	c.session.Init(l.session, c)
+	if a != nil {
+		made := c.handled()
+		made.values, made.remote = a.values, a.Request.RemoteAddr
+	}
+	if l.session.NativeOnly {
+		c.setDeadline(0) // there is no hello to wait for
+		c.tellOpened()
+	}
 }

@@ -12,6 +12,9 @@ var (
 	// ErrNotServing is the reason why a node is not ready before Serve.
 	ErrNotServing = errors.New("node: not serving")
 
+	// ErrInternal is what a client is told when a handler panicked.
+	ErrInternal = errors.New("internal error")
+
 	// errAgain means that a transport can take or give nothing now; the loop is
 	// told when it can.
 	errAgain = errors.New("node: would block")

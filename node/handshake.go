@@ -64,8 +64,12 @@ func (c *conn) handshake(data []byte) int {
 		c.refuseWith(bytes.Clone(u.out))
 		return len(data)
 	}
+	if l.node.on.accept != nil {
+		c.consider(data[:end], u.out)
+		return end
+	}
 	c.enqueue(bytes.Clone(u.out), 0)
-	c.opened()
+	c.opened(nil)
 	return end
 }
 

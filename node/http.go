@@ -163,6 +163,9 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case n.isStopped():
 		http.Error(w, "node is closed", http.StatusServiceUnavailable)
 		return
+	case n.currentPhase() < phaseServing:
+		http.Error(w, "node has not started", http.StatusServiceUnavailable)
+		return
 	case r.Method == http.MethodHead && (n.draining.Load() || n.full()):
 		resetConnection(w)
 		return
@@ -190,7 +193,19 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		n.refuseHTTP(w, HandshakeFull, http.StatusServiceUnavailable, "node is full or draining")
 		return
 	}
-	n.upgradeHTTP(w, r)
+	next := n.loops[int(n.nextLoop.Add(1))%len(n.loops)]
+	var a *Accept
+	if n.on.accept != nil {
+		a = &Accept{Request: r}
+		if a.ask(n, next); a.err != nil {
+			no := refusal(a.err)
+			n.refuseHTTP(w, HandshakeRefused, no.Status, no.Reason)
+			return
+		}
+	}
+	if !n.upgradeHTTP(w, r, next, a) && a != nil {
+		next.neverOpened(a)
+	}
 }
 
 // resetConnection answers the probe of a neffos.js client that wants to reconnect
@@ -222,8 +237,8 @@ func (n *Node) refuseHTTP(w http.ResponseWriter, result HandshakeResult, status 
 }
 
 // upgradeHTTP lets gobwas/ws check the request and write the answer, and gives
-// the socket to the loop that comes next.
-func (n *Node) upgradeHTTP(w http.ResponseWriter, r *http.Request) {
+// the socket to the loop. It reports whether it has.
+func (n *Node) upgradeHTTP(w http.ResponseWriter, r *http.Request, to *loop, a *Accept) bool {
 	// gobwas/ws finds the Hijacker by a type assertion, which middleware that
 	// wraps the writer defeats; http.ResponseController unwraps.
 	nc, rw, _, err := ws.HTTPUpgrader{}.Upgrade(r, hijackable{w, http.NewResponseController(w)})
@@ -236,7 +251,7 @@ func (n *Node) upgradeHTTP(w http.ResponseWriter, r *http.Request) {
 		if nc != nil {
 			_ = nc.Close() // gobwas/ws leaves a refused connection open
 		}
-		return
+		return false
 	}
 	head, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	if wrapped, ok := nc.(*readConn); ok {
@@ -244,10 +259,11 @@ func (n *Node) upgradeHTTP(w http.ResponseWriter, r *http.Request) {
 		head = append(slices.Clone(head), wrapped.head...)
 		nc = wrapped.Conn
 	}
-	next := int(n.nextLoop.Add(1)) % len(n.loops)
-	if !n.loops[next].post(item{kind: itemUpgraded, errand: &errand{conn: nc, head: slices.Clone(head)}}) {
+	if !to.post(item{kind: itemUpgraded, errand: &errand{conn: nc, head: slices.Clone(head), accept: a}}) {
 		_ = nc.Close()
+		return false
 	}
+	return true
 }
 
 // hijackable is a ResponseWriter whose Hijack finds the one that is wrapped.

@@ -114,7 +114,7 @@ func newNode(tb testing.TB, change func(*node.Config)) *node.Node {
 	cfg := node.Config{
 		Loops:     2,
 		Transport: testTransport(tb),
-		Namespaces: map[string]node.Namespace{
+		Namespaces: map[string]node.NamespaceOptions{
 			"default": {Relay: true, Broadcast: true},
 			"rooms":   {Relay: true},
 			"closed":  {},
@@ -133,7 +133,14 @@ func newNode(tb testing.TB, change func(*node.Config)) *node.Node {
 // startNode serves a node on a free port until the test ends.
 func startNode(tb testing.TB, change func(*node.Config)) *node.Node {
 	tb.Helper()
+	return startHandling(tb, change, func(*node.Node) {})
+}
+
+// startHandling is startNode with handlers.
+func startHandling(tb testing.TB, change func(*node.Config), declare func(*node.Node)) *node.Node {
+	tb.Helper()
 	n := newNode(tb, change)
+	declare(n)
 	if err := n.Listen("tcp", "127.0.0.1:0"); err != nil {
 		tb.Fatal(err)
 	}

@@ -19,6 +19,11 @@ const (
 	logAddress   = "address"
 	logNode      = "node"
 	logOpen      = "connections"
+	logHandler   = "handler"
+	logNamespace = "namespace"
+	logEvent     = "event"
+	logStack     = "stack"
+	logCount     = "count"
 )
 
 // logDebug logs what happens to one connection, if anybody wants to know.
@@ -28,13 +33,19 @@ func (l *loop) logDebug(message string, c *conn, args ...any) {
 	if !l.log.Enabled(context.Background(), slog.LevelDebug) {
 		return
 	}
-	peer := ""
-	if c.stream != nil {
-		peer = c.stream.conn.RemoteAddr().String()
-	} else if c.fd >= 0 {
-		peer = socketPeer(int(c.fd))
+	l.log.Debug(message, append([]any{logConn, c.ID(), logPeer, c.remoteAddr()}, args...)...)
+}
+
+// logHandler logs what a handler of the program has done.
+func (l *loop) logHandler(level slog.Level, message string, c *Conn, t *task, args ...any) {
+	if !l.log.Enabled(context.Background(), level) {
+		return
 	}
-	l.log.Debug(message, append([]any{logConn, c.ID(), logPeer, peer}, args...)...)
+	about := []any{logConn, c.ID(), logHandler, t.kind.String(), logEvent, t.event}
+	if t.namespace != nil {
+		about = append(about, logNamespace, t.namespace.name)
+	}
+	l.log.Log(context.Background(), level, message, append(about, args...)...)
 }
 
 // httpErrorLog brings what net/http complains about into the node's log, at the

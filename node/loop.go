@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -41,8 +42,12 @@ type loop struct {
 	session *session.Config
 	log     *slog.Logger
 
-	inbox  inbox // any goroutine
-	poller *poller
+	base    context.Context // of the connections' own
+	endBase context.CancelFunc
+
+	inbox   inbox   // any goroutine
+	workers workers // any goroutine
+	poller  *poller
 
 	// Loop-owned from here on.
 	listener    int // descriptor, -1: none
@@ -69,7 +74,8 @@ type loop struct {
 	ready     []*conn // have more to read than one turn allowed
 	dirty     []*conn // have something to write
 	dirtyNext int
-	held      []*conn // are not read while the node is congested
+	floods    map[*conn]*flood // of those whose messages do not parse
+	held      []*conn          // are not read while the node is congested
 
 	sweep    sweep
 	drain    drain
@@ -105,10 +111,13 @@ func newLoop(n *Node, number int) (*loop, error) {
 		channels:    make(map[string]audience),
 		waiting:     make(map[string]*acquisition),
 		holds:       make(map[string]int),
+		floods:      make(map[*conn]*flood),
 		events:      make([]event, 0, maxEvents),
 		readBuffer:  make([]byte, readBufferSize),
 		writeBuffer: make([]byte, 0, writeBufferSize),
 	}
+	l.base, l.endBase = context.WithCancel(n.handling)
+	l.workers.running, l.workers.active = &n.handlers, make(map[*worker]struct{})
 	l.stats.Closes = make(map[CloseKey]uint64)
 	l.initUpgrader()
 	return l, nil
@@ -268,6 +277,9 @@ func (l *loop) snapshot() LoopStats {
 			s.Held++
 		}
 	}
+	for i := range l.workers.dropped {
+		s.MessagesIn[i][MessageDropped] += l.workers.dropped[i].Load()
+	}
 	l.inbox.mu.Lock()
 	s.InboxBytes = l.inbox.bytes
 	l.inbox.mu.Unlock()
@@ -283,6 +295,7 @@ func (l *loop) end() {
 			c.destroy(drainCode, ByServer)
 		}
 	}
+	l.endBase()
 	last := l.snapshot()
 	last.InboxBytes, last.Held = 0, 0
 	// Before the inbox is closed: who finds it closed asks for this one.
@@ -300,6 +313,12 @@ func (l *loop) end() {
 	for i := range rest {
 		if rest[i].errand != nil && rest[i].conn != nil {
 			_ = rest[i].conn.Close()
+		}
+		if rest[i].errand != nil && rest[i].accept != nil {
+			l.neverOpened(rest[i].accept)
+		}
+		if rest[i].errand != nil && rest[i].listing != nil {
+			close(rest[i].listing.page)
 		}
 		if rest[i].errand != nil && rest[i].stats != nil {
 			rest[i].stats <- last

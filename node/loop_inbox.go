@@ -22,6 +22,12 @@ const (
 	itemCommand                           // of the program or another node, about a connection
 	itemAskRoom                           // a question to the members of a channel
 	itemRelayedAnswer                     // the answer to a client's ask
+	itemEmit                              // a frame of the program for a connection
+	itemReply                             // the program's answer to an ask of a connection
+	itemDecided                           // the program's decision about a request of a connection
+	itemWorked                            // a connection's worker has room again, or nothing to do
+	itemAccept                            // the program's decision about a WebSocket to be opened
+	itemList                              // the program wants to see the connections
 	itemDrain                             // close everything, at a pace
 	itemStop                              // close everything at once and end
 )
@@ -49,6 +55,11 @@ type errand struct {
 	command   *command
 	roomAsk   *roomAsk
 	clientAsk *clientAsk
+	emission  *emission
+	reply     *reply
+	decision  *decision
+	accept    *Accept
+	listing   *listing
 }
 
 // failure is the error of an item that may have none.
@@ -185,7 +196,7 @@ func (l *loop) handle(it *item) {
 	case itemStream:
 		l.adoptStream(it.conn, it.head)
 	case itemUpgraded:
-		l.adoptUpgraded(it.conn, it.head)
+		l.adoptUpgraded(it.conn, it.head, it.accept)
 	case itemStats:
 		it.stats <- l.snapshot()
 	case itemResume:
@@ -196,10 +207,34 @@ func (l *loop) handle(it *item) {
 		l.askMembers(it.roomAsk)
 	case itemRelayedAnswer:
 		l.relayedAnswer(it.clientAsk)
+	case itemEmit, itemReply, itemDecided, itemWorked, itemAccept:
+		if c := l.lookup(it.place, it.generation); c != nil {
+			c.fromProgram(it)
+		} else if it.kind == itemAccept {
+			l.neverOpened(it.accept)
+		}
+	case itemList:
+		l.list(it.listing)
 	case itemDrain:
 		l.startDrain(it.perSecond)
 	case itemStop:
 		l.stopping = true
+	}
+}
+
+// fromProgram does what a handler, or the worker that calls it, has posted.
+func (c *conn) fromProgram(it *item) {
+	switch it.kind {
+	case itemEmit:
+		c.emitted(it.emission)
+	case itemReply:
+		c.answer(it.reply)
+	case itemDecided:
+		c.decided(it.decision)
+	case itemWorked:
+		c.readMail()
+	case itemAccept:
+		c.accepted(it.accept)
 	}
 }
 

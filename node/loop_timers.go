@@ -115,7 +115,7 @@ func (c *conn) setDeadline(milliseconds uint32) {
 func (c *conn) onDeadline() {
 	l := c.loop
 	switch c.state {
-	case connHandshake:
+	case connHandshake, connAccepting:
 		l.stats.Handshakes[HandshakeTimeout]++
 		c.destroy(closeGone, ByServer)
 	case connOpen:

@@ -26,7 +26,7 @@ func idleLoop(tb testing.TB, timeouts Timeouts) *loop {
 // openConn is a WebSocket that is not served by any socket.
 func openConn(l *loop) *conn {
 	c := l.newConn()
-	c.opened()
+	c.opened(nil)
 	c.session.Receive([]byte(wire.Hello), false)
 	c.out = nil // the acknowledgement
 	return c
@@ -130,7 +130,7 @@ func TestDeadlines(t *testing.T) {
 		c := l.newConn()
 		c.setDeadline(l.times.handshake)
 		l.now += 900
-		c.opened()
+		c.opened(nil)
 		l.now += 100
 		c.check()
 		if c.state != connClosing || c.closeCode != wire.CodeAckTimeout {

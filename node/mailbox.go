@@ -3,9 +3,12 @@ package node
 import "github.com/stoa-io/stoa/internal/session"
 
 // mailbox holds the messages of one connection that came while an earlier one is
-// being worked on: a connection's messages are handled in the order sent.
+// being worked on: a connection's messages are handled in the order sent. Together
+// with what waits for the connection's handlers it is bounded by Limits.Mailbox:
+// beyond that the connection is not read until half of it has drained.
 type mailbox struct {
 	letters []letter
+	next    int // letters before it are worked on
 	bytes   int
 }
 
@@ -17,51 +20,62 @@ type letter struct {
 // letterOverhead is what a letter costs beside its payload, in bytes.
 const letterOverhead = 40
 
-// putMail keeps a copy of the message. A mailbox that is over its limit takes no
-// more: the connection is not read until it has drained.
+// putMail keeps a copy of the message.
 func (c *conn) putMail(payload []byte, binary bool) {
 	if c.mail == nil {
 		c.mail = new(mailbox)
 	}
 	c.mail.letters = append(c.mail.letters, letter{append([]byte(nil), payload...), binary})
 	c.mail.bytes += len(payload) + letterOverhead
-	if limit := c.loop.limits.Mailbox; limit > 0 && c.mail.bytes > limit {
-		c.flags |= flagMailFull
-	}
+	c.fillMail()
 }
 
 // readMail works on what has waited, until the session is busy again.
 func (c *conn) readMail() {
-	if c.mail == nil || c.state != connOpen || c.session.Busy() {
-		return
-	}
-	letters := c.mail.letters
-	c.mail = nil
-	for i, next := range letters {
-		verdict := c.session.Receive(next.payload, next.binary)
+	for c.mail != nil && c.state == connOpen && !c.session.Busy() {
+		box := c.mail
+		if box.next == len(box.letters) {
+			c.mail = nil
+			break
+		}
+		first := &box.letters[box.next]
+		payload, binary := first.payload, first.binary
+		verdict := c.receiveMessage(payload, binary)
 		if verdict == session.VerdictBusy {
-			c.keepMail(letters[i:])
-			return
+			break
 		}
-		c.judge(verdict, next.binary)
-		if c.state != connOpen {
-			return
-		}
+		*first = letter{}
+		box.next++
+		box.bytes -= len(payload) + letterOverhead
+		c.judge(verdict, binary)
 	}
-	if c.flags&flagMailFull != 0 {
-		c.flags &^= flagMailFull
-		c.resume()
+	c.easeMail()
+}
+
+// waiting is what waits in the mailbox and for the handlers, in bytes. If it is
+// above the limit, the worker says when half of it is free.
+func (c *conn) waiting(limit int) int {
+	bytes := 0
+	if c.mail != nil {
+		bytes = c.mail.bytes
+	}
+	if c.handle != nil {
+		bytes += c.handle.worker.load(limit - bytes)
+	}
+	return bytes
+}
+
+// fillMail stops reading the connection if too much waits.
+func (c *conn) fillMail() {
+	if limit := c.loop.limits.Mailbox; limit > 0 && c.flags&flagMailFull == 0 && c.waiting(limit) > limit {
+		c.flags |= flagMailFull
 	}
 }
 
-// keepMail puts back what could not be worked on yet.
-func (c *conn) keepMail(letters []letter) {
-	kept := &mailbox{letters: letters}
-	for _, l := range letters {
-		kept.bytes += len(l.payload) + letterOverhead
-	}
-	c.mail = kept
-	if limit := c.loop.limits.Mailbox; c.flags&flagMailFull != 0 && kept.bytes <= limit/2 {
+// easeMail reads the connection again if little waits. It must not be called from
+// inside the session, to which it may bring a message.
+func (c *conn) easeMail() {
+	if limit := c.loop.limits.Mailbox; c.flags&flagMailFull != 0 && c.waiting(limit/2) <= limit/2 {
 		c.flags &^= flagMailFull
 		c.resume()
 	}

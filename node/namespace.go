@@ -15,7 +15,7 @@ type audience interface{ Members() []*conn }
 type namespace struct {
 	*rooms.Namespace[*conn] // nil until somebody is connected
 	name                    string
-	config                  Namespace
+	declared                *Namespace
 	channel                 string
 }
 
@@ -33,27 +33,10 @@ type room struct {
 // Name implements session.Room.
 func (r *room) Name() string { return r.name }
 
-// Request implements session.Driver: the peer asks for something that the rules
-// of the protocol allow.
-func (c *conn) Request(r *session.Request) {
-	switch r.Kind {
-	case session.Connect:
-		c.requestConnect(r)
-	case session.Join:
-		c.requestJoin(r)
-	case session.Disconnect:
-		c.session.AcceptDisconnect(r)
-	case session.Leave:
-		c.session.AcceptLeave(r)
-	default:
-		c.session.Reject(r, wire.ErrUnhandled.Error())
-	}
-}
-
 func (c *conn) requestConnect(r *session.Request) {
 	l := c.loop
 	name := r.Message.Namespace
-	if _, declared := l.node.config.Namespaces[string(name)]; !declared {
+	if l.node.namespaces[string(name)] == nil {
 		c.session.Reject(r, wire.ErrBadNamespace.Error())
 		return
 	}
@@ -142,7 +125,7 @@ func (c *conn) enterNamespace(name string) *namespace {
 		connected := &namespace{
 			Namespace: members,
 			name:      members.Name(),
-			config:    l.node.config.Namespaces[name],
+			declared:  l.node.namespaces[name],
 			channel:   cluster.NamespaceChannel(name),
 		}
 		l.namespaces[connected.name] = connected
@@ -175,30 +158,36 @@ func (c *conn) disconnect(ns *namespace) {
 }
 
 // Left implements session.Driver.
-func (c *conn) Left(_ session.Namespace, left session.Room, _, _ bool) {
+func (c *conn) Left(in session.Namespace, left session.Room, _, forced bool) {
 	if r, ok := left.(*room); ok {
 		c.leave(r)
+		c.tellLeft(in.(*namespace), r, forced)
 	}
 }
 
 // Disconnected implements session.Driver.
-func (c *conn) Disconnected(ns session.Namespace, _, _ bool) {
+func (c *conn) Disconnected(ns session.Namespace, _, forced bool) {
 	if connected, ok := ns.(*namespace); ok {
 		c.disconnect(connected)
+		c.tellDisconnected(connected, forced)
 	}
 }
 
 // Connected implements session.Driver. What the peer asked for has been done by
 // admit; what this side asked for is done now that the peer agrees.
 func (c *conn) Connected(ns session.Namespace, local bool) {
-	if handle, ok := ns.(*namespace); ok && local {
-		handle.Namespace = c.enterNamespace(handle.name).Namespace
+	entered := ns.(*namespace)
+	if local {
+		entered.Namespace = c.enterNamespace(entered.name).Namespace
 	}
+	c.tellConnected(entered)
 }
 
 // Joined implements session.Driver, as Connected does.
 func (c *conn) Joined(ns session.Namespace, joined session.Room, local bool) {
-	if handle, ok := joined.(*room); ok && local {
-		handle.Room = c.enter(ns.(*namespace), handle.name, handle.channel).Room
+	entered := joined.(*room)
+	if local {
+		entered.Room = c.enter(ns.(*namespace), entered.name, entered.channel).Room
 	}
+	c.tellJoined(ns.(*namespace), entered)
 }

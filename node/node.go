@@ -40,7 +40,15 @@ type Node struct {
 	badCommands  atomic.Uint64                   // of other nodes, not understood
 	handshakes   [handshakeResults]atomic.Uint64 // those of net/http
 
-	questions questions
+	questions  questions
+	namespaces map[string]*Namespace // guarded by mu until the node starts, then immutable
+	on         hooks                 // likewise
+
+	// The program's handlers: their goroutines, and the context of those that have
+	// no connection any more.
+	handlers    sync.WaitGroup
+	handling    context.Context
+	endHandling context.CancelFunc
 
 	stopped chan struct{}  // closed when the loops are told to end
 	ended   chan struct{}  // closed when Shutdown has ended everything
@@ -87,12 +95,19 @@ func New(cfg Config) (*Node, error) {
 		stopped: make(chan struct{}),
 		ended:   make(chan struct{}),
 		phase:   phaseNew,
+
+		namespaces: make(map[string]*Namespace),
+	}
+	n.handling, n.endHandling = context.WithCancel(context.Background())
+	for name, options := range cfg.Namespaces {
+		n.declare(name, options)
 	}
 	n.session = session.Config{
 		Role:          session.Server,
 		Limits:        cfg.Limits.Names,
 		MaxNamespaces: cfg.Limits.Namespaces,
 		MaxRooms:      cfg.Limits.Rooms,
+		NativeOnly:    cfg.NativeOnly,
 	}.WithDefaults()
 	if n.broker == nil {
 		n.broker = cluster.NewMemory(cluster.MemoryConfig{})
@@ -103,6 +118,7 @@ func New(cfg Config) (*Node, error) {
 			for _, made := range n.loops {
 				_ = made.poller.close()
 			}
+			n.endHandling()
 			return nil, fmt.Errorf("node: %w", err)
 		}
 		n.loops = append(n.loops, l)
@@ -162,11 +178,15 @@ func (n *Node) Addr() net.Addr {
 	return n.addr
 }
 
-// Serve accepts and serves connections until Shutdown or Close has ended, and
-// then returns ErrClosed. Any other error means that the node could not start, or
-// that an event loop failed.
+// Start starts a node without a listener of its own, for a program that mounts it
+// in its HTTP server: see ServeHTTP. Serve is for the others.
+func (n *Node) Start() error { return n.start(phaseNew) }
+
+// Serve starts the node, accepts and serves connections until Shutdown or Close
+// has ended, and then returns ErrClosed. Any other error means that the node could
+// not start, or that an event loop failed.
 func (n *Node) Serve() error {
-	if err := n.start(); err != nil {
+	if err := n.start(phaseListening); err != nil {
 		return err
 	}
 	n.running.Wait()
@@ -179,13 +199,16 @@ func (n *Node) Serve() error {
 	return ErrClosed
 }
 
-func (n *Node) start() error {
+// start starts the node if it is in this phase.
+func (n *Node) start(from phase) error {
 	n.lifecycle.Lock()
 	defer n.lifecycle.Unlock()
 	switch n.currentPhase() {
+	case from:
 	case phaseNew:
 		return ErrNotListening
 	case phaseListening:
+		return fmt.Errorf("node: listening on %s: call Serve", n.Addr())
 	case phaseServing:
 		return fmt.Errorf("node: serving already")
 	default:
@@ -205,7 +228,9 @@ func (n *Node) start() error {
 	for _, l := range n.loops {
 		n.spawn("loop "+strconv.Itoa(l.number), l.run)
 	}
-	n.spawn("http", func() { _ = n.http.server.Serve(n.http) })
+	if from == phaseListening {
+		n.spawn("http", func() { _ = n.http.server.Serve(n.http) })
+	}
 	if n.listener != nil {
 		n.spawn("accept", func() { n.acceptLoop(n.listener) })
 	}
@@ -233,6 +258,9 @@ func (n *Node) currentPhase() phase {
 	defer n.mu.Unlock()
 	return n.phase
 }
+
+// hasStarted is called with mu held.
+func (n *Node) hasStarted() bool { return n.phase >= phaseServing }
 
 func (n *Node) setPhase(p phase) {
 	n.mu.Lock()

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"time"
+
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/internal/session"
 	"github.com/stoa-io/stoa/wire"
@@ -92,12 +94,19 @@ func (l *loop) obey(cmd *command, p place, s secret) {
 		l.node.reply(cmd, &command{})
 		return
 	}
+	if cmd.kind == commandFind {
+		l.node.reply(cmd, &command{payload: c.info()})
+		return
+	}
 	m, err := wire.Parse(cmd.payload, cmd.binary)
 	if err != nil {
 		l.node.reply(cmd, &command{err: wire.ErrInvalidPayload.Error()})
 		return
 	}
 	who := &commandAsker{command: cmd}
+	if cmd.kind == commandConnect && c.tooEarly(cmd, p, s) {
+		return
+	}
 	switch cmd.kind {
 	case commandEmit:
 		who.answer(c, &session.Answer{Err: c.emit(&m)})
@@ -183,15 +192,36 @@ func (c *conn) askLeave(kind commandKind, m *wire.Message) (uint64, error) {
 	return c.session.AskLeave(ns, in)
 }
 
+// connectPause is what has to pass between the acknowledgement and a connect that
+// the server asks for, in milliseconds: neffos.js would not notice an earlier one
+// (protocol.md section 5, 13).
+const connectPause = 30
+
+// tooEarly puts off a command to connect until the pause has passed.
+func (c *conn) tooEarly(cmd *command, p place, s secret) bool {
+	l := c.loop
+	if c.handle == nil {
+		return false // nobody here has met the connection at its beginning
+	}
+	passed := l.now - c.handle.acked
+	if passed >= connectPause {
+		return false
+	}
+	time.AfterFunc((connectPause-time.Duration(passed))*time.Millisecond, func() {
+		l.post(item{kind: itemCommand, place: p, secret: s, errand: &errand{command: cmd}})
+	})
+	return true
+}
+
 // obeyConnect asks the client to connect to a namespace, once the loop hears it.
 func (c *conn) obeyConnect(who *commandAsker, m *wire.Message) {
 	name := string(m.Namespace)
-	config, declared := c.loop.node.config.Namespaces[name]
-	if !declared {
+	declared := c.loop.node.namespaces[name]
+	if declared == nil {
 		who.answer(c, &session.Answer{Err: wire.ErrBadNamespace})
 		return
 	}
-	handle := &namespace{name: name, config: config, channel: cluster.NamespaceChannel(name)}
+	handle := &namespace{name: name, declared: declared, channel: cluster.NamespaceChannel(name)}
 	body := append([]byte(nil), m.Body...)
 	c.askHolding(who, handle.channel, func() (uint64, error) { return c.session.AskConnect(handle, body) })
 }

@@ -325,7 +325,7 @@ func TestPollerWakeAfterClose(t *testing.T) {
 // newTestLoop is a loop that does not run, with its poller.
 func newTestLoop(t *testing.T) *loop {
 	t.Helper()
-	n, err := New(Config{Loops: 1, Transport: TransportEpoll, Namespaces: map[string]Namespace{"default": {Relay: true}}})
+	n, err := New(Config{Loops: 1, Transport: TransportEpoll, Namespaces: map[string]NamespaceOptions{"default": {Relay: true}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,8 +17,10 @@ func nodeOf(connID string) (nodeID string, ok bool) {
 
 // Emit sends a message to everybody in a room, or in a namespace if the message
 // names no room, on every node, but for the connections whose IDs are given. It
-// returns as soon as the broker has accepted the message, and does not block.
-func (n *Node) Emit(m Message, except ...string) error {
+// returns as soon as the broker has accepted the message. While the node is
+// congested it waits until it is not, or ctx ends: so a program that emits in a
+// loop is held back as clients are.
+func (n *Node) Emit(ctx context.Context, m Message, except ...string) error {
 	if err := n.usable(); err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ func TestEmitFromTheProgram(t *testing.T) {
 	c := join(t, n, "default")
 	emit := func(m node.Message, except ...string) {
 		t.Helper()
-		if err := n.Emit(m, except...); err != nil {
+		if err := n.Emit(t.Context(), m, except...); err != nil {
 			t.Fatalf("Emit: %v", err)
 		}
 	}

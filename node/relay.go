@@ -19,6 +19,8 @@ func (c *conn) Send(payload []byte, binary bool) {
 // the handshake and its acknowledgement.
 func (c *conn) Hello() {
 	c.setDeadline(0)
+	// Before what the client has sent along is worked on.
+	c.tellOpened()
 	c.session.Acknowledge(connID(c.loop.node.config.ID, c.place(), c.secret))
 }
 
@@ -27,30 +29,6 @@ func (c *conn) Acknowledged(string) {}
 
 // Refused implements session.Driver; only clients are refused.
 func (c *conn) Refused(string) {}
-
-// Event implements session.Driver: an emit is relayed if its namespace allows
-// it, and so is an ask in a room; any other ask is answered at once, as nobody
-// handles it.
-func (c *conn) Event(e *session.Event) {
-	m := e.Message
-	result := &c.loop.stats.MessagesIn[frameType(m.Binary)]
-	ns, ok := e.Namespace.(*namespace)
-	switch {
-	case len(m.Token) > 0 && ok && ns.config.Asks && e.Room != nil:
-		result[c.relayAsk(e)]++
-	case len(m.Token) > 0:
-		c.session.ReplyError(m, wire.ErrUnhandled.Error())
-		result[MessageUnhandled]++
-	case !ok || !ns.config.Relay:
-		result[MessageUnhandled]++
-	case e.Room != nil:
-		result[c.publish(e.Room.(*room).channel, e)]++
-	case ns.config.Broadcast:
-		result[c.publish(ns.channel, e)]++
-	default:
-		result[MessageRefused]++
-	}
-}
 
 // publish sends an emit to everybody else in the channel.
 func (c *conn) publish(channel string, e *session.Event) MessageResult {
@@ -97,13 +75,13 @@ func (c *conn) count(verdict session.Verdict, binary bool) {
 		result[MessageAnswer]++
 	case session.VerdictLateAnswer:
 		result[MessageLateAnswer]++
-	case session.VerdictNative, session.VerdictEmpty, session.VerdictIgnored:
+	case session.VerdictEmpty, session.VerdictIgnored:
 		result[MessageIgnored]++
 	case session.VerdictInvalid:
 		result[MessageInvalid]++
 	case session.VerdictRefused, session.VerdictEarlyOverflow:
 		result[MessageRefused]++
-	case session.VerdictEvent, session.VerdictBusy:
+	case session.VerdictEvent, session.VerdictNative, session.VerdictBusy:
 	}
 }
 

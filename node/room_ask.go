@@ -14,6 +14,12 @@ import (
 // members, behind everything that was published there before.
 func (n *Node) askRoom(q *question, m *Message, except string, timeout uint32) (id uint64) {
 	id = n.questions.add(q)
+	n.publishAsk(id, m, except, timeout)
+	return id
+}
+
+// publishAsk publishes a question that is open already.
+func (n *Node) publishAsk(id uint64, m *Message, except string, timeout uint32) {
 	cmd := &command{
 		kind: commandAskRoom, id: id, from: n.config.ID, target: except,
 		timeout: timeout, binary: m.Binary, payload: m.payload(),
@@ -27,7 +33,6 @@ func (n *Node) askRoom(q *question, m *Message, except string, timeout uint32) (
 			open.settle(Answers{}, wire.ErrUnavailable)
 		}
 	})
-	return id
 }
 
 // roomAsk is a question to a room on one of the nodes that have members. It is
@@ -138,31 +143,63 @@ type clientAsk struct {
 // relayAsk passes a client's ask on to the others in its room; the first answer
 // comes back.
 func (c *conn) relayAsk(e *session.Event) MessageResult {
+	asked := c.openRelayedAsk(e)
+	if asked == nil {
+		return MessageRefused
+	}
+	m := &Message{
+		Namespace: string(e.Message.Namespace), Room: string(e.Message.Room), Event: string(e.Message.Event),
+		Body: e.Message.Body, Binary: e.Message.Binary,
+	}
+	c.loop.node.publishAsk(asked.id, m, c.ID(), c.loop.node.relayedAskTimeout())
+	return MessageRelayed
+}
+
+// relayAskLater does so when the worker has come to it, as the program wants it.
+func (c *conn) relayAskLater(ns *namespace, e *session.Event, event string, h RelayHandler) MessageResult {
+	asked := c.openRelayedAsk(e)
+	if asked == nil {
+		return MessageRefused
+	}
+	made, n := c.handled(), c.loop.node
+	m := incoming(ns, e, event, asked.message.Body)
+	t := &task{namespace: ns.declared, event: event, size: len(m.Body)}
+	t.kind, t.run = seeing(h, made.Namespace(ns.name), m, func() {
+		n.publishAsk(asked.id, m, made.ID(), n.relayedAskTimeout())
+	})
+	t.failed = func(err error) {
+		if open := n.questions.take(asked.id); open != nil {
+			open.settle(Answers{}, err)
+		}
+	}
+	c.hand(t)
+	return MessageRelayed
+}
+
+// openRelayedAsk opens the question that a client asks others, or refuses it and
+// returns nil.
+func (c *conn) openRelayedAsk(e *session.Event) *clientAsk {
 	l := c.loop
 	asks := c.needAsks()
 	if limit := l.limits.Asks; limit > 0 && len(asks.relayed) >= limit {
 		c.session.ReplyError(e.Message, wire.ErrTooManyAsks.Error())
-		return MessageRefused
+		return nil
 	}
 	c.flags |= flagPublisher
 	asked := &clientAsk{place: c.place(), generation: c.generation, message: e.Message.Clone()}
-	q := &question{settle: func(all Answers, err error) {
+	asked.id = l.node.questions.add(&question{settle: func(all Answers, err error) {
 		asked.err = err
 		if len(all.Answers) > 0 {
 			asked.answer, asked.err = all.Answers[0], all.Answers[0].Err
 		}
 		l.post(item{kind: itemRelayedAnswer, errand: &errand{clientAsk: asked}})
-	}}
-	m := &Message{
-		Namespace: string(e.Message.Namespace), Room: string(e.Message.Room), Event: string(e.Message.Event),
-		Body: e.Message.Body, Binary: e.Message.Binary,
-	}
-	timeout := l.node.config.Timeouts.Ask
-	milliseconds := uint32(timeout.Milliseconds())
-	asked.id = l.node.askRoom(q, m, c.ID(), milliseconds)
-	asks.relayed = append(asks.relayed, relayedAsk{asked.id, l.now + milliseconds})
-	return MessageRelayed
+	}})
+	asks.relayed = append(asks.relayed, relayedAsk{asked.id, l.now + l.node.relayedAskTimeout()})
+	return asked
 }
+
+// relayedAskTimeout is how long a client's ask may take others, in milliseconds.
+func (n *Node) relayedAskTimeout() uint32 { return uint32(n.config.Timeouts.Ask.Milliseconds()) }
 
 // relayedAnswer brings the answer back to the client that asked.
 func (l *loop) relayedAnswer(asked *clientAsk) {

@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/stoa-io/stoa/wire"
@@ -27,8 +29,10 @@ type drain struct {
 // Shutdown ends the node gracefully: from the first moment Ready fails and no
 // connection is accepted; every client is sent a close frame, at most
 // Limits.DrainPerSecond of them per second but fast enough to be done before ctx
-// ends; then the HTTP server, the loops and the broker end. When ctx ends first,
-// the remaining connections are closed at once and its error is returned. It does
+// ends; then the HTTP server and the loops end, the handlers that still run are
+// waited for, and the broker ends. When ctx ends first, the remaining connections
+// are closed at once and its error is returned, with a HandlersLeftError if handlers
+// are left. It does
 // not wait before it begins: a load balancer that must notice first is given time
 // by the caller.
 func (n *Node) Shutdown(ctx context.Context) error {
@@ -39,6 +43,7 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	defer close(n.ended)
 	if !serving {
 		n.abandon()
+		n.endHandling()
 		return n.endBroker(ctx)
 	}
 	n.draining.Store(true)
@@ -52,7 +57,9 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	err := n.awaitEmpty(ctx)
 	httpErr := n.http.server.Shutdown(ctx)
 	n.stop()
-	return errors.Join(err, httpErr, n.endBroker(ctx))
+	n.running.Wait()
+	n.tasks.Wait()
+	return errors.Join(err, httpErr, n.awaitHandlers(ctx), n.endBroker(ctx))
 }
 
 // Close ends the node at once, without close frames.
@@ -63,6 +70,57 @@ func (n *Node) Close() error {
 		return err
 	}
 	return nil
+}
+
+// HandlersLeftError says which handlers had not returned when Shutdown gave up
+// waiting for them.
+type HandlersLeftError struct {
+	Handlers []RunningHandler
+	err      error
+}
+
+// Error names up to ten of them.
+func (e *HandlersLeftError) Error() string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "node: %d handlers are still running:", len(e.Handlers))
+	for i, h := range e.Handlers {
+		if i == 10 {
+			text.WriteString(" …")
+			break
+		}
+		fmt.Fprintf(&text, " %s %q %q of %s since %s;", h.Kind, h.Namespace, h.Event, h.Conn, h.Since.Format(time.TimeOnly))
+	}
+	return strings.TrimSuffix(text.String(), ";")
+}
+
+// Unwrap returns why Shutdown gave up: the error of its context.
+func (e *HandlersLeftError) Unwrap() error { return e.err }
+
+// awaitHandlers waits for the program's handlers. When ctx ends first, so do their
+// contexts, and the handlers are left to themselves.
+func (n *Node) awaitHandlers(ctx context.Context) error {
+	ended := make(chan struct{})
+	go func() {
+		n.handlers.Wait()
+		close(ended)
+	}()
+	defer n.endHandling()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+	}
+	select {
+	case <-ended: // both
+		return nil
+	default:
+	}
+	left := &HandlersLeftError{err: ctx.Err()}
+	for _, l := range n.loops {
+		left.Handlers = append(left.Handlers, l.workers.list()...)
+	}
+	n.log.Warn("handlers are left running", logCount, len(left.Handlers), logError, left.Error())
+	return left
 }
 
 // beginStop moves the node to phaseStopping. first is true for one caller only.
@@ -158,8 +216,6 @@ func (n *Node) markStopped() bool {
 
 // endBroker ends what the loops use, after them.
 func (n *Node) endBroker(ctx context.Context) error {
-	n.running.Wait()
-	n.tasks.Wait()
 	err := n.interest.Close(ctx)
 	return errors.Join(err, n.broker.Close(ctx))
 }
@@ -189,14 +245,14 @@ func (l *loop) paceDrain() {
 	d.last = now
 	for ; d.next < len(l.conns); d.next++ {
 		c := l.conns[d.next]
-		if c == nil || c.state != connOpen && c.state != connHandshake {
+		if c == nil || c.state > connOpen {
 			continue
 		}
 		if d.perSecond > 0 && d.credit < 1 {
 			return
 		}
 		d.credit--
-		if c.state == connHandshake {
+		if c.state != connOpen {
 			l.stats.Handshakes[HandshakeAborted]++
 			c.destroy(closeGone, ByServer)
 		} else {

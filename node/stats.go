@@ -15,12 +15,13 @@ const (
 	HandshakeTimeout
 	HandshakeFull
 	HandshakeAborted
+	HandshakeRefused // by the program
 	handshakeResults
 )
 
 func (r HandshakeResult) String() string {
 	return [...]string{"accepted", "bad_request", "forbidden_origin", "bad_version",
-		"header_too_large", "timeout", "full", "aborted", "unknown"}[min(r, handshakeResults)]
+		"header_too_large", "timeout", "full", "aborted", "refused", "unknown"}[min(r, handshakeResults)]
 }
 
 // MessageResult is what became of a message that a client sent.
@@ -37,12 +38,13 @@ const (
 	MessageIgnored                         // has no meaning where it came
 	MessageInvalid                         // does not parse
 	MessageDropped                         // accepted, and lost all the same
+	MessageHandled                         // given to a handler of the program
 	messageResults
 )
 
 func (r MessageResult) String() string {
 	return [...]string{"system", "relayed", "answer", "late_answer", "unhandled", "refused",
-		"ignored", "invalid", "dropped", "unknown"}[min(r, messageResults)]
+		"ignored", "invalid", "dropped", "handled", "unknown"}[min(r, messageResults)]
 }
 
 // Initiator is the side that ended a connection.

@@ -108,7 +108,7 @@ func newServer(flags *serveFlags, parsed parsedFlags, member *member, logger *sl
 		Endpoint:     flags.endpoint,
 		HTTP:         pages,
 		AllowOrigins: flags.allowOrigins,
-		Namespaces:   map[string]node.Namespace{demoNamespace: {Relay: true, Broadcast: true, Asks: true}},
+		Namespaces:   map[string]node.NamespaceOptions{demoNamespace: {Relay: true, Broadcast: true, Asks: true}},
 		Logger:       logger,
 	}
 	var collectors []prometheus.Collector

@@ -85,7 +85,7 @@ func (s *Session) drain() {
 	for s.state == open && w.early.waiting() {
 		start := w.early.next
 		payload, isBinary := w.early.pop()
-		if s.handle(payload, isBinary) == VerdictBusy {
+		if s.handle(payload, isBinary, false) == VerdictBusy {
 			w.early.next = start
 			break
 		}

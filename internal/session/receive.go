@@ -19,7 +19,7 @@ func (s *Session) Receive(payload []byte, binary bool) Verdict {
 	case len(payload) == 0:
 		return VerdictEmpty
 	case s.state == open:
-		return s.handle(payload, binary)
+		return s.handle(payload, binary, false)
 	case s.state == closed:
 		return VerdictIgnored
 	}
@@ -41,14 +41,25 @@ func (s *Session) ReceiveAnswer(payload []byte, binary bool) Verdict {
 	return s.Receive(payload, binary)
 }
 
-func (s *Session) handle(payload []byte, binary bool) Verdict {
+// ReceiveEvent is Receive, but for requests (connect, disconnect, join, leave): it
+// returns VerdictBusy for them and does nothing, as long as the session is
+// acknowledged. It is for a driver that must end its work on earlier events before
+// namespaces and rooms change.
+func (s *Session) ReceiveEvent(payload []byte, binary bool) Verdict {
+	if s.state != open || len(payload) == 0 {
+		return s.Receive(payload, binary)
+	}
+	return s.handle(payload, binary, true)
+}
+
+func (s *Session) handle(payload []byte, binary, eventsOnly bool) Verdict {
 	c := borrow()
-	verdict := s.dispatch(c, payload, binary)
+	verdict := s.dispatch(c, payload, binary, eventsOnly)
 	c.release()
 	return verdict
 }
 
-func (s *Session) dispatch(c *scratch, payload []byte, binary bool) Verdict {
+func (s *Session) dispatch(c *scratch, payload []byte, binary, eventsOnly bool) Verdict {
 	if s.config.NativeOnly {
 		return s.native(c, payload, binary)
 	}
@@ -73,6 +84,9 @@ func (s *Session) dispatch(c *scratch, payload []byte, binary bool) Verdict {
 	case s.work != nil && s.blocked(m):
 		return VerdictBusy
 	case wire.IsSystemEvent(m.Event):
+		if eventsOnly {
+			return VerdictBusy
+		}
 		return s.system(c)
 	}
 	return s.event(c, payload)

@@ -53,7 +53,7 @@ func makeNode(o nodeOptions, logger *slog.Logger) (*testNode, error) {
 	}
 	config := node.Config{
 		ID: o.id, Loops: 2, Broker: broker, Logger: logger,
-		Namespaces: map[string]node.Namespace{namespace: {Relay: true, Broadcast: true, Asks: true}},
+		Namespaces: map[string]node.NamespaceOptions{namespace: {Relay: true, Broadcast: true, Asks: true}},
 		Limits:     node.Limits{DrainPerSecond: -1},
 	}
 	if o.change != nil {

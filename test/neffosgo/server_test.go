@@ -26,7 +26,7 @@ func startServer(t testing.TB, transport node.Transport, address string) *server
 	t.Helper()
 	n, err := node.New(node.Config{
 		Transport: transport,
-		Namespaces: map[string]node.Namespace{
+		Namespaces: map[string]node.NamespaceOptions{
 			namespace: {Relay: true, Broadcast: true},
 			oddName:   {Relay: true},
 		},

@@ -1,0 +1,106 @@
+package node
+
+import (
+	"context"
+
+	"github.com/stoa-io/stoa/internal/session"
+	"github.com/stoa-io/stoa/wire"
+)
+
+// decision is what a handler thinks of a client's request.
+type decision struct {
+	request *session.Request
+	err     error // nil: granted
+}
+
+// Request implements session.Driver: the peer asks for something that the rules
+// of the protocol allow. The program may have a say in it.
+func (c *conn) Request(r *session.Request) {
+	if kind, ask := c.decider(r); ask != nil {
+		c.deliberate(r, kind, ask)
+		return
+	}
+	c.grant(r)
+}
+
+// decider returns the handler that decides about a request, with what it is told
+// of it; nil if there is none.
+func (c *conn) decider(r *session.Request) (HandlerKind, func(ctx context.Context) error) {
+	switch r.Kind {
+	case session.Connect:
+		declared := c.loop.node.namespaces[string(r.Message.Namespace)]
+		if declared == nil || declared.handlers.connect == nil {
+			return 0, nil
+		}
+		body := append([]byte(nil), r.Message.Body...)
+		return HandlerConnect, func(ctx context.Context) error { return declared.handlers.connect(ctx, c.handle, body) }
+	case session.Join:
+		ns := r.Namespace.(*namespace)
+		h := ns.declared.handlers.join
+		if h == nil {
+			return 0, nil
+		}
+		in, room := c.handle.Namespace(ns.name), string(r.Message.Room)
+		return HandlerJoin, func(ctx context.Context) error { return h(ctx, in, room) }
+	case session.Leave:
+		ns := r.Namespace.(*namespace)
+		h := ns.declared.handlers.leave
+		if h == nil {
+			return 0, nil
+		}
+		in := c.handle.Namespace(ns.name).Room(r.Room.Name())
+		return HandlerLeave, func(ctx context.Context) error { return h(ctx, in) }
+	}
+	return 0, nil
+}
+
+// deliberate asks the program; the session keeps what comes behind the request
+// waiting meanwhile.
+func (c *conn) deliberate(r *session.Request, kind HandlerKind, ask func(ctx context.Context) error) {
+	later := c.session.Defer(r)
+	made := c.handled()
+	tell := func(err error) {
+		made.loop.post(item{
+			kind: itemDecided, place: made.place, generation: made.generation,
+			errand: &errand{decision: &decision{later, err}},
+		})
+	}
+	declared := c.loop.node.namespaces[string(later.Message.Namespace)]
+	c.hand(&task{kind: kind, namespace: declared, size: len(later.Message.Body), failed: tell,
+		run: func(ctx context.Context) error {
+			err := ask(ctx)
+			if err == nil {
+				tell(nil)
+			}
+			return err
+		}})
+}
+
+// decided carries out what the program has decided.
+func (c *conn) decided(d *decision) {
+	if c.state != connOpen {
+		return
+	}
+	if d.err != nil {
+		c.session.Reject(d.request, d.err.Error())
+	} else {
+		c.grant(d.request)
+	}
+	c.readMail()
+}
+
+// grant does what a request asks for.
+func (c *conn) grant(r *session.Request) {
+	switch r.Kind {
+	case session.Connect:
+		c.requestConnect(r)
+	case session.Join:
+		c.requestJoin(r)
+	case session.Disconnect:
+		c.session.AcceptDisconnect(r)
+	case session.Leave:
+		c.session.AcceptLeave(r)
+	default:
+		c.session.Reject(r, wire.ErrUnhandled.Error())
+	}
+}

@@ -1,0 +1,213 @@
+package node
+
+import (
+	"context"
+	"errors"
+
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/session"
+	"github.com/stoa-io/stoa/wire"
+)
+
+// Event implements session.Driver: who deals with what a client emits or asks is
+// decided by its event, in this order: the program's handler for it, the relay if
+// the namespace has one for such a message, the program's handler for any event,
+// nobody.
+func (c *conn) Event(e *session.Event) {
+	if e.Native {
+		c.onNative(e)
+		return
+	}
+	result := &c.loop.stats.MessagesIn[frameType(e.Message.Binary)]
+	ns := e.Namespace.(*namespace)
+	if len(e.Message.Token) > 0 {
+		result[c.onAsk(ns, e)]++
+	} else {
+		result[c.onEmit(ns, e)]++
+	}
+}
+
+func (c *conn) onEmit(ns *namespace, e *session.Event) MessageResult {
+	h := &ns.declared.handlers
+	if found, ok := h.emits[string(e.Message.Event)]; ok {
+		c.handEmit(ns, e, found.event, found.handler)
+		return MessageHandled
+	}
+	options := &ns.declared.options
+	switch {
+	case options.Relay && (e.Room != nil || options.Broadcast):
+		return c.relay(ns, e)
+	case h.anyEmit != nil:
+		c.handEmit(ns, e, string(e.Message.Event), h.anyEmit)
+		return MessageHandled
+	case options.Relay:
+		return MessageRefused
+	}
+	return MessageUnhandled
+}
+
+func (c *conn) onAsk(ns *namespace, e *session.Event) MessageResult {
+	h := &ns.declared.handlers
+	if found, ok := h.asks[string(e.Message.Event)]; ok {
+		c.handAsk(ns, e, found.event, found.handler)
+		return MessageHandled
+	}
+	switch {
+	case ns.declared.options.Asks && e.Room != nil:
+		return c.relay(ns, e)
+	case h.anyAsk != nil:
+		c.handAsk(ns, e, string(e.Message.Event), h.anyAsk)
+		return MessageHandled
+	}
+	c.session.ReplyError(e.Message, wire.ErrUnhandled.Error())
+	return MessageUnhandled
+}
+
+// incoming makes a message of the program's own from one that is valid during
+// the call only.
+func incoming(ns *namespace, e *session.Event, event string, body []byte) *Message {
+	m := &Message{Namespace: ns.name, Event: event, Body: body, Binary: e.Message.Binary}
+	if e.Room != nil {
+		m.Room = e.Room.Name()
+	}
+	return m
+}
+
+func (c *conn) handEmit(ns *namespace, e *session.Event, event string, h EmitHandler) {
+	in := c.handled().Namespace(ns.name)
+	m := incoming(ns, e, event, append([]byte(nil), e.Message.Body...))
+	c.hand(&task{kind: HandlerEmit, namespace: ns.declared, event: event, size: len(m.Body),
+		run: func(ctx context.Context) error { return h(ctx, in, m) }})
+}
+
+func (c *conn) handAsk(ns *namespace, e *session.Event, event string, h AskHandler) {
+	made := c.handled()
+	in := made.Namespace(ns.name)
+	asked := e.Message.Clone()
+	m := incoming(ns, e, event, asked.Body)
+	c.hand(&task{kind: HandlerAsk, namespace: ns.declared, event: event, size: len(m.Body),
+		run: func(ctx context.Context) error {
+			body, err := h(ctx, in, m)
+			if err == nil {
+				made.reply(&reply{message: asked, body: body})
+			}
+			return err
+		},
+		failed: func(err error) { made.reply(&reply{message: asked, err: err}) },
+	})
+}
+
+// reply is the program's answer to an ask of the client.
+type reply struct {
+	message wire.Message // the ask; owned
+	body    []byte
+	err     error // nil: answered with the body
+}
+
+func (c *Conn) reply(r *reply) {
+	c.loop.post(item{kind: itemReply, place: c.place, generation: c.generation, errand: &errand{reply: r}})
+}
+
+// answer sends the program's answer.
+func (c *conn) answer(r *reply) {
+	if r.err != nil {
+		c.session.ReplyError(&r.message, r.err.Error())
+		return
+	}
+	c.session.Reply(&r.message, r.body)
+}
+
+// emitted queues a frame of the program. What it is for may be over by now.
+func (c *conn) emitted(e *emission) {
+	if c.state != connOpen || e.ns != nil && e.ns.over || e.room != nil && e.room.over {
+		return
+	}
+	c.loop.stats.MessagesOut++
+	c.enqueue(e.frame, 1)
+}
+
+// onNative handles a message that is not one of the protocol.
+func (c *conn) onNative(e *session.Event) {
+	result := &c.loop.stats.MessagesIn[frameType(e.Message.Binary)]
+	h := c.loop.node.on.native
+	if h == nil {
+		result[MessageUnhandled]++
+		return
+	}
+	result[MessageHandled]++
+	made, binary := c.handled(), e.Message.Binary
+	payload := append([]byte(nil), e.Payload...)
+	c.hand(&task{kind: HandlerNative, size: len(payload), run: func(ctx context.Context) error {
+		return h(ctx, made, payload, binary)
+	}})
+}
+
+// relay passes a message on to others: at once if nobody wants to see it before
+// and nothing earlier of this connection is being handled, else from the worker.
+func (c *conn) relay(ns *namespace, e *session.Event) MessageResult {
+	event, h := "", RelayHandler(nil)
+	if all := &ns.declared.handlers; all.any {
+		if found, ok := all.relays[string(e.Message.Event)]; ok {
+			event, h = found.event, found.handler
+		} else if all.anyRelay != nil {
+			event, h = string(e.Message.Event), all.anyRelay
+		}
+	}
+	ask := len(e.Message.Token) > 0
+	if h == nil && !c.working() {
+		if ask {
+			return c.relayAsk(e)
+		}
+		return c.publish(ns.channelOf(e), e)
+	}
+	if h == nil {
+		event = string(e.Message.Event)
+	}
+	if ask {
+		return c.relayAskLater(ns, e, event, h)
+	}
+	c.relayLater(ns, e, event, h)
+	return MessageRelayed
+}
+
+// channelOf is where an emit is relayed to.
+func (ns *namespace) channelOf(e *session.Event) string {
+	if e.Room != nil {
+		return e.Room.(*room).channel
+	}
+	return ns.channel
+}
+
+// relayLater publishes an emit when the worker has come to it, as the program
+// wants it.
+func (c *conn) relayLater(ns *namespace, e *session.Event, event string, h RelayHandler) {
+	c.flags |= flagPublisher
+	made, channel := c.handled(), ns.channelOf(e)
+	in := made.Namespace(ns.name)
+	m := incoming(ns, e, event, append([]byte(nil), e.Message.Body...))
+	t := &task{namespace: ns.declared, event: event, size: len(m.Body)}
+	t.kind, t.run = seeing(h, in, m, func() {
+		err := made.loop.node.broker.Publish(channel, &cluster.Envelope{Binary: m.Binary, Origin: made.ID(), Payload: m.payload()})
+		if err != nil && !errors.Is(err, cluster.ErrClosed) {
+			made.loop.workers.dropped[frameType(m.Binary)].Add(1)
+		}
+	})
+	c.hand(t)
+}
+
+// seeing makes a task's work of a relay handler, if there is one, and of what
+// follows when it agrees.
+func seeing(h RelayHandler, in *NSConn, m *Message, then func()) (HandlerKind, func(ctx context.Context) error) {
+	if h == nil {
+		return HandlerNone, func(context.Context) error { then(); return nil }
+	}
+	namespace, room := m.Namespace, m.Room
+	return HandlerRelay, func(ctx context.Context) error {
+		if err := h(ctx, in, m); err != nil {
+			return err
+		}
+		m.Namespace, m.Room = namespace, room // they are not the handler's to change
+		then()
+		return nil
+	}
+}

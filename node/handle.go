@@ -1,0 +1,171 @@
+package node
+
+import (
+	"context"
+	"slices"
+
+	"github.com/stoa-io/stoa/internal/session"
+)
+
+// This file is the loop's side of the program's handles: what happens to a
+// connection is mirrored in its Conn, so that the program can look at it from any
+// goroutine. Only the loop changes the mirror; a connection that no handler has
+// ever met has none.
+
+// handled returns the connection's handle, made if necessary from what the session
+// knows.
+func (c *conn) handled() *Conn {
+	if c.handle != nil {
+		return c.handle
+	}
+	c.handle = &Conn{loop: c.loop, place: c.place(), generation: c.generation, secret: c.secret, acked: c.loop.now}
+	c.handle.worker.conn = c.handle
+	c.handle.remote = c.remoteAddr()
+	for ns := range c.session.Namespaces() {
+		made := c.handle.addNamespace(ns.(*namespace).declared)
+		for in := range c.session.Rooms(ns) {
+			made.addRoom(in.Name())
+		}
+	}
+	return c.handle
+}
+
+// hand gives the connection's worker something to do.
+func (c *conn) hand(t *task) {
+	c.handled().worker.add(t)
+	c.fillMail()
+}
+
+// working reports whether handlers are at work on earlier messages. Whoever gets
+// true and keeps something for later hears of the end through worked.
+func (c *conn) working() bool { return c.handle != nil && c.handle.worker.busy() }
+
+func (c *Conn) addNamespace(declared *Namespace) *NSConn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ns := &NSConn{conn: c, namespace: declared}
+	c.namespaces = append(c.namespaces, ns)
+	return ns
+}
+
+func (c *Conn) removeNamespace(name string) *NSConn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.IndexFunc(c.namespaces, func(ns *NSConn) bool { return ns.namespace.name == name })
+	if i < 0 {
+		return nil
+	}
+	gone := c.namespaces[i]
+	gone.over = true
+	c.namespaces = slices.Delete(c.namespaces, i, i+1)
+	return gone
+}
+
+func (ns *NSConn) addRoom(name string) *Room {
+	ns.conn.mu.Lock()
+	defer ns.conn.mu.Unlock()
+	in := &Room{ns: ns, name: name}
+	ns.rooms = append(ns.rooms, in)
+	return in
+}
+
+func (ns *NSConn) removeRoom(name string) *Room {
+	ns.conn.mu.Lock()
+	defer ns.conn.mu.Unlock()
+	i := slices.IndexFunc(ns.rooms, func(in *Room) bool { return in.name == name })
+	if i < 0 {
+		return nil
+	}
+	gone := ns.rooms[i]
+	gone.over = true
+	ns.rooms = slices.Delete(ns.rooms, i, i+1)
+	return gone
+}
+
+// tellConnected mirrors a connected namespace and tells the program.
+func (c *conn) tellConnected(ns *namespace) {
+	declared := ns.declared
+	if c.handle == nil && !declared.handlers.any {
+		return
+	}
+	var made *NSConn
+	if c.handle == nil {
+		made = c.handled().Namespace(declared.name) // from the session, which has it already
+	} else {
+		made = c.handle.addNamespace(declared)
+	}
+	if h := declared.handlers.connected; h != nil {
+		c.hand(&task{kind: HandlerConnected, namespace: declared, run: func(ctx context.Context) error {
+			h(ctx, made)
+			return nil
+		}})
+	}
+}
+
+// tellDisconnected is the reverse of tellConnected.
+func (c *conn) tellDisconnected(ns *namespace, forced bool) {
+	if c.handle == nil {
+		return
+	}
+	gone := c.handle.removeNamespace(ns.name)
+	if h := ns.declared.handlers.disconnected; h != nil && gone != nil {
+		c.hand(&task{kind: HandlerDisconnected, namespace: ns.declared, ending: forced, run: func(ctx context.Context) error {
+			h(ctx, gone, forced)
+			return nil
+		}})
+	}
+}
+
+// tellJoined mirrors a joined room and tells the program.
+func (c *conn) tellJoined(ns *namespace, in session.Room) {
+	if c.handle == nil {
+		return // the namespace has no handlers, or there would be one
+	}
+	made := c.handle.Namespace(ns.name).addRoom(in.Name())
+	if h := ns.declared.handlers.joined; h != nil {
+		c.hand(&task{kind: HandlerJoined, namespace: ns.declared, run: func(ctx context.Context) error {
+			h(ctx, made)
+			return nil
+		}})
+	}
+}
+
+// tellLeft is the reverse of tellJoined.
+func (c *conn) tellLeft(ns *namespace, in session.Room, forced bool) {
+	if c.handle == nil {
+		return
+	}
+	gone := c.handle.Namespace(ns.name).removeRoom(in.Name())
+	if h := ns.declared.handlers.left; h != nil && gone != nil {
+		c.hand(&task{kind: HandlerLeft, namespace: ns.declared, ending: c.handle.IsClosed(), run: func(ctx context.Context) error {
+			h(ctx, gone, forced)
+			return nil
+		}})
+	}
+}
+
+// tellOpened tells the program of a connection that can be used.
+func (c *conn) tellOpened() {
+	h := c.loop.node.on.opened
+	if h == nil {
+		return
+	}
+	made := c.handled()
+	c.hand(&task{kind: HandlerOpened, run: func(ctx context.Context) error {
+		h(ctx, made)
+		return nil
+	}})
+}
+
+// tellClosed tells the program that a connection has ended.
+func (c *conn) tellClosed() {
+	h := c.loop.node.on.closed
+	if h == nil {
+		return
+	}
+	made, how := c.handled(), Closed{Code: c.closeCode, By: c.closeBy}
+	c.hand(&task{kind: HandlerClosed, ending: true, run: func(ctx context.Context) error {
+		h(ctx, made, how)
+		return nil
+	}})
+}

@@ -1,0 +1,225 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// task is one call of the program's code for one connection.
+type task struct {
+	kind      HandlerKind
+	namespace *Namespace // nil for what belongs to the connection as a whole
+	event     string     // "" where kind says enough
+	size      int        // bytes of the message that waits with it
+	run       func(ctx context.Context) error
+	failed    func(error) // nil: nobody waits; called when run returned an error or panicked
+	ending    bool        // it is about the connection's end, so it runs with the node's context
+
+	next *task // of the worker
+}
+
+// taskOverhead is what a task costs beside its message, in bytes.
+const taskOverhead = 200
+
+// worker runs the tasks of one connection, one at a time and in order. It has a
+// goroutine only while there are some, and none while it waits for a limiter.
+type worker struct {
+	conn *Conn // immutable
+
+	mu          sync.Mutex
+	first, last *task       // guarded by mu; waiting, oldest first
+	bytes       int         // guarded by mu; of what waits and runs
+	state       workerState // guarded by mu
+	holds       *limiter    // guarded by mu; has let the running task, or the first one, pass
+	waits       workerWaits // guarded by mu; what the loop wants to be told
+	current     *task       // guarded by mu; nil: none runs
+	since       time.Time   // guarded by mu; when current began
+}
+
+// workerState says what a worker is doing.
+type workerState uint8
+
+const (
+	workerIdle    workerState = iota
+	workerRunning             // it has a goroutine
+	workerParked              // it waits for a limiter
+)
+
+// workerWaits is what the loop waits for.
+type workerWaits uint8
+
+const (
+	waitsIdle workerWaits = 1 << iota // all tasks have ended
+	waitsRoom                         // half of the mailbox is free
+)
+
+// add appends a task and sees to it that it is run. Loop only.
+func (w *worker) add(t *task) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.last == nil {
+		w.first = t
+	} else {
+		w.last.next = t
+	}
+	w.last = t
+	w.bytes += t.size + taskOverhead
+	if w.state == workerIdle {
+		w.start()
+	}
+}
+
+// start gives the worker a goroutine. It is called with mu held.
+func (w *worker) start() {
+	w.state = workerRunning
+	w.conn.loop.workers.enter(w)
+	go w.run()
+}
+
+// stop notes that the goroutine is about to end. It is called with mu held.
+func (w *worker) stop(state workerState) {
+	w.state = state
+	w.conn.loop.workers.leave(w)
+}
+
+// busy reports whether a task waits or runs, and if so that the loop wants to
+// know when none does any more.
+func (w *worker) busy() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.state == workerIdle {
+		return false
+	}
+	w.waits |= waitsIdle
+	return true
+}
+
+// load returns the bytes that wait. If they are more than the limit, the loop
+// wants to know when half of it is free.
+func (w *worker) load(limit int) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.bytes > limit {
+		w.waits |= waitsRoom
+	}
+	return w.bytes
+}
+
+// run is the worker's goroutine.
+func (w *worker) run() {
+	defer w.conn.loop.workers.running.Done()
+	lost := true
+	defer func() {
+		if lost {
+			// A handler has called runtime.Goexit, which ends this goroutine
+			// whatever we do.
+			w.conn.loop.workers.running.Add(1)
+			go w.run()
+		}
+	}()
+	for t := w.next(); t != nil; t = w.next() {
+		w.do(t)
+	}
+	lost = false
+}
+
+// next takes the next task if its namespace's limiter lets it pass. It returns
+// nil when the goroutine must end.
+func (w *worker) next() *task {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t := w.first
+	if t == nil {
+		w.stop(workerIdle)
+		w.tell(waitsIdle | waitsRoom)
+		return nil
+	}
+	if w.holds == nil && t.namespace != nil && t.namespace.limit != nil {
+		if !t.namespace.limit.enter(w) {
+			w.stop(workerParked)
+			return nil
+		}
+		w.holds = t.namespace.limit
+	}
+	if w.first = t.next; w.first == nil {
+		w.last = nil
+	}
+	w.current, w.since = t, time.Now()
+	return t
+}
+
+// granted goes on with a worker that has waited for a limiter.
+func (w *worker) granted(l *limiter) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.holds = l
+	w.start()
+}
+
+// ended notes that a task has ended, whichever way.
+func (w *worker) ended(t *task) {
+	w.mu.Lock()
+	held := w.holds
+	w.holds, w.current = nil, nil
+	w.bytes -= t.size + taskOverhead
+	if limit := w.conn.loop.limits.Mailbox; limit > 0 && w.bytes <= limit/2 {
+		w.tell(waitsRoom)
+	}
+	w.mu.Unlock()
+	if held != nil {
+		held.leave()
+	}
+}
+
+// tell posts to the loop if it waits for any of these. It is called with mu held.
+func (w *worker) tell(what workerWaits) {
+	if w.waits&what == 0 {
+		return
+	}
+	w.waits &^= what
+	c := w.conn
+	c.loop.post(item{kind: itemWorked, place: c.place, generation: c.generation})
+}
+
+// do calls the program.
+func (w *worker) do(t *task) {
+	ctx := w.conn.loop.node.handling
+	if !t.ending {
+		ctx = w.conn.Context()
+	}
+	result := HandlerPanicked
+	defer func() {
+		if result == HandlerPanicked {
+			w.panicked(t, recover())
+		}
+		w.conn.loop.workers.count(t.kind, result)
+		w.ended(t)
+	}()
+	err := t.run(ctx)
+	result = HandlerOK
+	if err == nil {
+		return
+	}
+	result = HandlerFailed
+	w.conn.loop.logHandler(slog.LevelDebug, "handler returned an error", w.conn, t, logError, err.Error())
+	if t.failed != nil {
+		t.failed(err)
+	}
+}
+
+// panicked reports a panic of the program with its stack. The peer is told no
+// more than that there was one.
+func (w *worker) panicked(t *task, cause any) {
+	if cause == nil {
+		cause = "it called runtime.Goexit"
+	}
+	w.conn.loop.logHandler(slog.LevelError, "handler panicked", w.conn, t,
+		logReason, fmt.Sprint(cause), logStack, string(debug.Stack()))
+	if t.failed != nil {
+		t.failed(ErrInternal)
+	}
+}
