@@ -1,0 +1,97 @@
+package node_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net"
+	"strings"
+
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
+
+	"github.com/stoa-io/stoa/node"
+)
+
+// exampleClient is the least that can talk to a node. It stands for a browser or
+// an app with a client library, so that the examples can show what their users see.
+type exampleClient struct {
+	conn   net.Conn
+	tokens int
+}
+
+// exampleDial connects to the endpoint of a node, or of a server that mounts one.
+func exampleDial(addr net.Addr) *exampleClient {
+	conn, _, _, err := ws.Dial(context.Background(), "ws://"+addr.String()+"/ws")
+	if err != nil {
+		log.Fatal(err)
+	}
+	c := &exampleClient{conn: conn}
+	c.send("M")
+	c.receive() // the acknowledgement, with the connection's ID
+	return c
+}
+
+func (c *exampleClient) send(text string) {
+	if err := wsutil.WriteClientText(c.conn, []byte(text)); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// receive returns the fields of the next message: token, namespace, room, event,
+// whether it is an error, no-op, body.
+func (c *exampleClient) receive() []string {
+	text, err := wsutil.ReadServerText(c.conn)
+	if err != nil {
+		return []string{"", "", "", "closed", "", "", err.Error()}
+	}
+	return strings.SplitN(string(text), ";", 7)
+}
+
+// ask asks and returns the answer's body, or its error in brackets.
+func (c *exampleClient) ask(namespace, room, event, body string) string {
+	c.tokens++
+	token := fmt.Sprint("$", c.tokens)
+	c.send(strings.Join([]string{token, namespace, room, event, "0", "0", body}, ";"))
+	for {
+		if m := c.receive(); m[0] == token && m[4] == "1" {
+			return "(" + m[6] + ")"
+		} else if m[0] == token {
+			return m[6]
+		}
+	}
+}
+
+func (c *exampleClient) connect(namespace string) string {
+	return c.ask(namespace, "", "_OnNamespaceConnect", "")
+}
+
+func (c *exampleClient) join(namespace, room string) string {
+	return c.ask(namespace, room, "_OnRoomJoin", "")
+}
+
+func (c *exampleClient) emit(namespace, room, event, body string) {
+	c.send(strings.Join([]string{"", namespace, room, event, "0", "0", body}, ";"))
+}
+
+// next waits for what the server sends.
+func (c *exampleClient) next() (event, body string) {
+	m := c.receive()
+	return m[3], m[6]
+}
+
+// exampleServe runs a node on a free port. The function that it returns ends it.
+func exampleServe(n *node.Node) (stop func()) {
+	if err := n.Listen("tcp", "127.0.0.1:0"); err != nil {
+		log.Fatal(err)
+	}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = n.Serve() // returns node.ErrClosed after Close
+	}()
+	return func() {
+		_ = n.Close()
+		<-served
+	}
+}
