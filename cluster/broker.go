@@ -16,12 +16,13 @@ type Handler interface {
 	// env and its payload are valid during the call only.
 	Deliver(channel string, env *Envelope)
 
-	// Congested(true) says that the publish queue is above its high-water mark,
-	// Congested(false) that it is below the low one. In between the node stops
-	// reading the connections that publish. Calls alternate, beginning with true;
-	// they come from any goroutine, one at a time, and must not block or call the
-	// broker.
-	Congested(congested bool)
+	// Congested says with true that the publish queue of a partition is above its
+	// high-water mark, with false that it is below the low one. In between the node
+	// stops reading the connections that have published to the partition. Brokers
+	// that are not Partitioned have one, 0. For each partition calls alternate,
+	// beginning with true; they come from any goroutine, one at a time. Calls for
+	// different partitions may run in parallel. None may block or call the broker.
+	Congested(partition int, congested bool)
 }
 
 // Broker carries messages between the nodes of a cluster.
@@ -87,8 +88,9 @@ type Broker interface {
 }
 
 // Partitioned is implemented by brokers over several independent servers. Interest
-// subscribes to the channels of each partition separately, so that a server that
-// does not answer delays only what depends on it.
+// subscribes to the channels of each partition separately, and Handler.Congested
+// names the partition, so that a server that does not answer delays only what
+// depends on it.
 type Partitioned interface {
 	// Partitions is the number of partitions, at least 1; it never changes.
 	Partitions() int

@@ -69,7 +69,7 @@ type loop struct {
 	ready     []*conn // have more to read than one turn allowed
 	dirty     []*conn // have something to write
 	dirtyNext int
-	held      []*conn // are not read while the node is congested
+	held      []*conn // are not read while what they publish to is congested
 
 	sweep    sweep
 	drain    drain
@@ -295,7 +295,7 @@ func (l *loop) end() {
 	l.inbox.items = nil
 	l.inbox.mu.Unlock()
 	if congested {
-		l.node.relieve()
+		l.node.relieve(everyPartition)
 	}
 	for i := range rest {
 		if rest[i].errand != nil && rest[i].conn != nil {

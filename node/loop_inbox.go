@@ -18,7 +18,7 @@ const (
 	itemStream                            // a connection of package net, handshake to come
 	itemUpgraded                          // a connection of package net after its handshake
 	itemStats                             // a snapshot of the counters
-	itemResume                            // the node is no longer congested
+	itemResume                            // a partition is no longer congested
 	itemCommand                           // of the program or another node, about a connection
 	itemAskRoom                           // a question to the members of a channel
 	itemRelayedAnswer                     // the answer to a client's ask
@@ -108,7 +108,7 @@ func (l *loop) post(it item) bool {
 	}
 	in.mu.Unlock()
 	if full {
-		l.node.congested.Add(1)
+		l.node.congest(everyPartition)
 	}
 	l.poller.wake()
 	return true
@@ -141,7 +141,7 @@ func (l *loop) takeInbox() {
 	in.mu.Unlock()
 	l.batchNext = 0
 	if drained {
-		l.node.relieve()
+		l.node.relieve(everyPartition)
 	}
 }
 

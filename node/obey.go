@@ -186,12 +186,11 @@ func (c *conn) askLeave(kind commandKind, m *wire.Message) (uint64, error) {
 // obeyConnect asks the client to connect to a namespace, once the loop hears it.
 func (c *conn) obeyConnect(who *commandAsker, m *wire.Message) {
 	name := string(m.Namespace)
-	config, declared := c.loop.node.config.Namespaces[name]
-	if !declared {
+	if _, declared := c.loop.node.config.Namespaces[name]; !declared {
 		who.answer(c, &session.Answer{Err: wire.ErrBadNamespace})
 		return
 	}
-	handle := &namespace{name: name, config: config, channel: cluster.NamespaceChannel(name)}
+	handle := c.loop.node.newNamespace(name)
 	body := append([]byte(nil), m.Body...)
 	c.askHolding(who, handle.channel, func() (uint64, error) { return c.session.AskConnect(handle, body) })
 }
@@ -204,7 +203,7 @@ func (c *conn) obeyJoin(who *commandAsker, m *wire.Message) {
 		return
 	}
 	name := string(m.Room)
-	handle := &room{name: name, channel: cluster.RoomChannel(ns.Name(), name)}
+	handle := c.loop.node.newRoom(name, cluster.RoomChannel(ns.Name(), name))
 	c.askHolding(who, handle.channel, func() (uint64, error) { return c.session.AskJoin(ns, handle) })
 }
 

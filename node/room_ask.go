@@ -144,7 +144,7 @@ func (c *conn) relayAsk(e *session.Event) MessageResult {
 		c.session.ReplyError(e.Message, wire.ErrTooManyAsks.Error())
 		return MessageRefused
 	}
-	c.flags |= flagPublisher
+	c.published |= e.Room.(*room).partition
 	asked := &clientAsk{place: c.place(), generation: c.generation, message: e.Message.Clone()}
 	q := &question{settle: func(all Answers, err error) {
 		asked.err = err
