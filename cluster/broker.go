@@ -117,6 +117,18 @@ type Membership interface {
 	Nodes() []NodeInfo
 }
 
+// MembershipHandler is implemented by handlers that want to know when nodes go. Brokers
+// with Membership call it.
+type MembershipHandler interface {
+	// NodeGone says that a node other than this one has left the cluster, or has
+	// given no sign of life for its lease, or that another process has taken its ID:
+	// whatever was asked of it is not answered any more. A node that was only cut off
+	// may come back. While this node is cut off itself nobody is said to be gone.
+	// Calls come from any goroutine, also in parallel, and again for the same node.
+	// They must neither block nor call the broker.
+	NodeGone(id string)
+}
+
 // NodeInfo is what a node says about itself.
 type NodeInfo struct {
 	// ID is unique in the cluster.

@@ -19,6 +19,7 @@ const (
 	commandAskRoom                           // the members of a room; each may answer, and then the node says done
 	commandAnswer                            // of one connection, or why there is none
 	commandDone                              // no more answers will come from this node
+	commandRollCall                          // whether a question to a room is still worked on; done if it is not
 	commandKinds
 )
 

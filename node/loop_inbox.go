@@ -22,6 +22,7 @@ const (
 	itemCommand                           // of the program or another node, about a connection
 	itemAskRoom                           // a question to the members of a channel
 	itemRelayedAnswer                     // the answer to a client's ask
+	itemNodeGone                          // a node has left the cluster
 	itemDrain                             // close everything, at a pace
 	itemStop                              // close everything at once and end
 )
@@ -49,6 +50,7 @@ type errand struct {
 	command   *command
 	roomAsk   *roomAsk
 	clientAsk *clientAsk
+	gone      string // itemNodeGone: the node's ID
 }
 
 // failure is the error of an item that may have none.
@@ -196,6 +198,8 @@ func (l *loop) handle(it *item) {
 		l.askMembers(it.roomAsk)
 	case itemRelayedAnswer:
 		l.relayedAnswer(it.clientAsk)
+	case itemNodeGone:
+		l.node.nodeGone(it.gone)
 	case itemDrain:
 		l.startDrain(it.perSecond)
 	case itemStop:

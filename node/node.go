@@ -41,6 +41,7 @@ type Node struct {
 
 	congestion congestion
 	questions  questions
+	roomAsks   roomAsks
 
 	stopped chan struct{}  // closed when the loops are told to end
 	ended   chan struct{}  // closed when Shutdown has ended everything

@@ -82,6 +82,10 @@ func (n *Node) post(node string, cmd *command) { n.command(node, cmd, func(error
 
 // obey carries out a command about a connection of this loop.
 func (l *loop) obey(cmd *command, p place, s secret) {
+	if cmd.kind == commandRollCall {
+		l.node.answerRollCall(cmd)
+		return
+	}
 	c := l.find(p, s)
 	if c == nil || c.state != connOpen {
 		l.node.reply(cmd, &command{err: wire.ErrGone.Error()})

@@ -58,6 +58,9 @@ func (n *Node) askRoomHere(cmd *command) {
 	if p, s, ok := parseConnID(n.config.ID, cmd.target); ok {
 		ask.except = exception{p, s}
 	}
+	if !cmd.every {
+		n.roomAsks.begin(cmd)
+	}
 	loops := n.interest.Loops(ask.channel)
 	if loops == 0 {
 		loops = 1 // which finds nobody, and says so
@@ -123,6 +126,10 @@ func (ask *roomAsk) oneLess() {
 		done.err = wire.ErrUnhandled.Error()
 	}
 	ask.node.post(ask.command.from, done)
+	if !ask.command.every {
+		// Last, so that no roll call finds this node idle that has not said so.
+		ask.node.roomAsks.end(ask.command)
+	}
 }
 
 // clientAsk is an ask of a client to a room of a relaying namespace.
