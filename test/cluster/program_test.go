@@ -70,9 +70,10 @@ func (o *programOutput) String() string {
 	return o.text.String()
 }
 
-// runProgram starts the program with the arguments; it is killed at the end of the
-// test, if it still runs. What it has printed is shown if the test has failed.
-func runProgram(t testing.TB, arguments ...string) *program {
+// runProgram starts the program with the arguments, and more in its environment; it is
+// killed at the end of the test, if it still runs. What it has printed is shown if the
+// test has failed.
+func runProgram(t testing.TB, environment []string, arguments ...string) *program {
 	t.Helper()
 	path, err := buildProgram()
 	if err != nil {
@@ -81,6 +82,7 @@ func runProgram(t testing.TB, arguments ...string) *program {
 	p := &program{command: exec.Command(path, arguments...), ended: make(chan struct{})}
 	// What the environment of the tests says is not for it.
 	p.command.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "STOA_") })
+	p.command.Env = append(p.command.Env, environment...)
 	p.command.Stdout, p.command.Stderr = &p.output, &p.output
 	if err := p.command.Start(); err != nil {
 		t.Fatal(err)
@@ -104,9 +106,15 @@ var servingRecord = regexp.MustCompile(`"msg":"serving".*"address":"([^"]+)"`)
 // is ready is another question.
 func startProgram(t testing.TB, id string, arguments ...string) *program {
 	t.Helper()
-	p := runProgram(t, append([]string{
-		"serve", "--listen", "127.0.0.1:0", "--node-id", id, "--log-level", "debug", "--log-format", "json",
-	}, arguments...)...)
+	return awaitServing(t, id, runProgram(t, nil, append(serveArguments(id), arguments...)...))
+}
+
+func serveArguments(id string) []string {
+	return []string{"serve", "--listen", "127.0.0.1:0", "--node-id", id, "--log-level", "debug", "--log-format", "json"}
+}
+
+func awaitServing(t testing.TB, id string, p *program) *program {
+	t.Helper()
 	eventually(t, "node "+id+" says where it listens", func() bool {
 		if match := servingRecord.FindStringSubmatch(p.output.String()); match != nil {
 			p.address = match[1]
