@@ -55,6 +55,10 @@ type client struct {
 	complete   []*clientRoom // rooms in which a message has reached everyone
 	sampling   bool
 	latencies  []int64
+	echo       askForm
+	count      messageForm
+	free       []*clientConn // whose asks have been answered
+	emitted    uint64        // events to be counted, to the server of now
 }
 
 // A clientRoom is one room as this client's connections know it.
@@ -77,7 +81,7 @@ func newClient(raw bool) (*client, error) {
 		return nil, err
 	}
 	return &client{poller: poller, stop: -1, conns: make([]*clientConn, maxFiles),
-		buffer: make([]byte, 256<<10), start: time.Now()}, nil
+		buffer: make([]byte, 256<<10), start: time.Now(), echo: newAskForm(eventEcho), count: newMessageForm("", eventCount)}, nil
 }
 
 func (c *client) close() {
@@ -141,6 +145,9 @@ func (c *client) carryOut(cmd command) (report, error) {
 		if err != nil {
 			return report{}, err
 		}
+		if c.address != address {
+			c.emitted = 0
+		}
 		c.address, c.upgrade = address, upgradeRequest(cmd.Address)
 	}
 	switch cmd.Action {
@@ -159,6 +166,10 @@ func (c *client) carryOut(cmd command) (report, error) {
 		return c.measure(cmd, c.operate)
 	case actionSetUp:
 		return c.measure(cmd, c.setUpAndClose)
+	case actionAsk, actionRound:
+		return c.measure(cmd, c.ask)
+	case actionEmit:
+		return c.measure(cmd, c.emit)
 	}
 	return report{}, fmt.Errorf("bench: unknown action %q", cmd.Action)
 }

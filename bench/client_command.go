@@ -14,6 +14,9 @@ const (
 	actionPace    action = "pace"    // publish Rate messages a second into every room
 	actionOperate action = "operate" // every connection joins and leaves its room in turn
 	actionSetUp   action = "setup"   // open Count connections, close each when it has joined
+	actionAsk     action = "ask"     // every connection keeps Outstanding asks under way
+	actionRound   action = "round"   // the connections ask in turn, Outstanding asks under way in all of them together
+	actionEmit    action = "emit"    // every connection emits Outstanding events and an ask, until that is answered
 )
 
 // A command is one line of JSON to a client; the answer is one report.
@@ -44,7 +47,7 @@ type report struct {
 	Error      string `json:",omitempty"`
 	Messages   uint64 // published
 	Deliveries uint64 // received, each verified
-	Operations uint64 // joins and leaves answered, or connections set up
+	Operations uint64 // joins and leaves answered, connections set up, asks answered, or emits handled
 	Elapsed    time.Duration
 	ServerCPU  time.Duration
 	OtherCPU   []time.Duration `json:",omitempty"` // of OtherPIDs

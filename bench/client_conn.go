@@ -18,6 +18,8 @@ const (
 	phaseJoin                     // waits for the room
 	phaseReady                    // gets messages
 	phaseOperate                  // waits for the answer to a join or leave
+	phaseAsk                      // waits for the answers to asks
+	phaseCounted                  // waits for the number of emits that were handled
 	phaseClose                    // waits for the end
 )
 
@@ -35,6 +37,10 @@ func (p phase) String() string {
 		return "ready"
 	case phaseOperate:
 		return "joining or leaving"
+	case phaseAsk:
+		return "asking"
+	case phaseCounted:
+		return "asking for the count"
 	case phaseClose:
 		return "closing"
 	}
@@ -49,7 +55,9 @@ type clientConn struct {
 	outside   bool // does not join while it is set up
 	joined    bool
 	room      *clientRoom
-	next      uint64 // number of the next message
+	next      uint64 // number of the next message, or of the next ask to be answered
+	asked     uint64 // asks sent
+	listed    bool   // in client.free
 	operation uint64 // token of the last join or leave
 	partial   []byte
 }
@@ -136,6 +144,13 @@ func (c *client) readable(conn *clientConn) error {
 				continue
 			}
 		}
+		if conn.phase == phaseAsk && c.echo.answers(data, conn.next) {
+			if err := c.answer(conn); err != nil {
+				return err
+			}
+			data = data[len(c.echo.received):]
+			continue
+		}
 		f, size, err := parseFrame(data)
 		if err != nil {
 			return err
@@ -217,6 +232,10 @@ func (c *client) handle(conn *clientConn, f frame) error {
 		return c.ready(conn)
 	case conn.phase == phaseOperate && string(f.payload) == positiveAnswer(strconv.FormatUint(conn.operation, 10)):
 		return c.answered(conn)
+	case conn.phase == phaseCounted && string(f.payload) == countedRequest+strconv.FormatUint(c.emitted, 10):
+		conn.phase = phaseReady
+		c.inFlight--
+		return nil
 	}
 	return fmt.Errorf("bench: unexpected frame, opcode %d: %.200q", f.opcode, f.payload)
 }

@@ -17,7 +17,7 @@ func (c *client) room(number int) *clientRoom {
 		name := "room-" + strconv.Itoa(number)
 		c.rooms[number] = &clientRoom{
 			name:      name,
-			form:      newMessageForm(name),
+			form:      newMessageForm(name, event),
 			joinFrame: appendMasked(nil, opText, []byte(joinRequest(joinToken, name))),
 		}
 	}

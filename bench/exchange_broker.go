@@ -63,7 +63,7 @@ func (e *brokerExchange) Deliver(channel string, env *cluster.Envelope) {
 
 // Congested implements cluster.Handler. What may be outstanding is far too little
 // for that.
-func (e *brokerExchange) Congested(bool) {}
+func (e *brokerExchange) Congested(int, bool) {}
 
 // exchange lets half of what was outstanding come back before it publishes as much
 // again: woken for each message, it would measure Go's scheduler.

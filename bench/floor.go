@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"runtime"
 	"runtime/debug"
+	"slices"
+	"strconv"
 	"syscall"
 )
 
@@ -30,6 +32,7 @@ type floor struct {
 	// that the client notices.
 	lose      int
 	delivered int
+	counted   int // emits outside of rooms
 }
 
 type floorConn struct {
@@ -236,9 +239,11 @@ func (f *floor) handle(c *floorConn, in frame) error {
 	return nil
 }
 
-// relay writes the message to every other member of the sender's room.
+// relay writes the message to every other member of the sender's room. Outside of
+// rooms nothing but counted emits are sent.
 func (f *floor) relay(c *floorConn, payload []byte) error {
 	if c.room == nil {
+		f.counted++
 		return nil
 	}
 	f.outgoing = appendFrame(f.outgoing[:0], opText, payload)
@@ -256,7 +261,8 @@ func (f *floor) relay(c *floorConn, payload []byte) error {
 	return nil
 }
 
-// system joins or leaves, and answers whatever it is asked positively.
+// system joins or leaves, and answers whatever it is asked positively; an echo with
+// itself.
 func (f *floor) system(c *floorConn, payload []byte) error {
 	token, rest, _ := bytes.Cut(payload, semicolon)
 	_, rest, _ = bytes.Cut(rest, semicolon)
@@ -265,6 +271,12 @@ func (f *floor) system(c *floorConn, payload []byte) error {
 	switch {
 	case !found:
 		return fmt.Errorf("bench: the floor cannot read %q", payload)
+	case string(name) == eventEcho:
+		f.outgoing = appendFrame(f.outgoing[:0], opText, payload)
+		return writeSocket(int(c.fd), f.outgoing)
+	case string(name) == eventCounted:
+		f.outgoing = appendFrame(f.outgoing[:0], opText, strconv.AppendInt(slices.Clip(payload), int64(f.counted), 10))
+		return writeSocket(int(c.fd), f.outgoing)
 	case string(name) == "_OnRoomJoin":
 		f.join(c, room)
 	case string(name) == "_OnRoomLeave":

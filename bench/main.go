@@ -36,6 +36,8 @@ func dispatch(args []string) error {
 			return runClient(os.Stdin, os.Stdout)
 		case "floor":
 			return runFloor(os.Stdout)
+		case "handlers":
+			return runHandlers(args[1:], os.Stdout)
 		case "exchange":
 			return runExchange(args[1:], os.Stdout)
 		case "probe":

@@ -27,7 +27,7 @@ type messageForm struct {
 	after    int
 }
 
-func newMessageForm(room string) messageForm {
+func newMessageForm(room, event string) messageForm {
 	head := ";" + namespace + ";" + room + ";" + event + ";0;0;"
 	payload := []byte(head + strings.Repeat("0", numberDigits) + strings.Repeat(".", bodySize-numberDigits))
 	form := messageForm{
@@ -45,11 +45,50 @@ func newMessageForm(room string) messageForm {
 func (f *messageForm) appendMessage(b []byte, n uint64) []byte {
 	start := len(b) + f.sentAt
 	b = append(b, f.sent...)
+	putMasked(b[start:], f.mask, n)
+	return b
+}
+
+// putMasked writes a number into a masked payload, of which mask is the place.
+func putMasked(b []byte, mask int, n uint64) {
 	for i := numberDigits - 1; i >= 0; i-- {
-		b[start+i] = byte('0'+n%10) ^ maskKey[(f.mask+i)&3]
+		b[i] = byte('0'+n%10) ^ maskKey[(mask+i)&3]
 		n /= 10
 	}
+}
+
+// An askForm is an ask and its answer, which says the same. The token and the body
+// both hold the ask's number.
+type askForm struct {
+	sent     []byte // masked
+	received []byte // with the number that was expected last
+	body     int    // where the body is in the payload; the token is at its front
+}
+
+func newAskForm(event string) askForm {
+	head := strings.Repeat("0", numberDigits) + ";" + namespace + ";;" + event + ";0;0;"
+	payload := []byte(head + strings.Repeat("0", numberDigits) + strings.Repeat(".", bodySize-numberDigits))
+	return askForm{sent: appendMasked(nil, opText, payload), received: appendFrame(nil, opText, payload), body: len(head)}
+}
+
+// appendAsk appends the frame of ask number n.
+func (f *askForm) appendAsk(b []byte, n uint64) []byte {
+	b = append(b, f.sent...)
+	payload := b[len(b)-f.body-bodySize:]
+	putMasked(payload, 0, n)
+	putMasked(payload[f.body:], f.body, n)
 	return b
+}
+
+// answers reports whether data starts with the answer to ask number n.
+func (f *askForm) answers(data []byte, n uint64) bool {
+	payload := f.received[len(f.received)-f.body-bodySize:]
+	for i := numberDigits - 1; i >= 0; i-- {
+		payload[i] = byte('0' + n%10)
+		payload[f.body+i] = payload[i]
+		n /= 10
+	}
+	return bytes.HasPrefix(data, f.received)
 }
 
 // number returns the number of the message at the start of data. Not ok: data

@@ -42,7 +42,7 @@ func TestParseFrame(t *testing.T) {
 
 func TestMessageForm(t *testing.T) {
 	for _, room := range []string{"room-0", "room-14999", strings.Repeat("long", 40)} {
-		form := newMessageForm(room)
+		form := newMessageForm(room, event)
 		for _, number := range []uint64{0, 7, 1234567890, 9999999999} {
 			sent := form.appendMessage([]byte("before"), number)[len("before"):]
 			f, size, err := parseFrame(sent)

@@ -16,12 +16,13 @@ type Handler interface {
 	// env and its payload are valid during the call only.
 	Deliver(channel string, env *Envelope)
 
-	// Congested(true) says that the publish queue is above its high-water mark,
-	// Congested(false) that it is below the low one. In between the node stops
-	// reading the connections that publish. Calls alternate, beginning with true;
-	// they come from any goroutine, one at a time, and must not block or call the
-	// broker.
-	Congested(congested bool)
+	// Congested says with true that the publish queue of a partition is above its
+	// high-water mark, with false that it is below the low one. In between the node
+	// stops reading the connections that have published to the partition. Brokers
+	// that are not Partitioned have one, 0. For each partition calls alternate,
+	// beginning with true; they come from any goroutine, one at a time. Calls for
+	// different partitions may run in parallel. None may block or call the broker.
+	Congested(partition int, congested bool)
 }
 
 // Broker carries messages between the nodes of a cluster.
@@ -87,8 +88,9 @@ type Broker interface {
 }
 
 // Partitioned is implemented by brokers over several independent servers. Interest
-// subscribes to the channels of each partition separately, so that a server that
-// does not answer delays only what depends on it.
+// subscribes to the channels of each partition separately, and Handler.Congested
+// names the partition, so that a server that does not answer delays only what
+// depends on it.
 type Partitioned interface {
 	// Partitions is the number of partitions, at least 1; it never changes.
 	Partitions() int
@@ -113,6 +115,18 @@ type Membership interface {
 	// Nodes returns what is known of the nodes that are alive, this one included,
 	// in the order of their IDs. It does not block; the slice is the caller's.
 	Nodes() []NodeInfo
+}
+
+// MembershipHandler is implemented by handlers that want to know when nodes go. Brokers
+// with Membership call it.
+type MembershipHandler interface {
+	// NodeGone says that a node other than this one has left the cluster, or has
+	// given no sign of life for its lease, or that another process has taken its ID:
+	// whatever was asked of it is not answered any more. A node that was only cut off
+	// may come back. While this node is cut off itself nobody is said to be gone.
+	// Calls come from any goroutine, also in parallel, and again for the same node.
+	// They must neither block nor call the broker.
+	NodeGone(id string)
 }
 
 // NodeInfo is what a node says about itself.

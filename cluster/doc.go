@@ -32,8 +32,8 @@
 //	unsubscribed       when Unsubscribe returned nil    the same, at once      when the server has confirmed
 //	Publish            never blocks, copies             runs Deliver, which    queues
 //	                                                    must not block
-//	too many           Congested, then ErrQueueFull     there is no queue: the at half of QueueBytes, at all of it
-//	publishes                                           node's inboxes decide
+//	too many           Congested, then ErrQueueFull     there is no queue: the at half of QueueBytes, at all of it,
+//	publishes                                           node's inboxes decide for each server
 //	after Close        ErrClosed, no more deliveries    the same               the same
 //
 // # Interest
@@ -94,8 +94,8 @@
 //	fails over            As when it dies. What the old master accepted while it was cut
 //	                      off from the Sentinels and from other nodes, but not from the
 //	                      publisher, reaches whom it reaches.
-//	one of several        Its channels are affected, the others are not, unless the
-//	                      queue fills: congestion is one signal for all servers.
+//	one of several        Its channels are affected, the others are not: it has a queue
+//	                      of its own, and congestion is a signal for each server.
 //	                      Messages for nodes go through another one.
 //
 //	one node              what happens
@@ -123,6 +123,6 @@
 // calls the broker with a lock held. Deliver and Congested never call the broker.
 //
 // In Redis, a server's subscriptions are locked before the session that sends their
-// commands; the lock of the congestion signal and that of the inbox are held while the
+// commands; the lock of a server's congestion signal and that of the inbox are held while the
 // handler is called, and no other is.
 package cluster

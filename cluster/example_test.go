@@ -16,7 +16,7 @@ func (p *printer) Deliver(channel string, env *cluster.Envelope) {
 	fmt.Printf("%s: %s, for loops %b\n", channel, env.Payload, p.interest.Loops(channel))
 }
 
-func (p *printer) Congested(bool) {}
+func (p *printer) Congested(int, bool) {}
 
 func Example() {
 	ctx := context.Background()

@@ -35,7 +35,7 @@ func (a *audience) Deliver(channel string, env *cluster.Envelope) {
 	a.received[string(env.Payload)] = loops
 }
 
-func (a *audience) Congested(bool) {}
+func (a *audience) Congested(int, bool) {}
 
 // Loops come and go at random while the broker fails, waits and loses answers: a
 // loop that was told that it is subscribed receives everything, and in the end

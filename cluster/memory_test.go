@@ -29,7 +29,7 @@ func (c *counter) Deliver(_ string, env *cluster.Envelope) {
 	c.bytes += len(env.Payload)
 }
 
-func (c *counter) Congested(bool) {}
+func (c *counter) Congested(int, bool) {}
 
 func TestMemoryDeliversBeforePublishReturns(t *testing.T) {
 	var c counter

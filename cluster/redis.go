@@ -32,16 +32,13 @@ type Redis struct {
 	seeds       []uint64
 	shards      []*redisShard
 
-	pending       atomic.Int64 // bytes in the queues
 	queueFull     atomic.Uint64
-	congested     atomic.Bool
 	inboxWanted   atomic.Bool
 	clusterWanted atomic.Bool
 	running       atomic.Bool
 
-	congestion sync.Mutex // one call of Handler.Congested at a time
-	inbox      sync.Mutex // one delivery at a time on channels that all servers have
-	handler    Handler    // immutable after Start
+	inbox   sync.Mutex // one delivery at a time on channels that all servers have
+	handler Handler    // immutable after Start
 
 	mu      sync.Mutex // guards the rest
 	state   brokerState
@@ -80,9 +77,9 @@ func NewRedis(config RedisConfig) (*Redis, error) {
 	var incarnation [8]byte
 	_, _ = rand.Read(incarnation[:]) // never fails
 	b.incarnation = binary.BigEndian.Uint64(incarnation[:])
-	for _, server := range servers {
+	for i, server := range servers {
 		b.seeds = append(b.seeds, hashString(server.identity))
-		b.shards = append(b.shards, newRedisShard(b, server))
+		b.shards = append(b.shards, newRedisShard(b, i, server))
 	}
 	return b, nil
 }

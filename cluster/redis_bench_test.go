@@ -29,7 +29,7 @@ const (
 func newTally() *tally { return &tally{steps: make(chan struct{}, tallyAhead)} }
 
 func (c *tally) Deliver(string, *cluster.Envelope) { c.received() }
-func (c *tally) Congested(bool)                    {}
+func (c *tally) Congested(int, bool)               {}
 
 func (c *tally) received() {
 	if c.delivered.Add(1)%tallyStep == 0 {

@@ -39,6 +39,7 @@ func (b *Redis) Close(ctx context.Context) error {
 	b.group.Wait()
 	for _, s := range b.shards {
 		s.giveUp()
+		s.congestion.silence()
 	}
 	close(b.closed)
 	return err
@@ -90,6 +91,6 @@ func (s *redisShard) giveUp() {
 				batch[i].done(0, ErrClosed)
 			}
 		}
-		s.broker.pending.Add(-int64(s.queue.pop(len(batch))))
+		s.congestion.pending.Add(-int64(s.queue.pop(len(batch))))
 	}
 }

@@ -50,10 +50,10 @@ type RedisConfig struct {
 	// any goroutine, and must not block. The ID is filled in. Nil: only the ID is
 	// known.
 	Info func() NodeInfo
-	// QueueBytes bounds the messages that wait to be published or to be
-	// acknowledged, over all servers: beyond it Publish returns ErrQueueFull. The
-	// handler is told of congestion at half of it, and of its end at a quarter.
-	// 64 MiB by default.
+	// QueueBytes bounds the messages that wait for one server, to be published or to
+	// be acknowledged: beyond it Publish returns ErrQueueFull. The handler is told of
+	// congestion at half of it, and of its end at a quarter. Each server has as much:
+	// what waits for one takes nothing from the others. 64 MiB by default.
 	QueueBytes int
 	// QueueAge is how long a message may wait for its server before it is dropped;
 	// 30 s by default.

@@ -18,11 +18,12 @@ type ledger struct {
 	mu        sync.Mutex // guards the rest
 	numbers   map[string][]int
 	total     int
-	congested bool
-	signals   []bool
+	congested map[int]bool // by partition
 }
 
-func newLedger() *ledger { return &ledger{numbers: make(map[string][]int)} }
+func newLedger() *ledger {
+	return &ledger{numbers: make(map[string][]int), congested: make(map[int]bool)}
+}
 
 func (l *ledger) Deliver(channel string, env *cluster.Envelope) {
 	publisher, number, _ := strings.Cut(string(env.Payload), "/")
@@ -37,11 +38,10 @@ func (l *ledger) Deliver(channel string, env *cluster.Envelope) {
 	l.total++
 }
 
-func (l *ledger) Congested(congested bool) {
+func (l *ledger) Congested(partition int, congested bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.congested = congested
-	l.signals = append(l.signals, congested)
+	l.congested[partition] = congested
 }
 
 func (l *ledger) count() int {
@@ -50,10 +50,10 @@ func (l *ledger) count() int {
 	return l.total
 }
 
-func (l *ledger) held() bool {
+func (l *ledger) held(partition int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.congested
+	return l.congested[partition]
 }
 
 // expectAll checks that everything that was published came once and in order.
@@ -127,7 +127,7 @@ func startTraffic(t testing.TB, channels []string, configs ...cluster.RedisConfi
 }
 
 // publish is a publisher of one node, until stop. Like a node it waits while the
-// broker is congested.
+// partition of a channel is congested.
 func (f *traffic) publish(t testing.TB, node int) {
 	name := fmt.Sprint("publisher", node)
 	tick := time.NewTicker(2 * time.Millisecond)
@@ -139,10 +139,10 @@ func (f *traffic) publish(t testing.TB, node int) {
 			return
 		case <-tick.C:
 		}
-		for f.ledgers[node].held() {
-			<-tick.C
-		}
 		for _, channel := range f.channels {
+			for f.ledgers[node].held(f.nodes[node].Partition(channel)) {
+				<-tick.C
+			}
 			err := f.nodes[node].Publish(channel, &cluster.Envelope{Payload: fmt.Appendf(nil, "%s/%d", name, number)})
 			if err != nil {
 				t.Errorf("Publish = %v, want nil", err)

@@ -200,7 +200,7 @@ func TestRedisCloseWhileAway(t *testing.T) {
 	idle, busy := startRedis(t, config, newLedger()), startRedis(t, config, newLedger())
 	server.Kill()
 	redistest.Eventually(t, "a probe waits in the queues", redisPatience, func() bool {
-		return idle.Stats().QueueBytes > 0 && busy.Stats().QueueBytes > 0
+		return idle.Stats().Shards[0].QueueBytes > 0 && busy.Stats().Shards[0].QueueBytes > 0
 	})
 	if err := idle.Close(t.Context()); err != nil {
 		t.Errorf("Close without messages = %v, want nil", err)
@@ -236,16 +236,17 @@ func TestRedisQueueFullAndTooOld(t *testing.T) {
 	if !errors.Is(err, cluster.ErrQueueFull) || accepted < 80 || accepted > 110 {
 		t.Errorf("Publish = %v after %d messages of 1,000 bytes, want %v after about 90", err, accepted, cluster.ErrQueueFull)
 	}
-	if stats := b.Stats(); !l.held() || !stats.Congested || stats.QueueFull != 1 {
-		t.Errorf("congested: handler %v, stats %v, %d refused; want true, true, 1", l.held(), stats.Congested, stats.QueueFull)
+	if stats := b.Stats(); !l.held(0) || !stats.Shards[0].Congested || stats.QueueFull != 1 {
+		t.Errorf("congested: handler %v, stats %v, %d refused; want true, true, 1",
+			l.held(0), stats.Shards[0].Congested, stats.QueueFull)
 	}
-	redistest.Eventually(t, "what waited too long is dropped", redisPatience, func() bool { return !l.held() })
+	redistest.Eventually(t, "what waited too long is dropped", redisPatience, func() bool { return !l.held(0) })
 	if err := <-expired; !errors.Is(err, cluster.ErrExpired) {
 		t.Errorf("PublishCount reported %v, want %v", err, cluster.ErrExpired)
 	}
 	redistest.Eventually(t, "the queue is empty", redisPatience, func() bool {
-		stats := b.Stats()
-		return stats.QueueBytes < 1000 && stats.Shards[0].TooOld >= uint64(accepted)
+		stats := b.Stats().Shards[0]
+		return stats.QueueBytes < 1000 && stats.TooOld >= uint64(accepted)
 	})
 	server.Restart()
 	redistest.Eventually(t, "messages flow again", redisPatience, func() bool { return b.Ready(t.Context()) == nil })

@@ -157,7 +157,7 @@ func (p *publisher) publish(ctx context.Context) error {
 			done(int(p.counts[i].Val()), nil)
 		}
 	}
-	s.broker.adjust(-s.queue.pop(count))
+	s.adjust(-s.queue.pop(count))
 	return nil
 }
 
@@ -190,7 +190,7 @@ func (p *publisher) expire() {
 			}
 		}
 		s.stats.tooOld.Add(uint64(dropped))
-		s.broker.adjust(-s.queue.pop(dropped))
+		s.adjust(-s.queue.pop(dropped))
 		p.unsure = max(0, p.unsure-dropped)
 		count -= dropped
 	}

@@ -1,5 +1,10 @@
 package cluster
 
+import (
+	"sync"
+	"sync/atomic"
+)
+
 // Publish implements [Broker]: it puts the message into the queue of the channel's
 // server. It allocates only as the queue grows.
 func (b *Redis) Publish(channel string, env *Envelope) error {
@@ -18,7 +23,7 @@ func (s *redisShard) push(channel string, env *Envelope, internal bool, done fun
 	if !b.running.Load() {
 		return b.usable()
 	}
-	if !internal && b.pending.Load() >= int64(b.config.QueueBytes) {
+	if !internal && s.congestion.pending.Load() >= int64(b.config.QueueBytes) {
 		b.queueFull.Add(1)
 		return ErrQueueFull
 	}
@@ -28,33 +33,47 @@ func (s *redisShard) push(channel string, env *Envelope, internal bool, done fun
 		return err
 	}
 	s.lag.sent(number, now)
-	b.adjust(size)
+	s.adjust(size)
 	return nil
 }
 
-// adjust counts bytes into or out of the queues and tells the handler of congestion.
-func (b *Redis) adjust(bytes int) {
-	pending := b.pending.Add(int64(bytes))
-	limit := int64(b.config.QueueBytes)
-	if congested := b.congested.Load(); !congested && pending <= limit/2 || congested && pending >= limit/4 {
+// congestion is how full the queue of one server is, and what the handler was told
+// of it.
+type congestion struct {
+	pending   atomic.Int64 // bytes that wait
+	congested atomic.Bool
+
+	telling sync.Mutex // one call of Handler.Congested at a time
+}
+
+// adjust counts bytes into or out of the queue and tells the handler of congestion.
+func (s *redisShard) adjust(bytes int) {
+	c := &s.congestion
+	pending := c.pending.Add(int64(bytes))
+	limit := int64(s.config().QueueBytes)
+	if congested := c.congested.Load(); !congested && pending <= limit/2 || congested && pending >= limit/4 {
 		return
 	}
-	b.congestion.Lock()
-	defer b.congestion.Unlock()
+	c.telling.Lock()
+	defer c.telling.Unlock()
 	// Again after each call: whoever changed pending during it may have seen the
 	// value of congested from before.
-	for {
-		pending, congested := b.pending.Load(), b.congested.Load()
+	for s.broker.running.Load() {
+		pending, congested := c.pending.Load(), c.congested.Load()
 		switch {
 		case !congested && pending > limit/2:
 		case congested && pending < limit/4:
 		default:
 			return
 		}
-		if !b.running.Load() {
-			return
-		}
-		b.congested.Store(!congested)
-		b.handler.Congested(!congested)
+		c.congested.Store(!congested)
+		s.broker.handler.Congested(s.partition, !congested)
 	}
+}
+
+// silence waits for a call of the handler that a Publish has under way. It is called
+// when running is false.
+func (c *congestion) silence() {
+	c.telling.Lock()
+	defer c.telling.Unlock()
 }

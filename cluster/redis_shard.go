@@ -28,8 +28,10 @@ const (
 // subscriber, and a keeper that watches both and announces the node.
 type redisShard struct {
 	broker        *Redis
+	partition     int // of Partitioned
 	server        *redisServer
 	queue         *publishQueue
+	congestion    congestion
 	subscriptions subscriptions
 	registry      registry
 	subscriber    *subscriber
@@ -46,13 +48,14 @@ type redisShard struct {
 	gate atomic.Bool
 }
 
-func newRedisShard(b *Redis, server *redisServer) *redisShard {
+func newRedisShard(b *Redis, partition int, server *redisServer) *redisShard {
 	s := &redisShard{
-		broker:   b,
-		server:   server,
-		queue:    newPublishQueue(b.prefix, stamp{node: b.config.NodeID, incarnation: b.incarnation}),
-		control:  make(chan *controlRequest, maxControl),
-		announce: make(chan struct{}, 1),
+		broker:    b,
+		partition: partition,
+		server:    server,
+		queue:     newPublishQueue(b.prefix, stamp{node: b.config.NodeID, incarnation: b.incarnation}),
+		control:   make(chan *controlRequest, maxControl),
+		announce:  make(chan struct{}, 1),
 	}
 	s.subscriber = &subscriber{shard: s}
 	s.registry.init(b.config.NodeID)

@@ -9,10 +9,6 @@ import (
 type RedisStats struct {
 	// Shards has one entry per server, in the order of Partition.
 	Shards []RedisShardStats
-	// QueueBytes wait to be published or acknowledged, over all servers.
-	QueueBytes int
-	// Congested is what the handler was told last.
-	Congested bool
 	// QueueFull is how many messages Publish refused with ErrQueueFull.
 	QueueFull uint64
 	// Nodes is the number of known nodes, this one included.
@@ -29,6 +25,8 @@ type RedisShardStats struct {
 	Subscriptions int
 	// QueueMessages and QueueBytes wait to be published or acknowledged.
 	QueueMessages, QueueBytes int
+	// Congested is what the handler was told last of the server's queue.
+	Congested bool
 	// Published messages were acknowledged, the broker's own probes included.
 	Published uint64
 	// Delivered messages were handed to the handler.
@@ -135,10 +133,8 @@ func (s *shardStats) init() {
 // Stats returns a snapshot. It takes short locks only.
 func (b *Redis) Stats() RedisStats {
 	stats := RedisStats{
-		QueueBytes: int(b.pending.Load()),
-		Congested:  b.congested.Load(),
-		QueueFull:  b.queueFull.Load(),
-		Nodes:      len(b.Nodes()),
+		QueueFull: b.queueFull.Load(),
+		Nodes:     len(b.Nodes()),
 	}
 	for _, s := range b.shards {
 		stats.Shards = append(stats.Shards, s.readStats())
@@ -154,6 +150,7 @@ func (s *redisShard) readStats() RedisShardStats {
 		Subscriptions:        s.subscriptions.count(),
 		QueueMessages:        messages,
 		QueueBytes:           bytes,
+		Congested:            s.congestion.congested.Load(),
 		Published:            s.stats.published.Load(),
 		Delivered:            s.stats.delivered.Load(),
 		Resent:               s.stats.resent.Load(),

@@ -42,7 +42,8 @@ type member struct {
 // registry is what one server's connections have told about the nodes. Safe for
 // concurrent use.
 type registry struct {
-	self string
+	self   string
+	looked time.Duration // Redis.now; when the keeper last looked for the dead; the keeper's
 
 	mu    sync.Mutex // guards the rest
 	nodes map[string]registryEntry
@@ -57,33 +58,48 @@ func (r *registry) init(self string) {
 	r.self, r.nodes = self, make(map[string]registryEntry)
 }
 
-// see records a sign of life.
-func (r *registry) see(m member, now time.Duration) {
+// see records a sign of life and returns the predecessor whose ID the node has taken.
+func (r *registry) see(m member, now time.Duration) (gone []member) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.nodes[m.ID] = registryEntry{member: m, seen: now}
-}
-
-// leave forgets a node that has said so, unless it has come back meanwhile.
-func (r *registry) leave(m member) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.nodes[m.ID].member.Incarnation == m.Incarnation {
-		delete(r.nodes, m.ID)
+	if before, found := r.nodes[m.ID]; found && before.member.Incarnation != m.Incarnation {
+		gone = append(gone, before.member)
 	}
+	r.nodes[m.ID] = registryEntry{member: m, seen: now}
+	return gone
 }
 
-// expire forgets the nodes that were last seen before oldest and returns their IDs.
-func (r *registry) expire(oldest time.Duration) (gone []string) {
+// leave forgets a node that has said so and returns it, unless it was not known or has
+// come back meanwhile.
+func (r *registry) leave(m member) (gone []member) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if before, found := r.nodes[m.ID]; found && before.member.Incarnation == m.Incarnation {
+		delete(r.nodes, m.ID)
+		gone = append(gone, before.member)
+	}
+	return gone
+}
+
+// expire forgets the nodes that were last seen before oldest and returns them.
+func (r *registry) expire(oldest time.Duration) (gone []member) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for id, e := range r.nodes {
 		if e.seen < oldest && id != r.self {
 			delete(r.nodes, id)
-			gone = append(gone, id)
+			gone = append(gone, e.member)
 		}
 	}
 	return gone
+}
+
+// knows is false for a node of the same ID that has been started again.
+func (r *registry) knows(m member) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e, found := r.nodes[m.ID]
+	return found && e.member.Incarnation == m.Incarnation
 }
 
 // renew gives every node a new lease: while the server was away nobody could give a
@@ -144,7 +160,7 @@ func (s *redisShard) announceNode(ctx context.Context, conn *redis.Conn) error {
 	if _, err := transaction.Exec(ctx); err != nil {
 		return err
 	}
-	s.registry.see(self, s.now())
+	s.broker.gone(s.registry.see(self, s.now()))
 	return s.learn(ctx, conn, listed.Val())
 }
 
@@ -162,7 +178,7 @@ func (s *redisShard) learn(ctx context.Context, conn *redis.Conn, ids []string) 
 		return err
 	}
 	for _, m := range members {
-		s.registry.see(m, s.now())
+		s.broker.gone(s.registry.see(m, s.now()))
 	}
 	if len(dead) == 0 {
 		return nil
@@ -218,23 +234,39 @@ func (s *redisShard) internal(from *stamp, payload []byte) {
 			return
 		}
 		if payload[0] == tellLeave {
-			s.registry.leave(m)
+			s.broker.gone(s.registry.leave(m))
 		} else {
-			s.registry.see(m, s.now())
+			s.broker.gone(s.registry.see(m, s.now()))
 		}
 	}
 }
 
 // expireNodes forgets the nodes that have died. While the server is away nobody can
-// tell who has.
-func (s *redisShard) expireNodes(ctx context.Context) {
-	if !s.up() {
-		s.registry.renew(s.now())
+// tell who has, and neither can a process that was stopped itself: what the others
+// said meanwhile is still to be read.
+func (s *redisShard) expireNodes(context.Context) {
+	now, lease := s.now(), s.config().Lease
+	stopped := now-s.registry.looked > lease/2
+	s.registry.looked = now
+	if stopped || !s.up() {
+		s.registry.renew(now)
 		return
 	}
-	gone := s.registry.expire(s.now() - s.config().Lease)
+	gone := s.registry.expire(now - lease)
 	if len(gone) > 0 {
+		s.broker.gone(gone)
 		s.announceSoon()
+	}
+}
+
+// gone tells the handler of nodes that a server has forgotten, unless another server
+// still knows them: who is known is what Nodes returns.
+func (b *Redis) gone(members []member) {
+	for _, m := range members {
+		known := slices.ContainsFunc(b.shards, func(s *redisShard) bool { return s.registry.knows(m) })
+		if handler, wants := b.handler.(MembershipHandler); wants && !known && m.ID != b.config.NodeID {
+			handler.NodeGone(m.ID)
+		}
 	}
 }
 

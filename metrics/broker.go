@@ -39,8 +39,6 @@ type brokerScalar struct {
 }
 
 var brokerScalars = []brokerScalar{
-	{describe("broker_congested", "1 while messages wait so long for the broker that publishing connections are not read, else 0."),
-		prometheus.GaugeValue, func(s *cluster.RedisStats) float64 { return oneIf(s.Congested) }},
 	{describe("known_nodes", "Nodes of the cluster that this node knows to be alive, itself included."),
 		prometheus.GaugeValue, func(s *cluster.RedisStats) float64 { return float64(s.Nodes) }},
 }
@@ -55,6 +53,8 @@ type serverScalar struct {
 var serverScalars = []serverScalar{
 	serverGauge("up", "1 while the server receives and delivers messages, else 0.",
 		func(s *cluster.RedisShardStats) float64 { return oneIf(s.Up) }),
+	serverGauge("congested", "1 while so much waits for the server that connections that publish to it are not read, else 0.",
+		func(s *cluster.RedisShardStats) float64 { return oneIf(s.Congested) }),
 	serverGauge("subscriptions", "Subscriptions that the server has confirmed.",
 		func(s *cluster.RedisShardStats) float64 { return float64(s.Subscriptions) }),
 	serverGauge("queue_messages", "Messages that wait to be published or acknowledged.",

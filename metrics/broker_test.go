@@ -43,7 +43,7 @@ func populatedBroker(t testing.TB) cluster.RedisStats {
 			}
 		}
 	}
-	stats.Shards[1].Up = false
+	stats.Shards[1].Up, stats.Shards[1].Congested = false, false
 	return stats
 }
 

@@ -21,7 +21,7 @@
 //
 //	stoa_connections                gauge      open WebSocket connections
 //	stoa_pending_handshakes         gauge      accepted sockets whose handshake is not finished
-//	stoa_held_connections           gauge      connections that are not read because the node is congested
+//	stoa_held_connections           gauge      connections that are not read because what they publish to is congested
 //	stoa_sockets_accepted_total     counter    sockets accepted, those of plain HTTP included
 //	stoa_accept_errors_total        counter    failed accepts, for example for want of descriptors
 //	stoa_http_handovers_total       counter    sockets handed to net/http because they asked for no WebSocket
@@ -47,7 +47,8 @@
 //
 //	stoa_queue_bytes                gauge      bytes that wait to be written to sockets, overhead included
 //	stoa_inbox_bytes                gauge      bytes of deliveries that wait for a loop
-//	stoa_congested                  gauge      1 while publishing connections are not read, else 0
+//	stoa_congested                  gauge      1 while connections that publish are not read, all of them or those of
+//	                                           one Redis server, else 0
 //
 // Rooms:
 //
@@ -77,8 +78,8 @@
 //	                                                   included
 //	stoa_broker_up                          gauge      1 while the server receives and delivers messages, else 0;
 //	                                                   label server
-//	stoa_broker_congested                   gauge      1 while so much waits for the broker that publishing
-//	                                                   connections are not read, else 0
+//	stoa_broker_congested                   gauge      1 while so much waits for the server that connections that
+//	                                                   publish to it are not read, else 0; label server
 //	stoa_broker_subscriptions               gauge      subscriptions that the server has confirmed, the node's own
 //	                                                   included; label server
 //	stoa_broker_queue_messages              gauge      messages that wait to be published or acknowledged; label server

@@ -20,6 +20,7 @@ const (
 	commandAnswer                            // of one connection, or why there is none
 	commandDone                              // no more answers will come from this node
 	commandFind                              // one connection; answered with what is known about it
+	commandRollCall                          // whether a question to a room is still worked on; done if it is not
 	commandKinds
 )
 

@@ -13,6 +13,7 @@ func commandCases() []command {
 		{kind: commandAnswer, id: 7, from: "a", target: "b", err: "bad; room", payload: []byte{}},
 		{kind: commandClose, code: 4999, payload: []byte("reason")},
 		{kind: commandDone, id: 1, from: "a"},
+		{kind: commandRollCall, id: 1, from: "a"},
 	}
 }
 

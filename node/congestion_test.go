@@ -12,6 +12,8 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/clustertest"
 	"github.com/stoa-io/stoa/node"
 )
 
@@ -126,7 +128,7 @@ func TestCongestedBroker(t *testing.T) {
 	listener.expect(";default;r;chat;0;0;0")
 
 	for round := range 5 {
-		faulty.Congest(true)
+		faulty.Congest(0, true)
 		if s := n.Stats(); !s.Congested {
 			t.Fatal("Stats do not say that the node is congested")
 		}
@@ -145,7 +147,7 @@ func TestCongestedBroker(t *testing.T) {
 		fresh := join(t, n, "default", "elsewhere")
 		fresh.sync("default")
 		_ = fresh.conn.Close()
-		faulty.Congest(false)
+		faulty.Congest(0, false)
 		listener.expect(want...)
 		eventually(t, "nothing is held", func() bool { s := n.Stats(); return s.Held == 0 && !s.Congested })
 	}
@@ -161,7 +163,7 @@ func TestHeldPublisherIsNotRead(t *testing.T) {
 	publisher, listener := join(t, n, "default", "r"), join(t, n, "default", "r")
 	publisher.send(";default;r;chat;0;0;first")
 	listener.expect(";default;r;chat;0;0;first")
-	faulty.Congest(true)
+	faulty.Congest(0, true)
 	before := n.Stats().BytesIn
 	text := ";default;r;chat;0;0;" + strings.Repeat("x", size)
 	sent := make(chan error, 1)
@@ -181,7 +183,7 @@ func TestHeldPublisherIsNotRead(t *testing.T) {
 	if got := n.Stats().BytesIn - before; got > 1<<20 {
 		t.Errorf("%d bytes read while the node was congested, want little more than one read", got)
 	}
-	faulty.Congest(false)
+	faulty.Congest(0, false)
 	for range messages {
 		listener.expect(text)
 	}
@@ -197,7 +199,7 @@ func TestHeldPublisherHangsUp(t *testing.T) {
 	publisher, listener := join(t, n, "default", "r"), join(t, n, "default", "r")
 	publisher.send(";default;r;chat;0;0;first")
 	listener.expect(";default;r;chat;0;0;first")
-	faulty.Congest(true)
+	faulty.Congest(0, true)
 	publisher.send(";default;r;chat;0;0;second")
 	publisher.send(";default;r;chat;0;0;last words")
 	eventually(t, "the publisher is held", func() bool { return n.Stats().Held == 1 })
@@ -205,7 +207,7 @@ func TestHeldPublisherHangsUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	listener.sync("default")
-	faulty.Congest(false)
+	faulty.Congest(0, false)
 	listener.expect(";default;r;chat;0;0;second", ";default;r;chat;0;0;last words")
 	publisher.expectEnd()
 	eventually(t, "the publisher is gone", func() bool { s := n.Stats(); return s.Connections == 1 && s.Held == 0 })
@@ -218,7 +220,7 @@ func TestShutdownWhileCongested(t *testing.T) {
 	publisher, listener := join(t, n, "default", "r"), join(t, n, "default", "r")
 	publisher.send(";default;r;chat;0;0;first")
 	listener.expect(";default;r;chat;0;0;first")
-	faulty.Congest(true)
+	faulty.Congest(0, true)
 	publisher.send(";default;r;chat;0;0;second")
 	eventually(t, "the publisher is held", func() bool { return n.Stats().Held == 1 })
 	shutdown := make(chan error, 1)
@@ -324,4 +326,57 @@ func TestAllMembersSlow(t *testing.T) {
 	if s := n.Stats(); s.Rooms != 0 {
 		t.Errorf("%d rooms, want none", s.Rooms)
 	}
+}
+
+// halves is a broker of two partitions: the first has the rooms whose names begin
+// with "a".
+type halves struct{ *clustertest.Faulty }
+
+func (halves) Partitions() int { return 2 }
+
+func (halves) Partition(channel string) int {
+	if strings.HasPrefix(channel, cluster.RoomChannel("default", "a")) {
+		return 0
+	}
+	return 1
+}
+
+// While one partition is congested, who has published to it is not read. Who
+// publishes to the other one is, and so is who has left the room.
+func TestCongestedPartition(t *testing.T) {
+	n, faulty := slowNode(t, func(cfg *node.Config) {
+		cfg.Broker = halves{cfg.Broker.(*clustertest.Faulty)}
+	})
+	first, second := join(t, n, "default", "a", "b"), join(t, n, "default", "b")
+	inA, inB := join(t, n, "default", "a"), join(t, n, "default", "b")
+	first.send(";default;a;chat;0;0;first")
+	inA.expect(";default;a;chat;0;0;first")
+	second.send(";default;b;chat;0;0;second")
+	inB.expect(";default;b;chat;0;0;second")
+	first.expect(";default;b;chat;0;0;second")
+
+	faulty.Congest(0, true)
+	first.send(";default;a;chat;0;0;waits")
+	eventually(t, "who has published to the congested partition is held", func() bool { return n.Stats().Held == 1 })
+	second.send(";default;b;chat;0;0;goes on")
+	inB.expect(";default;b;chat;0;0;goes on")
+	first.expect(";default;b;chat;0;0;goes on")
+
+	faulty.Congest(1, true)
+	second.send(";default;b;chat;0;0;waits too")
+	eventually(t, "both are held", func() bool { return n.Stats().Held == 2 })
+	faulty.Congest(0, false)
+	inA.expect(";default;a;chat;0;0;waits")
+	eventually(t, "the other one is still held", func() bool { s := n.Stats(); return s.Held == 1 && s.Congested })
+	faulty.Congest(1, false)
+	inB.expect(";default;b;chat;0;0;waits too")
+	first.expect(";default;b;chat;0;0;waits too")
+	eventually(t, "nobody is held", func() bool { s := n.Stats(); return s.Held == 0 && !s.Congested })
+
+	first.send("$l;default;a;_OnRoomLeave;0;0;")
+	first.expect("$l;;;;;;")
+	faulty.Congest(0, true)
+	first.send(";default;b;chat;0;0;after leaving")
+	inB.expect(";default;b;chat;0;0;after leaving")
+	faulty.Congest(0, false)
 }

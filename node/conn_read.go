@@ -194,16 +194,6 @@ func (c *conn) tooBig(length int64) bool {
 	return limit > 0 && length > limit
 }
 
-// mustWait holds a publishing connection while the node is congested.
-func (c *conn) mustWait() bool {
-	if c.flags&flagPublisher == 0 || c.loop.node.congested.Load() == 0 {
-		return false
-	}
-	c.flags |= flagHeld
-	c.loop.held = append(c.loop.held, c)
-	return true
-}
-
 // onData handles a data frame; a message may consist of several.
 func (c *conn) onData(h *ws.Header, payload []byte) {
 	if c.fragment == nil && h.Fin {

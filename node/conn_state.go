@@ -26,9 +26,8 @@ const (
 	flagReady                            // in loop.ready
 	flagReadable                         // the socket had something when it was held
 	flagHangup                           // the peer has closed its side: read to the end
-	flagHeld                             // in loop.held: not read while the node is congested
+	flagHeld                             // in loop.held: not read while what it publishes to is congested
 	flagMailFull                         // not read until its mailbox has drained
-	flagPublisher                        // has published: held while the node is congested
 	flagPinged                           // a ping is out and nothing came since
 	flagDeadline                         // deadline counts
 	flagFinishing                        // close the socket when everything is written
@@ -58,6 +57,7 @@ type conn struct {
 	closeBy   Initiator
 	closeCode wire.Code
 	flags     connFlags
+	published partitions // that it has published to, in rooms that it has not left since
 
 	lastRead uint32 // the loop's clock
 	deadline uint32 // counts while flagDeadline is set

@@ -158,7 +158,8 @@ func (c *conn) relay(ns *namespace, e *session.Event) MessageResult {
 		if ask {
 			return c.relayAsk(e)
 		}
-		return c.publish(ns.channelOf(e), e)
+		channel, partition := ns.channelOf(e)
+		return c.publish(channel, partition, e)
 	}
 	if h == nil {
 		event = string(e.Message.Event)
@@ -171,18 +172,19 @@ func (c *conn) relay(ns *namespace, e *session.Event) MessageResult {
 }
 
 // channelOf is where an emit is relayed to.
-func (ns *namespace) channelOf(e *session.Event) string {
-	if e.Room != nil {
-		return e.Room.(*room).channel
+func (ns *namespace) channelOf(e *session.Event) (channel string, partition partitions) {
+	if in, ok := e.Room.(*room); ok {
+		return in.channel, in.partition
 	}
-	return ns.channel
+	return ns.channel, ns.partition
 }
 
 // relayLater publishes an emit when the worker has come to it, as the program
 // wants it.
 func (c *conn) relayLater(ns *namespace, e *session.Event, event string, h RelayHandler) {
-	c.flags |= flagPublisher
-	made, channel := c.handled(), ns.channelOf(e)
+	channel, partition := ns.channelOf(e)
+	c.published |= partition
+	made := c.handled()
 	in := made.Namespace(ns.name)
 	m := incoming(ns, e, event, append([]byte(nil), e.Message.Body...))
 	t := &task{namespace: ns.declared, event: event, size: len(m.Body)}

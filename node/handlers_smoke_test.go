@@ -14,7 +14,9 @@ func TestSmoke(t *testing.T) {
 	n := startHandling(t, nil, func(n *node.Node) {
 		ns := n.Namespace("chat")
 		ns.OnAsk("echo", func(ctx context.Context, c *node.NSConn, m *node.Message) ([]byte, error) { return m.Body, nil })
-		ns.OnAsk("fail", func(ctx context.Context, c *node.NSConn, m *node.Message) ([]byte, error) { return nil, errors.New("no way") })
+		ns.OnAsk("fail", func(ctx context.Context, c *node.NSConn, m *node.Message) ([]byte, error) {
+			return nil, errors.New("no way")
+		})
 		ns.OnAsk("panic", func(ctx context.Context, c *node.NSConn, m *node.Message) ([]byte, error) { panic("x") })
 		ns.OnAsk("back", func(ctx context.Context, c *node.NSConn, m *node.Message) ([]byte, error) {
 			a, err := c.Ask(ctx, "q", []byte("who"))

@@ -232,7 +232,7 @@ func trouble(n *node.Node, faulty *clustertest.Faulty, stop <-chan struct{}) {
 	for i := 0; ; i++ {
 		faulty.Set(faults[i%len(faults)])
 		if i%2 == 0 {
-			faulty.Congest(true)
+			faulty.Congest(0, true)
 		}
 		n.Stats()
 		_ = n.Ready(context.Background())
@@ -242,7 +242,7 @@ func trouble(n *node.Node, faulty *clustertest.Faulty, stop <-chan struct{}) {
 			faulty.Set(clustertest.Faults{})
 		}
 		if i%2 == 0 {
-			faulty.Congest(false)
+			faulty.Congest(0, false)
 		}
 		select {
 		case <-stop:

@@ -75,7 +75,7 @@ type loop struct {
 	dirty     []*conn // have something to write
 	dirtyNext int
 	floods    map[*conn]*flood // of those whose messages do not parse
-	held      []*conn          // are not read while the node is congested
+	held      []*conn          // are not read while what they publish to is congested
 
 	sweep    sweep
 	drain    drain
@@ -308,7 +308,7 @@ func (l *loop) end() {
 	l.inbox.items = nil
 	l.inbox.mu.Unlock()
 	if congested {
-		l.node.relieve()
+		l.node.relieve(everyPartition)
 	}
 	for i := range rest {
 		if rest[i].errand != nil && rest[i].conn != nil {

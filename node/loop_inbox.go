@@ -18,7 +18,7 @@ const (
 	itemStream                            // a connection of package net, handshake to come
 	itemUpgraded                          // a connection of package net after its handshake
 	itemStats                             // a snapshot of the counters
-	itemResume                            // the node is no longer congested
+	itemResume                            // a partition is no longer congested
 	itemCommand                           // of the program or another node, about a connection
 	itemAskRoom                           // a question to the members of a channel
 	itemRelayedAnswer                     // the answer to a client's ask
@@ -28,6 +28,7 @@ const (
 	itemWorked                            // a connection's worker has room again, or nothing to do
 	itemAccept                            // the program's decision about a WebSocket to be opened
 	itemList                              // the program wants to see the connections
+	itemNodeGone                          // a node has left the cluster
 	itemDrain                             // close everything, at a pace
 	itemStop                              // close everything at once and end
 )
@@ -60,6 +61,7 @@ type errand struct {
 	decision  *decision
 	accept    *Accept
 	listing   *listing
+	gone      string // itemNodeGone: the node's ID
 }
 
 // failure is the error of an item that may have none.
@@ -119,7 +121,7 @@ func (l *loop) post(it item) bool {
 	}
 	in.mu.Unlock()
 	if full {
-		l.node.congested.Add(1)
+		l.node.congest(everyPartition)
 	}
 	l.poller.wake()
 	return true
@@ -152,7 +154,7 @@ func (l *loop) takeInbox() {
 	in.mu.Unlock()
 	l.batchNext = 0
 	if drained {
-		l.node.relieve()
+		l.node.relieve(everyPartition)
 	}
 }
 
@@ -215,6 +217,8 @@ func (l *loop) handle(it *item) {
 		}
 	case itemList:
 		l.list(it.listing)
+	case itemNodeGone:
+		l.node.nodeGone(it.gone)
 	case itemDrain:
 		l.startDrain(it.perSecond)
 	case itemStop:

@@ -17,6 +17,15 @@ type namespace struct {
 	name                    string
 	declared                *Namespace
 	channel                 string
+	partition               partitions // of the channel
+}
+
+// newNamespace returns a declared namespace without members.
+func (n *Node) newNamespace(name string) *namespace {
+	channel := cluster.NamespaceChannel(name)
+	return &namespace{
+		name: name, declared: n.namespaces[name], channel: channel, partition: n.partitionOf(channel),
+	}
 }
 
 // Name implements session.Namespace.
@@ -28,6 +37,12 @@ type room struct {
 	*rooms.Room[*conn] // nil until somebody has joined
 	name               string
 	channel            string
+	partition          partitions // of the channel
+}
+
+// newRoom returns a room without members.
+func (n *Node) newRoom(name, channel string) *room {
+	return &room{name: name, channel: channel, partition: n.partitionOf(channel)}
 }
 
 // Name implements session.Room.
@@ -103,7 +118,8 @@ func (c *conn) enter(ns *namespace, name, channel string) *room {
 	l := c.loop
 	members, first := l.index.Join(ns.Namespace, name, c)
 	if first {
-		joined := &room{Room: members, name: members.Name(), channel: channel}
+		joined := l.node.newRoom(members.Name(), channel)
+		joined.Room = members
 		l.channels[channel] = joined
 		return joined
 	}
@@ -122,12 +138,8 @@ func (c *conn) enterNamespace(name string) *namespace {
 	l := c.loop
 	members, first := l.index.Connect(name, c)
 	if first {
-		connected := &namespace{
-			Namespace: members,
-			name:      members.Name(),
-			declared:  l.node.namespaces[name],
-			channel:   cluster.NamespaceChannel(name),
-		}
+		connected := l.node.newNamespace(members.Name())
+		connected.Namespace = members
 		l.namespaces[connected.name] = connected
 		l.channels[connected.channel] = connected
 	}
@@ -140,9 +152,11 @@ type departed string
 func (d departed) Name() string { return string(d) }
 
 // leave takes the connection out of a room, and the loop out of its channel with
-// the last one.
+// the last one. What it published there is no reason any more to hold it; if it
+// publishes to the same partition elsewhere, that becomes one with the next message.
 func (c *conn) leave(r *room) {
 	l := c.loop
+	c.published &^= r.partition
 	if l.index.Leave(r.Room, c) {
 		l.dropChannel(r.channel)
 	}
@@ -151,6 +165,7 @@ func (c *conn) leave(r *room) {
 // disconnect is leave for a namespace.
 func (c *conn) disconnect(ns *namespace) {
 	l := c.loop
+	c.published &^= ns.partition
 	if l.index.Disconnect(ns.Namespace, c) {
 		delete(l.namespaces, ns.Name())
 		l.dropChannel(ns.channel)

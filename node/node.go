@@ -31,7 +31,6 @@ type Node struct {
 	http     *httpSide
 
 	// Atomic.
-	congested    atomic.Int32 // causes why publishing connections are not read
 	draining     atomic.Bool
 	open         atomic.Int64 // WebSockets, for Limits.Connections
 	nextLoop     atomic.Uint32
@@ -40,7 +39,9 @@ type Node struct {
 	badCommands  atomic.Uint64                   // of other nodes, not understood
 	handshakes   [handshakeResults]atomic.Uint64 // those of net/http
 
+	congestion congestion
 	questions  questions
+	roomAsks   roomAsks
 	namespaces map[string]*Namespace // guarded by mu until the node starts, then immutable
 	on         hooks                 // likewise
 
@@ -327,7 +328,7 @@ func (n *Node) Stats() Stats {
 	}
 	total.AcceptErrors += n.acceptErrors.Load()
 	total.Subscriptions, _ = n.interest.Stats()
-	total.Congested = n.congested.Load() > 0
+	total.Congested = n.congestion.partitions() != 0
 	total.Draining = n.draining.Load()
 	total.OpenQuestions = n.questions.count()
 	total.LateAnswers = n.lateAnswers.Load()

@@ -84,6 +84,10 @@ func (n *Node) post(node string, cmd *command) { n.command(node, cmd, func(error
 
 // obey carries out a command about a connection of this loop.
 func (l *loop) obey(cmd *command, p place, s secret) {
+	if cmd.kind == commandRollCall {
+		l.node.answerRollCall(cmd)
+		return
+	}
 	c := l.find(p, s)
 	if c == nil || c.state != connOpen {
 		l.node.reply(cmd, &command{err: wire.ErrGone.Error()})
@@ -216,12 +220,11 @@ func (c *conn) tooEarly(cmd *command, p place, s secret) bool {
 // obeyConnect asks the client to connect to a namespace, once the loop hears it.
 func (c *conn) obeyConnect(who *commandAsker, m *wire.Message) {
 	name := string(m.Namespace)
-	declared := c.loop.node.namespaces[name]
-	if declared == nil {
+	if c.loop.node.namespaces[name] == nil {
 		who.answer(c, &session.Answer{Err: wire.ErrBadNamespace})
 		return
 	}
-	handle := &namespace{name: name, declared: declared, channel: cluster.NamespaceChannel(name)}
+	handle := c.loop.node.newNamespace(name)
 	body := append([]byte(nil), m.Body...)
 	c.askHolding(who, handle.channel, func() (uint64, error) { return c.session.AskConnect(handle, body) })
 }
@@ -234,7 +237,7 @@ func (c *conn) obeyJoin(who *commandAsker, m *wire.Message) {
 		return
 	}
 	name := string(m.Room)
-	handle := &room{name: name, channel: cluster.RoomChannel(ns.Name(), name)}
+	handle := c.loop.node.newRoom(name, cluster.RoomChannel(ns.Name(), name))
 	c.askHolding(who, handle.channel, func() (uint64, error) { return c.session.AskJoin(ns, handle) })
 }
 

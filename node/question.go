@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -15,12 +16,16 @@ import (
 // and that is not settled.
 type question struct {
 	// Immutable. settle is called once, on any goroutine, and must not block.
-	every  bool // all answers are wanted, not the first
+	every  bool   // all answers are wanted, not the first
+	owner  string // the node of the one connection that is asked; empty: a room is
 	settle func(Answers, error)
 
-	// Guarded by questions.mu.
-	expected  int  // nodes that will say done
-	counted   bool // expected is known
+	// Guarded by questions.mu. How many nodes a room's channel has reached is known,
+	// but not which; their names are needed only when a node has gone.
+	expected  int      // nodes that will say done
+	counted   bool     // expected is known
+	named     bool     // missing is known, and counts instead
+	missing   []string // nodes that have not said done
 	answers   []Answer
 	done      []string // nodes that have
 	unhandled bool     // somebody there has no handler for the event
@@ -58,6 +63,13 @@ func (t *questions) take(id uint64) *question {
 	return q
 }
 
+// ids are those of the open questions.
+func (t *questions) ids() []uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Collect(maps.Keys(t.open))
+}
+
 // count is the number of open questions.
 func (t *questions) count() int {
 	t.mu.Lock()
@@ -93,7 +105,7 @@ func (q *question) sofar() Answers { return Answers{Answers: q.answers, done: q.
 // that means for somebody who wants one answer.
 func (q *question) complete() (settled bool, err error) {
 	switch {
-	case !q.counted || len(q.done) < q.expected:
+	case q.named && len(q.missing) > 0, !q.named && (!q.counted || len(q.done) < q.expected):
 		return false, nil
 	case q.every:
 		return true, nil
@@ -103,9 +115,10 @@ func (q *question) complete() (settled bool, err error) {
 	return true, wire.ErrNobody
 }
 
-// silence notes that a node was not reached.
-func (q *question) silence() (settled bool, err error) {
-	q.expected--
+// drop takes a node for one that says nothing more: it was not reached, has gone, or
+// is through.
+func (q *question) drop(node string) (settled bool, err error) {
+	q.missing = slices.DeleteFunc(q.missing, func(missing string) bool { return missing == node })
 	return q.complete()
 }
 
@@ -123,6 +136,11 @@ func (n *Node) answered(cmd *command) {
 	}
 }
 
+// dropped notes that a node says nothing more about a question.
+func (n *Node) dropped(id uint64, node string) {
+	n.questions.update(id, func(q *question) (bool, error) { return q.drop(node) })
+}
+
 // saidAll notes that a node will not answer any more. It says so with an error if
 // somebody there could not handle the event.
 func (n *Node) saidAll(cmd *command) {
@@ -131,7 +149,7 @@ func (n *Node) saidAll(cmd *command) {
 			q.done = append(q.done, cmd.from)
 		}
 		q.unhandled = q.unhandled || cmd.err != ""
-		return q.complete()
+		return q.drop(cmd.from)
 	})
 }
 
@@ -151,6 +169,7 @@ func (n *Node) askOne(ctx context.Context, cmd *command) (Answer, error) {
 		return Answer{}, wire.ErrGone
 	}
 	all, err := n.await(ctx, false, func(q *question) uint64 {
+		q.owner = owner
 		cmd.id, cmd.from, cmd.timeout = n.questions.add(q), n.config.ID, n.askTimeout(ctx)
 		n.command(owner, cmd, func(err error) {
 			n.answered(&command{id: cmd.id, target: cmd.target, err: errorText(err)})

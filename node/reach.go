@@ -119,14 +119,14 @@ func (n *Node) AskEverybody(ctx context.Context, m Message) (Answers, error) {
 	defer cancel()
 	nodes := n.knownNodes()
 	all, err := n.await(ctx, true, func(q *question) uint64 {
+		q.named, q.missing = true, slices.Clone(nodes)
 		id := n.questions.add(q)
 		cmd := &command{
 			kind: commandAskRoom, every: true, id: id, from: n.config.ID,
 			timeout: n.askTimeout(ctx), binary: m.Binary, payload: m.payload(),
 		}
-		n.reached(id, len(nodes))
 		for _, node := range nodes {
-			n.command(node, cmd, func(error) { n.questions.update(id, (*question).silence) })
+			n.command(node, cmd, func(error) { n.dropped(id, node) })
 		}
 		return id
 	})

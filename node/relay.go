@@ -31,7 +31,7 @@ func (c *conn) Acknowledged(string) {}
 func (c *conn) Refused(string) {}
 
 // publish sends an emit to everybody else in the channel.
-func (c *conn) publish(channel string, e *session.Event) MessageResult {
+func (c *conn) publish(channel string, partition partitions, e *session.Event) MessageResult {
 	l := c.loop
 	payload := e.Payload
 	if !e.Message.Verbatim {
@@ -43,7 +43,7 @@ func (c *conn) publish(channel string, e *session.Event) MessageResult {
 		})
 		payload = l.payload
 	}
-	c.flags |= flagPublisher
+	c.published |= partition
 	env := &l.envelope
 	*env = cluster.Envelope{Binary: e.Message.Binary, Origin: c.ID(), Payload: payload}
 	err := l.node.broker.Publish(channel, env)
@@ -124,51 +124,6 @@ func (n *Node) exceptions(ids []string) (here []exception) {
 		}
 	}
 	return here
-}
-
-// Congested implements cluster.Handler.
-func (n *Node) Congested(congested bool) {
-	if congested {
-		n.congested.Add(1)
-	} else {
-		n.relieve()
-	}
-}
-
-// relieve takes one cause of congestion back, and lets the loops read again
-// after the last.
-func (n *Node) relieve() {
-	if n.congested.Add(-1) > 0 {
-		return
-	}
-	for _, l := range n.loops {
-		l.post(item{kind: itemResume})
-	}
-}
-
-// resumeHeld reads again from the connections that were held.
-func (l *loop) resumeHeld() {
-	held := l.held
-	l.held = nil
-	for _, c := range held {
-		c.flags &^= flagHeld
-		c.resume()
-	}
-}
-
-// resume goes on with what was received while the connection was held.
-func (c *conn) resume() {
-	if c.state == connGone || c.stopped() {
-		return
-	}
-	c.lastRead = c.loop.now // it was not the peer that was silent
-	if c.in != nil {
-		c.consumeKept()
-	}
-	if c.state != connGone && c.flags&flagReadable != 0 {
-		c.flags &^= flagReadable
-		c.onReadable(false)
-	}
 }
 
 // maxMergedFrame bounds the piece into which the frames of a run are copied.

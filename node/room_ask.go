@@ -63,6 +63,9 @@ func (n *Node) askRoomHere(cmd *command) {
 	if p, s, ok := parseConnID(n.config.ID, cmd.target); ok {
 		ask.except = exception{p, s}
 	}
+	if !cmd.every {
+		n.roomAsks.begin(cmd)
+	}
 	loops := n.interest.Loops(ask.channel)
 	if loops == 0 {
 		loops = 1 // which finds nobody, and says so
@@ -128,6 +131,10 @@ func (ask *roomAsk) oneLess() {
 		done.err = wire.ErrUnhandled.Error()
 	}
 	ask.node.post(ask.command.from, done)
+	if !ask.command.every {
+		// Last, so that no roll call finds this node idle that has not said so.
+		ask.node.roomAsks.end(ask.command)
+	}
 }
 
 // clientAsk is an ask of a client to a room of a relaying namespace.
@@ -169,7 +176,7 @@ func (c *conn) relayAskLater(ns *namespace, e *session.Event, event string, h Re
 	})
 	t.failed = func(err error) {
 		if open := n.questions.take(asked.id); open != nil {
-			open.settle(Answers{}, err)
+			open.settle(Answers{}, wire.ErrorFor(err.Error()))
 		}
 	}
 	c.hand(t)
@@ -185,7 +192,7 @@ func (c *conn) openRelayedAsk(e *session.Event) *clientAsk {
 		c.session.ReplyError(e.Message, wire.ErrTooManyAsks.Error())
 		return nil
 	}
-	c.flags |= flagPublisher
+	c.published |= e.Room.(*room).partition
 	asked := &clientAsk{place: c.place(), generation: c.generation, message: e.Message.Clone()}
 	asked.id = l.node.questions.add(&question{settle: func(all Answers, err error) {
 		asked.err = err

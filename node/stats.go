@@ -124,7 +124,7 @@ type LoopStats struct {
 	Memberships int
 	QueueBytes  int // waiting to be written, overhead included
 	InboxBytes  int // deliveries waiting for the loop
-	Held        int // connections that are not read because the node is congested
+	Held        int // connections that are not read because what they publish to is congested
 
 	// Counters.
 	Accepted       uint64 // sockets accepted, HTTP included

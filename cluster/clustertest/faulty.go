@@ -83,12 +83,12 @@ func (f *Faulty) Calls() []Call {
 
 // Congest calls the handler's Congested as the broker would. It does nothing
 // before Start.
-func (f *Faulty) Congest(congested bool) {
+func (f *Faulty) Congest(partition int, congested bool) {
 	f.mu.Lock()
 	handler := f.handler
 	f.mu.Unlock()
 	if handler != nil {
-		handler.Congested(congested)
+		handler.Congested(partition, congested)
 	}
 }
 

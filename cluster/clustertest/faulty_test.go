@@ -9,26 +9,34 @@ import (
 	"github.com/stoa-io/stoa/cluster/clustertest"
 )
 
+// told is what a handler was told of a partition.
+type told struct {
+	partition int
+	congested bool
+}
+
 // congestion records what a handler was told.
 type congestion struct {
-	told []bool
+	told []told
 }
 
 func (c *congestion) Deliver(string, *cluster.Envelope) {}
 
-func (c *congestion) Congested(congested bool) { c.told = append(c.told, congested) }
+func (c *congestion) Congested(partition int, congested bool) {
+	c.told = append(c.told, told{partition, congested})
+}
 
 func TestFaulty(t *testing.T) {
 	broken := errors.New("broken")
 	f := clustertest.NewFaulty(cluster.NewMemory(cluster.MemoryConfig{}))
 	var c congestion
-	f.Congest(true)
+	f.Congest(1, true)
 	if err := f.Start(t.Context(), &c); err != nil {
 		t.Fatal(err)
 	}
-	f.Congest(true)
-	f.Congest(false)
-	if want := []bool{true, false}; !slices.Equal(c.told, want) {
+	f.Congest(1, true)
+	f.Congest(1, false)
+	if want := []told{{1, true}, {1, false}}; !slices.Equal(c.told, want) {
 		t.Errorf("Congested was called with %v, want %v", c.told, want)
 	}
 	for name, call := range map[string]func() error{

@@ -32,16 +32,21 @@ type recorder struct {
 	mu         sync.Mutex // guards the rest
 	delivered  []delivery
 	inside     map[string]bool
-	overlapped bool // two calls at a time for one channel
-	congested  bool
-	repeated   bool // Congested did not alternate
+	overlapped bool         // two calls at a time for one channel
+	congested  map[int]bool // by partition
+	repeated   bool         // Congested did not alternate
 	changed    chan struct{}
 }
 
 var _ cluster.Handler = (*recorder)(nil)
 
 func newRecorder(yields int) *recorder {
-	return &recorder{yields: yields, inside: make(map[string]bool), changed: make(chan struct{})}
+	return &recorder{
+		yields:    yields,
+		inside:    make(map[string]bool),
+		congested: make(map[int]bool),
+		changed:   make(chan struct{}),
+	}
 }
 
 func (r *recorder) Deliver(channel string, env *cluster.Envelope) {
@@ -70,13 +75,13 @@ func (r *recorder) Deliver(channel string, env *cluster.Envelope) {
 	r.mu.Unlock()
 }
 
-func (r *recorder) Congested(congested bool) {
+func (r *recorder) Congested(partition int, congested bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.congested == congested {
+	if r.congested[partition] == congested {
 		r.repeated = true
 	}
-	r.congested = congested
+	r.congested[partition] = congested
 	r.notify()
 }
 
@@ -160,12 +165,16 @@ type node struct {
 	*recorder
 }
 
-// publish publishes as a node does: not while the broker is congested. It may be
-// called from any goroutine.
+// publish publishes as a node does: not while the channel's partition is congested.
+// It may be called from any goroutine.
 func (n *node) publish(t testing.TB, channel string, env *cluster.Envelope) {
 	t.Helper()
-	if !n.await(func() bool { return !n.congested }) {
-		t.Errorf("the broker stays congested")
+	partition := 0
+	if p, ok := n.Broker.(cluster.Partitioned); ok {
+		partition = p.Partition(channel)
+	}
+	if !n.await(func() bool { return !n.congested[partition] }) {
+		t.Errorf("partition %d stays congested", partition)
 		return
 	}
 	if err := n.Publish(channel, env); err != nil {

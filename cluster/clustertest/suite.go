@@ -85,6 +85,6 @@ func (n *node) finish(t testing.TB) {
 		t.Error("Deliver was called for a channel while a call for it was under way, want one at a time")
 	}
 	if n.repeated {
-		t.Error("Congested was called twice with the same value, want alternating ones beginning with true")
+		t.Error("Congested was called twice with the same value for a partition, want alternating ones beginning with true")
 	}
 }

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -16,11 +19,13 @@ import (
 // which everybody on the machine can read, and URLs hold passwords.
 const (
 	redisVariable       = "STOA_REDIS"
+	redisCAVariable     = "STOA_REDIS_CA"
 	clusterNameVariable = "STOA_CLUSTER_NAME"
 )
 
 const (
 	redisFlag       = "redis"
+	redisCAFlag     = "redis-ca"
 	clusterNameFlag = "cluster-name"
 	nodeIDFlag      = "node-id"
 	advertiseFlag   = "advertise"
@@ -30,6 +35,7 @@ const (
 type clusterFlags struct {
 	set   *pflag.FlagSet
 	redis []string
+	ca    string
 	name  string
 }
 
@@ -37,6 +43,8 @@ func (f *clusterFlags) register(set *pflag.FlagSet) {
 	f.set = set
 	set.StringArrayVar(&f.redis, redisFlag, nil,
 		"`URL` of a Redis server where the nodes of a cluster meet; repeatable; "+redisVariable+" if not given")
+	set.StringVar(&f.ca, redisCAFlag, "",
+		"PEM `file` of the authorities that may vouch for rediss servers, instead of the system's; "+redisCAVariable+" if not given")
 	set.StringVar(&f.name, clusterNameFlag, "stoa",
 		"`name` of the cluster, so that several can share a Redis server; "+clusterNameVariable+" if not given")
 }
@@ -49,8 +57,8 @@ or the same with rediss for TLS. Rooms are spread over the servers that are name
 all nodes name the same ones.
 
 Everybody on the machine can see arguments. URLs with passwords belong into the
-environment: STOA_REDIS holds what --redis would, comma separated, STOA_CLUSTER_NAME
-what --cluster-name would. Flags win.`
+environment: STOA_REDIS holds what --redis would, comma separated, STOA_REDIS_CA and
+STOA_CLUSTER_NAME what --redis-ca and --cluster-name would. Flags win.`
 
 // resolve returns what flags and environment say together. Without a server there
 // is no cluster.
@@ -65,7 +73,33 @@ func (f *clusterFlags) resolve() (cluster.RedisConfig, error) {
 	if config.Cluster == "" {
 		return config, fmt.Errorf("--%s is empty: want a name", clusterNameFlag)
 	}
-	return config, nil
+	var err error
+	config.TLS, err = f.resolveCA(config.Servers)
+	return config, err
+}
+
+// resolveCA reads the file of authorities; nil if there is none. One that no server
+// would be checked with is an error: whoever gave it believes to speak TLS.
+func (f *clusterFlags) resolveCA(servers []string) (*tls.Config, error) {
+	path, source := f.ca, "--"+redisCAFlag
+	if !f.set.Changed(redisCAFlag) {
+		path, source = os.Getenv(redisCAVariable), redisCAVariable
+	}
+	if path == "" {
+		return nil, nil
+	}
+	if !slices.ContainsFunc(servers, func(url string) bool { return strings.HasPrefix(url, "rediss") }) {
+		return nil, fmt.Errorf("%s: no server is reached over TLS; want a URL with rediss://", source)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", source, err)
+	}
+	authorities := x509.NewCertPool()
+	if !authorities.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s %q: no certificate in PEM form", source, path)
+	}
+	return &tls.Config{RootCAs: authorities}, nil
 }
 
 // splitURLs splits at the commas that a URL follows: the URL of a group of Sentinels

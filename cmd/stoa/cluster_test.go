@@ -92,7 +92,7 @@ func TestClusterOfTwo(t *testing.T) {
 			nodes[1].ID == "two" && nodes[1].Address == two.address && nodes[1].Connections == 1 &&
 			nodes[1].Version == readBuild().version && time.Since(nodes[1].Started) < patience
 	})
-	for _, want := range []string{`stoa_known_nodes 2`, `stoa_broker_up{server="0"} 1`, `stoa_broker_congested 0`, `stoa_open_questions 0`} {
+	for _, want := range []string{`stoa_known_nodes 2`, `stoa_broker_up{server="0"} 1`, `stoa_broker_congested{server="0"} 0`, `stoa_open_questions 0`} {
 		if _, body := one.get(t, http.MethodGet, "/metrics", nil); !strings.Contains(body, "\n"+want+"\n") {
 			t.Errorf("%q is not in the metrics", want)
 		}

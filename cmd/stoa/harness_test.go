@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 		main()
 	}
 	// What the environment of the tests says is not for them.
-	for _, name := range []string{redisVariable, clusterNameVariable} {
+	for _, name := range []string{redisVariable, redisCAVariable, clusterNameVariable} {
 		if err := os.Unsetenv(name); err != nil {
 			panic(err)
 		}

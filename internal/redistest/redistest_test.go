@@ -2,6 +2,8 @@ package redistest_test
 
 import (
 	"bufio"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -61,6 +63,31 @@ func TestServerWithPassword(t *testing.T) {
 	expect(t, s.Addr(), "AUTH secret", "+OK")
 	if want := "redis://:secret@" + s.Addr(); s.URL() != want {
 		t.Errorf("URL = %s, want %s", s.URL(), want)
+	}
+}
+
+func TestSecureServer(t *testing.T) {
+	s := redistest.StartSecure(t, "alice on >secret ~* &* +@all")
+	conn, err := tls.Dial("tcp", s.Addr(), s.TLS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := io.WriteString(conn, "PING\r\nAUTH alice secret\r\nPING\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	reader := bufio.NewReader(conn)
+	for _, want := range []string{"-NOAUTH Authentication required.\r\n", "+OK\r\n", "+PONG\r\n"} {
+		if got, err := reader.ReadString('\n'); err != nil || got != want {
+			t.Errorf("got %q, %v, want %q", got, err, want)
+		}
+	}
+	var unknown x509.UnknownAuthorityError
+	if _, err := tls.Dial("tcp", s.Addr(), &tls.Config{}); !errors.As(err, &unknown) {
+		t.Errorf("without the authority: %v, want %T", err, unknown)
+	}
+	if want := "rediss://alice:p%40ss@" + s.Addr(); s.URLOf("alice", "p@ss") != want {
+		t.Errorf("URL = %s, want %s", s.URLOf("alice", "p@ss"), want)
 	}
 }
 

@@ -25,6 +25,12 @@ func StartGroup(t testing.TB, name string) *Group {
 	for range 3 {
 		g.Sentinels = append(g.Sentinels, startSentinel(t, g))
 	}
+	for _, s := range g.Sentinels {
+		Eventually(t, "the Sentinels know the replica and each other", patience, func() bool {
+			info, err := s.ask("INFO sentinel")
+			return err == nil && strings.Contains(info, "slaves=1,sentinels=3")
+		})
+	}
 	return g
 }
 

@@ -3,6 +3,7 @@ package redistest
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -31,6 +32,7 @@ type Server struct {
 	arguments []string
 	directory string
 	password  string
+	tls       *tls.Config // of clients; nil: plain TCP
 	port      int
 
 	mu      sync.Mutex // guards the rest
@@ -50,14 +52,20 @@ func Start(t testing.TB, arguments ...string) *Server {
 			s.password = arguments[i+1]
 		}
 	}
-	t.Cleanup(s.Kill)
+	return s.start()
+}
+
+// start finds a port and returns when the server answers.
+func (s *Server) start() *Server {
+	s.t.Helper()
+	s.t.Cleanup(s.Kill)
 	for range attempts {
-		s.port = freePort(t)
+		s.port = freePort(s.t)
 		if s.launch() {
 			return s
 		}
 	}
-	t.Fatalf("redis-server does not start; it said:\n%s", s.said())
+	s.t.Fatalf("redis-server does not start; it said:\n%s", s.said())
 	return nil
 }
 
@@ -100,8 +108,12 @@ func (s *Server) Process() int {
 // launch is false if the server ended instead of answering.
 func (s *Server) launch() bool {
 	s.t.Helper()
+	port := "--port"
+	if s.tls != nil {
+		port = "--tls-port"
+	}
 	arguments := append([]string{
-		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.directory,
+		port, strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.directory,
 		"--save", "", "--appendonly", "no", "--daemonize", "no",
 	}, s.arguments...)
 	return s.execute(arguments)
@@ -153,27 +165,51 @@ func (s *Server) awaitAnswer(process int, ended <-chan struct{}) bool {
 // answers is true if it is this process that answers, or a server that wants a
 // password first.
 func (s *Server) answers(process int) bool {
-	conn, err := net.DialTimeout("tcp", s.Addr(), patience)
+	info, err := s.ask("INFO server")
 	if err != nil {
 		return false
 	}
+	if strings.HasPrefix(info, "-") {
+		return (s.password != "" || s.tls != nil) && strings.HasPrefix(info, "-NOAUTH")
+	}
+	return strings.Contains(info, "\nprocess_id:"+strconv.Itoa(process)+"\r\n")
+}
+
+// ask sends one command on a connection of its own and returns the answer: a line, or
+// the content of a string.
+func (s *Server) ask(command string) (string, error) {
+	conn, err := s.dial()
+	if err != nil {
+		return "", err
+	}
 	defer func() { _ = conn.Close() }()
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
-		return false
+		return "", err
 	}
-	if _, err := io.WriteString(conn, "INFO server\r\n"); err != nil {
-		return false
+	if _, err := io.WriteString(conn, command+"\r\n"); err != nil {
+		return "", err
 	}
-	for lines := bufio.NewScanner(conn); lines.Scan(); {
-		line := lines.Text()
-		if id, is := strings.CutPrefix(line, "process_id:"); is {
-			return id == strconv.Itoa(process)
-		}
-		if strings.HasPrefix(line, "-") {
-			return s.password != "" && strings.HasPrefix(line, "-NOAUTH")
-		}
+	reader := bufio.NewReader(conn)
+	line, err := reader.ReadString('\n')
+	size, isString := strings.CutPrefix(line, "$")
+	if err != nil || !isString {
+		return line, err
 	}
-	return false
+	length, err := strconv.Atoi(strings.TrimSpace(size))
+	if err != nil || length < 0 {
+		return "", fmt.Errorf("redistest: answer of length %q", size)
+	}
+	content := make([]byte, length)
+	_, err = io.ReadFull(reader, content)
+	return string(content), err
+}
+
+func (s *Server) dial() (net.Conn, error) {
+	dialer := &net.Dialer{Timeout: patience}
+	if s.tls != nil {
+		return tls.DialWithDialer(dialer, "tcp", s.Addr(), s.tls)
+	}
+	return dialer.Dial("tcp", s.Addr())
 }
 
 // Kill ends the server at once, as a crash would; nothing is kept. A paused server is

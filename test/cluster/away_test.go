@@ -80,21 +80,15 @@ func TestWhileRedisIsAway(t *testing.T) {
 	awaitMembers(t, nodes, 2)
 	var l [2]*listener
 	for i, n := range nodes {
-		l[i] = openListener(t, n)
-		if err := l[i].connect(namespace); err != nil {
-			t.Fatal(err)
-		}
-		if err := l[i].join(namespace, "old"); err != nil {
-			t.Fatal(err)
-		}
+		l[i] = enterRoom(t, n.Addr().String(), "old")
 	}
 	server.Kill()
 	awaitReady(t, nodes, false)
 	for _, c := range []struct{ name, request, want string }{
-		{"a room that is new on the node", "$1;load;new;_OnRoomJoin;0;0;", "$1;load;new;_OnRoomJoin;1;0;timeout"},
-		{"an ask", "$2;load;old;q;0;0;", "$2;load;old;q;1;0;timeout"},
-		{"to leave", "$3;load;old;_OnRoomLeave;0;0;", "$3;;;;;;"},
-		{"a room that the node has", "$4;load;old;_OnRoomJoin;0;0;", "$4;;;;;;"},
+		{"a room that is new on the node", "$1;default;new;_OnRoomJoin;0;0;", "$1;default;new;_OnRoomJoin;1;0;timeout"},
+		{"an ask", "$2;default;old;q;0;0;", "$2;default;old;q;1;0;timeout"},
+		{"to leave", "$3;default;old;_OnRoomLeave;0;0;", "$3;;;;;;"},
+		{"a room that the node has", "$4;default;old;_OnRoomJoin;0;0;", "$4;;;;;;"},
 	} {
 		reply, err := l[0].request(c.request)
 		if err != nil || reply != c.want {
@@ -105,7 +99,7 @@ func TestWhileRedisIsAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	// This one is in time: Redis comes back meanwhile.
-	if err := l[1].send("$5;load;late;_OnRoomJoin;0;0;"); err != nil {
+	if err := l[1].send("$5;default;late;_OnRoomJoin;0;0;"); err != nil {
 		t.Fatal(err)
 	}
 	server.Restart()

@@ -1,27 +1,41 @@
 package cluster_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/node"
+	"github.com/stoa-io/stoa/wire"
 )
 
-// TestNodeKilled kills the process of a node under load. The others go on, and after
-// the lease nothing of it is left in Redis.
+// TestNodeKilled kills the process of a node under load. The others go on, what was
+// asked of it ends, and after the lease nothing of it is left in Redis.
 func TestNodeKilled(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	config := cluster.RedisConfig{Servers: []string{server.URL()}, Lease: 3 * time.Second}
-	nodes := startNodes(t, 2, config)
-	doomed := startProcess(t, "doomed", server.URL(), config.Lease)
+	config := cluster.RedisConfig{Servers: []string{server.URL()}}
+	var nodes []*testNode
+	for i := range 2 {
+		nodes = append(nodes, startNode(t, nodeOptions{
+			id: fmt.Sprint("n", i), redis: config,
+			// So that no ask ends because its time is up.
+			change: func(c *node.Config) { c.Timeouts.Ask = time.Hour },
+		}))
+	}
+	const doomedID = "doomed"
+	doomed := startProgram(t, doomedID, "--redis", server.URL())
 	awaitMembers(t, nodes, 3)
 	l := &load{stop: make(chan struct{})}
 	s := size{rooms: 20, members: 15, publishers: 4, pause: 100 * time.Millisecond}
-	ids := []string{nodes[0].ID(), nodes[1].ID(), doomed.id}
+	ids := []string{nodes[0].ID(), nodes[1].ID(), doomedID}
 	addresses := []string{nodes[0].Addr().String(), nodes[1].Addr().String(), doomed.address}
 	l.fill(t, s, "room ", ids, addresses)
 	// Rooms that nobody else has.
@@ -34,8 +48,10 @@ func TestNodeKilled(t *testing.T) {
 	if found := residue(admin, nodes, l); len(found) < 22 {
 		t.Fatalf("before: the node has %d channels and keys, want its 20 rooms, inbox and entry: %q", len(found), found)
 	}
+	endOfAsks := askDoomed(t, nodes[0], doomedID, doomed.address)
 	doomed.kill()
 	l.progress(t, 10)
+	endOfAsks()
 	eventually(t, "nothing of the node is left in Redis", func() bool { return len(residue(admin, nodes, l)) == 0 })
 	awaitMembers(t, nodes, 2)
 	listed, err := cluster.ListNodes(t.Context(), config)
@@ -44,8 +60,39 @@ func TestNodeKilled(t *testing.T) {
 	}
 	l.progress(t, 10)
 	l.finish(t)
-	history{killed: doomed.id}.expect(t, l)
+	history{killed: doomedID}.expect(t, l)
 	report(t, nodes)
+}
+
+// askDoomed asks a connection of a node that is to be killed, and a room that only it
+// has members of, twice. The function that it returns waits for the outcome.
+func askDoomed(t testing.TB, n *testNode, doomedID, address string) (wait func()) {
+	t.Helper()
+	m := node.Message{Namespace: namespace, Room: "asked", Event: "q"}
+	l := enterRoom(t, address, m.Room)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	var asks sync.WaitGroup
+	asks.Go(func() {
+		if _, err := n.Ask(ctx, l.id, m); !errors.Is(err, wire.ErrGone) {
+			t.Errorf("asking a connection of the node that is killed: %v, want %v", err, wire.ErrGone)
+		}
+	})
+	asks.Go(func() {
+		if _, err := n.AskRoom(ctx, m); !errors.Is(err, wire.ErrNobody) {
+			t.Errorf("asking a room of the node that is killed: %v, want %v", err, wire.ErrNobody)
+		}
+	})
+	asks.Go(func() {
+		all, err := n.AskEverybody(ctx, m)
+		if err != nil || len(all.Answers) > 0 || !slices.Equal(all.Silent, []string{doomedID}) || ctx.Err() != nil {
+			t.Errorf("asking everybody in a room of the node that is killed: %+v, %v; want no answer and the node silent", all, err)
+		}
+	})
+	for range 3 {
+		l.question(t)
+	}
+	return asks.Wait
 }
 
 // residue returns the channels, keys and members of sets that are not of the nodes

@@ -19,16 +19,20 @@ const (
 	// patience is how long a test waits for what must happen; nothing is concluded
 	// from how long something took.
 	patience = 60 * time.Second
-	// namespace is where the clients of these tests are.
-	namespace = "load"
+	// namespace is where the clients of these tests are: the one that the program has.
+	namespace = "default"
 )
 
-// TestMain is also the program of a node that is a process of its own.
+// TestMain removes the program, if a test has built it.
 func TestMain(m *testing.M) {
-	if os.Getenv(processID) != "" {
-		os.Exit(runProcess())
+	code := m.Run()
+	if programDirectory != "" {
+		if err := os.RemoveAll(programDirectory); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
 	}
-	os.Exit(m.Run())
+	os.Exit(code)
 }
 
 // testNode is a node with its broker.
@@ -44,12 +48,15 @@ type nodeOptions struct {
 	change func(*node.Config)
 }
 
-// makeNode makes a node that relays and broadcasts.
-func makeNode(o nodeOptions, logger *slog.Logger) (*testNode, error) {
+// startNode serves a node that relays and broadcasts on a free port until the test
+// ends.
+func startNode(t testing.TB, o nodeOptions) *testNode {
+	t.Helper()
+	logger := slog.New(slog.NewTextHandler(testWriter{t}, nil))
 	o.redis.NodeID, o.redis.Logger = o.id, logger
 	broker, err := cluster.NewRedis(o.redis)
 	if err != nil {
-		return nil, err
+		t.Fatal(err)
 	}
 	config := node.Config{
 		ID: o.id, Loops: 2, Broker: broker, Logger: logger,
@@ -59,20 +66,11 @@ func makeNode(o nodeOptions, logger *slog.Logger) (*testNode, error) {
 	if o.change != nil {
 		o.change(&config)
 	}
-	n, err := node.New(config)
-	if err != nil {
-		return nil, err
-	}
-	return &testNode{Node: n, broker: broker}, nil
-}
-
-// startNode serves a node on a free port until the test ends.
-func startNode(t testing.TB, o nodeOptions) *testNode {
-	t.Helper()
-	n, err := makeNode(o, slog.New(slog.NewTextHandler(testWriter{t}, nil)))
+	made, err := node.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
+	n := &testNode{Node: made, broker: broker}
 	if err := n.Listen("tcp", "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}

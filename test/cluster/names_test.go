@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/internal/redistest"
@@ -17,7 +18,7 @@ import (
 var hostile = []string{
 	"*", "?", "[a-z]", "a", "q", "h[^e]llo", "hello", `\*`, "*:*", "**",
 	" ", "two words", "CR\rLF\n\r\n", "a\r\nPUBLISH stoa:r:x y\r\n", "\x00", "a\x00b", "\x00*",
-	";", "a;b", ";;;;;;", "@", "%2A", "%", ":", "r:load:a", "stoa:", "load", "load:a", "a:b", "c",
+	";", "a;b", ";;;;;;", "@", "%2A", "%", ":", "r:default:a", "stoa:", "default", "default:a", "a:b", "c",
 	"$1", "+", "-1", "_", "_OnRoomJoin", "\u202e", "\ufeff", "e\u0301", "é",
 	strings.Repeat("żółw", 28) + "=)", strings.Repeat("🐢", 50), strings.Repeat("🐢", 49) + "🐇",
 }
@@ -41,15 +42,42 @@ func (l *listener) messages() []string {
 	return slices.Clone(l.got)
 }
 
-func openListener(t testing.TB, n *testNode) *listener {
+func openListener(t testing.TB, address string) *listener {
 	t.Helper()
 	l := &listener{}
 	var err error
-	if l.client, err = openClient(n.Addr().String(), l.received); err != nil {
+	if l.client, err = openClient(address, l.received); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.close)
 	return l
+}
+
+// enterRoom opens a listener that is in a room.
+func enterRoom(t testing.TB, address, room string) *listener {
+	t.Helper()
+	l := openListener(t, address)
+	if err := l.connect(namespace); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.join(namespace, room); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// question waits for a message of the server that wants an answer.
+func (l *listener) question(t testing.TB) {
+	t.Helper()
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	select {
+	case <-l.replies:
+	case <-l.gone:
+		t.Fatalf("the connection ended before the question came: %v", l.problem())
+	case <-limit.C:
+		t.Fatal("the question did not come")
+	}
 }
 
 // TestNames: for each name there is a room on one node, and a namespace with a room
@@ -90,7 +118,7 @@ func TestNames(t *testing.T) {
 	listeners, speakers := make([]*listener, len(places)), make([]*listener, len(places))
 	want := make([][]string, len(places))
 	for i, p := range places {
-		listeners[i], speakers[i] = openListener(t, nodes[i%2]), openListener(t, nodes[1-i%2])
+		listeners[i], speakers[i] = openListener(t, nodes[i%2].Addr().String()), openListener(t, nodes[1-i%2].Addr().String())
 		for _, l := range []*listener{listeners[i], speakers[i]} {
 			if err := l.connect(p.namespace); err != nil {
 				t.Fatalf("namespace %q: %v", p.namespace, err)

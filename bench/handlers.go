@@ -1,0 +1,74 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/stoa-io/stoa/metrics"
+	"github.com/stoa-io/stoa/node"
+)
+
+// The events that a node with handlers, and the floor, know beside those that are
+// relayed.
+const (
+	eventEcho    = "echo"    // an ask, answered with its body
+	eventCount   = "count"   // an emit, counted
+	eventCounted = "counted" // an ask, answered with how many have been counted
+)
+
+// runHandlers is "bench handlers": a node in a program of its own, with handlers
+// for what clients ask and emit. Like stoa it raises GOMAXPROCS above the number
+// of its loops.
+func runHandlers(args []string, stdout io.Writer) error {
+	flags := flag.NewFlagSet("handlers", flag.ContinueOnError)
+	loops := flags.Int("loops", 1, "event loops")
+	procs := flags.Int("procs", 0, "GOMAXPROCS; 0: one more than loops")
+	transport := flags.String("transport", "", "transport of the node, as stoa's flag of that name")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if *procs == 0 {
+		*procs = *loops + 1
+	}
+	runtime.GOMAXPROCS(*procs)
+	kind := node.TransportAuto
+	if *transport == node.TransportStream.String() {
+		kind = node.TransportStream
+	}
+	mux := http.NewServeMux()
+	n, err := node.New(node.Config{Loops: *loops, Transport: kind, HTTP: mux, Endpoint: endpoint})
+	if err != nil {
+		return err
+	}
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	mux.Handle("GET /metrics", metrics.Handler(n, metrics.BuildInfo{}))
+	declareHandlers(n.Namespace(namespace))
+	if err := n.Listen("tcp", "127.0.0.1:0"); err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "handlers on http://%s\n", n.Addr())
+	return n.Serve()
+}
+
+func declareHandlers(ns *node.Namespace) {
+	var counted atomic.Uint64
+	ns.Configure(node.NamespaceOptions{Relay: true})
+	ns.OnAsk(eventEcho, func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
+		return m.Body, nil
+	})
+	ns.OnEmit(eventCount, func(context.Context, *node.NSConn, *node.Message) error {
+		counted.Add(1)
+		return nil
+	})
+	ns.OnAsk(eventCounted, func(context.Context, *node.NSConn, *node.Message) ([]byte, error) {
+		return strconv.AppendUint(nil, counted.Load(), 10), nil
+	})
+}

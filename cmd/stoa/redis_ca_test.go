@@ -1,0 +1,76 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stoa-io/stoa/internal/redistest"
+)
+
+// Mistakes with the authorities are mistakes of the command line.
+func TestRedisCAMistakes(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "empty.pem")
+	if err := os.WriteFile(empty, []byte("no certificate\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	missing := filepath.Join(t.TempDir(), "missing.pem")
+	const secure = "rediss://redis.example.com"
+	cases := []struct {
+		name     string
+		variable string
+		args     []string
+		want     string
+	}{
+		{"no file", "", []string{"serve", "--redis", secure, "--redis-ca", missing}, "--redis-ca: open " + missing},
+		{"no certificate", "", []string{"serve", "--redis", secure, "--redis-ca", empty}, "no certificate in PEM form"},
+		{"no TLS", "", []string{"serve", "--redis", "redis://redis.example.com", "--redis-ca", empty}, "--redis-ca: no server is reached over TLS"},
+		{"no server", "", []string{"serve", "--redis-ca", empty}, "--redis-ca: no server is reached over TLS"},
+		{"of nodes", "", []string{"nodes", "--redis", secure, "--redis-ca", missing}, "--redis-ca: open " + missing},
+		{"environment", missing, []string{"nodes", "--redis", secure}, "STOA_REDIS_CA: open " + missing},
+		{"Sentinels", "", []string{"nodes", "--redis", "rediss+sentinel://a,b/master", "--redis-ca", empty}, "no certificate in PEM form"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Setenv(redisCAVariable, c.variable)
+			code, stdout, stderr := runProgram(t, c.args...)
+			if code != exitUsage || stdout != "" || !strings.Contains(stderr, c.want) {
+				t.Errorf("exit code %d, printed %q and %q; want %d and %q", code, stdout, stderr, exitUsage, c.want)
+			}
+		})
+	}
+}
+
+// The flag wins over the environment, and what is given replaces the system's
+// authorities.
+func TestRedisCA(t *testing.T) {
+	redis := redistest.StartSecure(t, "stoa on >secret ~* &* +@all")
+	other := redistest.StartSecure(t)
+	args := []string{"nodes", "--format", "json", "--redis", redis.URLOf("stoa", "secret")}
+	cases := []struct {
+		name     string
+		variable string
+		flag     string
+		code     int
+	}{
+		{"flag", "", redis.Authority, 0},
+		{"environment", redis.Authority, "", 0},
+		{"flag wins", other.Authority, redis.Authority, 0},
+		{"another authority", "", other.Authority, exitFailure},
+		{"the system's", "", "", exitFailure},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Setenv(redisCAVariable, c.variable)
+			all := args
+			if c.flag != "" {
+				all = append(all[:len(all):len(all)], "--redis-ca", c.flag)
+			}
+			code, stdout, stderr := runProgram(t, all...)
+			if code != c.code || (code == 0) != (stdout == "[]\n") {
+				t.Errorf("exit code %d, printed %q and %q; want %d", code, stdout, stderr, c.code)
+			}
+		})
+	}
+}

@@ -1,0 +1,147 @@
+package node_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/node"
+	"github.com/stoa-io/stoa/wire"
+)
+
+// patientAsks is longer than any test: what ends is not ended by a timeout.
+func patientAsks(cfg *node.Config) { cfg.Timeouts.Ask = time.Hour }
+
+// TestNodeDiesWhileAsked: from Redis' point of view a node whose connections end, and
+// that does not come back, has died. Whoever waits for it is told; who waits for
+// others is not.
+func TestNodeDiesWhileAsked(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.StartProxy(t, server)
+	config := func(url string) cluster.RedisConfig {
+		return cluster.RedisConfig{Servers: []string{url}, Lease: 2 * time.Second}
+	}
+	n, first := startMember(t, "n0", config(server.URL()), patientAsks)
+	other, second := startMember(t, "n1", config(server.URL()), patientAsks)
+	doomed, third := startMember(t, "n2", config(proxy.URL()), patientAsks)
+	awaitNodes(t, 3, first, second, third)
+	client := join(t, n, "default", "few")
+	few, many := join(t, doomed, "default", "few"), join(t, doomed, "default", "many")
+	survivor := join(t, other, "default", "many")
+	in := func(room string) node.Message { return node.Message{Namespace: "default", Room: room, Event: "q"} }
+
+	one := meanwhile(func() (node.Answer, error) { return n.Ask(within(t), few.id, in("few")) })
+	token := few.request(";default;few;q;0;0;")
+	client.send("$1;default;few;q;0;0;")
+	few.request(";default;few;q;0;0;")
+	everybody := meanwhile(func() (node.Answers, error) { return n.AskEverybody(within(t), in("many")) })
+	many.request(";default;many;q;0;0;")
+	survivor.send(survivor.request(";default;many;q;0;0;") + ";default;many;q;0;0;here")
+	room := meanwhile(func() (node.Answer, error) { return n.AskRoom(within(t), in("many")) })
+	many.request(";default;many;q;0;0;")
+	answer := survivor.request(";default;many;q;0;0;")
+	survivor.send(";default;many;e;0;0;goes on") // the others are in order behind it
+	many.expect(";default;many;e;0;0;goes on")
+
+	proxy.Cut()
+	proxy.Break()
+	if _, err := one(); !errors.Is(err, wire.ErrGone) {
+		t.Errorf("the connection that was asked: %v, want %v", err, wire.ErrGone)
+	}
+	client.expect("$1;default;few;q;1;0;nobody there")
+	if all, err := everybody(); err != nil || len(all.Answers) != 1 || string(all.Answers[0].Body) != "here" ||
+		!slices.Equal(all.Silent, []string{"n2"}) {
+		t.Errorf("everybody: %+v, %v; want one answer and n2 silent", all, err)
+	}
+	// n1 has been asked whether it works on the question, and n0 as well.
+	if err := other.EmitTo(within(t), client.id, node.Message{Namespace: "default", Event: "e"}); err != nil {
+		t.Fatalf("EmitTo: %v", err)
+	}
+	client.expect(";default;;e;0;0;")
+	if got := n.Stats().OpenQuestions; got != 1 {
+		t.Errorf("%d open questions, want the one that n1 works on", got)
+	}
+	survivor.send(answer + ";default;many;q;0;0;at last")
+	if got, err := room(); err != nil || string(got.Body) != "at last" {
+		t.Errorf("the room: %+v, %v; want the survivor's answer", got, err)
+	}
+
+	// It was not dead after all.
+	proxy.Heal()
+	late := n.Stats().LateAnswers
+	few.send(token + ";default;few;q;0;0;late")
+	eventually(t, "the late answer is counted", func() bool { return n.Stats().LateAnswers > late })
+	awaitNodes(t, 3, first, second, third)
+	room = meanwhile(func() (node.Answer, error) { return n.AskRoom(within(t), in("few")) })
+	few.send(few.request(";default;few;q;0;0;") + ";default;few;q;0;0;back")
+	client.send(client.request(";default;few;q;0;0;") + ";default;few;q;1;0;unhandled event")
+	if got, err := room(); err != nil || string(got.Body) != "back" {
+		t.Errorf("the room: %+v, %v; want the answer of the node that is back", got, err)
+	}
+}
+
+// TestAskingNodeIsCutOff: who is cut off itself cannot tell who has died.
+func TestAskingNodeIsCutOff(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.StartProxy(t, server)
+	config := func(url string) cluster.RedisConfig {
+		return cluster.RedisConfig{Servers: []string{url}, Lease: 4 * time.Second}
+	}
+	n, first := startMember(t, "n0", config(proxy.URL()), patientAsks)
+	other, second := startMember(t, "n1", config(server.URL()), patientAsks)
+	awaitNodes(t, 2, first, second)
+	a := join(t, other, "default", "r")
+	question := node.Message{Namespace: "default", Room: "r", Event: "q"}
+	one := meanwhile(func() (node.Answer, error) { return n.Ask(within(t), a.id, question) })
+	token := a.request(";default;r;q;0;0;")
+	room := meanwhile(func() (node.Answer, error) { return n.AskRoom(within(t), question) })
+	roomToken := a.request(";default;r;q;0;0;")
+	proxy.Cut()
+	defer proxy.Heal()
+	// The lease of n0 at n1 is over, and so would that of n1 at n0 be.
+	awaitNodes(t, 1, second)
+	awaitNodes(t, 2, first)
+	if got := n.Stats().OpenQuestions; got != 2 {
+		t.Errorf("%d open questions on the node that is cut off, want both", got)
+	}
+	proxy.Heal()
+	awaitNodes(t, 2, first, second)
+	a.send(token + ";default;r;q;0;0;one")
+	a.send(roomToken + ";default;r;q;0;0;room")
+	for want, wait := range map[string]func() (node.Answer, error){"one": one, "room": room} {
+		if got, err := wait(); err != nil || string(got.Body) != want {
+			t.Errorf("got %+v, %v; want the answer %q", got, err, want)
+		}
+	}
+}
+
+// TestNodeStopsWhileAsked: a node that stops says so.
+func TestNodeStopsWhileAsked(t *testing.T) {
+	server := redistest.Start(t)
+	config := cluster.RedisConfig{Servers: []string{server.URL()}, Lease: time.Hour}
+	n, first := startMember(t, "n0", config, patientAsks)
+	stopping, second := startMember(t, "n1", config, patientAsks)
+	awaitNodes(t, 2, first, second)
+	a := join(t, stopping, "default", "r")
+	question := node.Message{Namespace: "default", Room: "r", Event: "q"}
+	one := meanwhile(func() (node.Answer, error) { return n.Ask(within(t), a.id, question) })
+	a.request(";default;r;q;0;0;")
+	room := meanwhile(func() (node.Answer, error) { return n.AskRoom(within(t), question) })
+	a.request(";default;r;q;0;0;")
+	stopped := meanwhile(nothing(func() error { return stopping.Shutdown(within(t)) }))
+	a.expectClose(1001)
+	_ = a.conn.Close()
+	if _, err := one(); !errors.Is(err, wire.ErrGone) {
+		t.Errorf("the connection: %v, want %v", err, wire.ErrGone)
+	}
+	if _, err := room(); !errors.Is(err, wire.ErrNobody) {
+		t.Errorf("the room: %v, want %v", err, wire.ErrNobody)
+	}
+	if _, err := stopped(); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+	awaitNodes(t, 1, first)
+}
