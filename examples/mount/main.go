@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/stoa-io/stoa/node"
+)
+
+// userKey is the key of the user's name among a connection's values.
+type userKey struct{}
+
+func user(c *node.NSConn) string { return c.Conn().Value(userKey{}).(string) }
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:8080", "address to listen on")
+	flag.Parse()
+	if err := run(*listen); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(address string) error {
+	sessions := newSessions()
+	n, err := newNode(sessions)
+	if err != nil {
+		return err
+	}
+	// Start, not Serve: the listener belongs to net/http.
+	if err := n.Start(); err != nil {
+		return err
+	}
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /login", sessions.login)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "a page of the program") })
+	mux.Handle("/ws", n)
+	server := &http.Server{Handler: logged(mux), ReadHeaderTimeout: 10 * time.Second}
+
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return errors.Join(err, n.Close())
+	}
+	fmt.Printf("listening on http://%s\n", listener.Addr())
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	select {
+	case err = <-served:
+	case <-ctx.Done():
+		stop() // a second signal ends the program at once
+	}
+	// net/http does not know of the connections that the node has taken over, so
+	// both have to be told.
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return errors.Join(err, server.Shutdown(ctx), n.Shutdown(ctx))
+}
+
+// newNode makes a node with the namespace "chat", in which everybody speaks under
+// the name of the cookie.
+func newNode(sessions *sessions) (*node.Node, error) {
+	n, err := node.New(node.Config{})
+	if err != nil {
+		return nil, err
+	}
+	// A refusal is an ordinary HTTP answer: there is no WebSocket yet. That a page
+	// of another site cannot come along with the cookie is seen to by
+	// Config.AllowOrigins, which by default allows the own host only.
+	n.OnAccept(func(_ context.Context, a *node.Accept) error {
+		name, err := sessions.user(a.Request)
+		if err != nil {
+			return node.Refuse(http.StatusUnauthorized, "log in first")
+		}
+		a.Set(userKey{}, name)
+		return nil
+	})
+	chat := n.Namespace("chat").Configure(node.NamespaceOptions{Relay: true})
+	chat.OnAsk("whoami", func(_ context.Context, c *node.NSConn, _ *node.Message) ([]byte, error) {
+		return []byte(user(c)), nil
+	})
+	// What is relayed carries the name that the program knows, not one that the
+	// client says.
+	chat.OnRelay("say", func(_ context.Context, c *node.NSConn, m *node.Message) error {
+		m.Body = fmt.Appendf(nil, "%s: %s", user(c), m.Body)
+		return nil
+	})
+	return n, nil
+}
+
+// statusWriter is what any middleware has that wants to know the status. It need
+// not implement http.Hijacker itself: Unwrap is enough, for
+// http.ResponseController and so for the node.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// logged is a middleware that logs every request. For an upgrade it returns at
+// once, while the connection lives on in the node; the status is then the 101 that
+// the node has written to the socket itself, past the writer.
+func logged(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		status := &statusWriter{ResponseWriter: w}
+		next.ServeHTTP(status, r)
+		log.Printf("%s %q status %d", r.Method, r.URL.Path, status.status)
+	})
+}
