@@ -120,6 +120,9 @@ func (c *conn) accepted(a *Accept) {
 		l.stats.Handshakes[HandshakeRefused]++
 		no := refusal(a.err)
 		c.refuse(no.Status, no.Reason)
+		if c.flags&flagReadable != 0 {
+			c.readLater() // no event announces again what came meanwhile, the end perhaps
+		}
 		return
 	}
 	if l.node.full() {

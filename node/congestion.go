@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 
@@ -33,6 +34,7 @@ type congestion struct {
 
 	mu     sync.Mutex         // guards the rest; nothing is taken inside
 	causes [partitionBits]int // of each partition
+	eased  chan struct{}      // closed when a partition has lost its last cause; nil: nobody waits
 }
 
 func (g *congestion) partitions() partitions { return partitions(g.now.Load()) }
@@ -51,7 +53,37 @@ func (g *congestion) change(set partitions, by int) (relieved bool) {
 		}
 	}
 	before := partitions(g.now.Swap(uint32(now)))
-	return before&^now != 0
+	relieved = before&^now != 0
+	if relieved && g.eased != nil {
+		close(g.eased)
+		g.eased = nil
+	}
+	return relieved
+}
+
+// wait returns when none of the partitions is congested, or the error of ctx, or
+// ErrClosed when closed is.
+func (g *congestion) wait(ctx context.Context, closed <-chan struct{}, set partitions) error {
+	for g.partitions()&set != 0 {
+		g.mu.Lock()
+		if g.partitions()&set == 0 {
+			g.mu.Unlock()
+			break
+		}
+		if g.eased == nil {
+			g.eased = make(chan struct{})
+		}
+		eased := g.eased
+		g.mu.Unlock()
+		select {
+		case <-eased:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-closed:
+			return ErrClosed
+		}
+	}
+	return nil
 }
 
 // Congested implements cluster.Handler.

@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -379,4 +380,40 @@ func TestCongestedPartition(t *testing.T) {
 	first.send(";default;b;chat;0;0;after leaving")
 	inB.expect(";default;b;chat;0;0;after leaving")
 	faulty.Congest(0, false)
+}
+
+// A program that emits is held back as clients are: until the congestion is over,
+// its context ends, or the node does.
+func TestEmitWaits(t *testing.T) {
+	n := startNode(t, nil)
+	p := join(t, n, "default", "r")
+	emit := func(ctx context.Context, body string) error {
+		return n.Emit(ctx, node.Message{Namespace: "default", Room: "r", Event: "e", Body: []byte(body)})
+	}
+	n.Congested(0, true)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := emit(ended, "too late"); !errors.Is(err, context.Canceled) {
+		t.Errorf("Emit with a context that has ended returned %v, want context.Canceled", err)
+	}
+	result := make(chan error)
+	go func() { result <- emit(t.Context(), "patient") }()
+	select {
+	case err := <-result:
+		t.Fatalf("Emit returned %v while the node is congested", err)
+	default:
+	}
+	n.Congested(0, false)
+	if err := <-result; err != nil {
+		t.Errorf("Emit returned %v after the congestion, want nil", err)
+	}
+	p.expect(";default;r;e;0;0;patient")
+
+	n.Congested(0, true)
+	go func() { result <- emit(context.Background(), "never") }()
+	_ = n.Close()
+	if err := <-result; !errors.Is(err, node.ErrClosed) {
+		t.Errorf("Emit returned %v after Close, want ErrClosed", err)
+	}
+	n.Congested(0, false)
 }

@@ -28,6 +28,9 @@ func (n *Node) Emit(ctx context.Context, m Message, except ...string) error {
 	if m.Room != "" {
 		channel = cluster.RoomChannel(m.Namespace, m.Room)
 	}
+	if err := n.congestion.wait(ctx, n.handling.Done(), n.partitionOf(channel)); err != nil {
+		return err
+	}
 	return n.broker.Publish(channel, &cluster.Envelope{Binary: m.Binary, Except: except, Payload: m.payload()})
 }
 
