@@ -8,10 +8,9 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"os/signal"
-	"syscall"
 	"time"
 
+	"github.com/stoa-io/stoa/examples/internal/run"
 	"github.com/stoa-io/stoa/node"
 )
 
@@ -23,12 +22,13 @@ func user(c *node.NSConn) string { return c.Conn().Value(userKey{}).(string) }
 func main() {
 	listen := flag.String("listen", "127.0.0.1:8080", "address to listen on")
 	flag.Parse()
-	if err := run(*listen); err != nil {
+	if err := serve(run.Context(), *listen); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(address string) error {
+// serve listens until ctx ends.
+func serve(ctx context.Context, address string) error {
 	sessions := newSessions()
 	n, err := newNode(sessions)
 	if err != nil {
@@ -49,20 +49,17 @@ func run(address string) error {
 	if err != nil {
 		return errors.Join(err, n.Close())
 	}
-	fmt.Printf("listening on http://%s\n", listener.Addr())
+	fmt.Printf("listening on http://%s/\n", listener.Addr())
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
 	select {
 	case err = <-served:
 	case <-ctx.Done():
-		stop() // a second signal ends the program at once
 	}
 	// net/http does not know of the connections that the node has taken over, so
 	// both have to be told.
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), run.Patience)
 	defer cancel()
 	return errors.Join(err, server.Shutdown(ctx), n.Shutdown(ctx))
 }
@@ -98,28 +95,29 @@ func newNode(sessions *sessions) (*node.Node, error) {
 	return n, nil
 }
 
-// statusWriter is what any middleware has that wants to know the status. It need
-// not implement http.Hijacker itself: Unwrap is enough, for
+// countingWriter is what a middleware has that wants to know how much is written.
+// It need not implement http.Hijacker itself: Unwrap is enough, for
 // http.ResponseController and so for the node.
-type statusWriter struct {
+type countingWriter struct {
 	http.ResponseWriter
-	status int
+	bytes int
 }
 
-func (w *statusWriter) WriteHeader(status int) {
-	w.status = status
-	w.ResponseWriter.WriteHeader(status)
+func (w *countingWriter) Write(p []byte) (int, error) {
+	n, err := w.ResponseWriter.Write(p)
+	w.bytes += n
+	return n, err
 }
 
-func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *countingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// logged is a middleware that logs every request. For an upgrade it returns at
-// once, while the connection lives on in the node; the status is then the 101 that
-// the node has written to the socket itself, past the writer.
+// logged is a middleware that logs every request. An upgrade has been answered
+// when the node's handler returns, past the writer; the connection lives on in the
+// node.
 func logged(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		status := &statusWriter{ResponseWriter: w}
-		next.ServeHTTP(status, r)
-		log.Printf("%s %q status %d", r.Method, r.URL.Path, status.status)
+		counting := &countingWriter{ResponseWriter: w}
+		next.ServeHTTP(counting, r)
+		log.Printf("%s %q %d bytes", r.Method, r.URL.Path, counting.bytes)
 	})
 }

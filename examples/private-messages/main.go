@@ -5,14 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
-	"fmt"
 	"log"
 	"net/http"
-	"os/signal"
 	"sync"
-	"syscall"
 	"time"
 
+	"github.com/stoa-io/stoa/examples/internal/run"
 	"github.com/stoa-io/stoa/node"
 	"github.com/stoa-io/stoa/wire"
 )
@@ -161,31 +159,8 @@ func main() {
 	listen := flag.String("listen", "127.0.0.1:8080", "address to listen on")
 	flag.Parse()
 	n, err := newNode()
-	if err == nil {
-		err = serve(n, *listen)
-	}
 	if err != nil {
 		log.Fatal(err)
 	}
-}
-
-// serve runs the node until a signal comes.
-func serve(n *node.Node, address string) error {
-	if err := n.Listen("tcp", address); err != nil {
-		return errors.Join(err, n.Close())
-	}
-	fmt.Printf("listening on http://%s\n", n.Addr())
-	served := make(chan error, 1)
-	go func() { served <- n.Serve() }()
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
-		stop() // a second signal ends the program at once
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	return n.Shutdown(ctx)
+	run.Serve(run.Context(), n, *listen, "/ws?user=NAME")
 }

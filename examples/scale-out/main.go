@@ -2,17 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
-	"fmt"
 	"log"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
-	"time"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/examples/internal/run"
 	"github.com/stoa-io/stoa/node"
 )
 
@@ -38,13 +34,11 @@ func main() {
 	}
 	// The node and its broker have one ID. The node starts the broker and closes it.
 	n, err := node.New(node.Config{ID: broker.NodeID(), Broker: broker, Logger: logger})
-	if err == nil {
-		declare(n, broker)
-		err = serve(n, *listen)
-	}
 	if err != nil {
 		log.Fatal(err)
 	}
+	declare(n, broker)
+	run.Serve(run.Context(), n, *listen, "/ws")
 }
 
 // declare registers the handlers. Nothing in them depends on there being one node
@@ -83,25 +77,4 @@ func declare(n *node.Node, broker *cluster.Redis) {
 	ns.OnAsk("nodes", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) {
 		return node.JSON.Marshal(broker.Nodes())
 	})
-}
-
-// serve runs the node until a signal comes.
-func serve(n *node.Node, address string) error {
-	if err := n.Listen("tcp", address); err != nil {
-		return errors.Join(err, n.Close())
-	}
-	fmt.Printf("listening on http://%s\n", n.Addr())
-	served := make(chan error, 1)
-	go func() { served <- n.Serve() }()
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
-		stop() // a second signal ends the program at once
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	return n.Shutdown(ctx)
 }
