@@ -20,7 +20,7 @@ type Conn struct {
 	place      place
 	generation uint32
 	secret     secret
-	acked      uint32 // the loop's clock; immutable once handlers see the Conn
+	acked      uint32 // loop-owned; when the client was acknowledged, by the loop's clock
 	remote     string // the peer's address
 	values     map[any]any
 	worker     worker

@@ -19,6 +19,9 @@ func (c *conn) Send(payload []byte, binary bool) {
 // the handshake and its acknowledgement.
 func (c *conn) Hello() {
 	c.setDeadline(0)
+	if c.handle != nil {
+		c.handle.acked = c.loop.now // an accept handler was there first
+	}
 	// Before what the client has sent along is worked on.
 	c.tellOpened()
 	c.session.Acknowledge(connID(c.loop.node.config.ID, c.place(), c.secret))
