@@ -95,28 +95,30 @@ func (l *loop) addStream(nc net.Conn) *conn {
 	return c
 }
 
-// adoptUpgraded takes a connection over from net/http after the handshake, with
-// the bytes that came behind it; a is nil if the program was not asked. A plain TCP connection goes to epoll.
-func (l *loop) adoptUpgraded(nc net.Conn, head []byte, a *Accept) {
+// adoptUpgraded takes a connection over from net/http, with the answer to its good
+// request and the bytes that came behind that. A plain TCP connection goes to
+// epoll.
+func (l *loop) adoptUpgraded(it *item) {
 	var c *conn
-	if fd, ok := l.node.plainSocket(nc); ok {
-		_ = nc.Close() // the descriptor is a duplicate
+	if fd, ok := l.node.plainSocket(it.conn); ok {
+		_ = it.conn.Close() // the descriptor is a duplicate
 		c = l.addSocket(fd)
 	} else {
-		c = l.addStream(nc)
+		c = l.addStream(it.conn)
 	}
 	if c == nil {
-		if a != nil {
-			l.neverOpened(a)
+		if it.accept != nil {
+			l.neverOpened(it.accept)
 		}
 		return
 	}
-	c.opened(a)
+	c.enqueue(it.frame, 0)
+	c.opened(it.accept)
 	if l.drain.active {
 		c.closeWith(drainCode, drainReason)
 	}
-	if len(head) > 0 {
-		c.in = head
+	if len(it.head) > 0 {
+		c.in = it.head
 		c.consumeKept()
 	}
 }
@@ -126,9 +128,6 @@ func (l *loop) adoptUpgraded(nc net.Conn, head []byte, a *Accept) {
 func (n *Node) plainSocket(nc net.Conn) (fd int, ok bool) {
 	if !n.epoll {
 		return -1, false
-	}
-	if wrapped, is := nc.(*readConn); is {
-		nc = wrapped.Conn
 	}
 	tcp, is := nc.(*net.TCPConn)
 	if !is {

@@ -16,13 +16,14 @@ import (
 // Accept is a WebSocket that a client wants to open, as the accept handler sees
 // it.
 type Accept struct {
-	// Request is the client's: its header, query, cookies and RemoteAddr. It has
-	// no body, and its context is that of the handler.
+	// Request is the client's: its header, query, cookies, RemoteAddr and TLS. It
+	// has no body, and its context is that of the handler.
 	Request *http.Request
 
 	values map[any]any
 	answer []byte // the answer to a good request, for an own listener's connection
 	err    error  // what the handler said
+	late   bool   // it took longer than it may
 	place  place  // of a connection that waits for it
 	gen    uint32
 }
@@ -60,9 +61,11 @@ func refusal(err error) *Refusal {
 
 // ask calls the accept handler. loop is where the call is counted.
 func (a *Accept) ask(n *Node, l *loop) {
-	ctx := a.Request.Context()
+	ctx, cancel := context.WithCancel(a.Request.Context())
+	defer cancel()
+	// A program's own HTTP server may go on after the node.
+	defer context.AfterFunc(l.base, cancel)()
 	if timeout := n.config.Timeouts.Handshake; timeout > 0 {
-		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
@@ -77,6 +80,7 @@ func (a *Accept) ask(n *Node, l *loop) {
 		l.workers.count(HandlerAccept, result)
 	}()
 	a.err = n.on.accept(ctx, a)
+	a.late = errors.Is(ctx.Err(), context.DeadlineExceeded)
 	result = HandlerOK
 	if a.err != nil {
 		result = HandlerFailed
@@ -90,7 +94,7 @@ func (c *conn) consider(head, answer []byte) {
 	l := c.loop
 	c.state = connAccepting
 	a := &Accept{answer: bytes.Clone(answer), place: c.place(), gen: c.generation}
-	head, peer := bytes.Clone(head), c.remoteAddr()
+	head, peer, stream := bytes.Clone(head), c.remoteAddr(), c.stream
 	l.node.handlers.Go(func() {
 		defer func() {
 			if !l.post(item{kind: itemAccept, place: a.place, generation: a.gen, errand: &errand{accept: a}}) {
@@ -104,30 +108,34 @@ func (c *conn) consider(head, answer []byte) {
 			return
 		}
 		request.RemoteAddr = peer
+		if stream != nil {
+			request.TLS = tlsState(stream.conn)
+		}
 		a.Request = request.WithContext(l.base)
 		a.ask(l.node, l)
 	})
 }
 
+// lateReason is what a client is told when the accept handler takes too long.
+const lateReason = "the request was not decided in time"
+
 // accepted opens the WebSocket, or refuses it.
 func (c *conn) accepted(a *Accept) {
 	l := c.loop
 	switch {
-	case c.state != connAccepting:
+	case c.state != connAccepting: // it was too late
 		l.neverOpened(a)
 		return
 	case a.err != nil:
-		l.stats.Handshakes[HandshakeRefused]++
 		no := refusal(a.err)
-		c.refuse(no.Status, no.Reason)
-		if c.flags&flagReadable != 0 {
-			c.readLater() // no event announces again what came meanwhile, the end perhaps
-		}
+		c.turnAway(HandshakeRefused, no.Status, no.Reason)
 		return
-	}
-	if l.node.full() {
-		l.stats.Handshakes[HandshakeFull]++
-		c.refuse(http.StatusServiceUnavailable, "node is full")
+	case a.late:
+		c.turnAway(HandshakeTimeout, http.StatusServiceUnavailable, lateReason)
+		l.neverOpened(a)
+		return
+	case l.node.full():
+		c.turnAway(HandshakeFull, http.StatusServiceUnavailable, "node is full")
 		l.neverOpened(a)
 		return
 	}
@@ -139,8 +147,17 @@ func (c *conn) accepted(a *Accept) {
 	c.resume()
 }
 
+// turnAway refuses a good request.
+func (c *conn) turnAway(result HandshakeResult, status int, reason string) {
+	c.loop.stats.Handshakes[result]++
+	c.refuse(status, reason)
+	if c.flags&flagReadable != 0 {
+		c.readLater() // no event announces again what came meanwhile, the end perhaps
+	}
+}
+
 // neverOpened tells the program of the end of a connection that it has accepted
-// and that was gone by then.
+// and that the node could not open any more.
 func (l *loop) neverOpened(a *Accept) {
 	h := l.node.on.closed
 	if a.err != nil || h == nil {
@@ -149,7 +166,7 @@ func (l *loop) neverOpened(a *Accept) {
 	c := &Conn{loop: l, place: noPlace, secret: newSecret(), values: a.values, remote: a.Request.RemoteAddr, ended: true}
 	c.worker.conn = c
 	c.worker.add(&task{kind: HandlerClosed, ending: true, run: func(ctx context.Context) error {
-		h(ctx, c, Closed{Code: wire.CodeAbnormal, By: ByPeer})
+		h(ctx, c, Closed{Code: wire.CodeAbnormal, By: ByServer})
 		return nil
 	}})
 }

@@ -12,6 +12,9 @@ var (
 	// ErrNotServing is the reason why a node is not ready before Serve.
 	ErrNotServing = errors.New("node: not serving")
 
+	// ErrCertificate means that ListenTLS has no certificate that it can use.
+	ErrCertificate = errors.New("node: unusable certificate")
+
 	// ErrInternal is what a client is told when a handler panicked.
 	ErrInternal = errors.New("internal error")
 

@@ -159,7 +159,10 @@ func (n *Node) full() bool {
 }
 
 // refuse answers a request that is not worth parsing, and closes.
-func (c *conn) refuse(status int, reason string) {
+func (c *conn) refuse(status int, reason string) { c.refuseWith(refusalAnswer(status, reason)) }
+
+// refusalAnswer is the answer before the end of a connection.
+func refusalAnswer(status int, reason string) []byte {
 	body := reason + "\n"
 	head := http.Header{
 		"Content-Type":   {"text/plain; charset=utf-8"},
@@ -170,7 +173,7 @@ func (c *conn) refuse(status int, reason string) {
 	answer.WriteString("HTTP/1.1 " + itoa(status) + " " + http.StatusText(status) + "\r\n")
 	_ = head.Write(&answer)
 	answer.WriteString("\r\n" + body)
-	c.refuseWith(answer.Bytes())
+	return answer.Bytes()
 }
 
 // refuseWith sends the answer, closes this side, and waits for the peer to have

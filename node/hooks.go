@@ -20,7 +20,7 @@ type (
 	// AcceptHandler decides whether a WebSocket is opened. It may call Accept.Set
 	// for later. It refuses with an error: that of Refuse answers the request with
 	// a status, any other with 500 and nothing of its text. The context ends with
-	// Timeouts.Handshake.
+	// Timeouts.Handshake; whoever is let in later than that is answered 503.
 	AcceptHandler func(ctx context.Context, a *Accept) error
 	// ConnHandler hears that a connection can be used: the client has said hello
 	// and knows its ID.

@@ -1,16 +1,13 @@
 package node
 
 import (
-	"bufio"
-	"errors"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"slices"
 	"strconv"
 	"sync"
 	"time"
-
-	"github.com/gobwas/ws"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -80,6 +77,9 @@ type httpSide struct {
 
 func newHTTPSide(n *Node) *httpSide {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS == nil {
+			r.TLS, _ = r.Context().Value(tlsStateKey{}).(*tls.ConnectionState)
+		}
 		if r.URL.Path == n.config.Endpoint || n.config.Endpoint == "*" && r.Header.Get("Upgrade") != "" {
 			n.ServeHTTP(w, r)
 			return
@@ -95,6 +95,7 @@ func newHTTPSide(n *Node) *httpSide {
 			IdleTimeout:       2 * time.Minute,
 			MaxHeaderBytes:    max(n.config.Limits.Header, 0), // of further requests; 0: net/http's default
 			ErrorLog:          n.httpErrorLog(),
+			ConnContext:       withTLSState,
 		},
 	}
 }
@@ -153,123 +154,3 @@ func (h *httpSide) Close() error {
 
 // Addr implements net.Listener.
 func (h *httpSide) Addr() net.Addr { return h.addr }
-
-// ServeHTTP is the endpoint as an http.Handler: it takes an upgraded connection
-// over from net/http, and answers everything else as the endpoint does. A plain
-// TCP connection moves onto an event loop; any other, such as TLS, is served by
-// goroutines.
-func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch {
-	case n.isStopped():
-		http.Error(w, "node is closed", http.StatusServiceUnavailable)
-		return
-	case n.currentPhase() < phaseServing:
-		http.Error(w, "node has not started", http.StatusServiceUnavailable)
-		return
-	case r.Method == http.MethodHead && (n.draining.Load() || n.full()):
-		resetConnection(w)
-		return
-	case r.Method == http.MethodHead:
-		// What neffos.js asks before it reconnects; any status satisfies it, and
-		// a neffos server gives this one (protocol.md section 1).
-		w.WriteHeader(http.StatusFound)
-		return
-	case r.Method != http.MethodGet:
-		w.Header().Set("Allow", http.MethodGet)
-		n.refuseHTTP(w, HandshakeBadRequest, http.StatusMethodNotAllowed, http.StatusText(http.StatusMethodNotAllowed))
-		return
-	case r.ProtoMajor != 1:
-		n.refuseHTTP(w, HandshakeBadRequest, http.StatusBadRequest, "a WebSocket needs HTTP/1.1")
-		return
-	case r.Header.Get("Upgrade") == "":
-		w.Header().Set("Upgrade", "websocket")
-		w.Header().Set("Sec-WebSocket-Version", "13")
-		n.refuseHTTP(w, HandshakeBadRequest, http.StatusUpgradeRequired, "this is a WebSocket endpoint")
-		return
-	case !n.allowsOrigins(r):
-		n.refuseHTTP(w, HandshakeForbiddenOrigin, http.StatusForbidden, "origin not allowed")
-		return
-	case n.draining.Load() || n.full():
-		n.refuseHTTP(w, HandshakeFull, http.StatusServiceUnavailable, "node is full or draining")
-		return
-	}
-	next := n.loops[int(n.nextLoop.Add(1))%len(n.loops)]
-	var a *Accept
-	if n.on.accept != nil {
-		a = &Accept{Request: r}
-		if a.ask(n, next); a.err != nil {
-			no := refusal(a.err)
-			n.refuseHTTP(w, HandshakeRefused, no.Status, no.Reason)
-			return
-		}
-	}
-	if !n.upgradeHTTP(w, r, next, a) && a != nil {
-		next.neverOpened(a)
-	}
-}
-
-// resetConnection answers the probe of a neffos.js client that wants to reconnect
-// to a node that cannot take it. Any HTTP answer would make it dial, and one
-// failed dial ends its reconnecting for good; a reset makes it probe again later.
-func resetConnection(w http.ResponseWriter) {
-	nc, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		return
-	}
-	if taken, ok := nc.(*readConn); ok {
-		nc = taken.Conn
-	}
-	if tcp, ok := nc.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
-	}
-	_ = nc.Close()
-}
-
-func (n *Node) allowsOrigins(r *http.Request) bool {
-	origins := r.Header.Values("Origin")
-	return len(origins) == 0 || len(origins) == 1 && n.allowsOrigin(origins[0], r.Host)
-}
-
-func (n *Node) refuseHTTP(w http.ResponseWriter, result HandshakeResult, status int, reason string) {
-	n.handshakes[result].Add(1)
-	http.Error(w, reason, status)
-}
-
-// upgradeHTTP lets gobwas/ws check the request and write the answer, and gives
-// the socket to the loop. It reports whether it has.
-func (n *Node) upgradeHTTP(w http.ResponseWriter, r *http.Request, to *loop, a *Accept) bool {
-	// gobwas/ws finds the Hijacker by a type assertion, which middleware that
-	// wraps the writer defeats; http.ResponseController unwraps.
-	nc, rw, _, err := ws.HTTPUpgrader{}.Upgrade(r, hijackable{w, http.NewResponseController(w)})
-	if err != nil {
-		result := HandshakeBadRequest
-		if errors.Is(err, ws.ErrHandshakeUpgradeRequired) || errors.Is(err, ws.ErrHandshakeBadSecVersion) {
-			result = HandshakeBadVersion
-		}
-		n.handshakes[result].Add(1)
-		if nc != nil {
-			_ = nc.Close() // gobwas/ws leaves a refused connection open
-		}
-		return false
-	}
-	head, _ := rw.Reader.Peek(rw.Reader.Buffered())
-	if wrapped, ok := nc.(*readConn); ok {
-		// Whoever reads the connection from here on must not get its head again.
-		head = append(slices.Clone(head), wrapped.head...)
-		nc = wrapped.Conn
-	}
-	if !to.post(item{kind: itemUpgraded, errand: &errand{conn: nc, head: slices.Clone(head), accept: a}}) {
-		_ = nc.Close()
-		return false
-	}
-	return true
-}
-
-// hijackable is a ResponseWriter whose Hijack finds the one that is wrapped.
-type hijackable struct {
-	http.ResponseWriter
-	controller *http.ResponseController
-}
-
-func (w hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) { return w.controller.Hijack() }

@@ -385,8 +385,8 @@ func TestServeHTTPOnAnotherServer(t *testing.T) {
 		request.ProtoMajor, request.ProtoMinor = 2, 0
 		recorder := httptest.NewRecorder()
 		n.ServeHTTP(recorder, request)
-		if recorder.Code != http.StatusBadRequest {
-			t.Errorf("answered %d, want 400", recorder.Code)
+		if recorder.Code != http.StatusHTTPVersionNotSupported {
+			t.Errorf("answered %d, want 505", recorder.Code)
 		}
 		expectHandshakes(t, n, node.HandshakeBadRequest, 1)
 	})

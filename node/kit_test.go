@@ -144,6 +144,13 @@ func startHandling(tb testing.TB, change func(*node.Config), declare func(*node.
 	if err := n.Listen("tcp", "127.0.0.1:0"); err != nil {
 		tb.Fatal(err)
 	}
+	serve(tb, n)
+	return n
+}
+
+// serve serves a node that listens until the test ends.
+func serve(tb testing.TB, n *node.Node) {
+	tb.Helper()
 	served := make(chan error, 1)
 	go func() { served <- n.Serve() }()
 	tb.Cleanup(func() {
@@ -157,7 +164,6 @@ func startHandling(tb testing.TB, change func(*node.Config), declare func(*node.
 		}
 	})
 	eventually(tb, "the node is ready", func() bool { return n.Ready(context.Background()) == nil })
-	return n
 }
 
 // peer is a raw WebSocket client that says and sees every byte.

@@ -24,6 +24,7 @@ const (
 	logEvent     = "event"
 	logStack     = "stack"
 	logCount     = "count"
+	logExpires   = "expires"
 )
 
 // logDebug logs what happens to one connection, if anybody wants to know.

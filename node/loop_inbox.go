@@ -198,7 +198,7 @@ func (l *loop) handle(it *item) {
 	case itemStream:
 		l.adoptStream(it.conn, it.head)
 	case itemUpgraded:
-		l.adoptUpgraded(it.conn, it.head, it.accept)
+		l.adoptUpgraded(it)
 	case itemStats:
 		it.stats <- l.snapshot()
 	case itemResume:

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/stoa-io/stoa/wire"
@@ -115,9 +116,11 @@ func (c *conn) setDeadline(milliseconds uint32) {
 func (c *conn) onDeadline() {
 	l := c.loop
 	switch c.state {
-	case connHandshake, connAccepting:
+	case connHandshake:
 		l.stats.Handshakes[HandshakeTimeout]++
 		c.destroy(closeGone, ByServer)
+	case connAccepting:
+		c.turnAway(HandshakeTimeout, http.StatusServiceUnavailable, lateReason)
 	case connOpen:
 		// The session is not acknowledged: the peer has not said hello.
 		c.closeWith(wire.CodeAckTimeout, "no hello")

@@ -31,13 +31,14 @@ type Node struct {
 	http     *httpSide
 
 	// Atomic.
-	draining     atomic.Bool
-	open         atomic.Int64 // WebSockets, for Limits.Connections
-	nextLoop     atomic.Uint32
-	acceptErrors atomic.Uint64
-	lateAnswers  atomic.Uint64                   // to questions of this node that were settled
-	badCommands  atomic.Uint64                   // of other nodes, not understood
-	handshakes   [handshakeResults]atomic.Uint64 // those of net/http
+	draining          atomic.Bool
+	open              atomic.Int64 // WebSockets, for Limits.Connections
+	nextLoop          atomic.Uint32
+	acceptErrors      atomic.Uint64
+	lateAnswers       atomic.Uint64                   // to questions of this node that were settled
+	badCommands       atomic.Uint64                   // of other nodes, not understood
+	certificateErrors atomic.Uint64                   // changed files that could not be used
+	handshakes        [handshakeResults]atomic.Uint64 // those of net/http
 
 	congestion congestion
 	questions  questions
@@ -51,6 +52,8 @@ type Node struct {
 	handling    context.Context
 	endHandling context.CancelFunc
 
+	hijackWarning sync.Once
+
 	stopped chan struct{}  // closed when the loops are told to end
 	ended   chan struct{}  // closed when Shutdown has ended everything
 	running sync.WaitGroup // loops, the HTTP server, the accept loop
@@ -62,7 +65,7 @@ type Node struct {
 
 	mu       sync.Mutex
 	phase    phase        // guarded by mu
-	listener net.Listener // guarded by mu; the blocking transport's
+	listener net.Listener // guarded by mu; the blocking transport's, of TLS too
 	addr     net.Addr     // guarded by mu
 	failure  error        // guarded by mu
 	last     []*LoopStats // guarded by mu; of loops that have ended
@@ -140,34 +143,45 @@ func (n *Node) ID() string { return n.config.ID }
 func (n *Node) elapsed() uint32 { return uint32(time.Since(n.started).Milliseconds()) }
 
 // Listen binds the address; its errors are those of net.Listen. Connections wait
-// in the kernel until Serve is called.
+// in the kernel until Serve is called. See ListenTLS for TLS.
 func (n *Node) Listen(network, address string) error {
+	return n.bind(func() (net.Addr, error) {
+		if !n.epoll {
+			listener, err := net.Listen(network, address)
+			if err != nil {
+				return nil, err
+			}
+			n.listener = listener
+			return listener.Addr(), nil
+		}
+		fds, bound, err := listenSockets(network, address, len(n.loops))
+		if err != nil {
+			return nil, err
+		}
+		for i, fd := range fds {
+			n.loops[i].listener = fd
+		}
+		return bound, nil
+	})
+}
+
+// bind opens the listener of a node that has none. listen is called with mu held.
+func (n *Node) bind(listen func() (net.Addr, error)) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	switch {
 	case n.phase >= phaseStopping:
 		return ErrClosed
+	case n.phase == phaseServing:
+		return fmt.Errorf("node: serving already")
 	case n.phase != phaseNew:
 		return fmt.Errorf("node: listening on %s already", n.addr)
 	}
-	if n.epoll {
-		fds, bound, err := listenSockets(network, address, len(n.loops))
-		if err != nil {
-			return err
-		}
-		for i, fd := range fds {
-			n.loops[i].listener = fd
-		}
-		n.addr = bound
-	} else {
-		listener, err := net.Listen(network, address)
-		if err != nil {
-			return err
-		}
-		n.listener = listener
-		n.addr = listener.Addr()
+	bound, err := listen()
+	if err != nil {
+		return err
 	}
-	n.http.addr = n.addr
+	n.addr, n.http.addr = bound, bound
 	n.phase = phaseListening
 	return nil
 }
@@ -254,6 +268,18 @@ func (n *Node) startBroker() error {
 	return nil
 }
 
+// enterHandler counts a handler that runs on a goroutine of the program's, so that
+// Shutdown waits for it. It reports false when that would be too late.
+func (n *Node) enterHandler() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.phase == phaseStopped {
+		return false
+	}
+	n.handlers.Add(1)
+	return true
+}
+
 func (n *Node) currentPhase() phase {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -333,6 +359,7 @@ func (n *Node) Stats() Stats {
 	total.OpenQuestions = n.questions.count()
 	total.LateAnswers = n.lateAnswers.Load()
 	total.BadCommands = n.badCommands.Load()
+	total.CertificateErrors = n.certificateErrors.Load()
 	return total
 }
 

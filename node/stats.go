@@ -148,13 +148,14 @@ type LoopStats struct {
 // node as a whole.
 type Stats struct {
 	LoopStats
-	Loops         int
-	Subscriptions int  // channels subscribed at the broker
-	Congested     bool // publishing connections are not read
-	Draining      bool
-	OpenQuestions int    // asked of connections or rooms, by this node or its clients, and not settled
-	LateAnswers   uint64 // to questions of this node that were settled
-	BadCommands   uint64 // of other nodes, not understood
+	Loops             int
+	Subscriptions     int  // channels subscribed at the broker
+	Congested         bool // publishing connections are not read
+	Draining          bool
+	OpenQuestions     int    // asked of connections or rooms, by this node or its clients, and not settled
+	LateAnswers       uint64 // to questions of this node that were settled
+	BadCommands       uint64 // of other nodes, not understood
+	CertificateErrors uint64 // changes of ListenTLS' files that left nothing to use
 }
 
 func (s *LoopStats) add(o *LoopStats) {
