@@ -22,6 +22,10 @@ help: ## list the targets
 build: ## build the program to bin/stoa
 	go build -o bin/stoa ./cmd/stoa
 
+.PHONY: examples
+examples: ## build the examples to bin/examples
+	go build -o bin/examples/ ./examples/...
+
 .PHONY: run
 run: ## start a node with the demo page
 	go run ./cmd/stoa serve $(ARGS)
@@ -46,7 +50,7 @@ test-stream: ## the tests of the node once more over the blocking transport
 	STOA_TEST_TRANSPORT=stream go test -race -shuffle=on ./node/... ./cmd/...
 
 .PHONY: test-neffosgo
-test-neffosgo: ## the neffos client for Go against a node
+test-neffosgo: ## the neffos client for Go against a node and the examples
 	go -C test/neffosgo test -race -shuffle=on ./...
 
 .PHONY: test-deploy
@@ -54,7 +58,7 @@ test-deploy: build $(NODE_PACKAGES) ## a cluster behind a load balancer, and the
 	node --test --test-reporter=spec test/deploy/*.test.js
 
 .PHONY: test-js
-test-js: build $(NODE_PACKAGES) ## neffos.js in Node.js and in a browser, and the demo page
+test-js: build examples $(NODE_PACKAGES) ## neffos.js in Node.js and in a browser, the demo page, the examples
 	cd test/js && npm --silent test
 
 .PHONY: fuzz-smoke

@@ -5,6 +5,6 @@
 //
 // Clients connect to the namespace "default" and join the room "ticks". When one of
 // them emits "start" there, all receive "tick" with the numbers from 1, and then "end"
-// with the count. Every -batch ticks they are asked "ready", and must answer, whatever
-// the answer is.
+// with the count. Every -batch ticks they are asked "ready" and must answer. It does not
+// matter what, but neffos.js takes an empty answer for none.
 package main

@@ -4,26 +4,30 @@ import { spawn } from "node:child_process";
 import { describe } from "node:test";
 import { fileURLToPath } from "node:url";
 
-const binary =
+const stoa =
   process.env.STOA_PROGRAM ?? fileURLToPath(new URL("../../../bin/stoa", import.meta.url));
+const examples = new URL("../../../bin/examples/", import.meta.url);
 const startDeadline = 20_000;
 
 /** limit ends a test that waits for a promise that neffos.js never settles. */
 export const limit = { timeout: 30_000 };
 
-const addressPattern = /http:\/\/(127\.0\.0\.1:(\d+))/;
+const addressPattern = /(?:http|ws):\/\/(127\.0\.0\.1:(\d+))/;
 
 /**
- * Program is a running `stoa serve`.
+ * Program is a running server: `stoa serve`, or an example.
  */
 export class Program {
   #child;
   #output = "";
   #exited;
 
-  /** @param {string[]} args are the arguments after "serve" */
-  constructor(args) {
-    this.#child = spawn(binary, ["serve", ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  /**
+   * @param {string} binary
+   * @param {string[]} args
+   */
+  constructor(binary, args) {
+    this.#child = spawn(binary, args, { stdio: ["ignore", "pipe", "pipe"] });
     this.#exited = new Promise((resolve) => {
       this.#child.once("error", (error) => resolve({ error }));
       this.#child.once("close", (code, signal) => resolve({ code, signal }));
@@ -88,7 +92,18 @@ export class Program {
  * @returns {Promise<Program>}
  */
 export function startProgram({ port = 0, args = [] } = {}) {
-  return new Program(["--listen", `127.0.0.1:${port}`, ...args]).started();
+  return new Program(stoa, ["serve", "--listen", `127.0.0.1:${port}`, ...args]).started();
+}
+
+/**
+ * Starts the example of this name on a free port.
+ * @param {string} name
+ * @param {string[]} args
+ * @returns {Promise<Program>}
+ */
+export function startExample(name, args = []) {
+  const binary = fileURLToPath(new URL(name, examples));
+  return new Program(binary, ["-listen", "127.0.0.1:0", ...args]).started();
 }
 
 /**
