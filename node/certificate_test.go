@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// pemPair is a certificate for itself, and its key, in PEM.
-func pemPair(tb testing.TB, serial int64) (cert, key []byte) {
+// PEMPair is a certificate for itself, and its key, in PEM.
+func PEMPair(tb testing.TB, serial int64) (cert, key []byte) {
 	tb.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -39,8 +39,8 @@ func pemPair(tb testing.TB, serial int64) (cert, key []byte) {
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})
 }
 
-// replaceFile puts a file in place as a renewal does: whole, under the old name.
-func replaceFile(tb testing.TB, path string, content []byte) {
+// ReplaceFile puts a file in place as a renewal does: whole, under the old name.
+func ReplaceFile(tb testing.TB, path string, content []byte) {
 	tb.Helper()
 	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
 		tb.Fatal(err)
@@ -70,9 +70,9 @@ func newCertificateBench(tb testing.TB) *certificateBench {
 }
 
 func (b *certificateBench) put(tb testing.TB, serial int64) {
-	cert, key := pemPair(tb, serial)
-	replaceFile(tb, b.cert, cert)
-	replaceFile(tb, b.key, key)
+	cert, key := PEMPair(tb, serial)
+	ReplaceFile(tb, b.cert, cert)
+	ReplaceFile(tb, b.key, key)
 }
 
 // serial is that of the certificate of the next handshake, a while later if due.
@@ -131,10 +131,10 @@ func TestCertificateFiles(t *testing.T) {
 	})
 	t.Run("half a renewal", func(t *testing.T) {
 		b := newCertificateBench(t)
-		cert, key := pemPair(t, 2)
-		replaceFile(t, b.cert, cert)
+		cert, key := PEMPair(t, 2)
+		ReplaceFile(t, b.cert, cert)
 		b.expect(t, 1, 0, 1)
-		replaceFile(t, b.key, key)
+		ReplaceFile(t, b.key, key)
 		b.expect(t, 2, 1, 1)
 	})
 	t.Run("no certificate any more", func(t *testing.T) {
@@ -148,9 +148,9 @@ func TestCertificateFiles(t *testing.T) {
 	})
 	t.Run("one bad pair after another", func(t *testing.T) {
 		b := newCertificateBench(t)
-		replaceFile(t, b.key, []byte("no key"))
+		ReplaceFile(t, b.key, []byte("no key"))
 		b.expect(t, 1, 0, 1)
-		replaceFile(t, b.key, []byte("no key again"))
+		ReplaceFile(t, b.key, []byte("no key again"))
 		b.expect(t, 1, 0, 2)
 	})
 	t.Run("an older file of the same size", func(t *testing.T) {
@@ -169,7 +169,7 @@ func TestCertificateFiles(t *testing.T) {
 	})
 	t.Run("written in place", func(t *testing.T) {
 		b := newCertificateBench(t)
-		cert, key := pemPair(t, 2)
+		cert, key := PEMPair(t, 2)
 		for path, content := range map[string][]byte{b.cert: cert, b.key: key} {
 			if err := os.WriteFile(path, content, 0o600); err != nil {
 				t.Fatal(err)
