@@ -76,6 +76,10 @@ func (s *redisShard) now() time.Duration { return s.broker.now() }
 // answerTimeout is how long the server may take for an answer.
 func (s *redisShard) answerTimeout() time.Duration { return 2 * s.config().ProbeInterval }
 
+// keptAge is how long a message is kept that the server has acknowledged. Who joins a
+// room after an outage may be sent what is kept, so it must not be old.
+func (s *redisShard) keptAge() time.Duration { return 2 * s.config().ProbeInterval }
+
 // linkName is shown by CLIENT LIST. No other connection has it at the same time.
 func (s *redisShard) linkName(role string) string {
 	return fmt.Sprintf("%s.%s.%016x.%s", s.config().Cluster, s.config().NodeID, s.broker.incarnation, role)
