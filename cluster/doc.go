@@ -87,9 +87,9 @@
 // QueueBytes: up to 3,584 messages of up to 1 MiB, acknowledged within two
 // ProbeIntervals, and the last transaction in any case. If its next connection is to
 // another Redis (the run ID that INFO tells has changed: it was started again, or
-// failed over), this is sent again first. If it is the same one nothing of it is: it
-// was delivered, and who was cut off meanwhile would see it behind later messages, at
-// another place than the others.
+// failed over), this is sent again first. If it is the same one nothing of it is: who
+// was cut off meanwhile and lacks it would see it behind later messages, at another
+// place than the others, who have it.
 //
 //	the server            what happens
 //	dies, comes back      Nothing is lost or repeated, and each publisher's order is
