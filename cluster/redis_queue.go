@@ -35,7 +35,7 @@ type queued struct {
 	own     bool                       // the broker's own: Close does not wait for it
 	done    func(nodes int, err error) // nil: nobody asks
 
-	// acknowledged is when the server first did, 0 if it has not; from then on the
+	// acknowledged is when a server last did, 0 if none has; from the first time on the
 	// message is neither counted nor waited for.
 	acknowledged time.Duration
 }
