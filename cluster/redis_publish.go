@@ -80,15 +80,16 @@ func (p *publisher) connect(ctx context.Context) error {
 	if err := p.conn.Ping(ctx).Err(); err != nil {
 		return err
 	}
-	p.succeed(ctx, link.trace)
+	p.takeOver(ctx, link.trace)
 	return nil
 }
 
-// succeed decides what becomes of the messages that were acknowledged on the
-// connection before. Another Redis may have died before it wrote them to everybody.
+// takeOver decides what becomes of the messages that were acknowledged on the
+// connection before. If that was to another Redis, it may have died before it wrote
+// them to everybody.
 // If it is the same, they were delivered, and whoever was cut off from it meanwhile
 // must not see them behind later ones, at another place than the others.
-func (p *publisher) succeed(ctx context.Context, trace linkTrace) {
+func (p *publisher) takeOver(ctx context.Context, trace linkTrace) {
 	s := p.shard
 	if trace.elsewhere(&p.trace) {
 		p.unsure += s.queue.doubt()
