@@ -77,18 +77,31 @@
 // after an interruption, the connection before is ended at the server, and the
 // publisher waits until as many nodes are on the cluster's channel as are known: each
 // subscribes to it last. It waits for FlushWait at most. Messages are numbered per
-// node, life of the node, and server; a receiver remembers which of the last 1,024
+// node, life of the node, and server; a receiver remembers which of the last 4,096
 // numbers it has seen and drops repeats. As a transaction reaches a node wholly or
 // not at all, a repetition brings every node what it lacks, in order.
 //
+// An acknowledgement says that the server has executed a transaction, not that it has
+// written the messages to all subscribers: if it dies in between, some lack them. So
+// each publisher keeps what was acknowledged last, beside the queue and not counted in
+// QueueBytes: up to 3,584 messages of up to 1 MiB, acknowledged within two
+// ProbeIntervals, and the last transaction in any case. If its next connection is to
+// another Redis (the run ID that INFO tells has changed: it was started again, or
+// failed over), this is sent again first. If it is the same one nothing of it is: who
+// was cut off meanwhile and lacks it would see it behind later messages, at another
+// place than the others, who have it.
+//
 //	the server            what happens
-//	dies, comes back      Nothing that was not acknowledged is lost or repeated, and
-//	empty                 each publisher's order is kept. Publishes wait for QueueAge;
-//	                      Subscribe waits for its context. A message that the server
-//	                      acknowledged and had not yet written to all subscribers when
-//	                      it died is missed by those. Two publishers' messages that
-//	                      were under way may be seen in different orders by nodes of
-//	                      which only some had received them before.
+//	dies, comes back      Nothing is lost or repeated, and each publisher's order is
+//	empty                 kept. Publishes wait for QueueAge; Subscribe waits for its
+//	                      context. A subscriber that lagged so far behind that it
+//	                      lacks more of a publisher's messages than are kept misses
+//	                      the rest; so it does if the publisher dies too, or may not
+//	                      ask for INFO. The first is part of MissedAtMost. Two
+//	                      publishers' messages that were under way or are kept may be
+//	                      seen in different orders by nodes of which only some had
+//	                      received them before. A node that subscribes to a channel
+//	                      when the server is back may receive what is kept.
 //	stands still          The same, and nothing is lost: subscriptions are kept as long
 //	                      as their connections live.
 //	fails over            As when it dies. What the old master accepted while it was cut
@@ -99,9 +112,11 @@
 //	                      Messages for nodes go through another one.
 //
 //	one node              what happens
-//	is cut off            It keeps what it publishes and is not ready. What the others
-//	                      publish meanwhile does not come: RedisShardStats counts the
-//	                      gap and a bound of the number of messages.
+//	is cut off            It keeps what it publishes and is not ready. What was under
+//	                      way is sent again, and comes to this node at that place.
+//	                      What the others publish meanwhile does not come:
+//	                      RedisShardStats counts the gap and a bound of the number of
+//	                      messages.
 //	dies                  It is forgotten within a lease and a quarter of a probe's
 //	                      interval; its keys expire, its subscriptions end with its
 //	                      connections. The first flush after an outage may wait
@@ -113,7 +128,7 @@
 //
 // A user of the server with restricted rights needs the channels and keys that begin
 // with the cluster's name and a colon, and the commands PUBLISH, SUBSCRIBE,
-// UNSUBSCRIBE, PUBSUB NUMSUB, PING, MULTI, EXEC, SET, MGET, DEL, SADD, SREM, SMEMBERS,
+// UNSUBSCRIBE, PUBSUB NUMSUB, PING, INFO, MULTI, EXEC, SET, MGET, DEL, SADD, SREM, SMEMBERS,
 // PEXPIRE, CLIENT ID, SETNAME, LIST and KILL, and with Sentinels ROLE.
 //
 // # Locks

@@ -57,14 +57,13 @@ var (
 
 // NewRedis checks the configuration and returns a broker that is not started. Errors
 // name servers by address; no error, log record or figure contains a password. The
-// first call turns off what go-redis prints, for the whole process.
+// first connection turns off what go-redis prints, for the whole process.
 func NewRedis(config RedisConfig) (*Redis, error) {
 	config = config.withDefaults()
 	servers, err := config.servers()
 	if err != nil {
 		return nil, err
 	}
-	quietClient()
 	b := &Redis{
 		config:     config,
 		prefix:     config.prefix(),
@@ -83,14 +82,6 @@ func NewRedis(config RedisConfig) (*Redis, error) {
 	}
 	return b, nil
 }
-
-// quietClient keeps go-redis from writing to the standard error. What it would say
-// there comes as an error too, and is logged by those who get it.
-var quietClient = sync.OnceFunc(func() { redis.SetLogger(discardClientLog{}) })
-
-type discardClientLog struct{}
-
-func (discardClientLog) Printf(context.Context, string, ...any) {}
 
 func (c *RedisConfig) prefix() string { return c.Cluster + ":" }
 

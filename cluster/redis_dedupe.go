@@ -2,10 +2,10 @@ package cluster
 
 const (
 	// dedupeWindow is how far behind the newest number of an origin a message may
-	// come and still be told from a repeat. Only what one pipeline holds is ever
-	// sent again, and nothing behind it leaves before it is acknowledged; so twice
-	// maxPipeline is enough, whatever was received of it meanwhile.
-	dedupeWindow = 2 * maxPipeline
+	// come and still be told from a repeat. Only what is kept and what one pipeline
+	// holds is ever sent again, and nothing behind it leaves before that is
+	// acknowledged.
+	dedupeWindow = maxKept + maxPipeline
 	dedupeWords  = dedupeWindow / 64
 
 	// maxOrigins bounds the memory for nodes that are gone: an origin is forgotten

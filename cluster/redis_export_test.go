@@ -1,10 +1,17 @@
 package cluster
 
+import (
+	"context"
+	"time"
+)
+
 // What the tests of the Redis broker need from inside.
 
 const (
 	DedupeWindow = dedupeWindow
 	MaxPipeline  = maxPipeline
+	MaxKept      = maxKept
+	MaxKeptBytes = maxKeptBytes
 	MaxOrigins   = maxOrigins
 )
 
@@ -73,4 +80,57 @@ func ParseRedisURL(text string) (ServerFacts, error) {
 		SentinelUsername: s.sentinelUsername, SentinelPassword: s.sentinelPassword,
 		Addresses: s.addresses, Database: s.database, TLS: s.tls != nil,
 	}, nil
+}
+
+// Trace is what a connection leaves to its successor.
+type Trace struct {
+	ID        int64
+	Name, Run string
+}
+
+// Introduce opens a connection to the server of a URL as the successor of another
+// one, and returns its own trace. alive tells whether it still answers.
+func Introduce(ctx context.Context, url string, name string, previous Trace) (own Trace, alive func() bool, end func(), err error) {
+	config := RedisConfig{Servers: []string{url}}.withDefaults()
+	servers, err := config.servers()
+	if err != nil {
+		return Trace{}, nil, nil, err
+	}
+	link, err := newLink(ctx, &config, servers[0], linkOptions{
+		name: name, timeout: config.DialTimeout, previous: &linkTrace{id: previous.ID, name: previous.Name, run: previous.Run},
+	})
+	if err != nil {
+		return Trace{}, nil, nil, err
+	}
+	alive = func() bool { return link.client.Ping(ctx).Err() == nil }
+	err = link.client.Ping(ctx).Err()
+	return Trace{link.trace.id, link.trace.name, link.trace.run}, alive, link.end, err
+}
+
+// Kept is a queue with messages that are acknowledged.
+type Kept struct{ queue *publishQueue }
+
+func NewKept() Kept { return Kept{newPublishQueue("", stamp{node: "node"})} }
+
+// Acknowledge puts messages into the queue and acknowledges them.
+func (k Kept) Acknowledge(count, size int, now, age time.Duration) (bytes, fresh int) {
+	for range count {
+		_, _, _ = k.queue.push("channel", &Envelope{Payload: make([]byte, size)}, false, now, nil)
+	}
+	return k.queue.acknowledge(count, now, age)
+}
+
+// Doubt returns how many messages wait again, Forget keeps none.
+func (k Kept) Doubt() int { return k.queue.doubt() }
+func (k Kept) Forget()    { k.queue.forget() }
+
+// AcknowledgeAgain is for messages that wait again.
+func (k Kept) AcknowledgeAgain(count int, now, age time.Duration) (bytes, fresh int) {
+	return k.queue.acknowledge(count, now, age)
+}
+
+// Usage is what still waits, and whether memory is held for anything.
+func (k Kept) Usage() (messages, bytes int, empty bool) {
+	messages, bytes = k.queue.usage()
+	return messages, bytes, len(k.queue.entries) == 0 && k.queue.keeping == 0
 }

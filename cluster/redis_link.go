@@ -34,18 +34,20 @@ type redisLink struct {
 type linkTrace struct {
 	id   int64  // the server's number for it; 0 if not known
 	name string // the name that it gave itself
+	run  string // the server's name for this life of its process; empty if not known
 }
 
 // linkOptions are what the links of a server differ in.
 type linkOptions struct {
 	name     string        // shown by CLIENT LIST
 	timeout  time.Duration // of a read or write
-	previous linkTrace     // a connection that must not be heard of again
+	previous *linkTrace    // a connection that must not be heard of again; nil: no trace is needed
 }
 
 // newLink prepares a connection; it is opened by the first command. ctx bounds the
 // question to the Sentinels.
 func newLink(ctx context.Context, config *RedisConfig, server *redisServer, o linkOptions) (*redisLink, error) {
+	quietClient()
 	address := server.addresses[0]
 	if server.master != "" {
 		var err error
@@ -66,6 +68,14 @@ func newLink(ctx context.Context, config *RedisConfig, server *redisServer, o li
 	l.client = redis.NewClient(options)
 	return l, nil
 }
+
+// quietClient keeps go-redis from writing to the standard error. What it would say
+// there comes as an error too, and is logged by those who get it.
+var quietClient = sync.OnceFunc(func() { redis.SetLogger(discardClientLog{}) })
+
+type discardClientLog struct{}
+
+func (discardClientLog) Printf(context.Context, string, ...any) {}
 
 // clientOptions are options of a client with one connection and no will of its own.
 func clientOptions(address string, dialTimeout time.Duration) *redis.Options {
@@ -90,7 +100,7 @@ func clientOptions(address string, dialTimeout time.Duration) *redis.Options {
 // the network was): they must not be executed after what this one sends, and its
 // subscription must not be counted. Ending it is refused to users without the
 // right; then the order of the two is left to chance.
-func (l *redisLink) introduce(ctx context.Context, cn *redis.Conn, wantMaster bool, previous linkTrace) error {
+func (l *redisLink) introduce(ctx context.Context, cn *redis.Conn, wantMaster bool, previous *linkTrace) error {
 	if wantMaster {
 		role, err := cn.Do(ctx, "role").Slice()
 		if err != nil {
@@ -100,24 +110,55 @@ func (l *redisLink) introduce(ctx context.Context, cn *redis.Conn, wantMaster bo
 			return errNotMaster
 		}
 	}
-	var reply redis.Error
-	id, err := cn.ClientID(ctx).Result()
-	if err != nil && !errors.As(err, &reply) {
-		return err
-	}
-	l.trace.id = id
-	if previous.id == 0 {
+	if previous == nil {
 		return nil
 	}
-	// The number may be somebody else's: a restarted server counts from 1 again.
-	listed, err := cn.Do(ctx, "client", "list", "id", previous.id).Text()
-	if err == nil && strings.Contains(listed, " name="+previous.name+" ") {
-		err = cn.Do(ctx, "client", "kill", "id", previous.id).Err()
+	if err := l.trace.learn(ctx, cn); err != nil {
+		return err
 	}
-	if err != nil && !errors.As(err, &reply) {
+	if err := l.trace.endPrevious(ctx, cn, previous); err != nil && !isReply(err) {
 		return err
 	}
 	return nil
+}
+
+// learn asks the server; what a user may not know stays empty.
+func (t *linkTrace) learn(ctx context.Context, cn *redis.Conn) error {
+	id, err := cn.ClientID(ctx).Result()
+	if err != nil && !isReply(err) {
+		return err
+	}
+	info, err := cn.Info(ctx, "server").Result()
+	if err != nil && !isReply(err) {
+		return err
+	}
+	t.id = id
+	for line := range strings.Lines(info) {
+		if run, found := strings.CutPrefix(line, "run_id:"); found {
+			t.run = strings.TrimSpace(run)
+		}
+	}
+	return nil
+}
+
+// endPrevious ends the previous connection. Where the server was started again, or is
+// another one, its number is somebody else's by now, perhaps this connection's own.
+func (t *linkTrace) endPrevious(ctx context.Context, cn *redis.Conn, previous *linkTrace) error {
+	if previous.id == 0 || previous.id == t.id || t.elsewhere(previous) {
+		return nil
+	}
+	// It is not known that it is another one if the run ID is not.
+	listed, err := cn.Do(ctx, "client", "list", "id", previous.id).Text()
+	if err != nil || !strings.Contains(listed, " name="+previous.name+" ") {
+		return err
+	}
+	return cn.Do(ctx, "client", "kill", "id", previous.id).Err()
+}
+
+// elsewhere is true if the connection is known to be to another process than the
+// previous one: Redis was started again, or has failed over.
+func (t *linkTrace) elsewhere(previous *linkTrace) bool {
+	return t.run != "" && previous.run != "" && t.run != previous.run
 }
 
 // end closes the connection; whatever waits for it fails. It may be called from any

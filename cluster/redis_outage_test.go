@@ -123,7 +123,8 @@ func TestRedisNodeCutOff(t *testing.T) {
 }
 
 // TestRedisConnectionsBroken closes all connections of one node again and again.
-// What it publishes itself comes everywhere.
+// What it publishes comes to the others. It may miss itself what the server had
+// acknowledged and it had not received yet, as it misses messages of others.
 func TestRedisConnectionsBroken(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.StartProxy(t, server)
@@ -138,13 +139,11 @@ func TestRedisConnectionsBroken(t *testing.T) {
 	f.end(t)
 	f.report(t)
 	f.ledgers[0].expectAll(t, "the other node", f.published)
-	f.ledgers[1].expectOrder(t, "the node that was cut off", f.published)
-	for key := range f.published {
-		if !strings.HasSuffix(key, "publisher1") {
-			delete(f.published, key)
-		}
+	missing := f.ledgers[1].expectOrder(t, "the node that was cut off", f.published)
+	if stats := f.nodes[1].Stats().Shards[0]; stats.Gaps == 0 || stats.MissedAtMost < uint64(missing) {
+		t.Errorf("%d messages missed, %d gaps, at most %d missed; want gaps and a bound that holds",
+			missing, stats.Gaps, stats.MissedAtMost)
 	}
-	f.ledgers[1].expectAll(t, "the publishing node", f.published)
 }
 
 func TestRedisHalfDeadSubscriberIsReplaced(t *testing.T) {

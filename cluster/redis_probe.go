@@ -10,7 +10,8 @@ import (
 
 // probes are messages of a node to itself through one server: they show that a
 // message makes its way, keep both connections busy, and make the publisher notice
-// when the server stands still. Safe for concurrent use.
+// when the server stands still. These are the ones that somebody waits for. Safe for
+// concurrent use.
 type probes struct {
 	mu     sync.Mutex // guards the rest
 	number uint64
@@ -29,7 +30,7 @@ func (p *probes) begin() (number uint64, back <-chan struct{}) {
 	return p.number, returned
 }
 
-// back is called for a probe that has returned.
+// back is called for a probe that has returned, also for those that nobody waits for.
 func (p *probes) back(number uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -46,25 +47,22 @@ func (p *probes) forget(number uint64) {
 	delete(p.under, number)
 }
 
-func (p *probes) idle() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.under) == 0
-}
-
-// probe sends one round unless one is under way.
+// probe sends one round unless one waits in the queue. Nobody waits for its return: it
+// may be lost with the subscriber's connection, and the next one must go all the same.
 func (s *redisShard) probe() {
-	if s.probes.idle() {
-		// It fails if the broker is closed or the queue full, and then a probe would
-		// tell nothing.
-		_, _, _ = s.sendProbe()
+	if !s.probing.CompareAndSwap(false, true) {
+		return
+	}
+	// It fails if the broker is closed, and then there is nothing to probe.
+	if err := s.pushProbe(0, func(int, error) { s.probing.Store(false) }); err != nil {
+		s.probing.Store(false)
 	}
 }
 
+// sendProbe sends one whose return the caller waits for.
 func (s *redisShard) sendProbe() (number uint64, back <-chan struct{}, err error) {
 	number, back = s.probes.begin()
-	payload := binary.BigEndian.AppendUint64([]byte{tellProbe}, number)
-	err = s.push(s.broker.ownChannel, &Envelope{Binary: true, Payload: payload}, true, func(_ int, err error) {
+	err = s.pushProbe(number, func(_ int, err error) {
 		if err != nil {
 			s.probes.forget(number)
 		}
@@ -73,6 +71,12 @@ func (s *redisShard) sendProbe() (number uint64, back <-chan struct{}, err error
 		s.probes.forget(number)
 	}
 	return number, back, err
+}
+
+// pushProbe queues a probe; done is that of PublishCount.
+func (s *redisShard) pushProbe(number uint64, done func(int, error)) error {
+	payload := binary.BigEndian.AppendUint64([]byte{tellProbe}, number)
+	return s.push(s.broker.ownChannel, &Envelope{Binary: true, Payload: payload}, true, done)
 }
 
 // ready makes a round trip.

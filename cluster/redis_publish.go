@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -13,7 +14,8 @@ const numsubInterval = 20 * time.Millisecond
 
 // publisher empties the queue of one server over one connection. What was sent
 // stays in the queue until the server has acknowledged it, and at most one pipeline
-// is under way: so only that can ever be repeated, and the order is that of the
+// is under way. What was acknowledged lately is kept for the case that the server
+// dies with it: only these two can ever be repeated, and the order is that of the
 // queue whatever fails.
 //
 // A pipeline is a transaction. A node that subscribes while one is executed sees
@@ -30,7 +32,8 @@ type publisher struct {
 	batch   []queued  // its memory never moves: the commands point into it
 	counts  []*redis.IntCmd
 	batched []redis.Cmder // the same commands
-	unsure  int           // messages at the front that were sent and not acknowledged
+	unsure  int           // messages at the front that were sent, and are not known to have arrived
+	blind   bool          // it was said that the server does not tell its run ID
 }
 
 func newPublisher(shard *redisShard) *publisher {
@@ -65,7 +68,7 @@ func (p *publisher) run(ctx context.Context) {
 func (p *publisher) connect(ctx context.Context) error {
 	s := p.shard
 	link, err := newLink(ctx, s.config(), s.server, linkOptions{
-		name: s.linkName("publisher"), timeout: s.answerTimeout(), previous: p.trace,
+		name: s.linkName("publisher"), timeout: s.answerTimeout(), previous: &p.trace,
 	})
 	if err != nil {
 		return err
@@ -77,8 +80,29 @@ func (p *publisher) connect(ctx context.Context) error {
 	if err := p.conn.Ping(ctx).Err(); err != nil {
 		return err
 	}
-	p.trace = link.trace
+	p.takeOver(ctx, link.trace)
 	return nil
+}
+
+// takeOver decides what becomes of the messages that were acknowledged on the
+// connection before. If that was to another Redis, it may have died before it wrote
+// them to everybody.
+// If it is the same, they were delivered, and whoever was cut off from it meanwhile
+// must not see them behind later ones, at another place than the others.
+func (p *publisher) takeOver(ctx context.Context, trace linkTrace) {
+	s := p.shard
+	if trace.elsewhere(&p.trace) {
+		p.unsure += s.queue.doubt()
+	} else {
+		s.queue.forget()
+	}
+	p.trace = trace
+	if trace.run == "" && !p.blind {
+		p.blind = true
+		s.config().Logger.LogAttrs(ctx, slog.LevelWarn,
+			"Redis does not let this user know its run ID (INFO): after a crash messages that it acknowledged last may be missing",
+			slog.String("server", s.server.identity))
+	}
 }
 
 func (p *publisher) disconnect() {
@@ -128,7 +152,7 @@ func (p *publisher) serve(ctx context.Context) error {
 	}
 }
 
-// publish sends the batch and takes it out of the queue when it is acknowledged.
+// publish sends the batch, and lets the queue know when it is acknowledged.
 func (p *publisher) publish(ctx context.Context) error {
 	s := p.shard
 	count := len(p.batch)
@@ -149,7 +173,6 @@ func (p *publisher) publish(ctx context.Context) error {
 		return nil
 	}
 	p.unsure = max(0, p.unsure-count)
-	s.stats.published.Add(uint64(count))
 	s.stats.batchSize.observe(float64(count))
 	s.stats.publishTime.observe((ended - p.batch[0].since).Seconds())
 	for i := range count {
@@ -157,7 +180,9 @@ func (p *publisher) publish(ctx context.Context) error {
 			done(int(p.counts[i].Val()), nil)
 		}
 	}
-	s.adjust(-s.queue.pop(count))
+	bytes, fresh := s.queue.acknowledge(count, ended, s.keptAge())
+	s.stats.published.Add(uint64(fresh))
+	s.adjust(-bytes)
 	return nil
 }
 
@@ -188,8 +213,10 @@ func (p *publisher) expire() {
 			if done := p.batch[i].done; done != nil {
 				done(0, ErrExpired)
 			}
+			if p.batch[i].acknowledged == 0 {
+				s.stats.tooOld.Add(1)
+			}
 		}
-		s.stats.tooOld.Add(uint64(dropped))
 		s.adjust(-s.queue.pop(dropped))
 		p.unsure = max(0, p.unsure-dropped)
 		count -= dropped

@@ -11,6 +11,11 @@ const (
 	maxPipeline      = 512
 	maxPipelineBytes = 256 << 10
 
+	// This much of what was acknowledged is kept, and the last pipeline whatever it
+	// holds. The receivers' windows depend on it.
+	maxKept      = 7 * maxPipeline
+	maxKeptBytes = 1 << 20
+
 	// chunkBytes is how much memory is taken at a time for encoded messages. Longer
 	// messages than a quarter of it have memory of their own.
 	chunkBytes     = 64 << 10
@@ -29,6 +34,10 @@ type queued struct {
 	since   time.Duration
 	own     bool                       // the broker's own: Close does not wait for it
 	done    func(nodes int, err error) // nil: nobody asks
+
+	// acknowledged is when a server last did, 0 if none has; from the first time on the
+	// message is neither counted nor waited for.
+	acknowledged time.Duration
 }
 
 func (q *queued) size() int { return len(q.channel) + len(q.payload) + queuedOverhead }
@@ -47,7 +56,13 @@ type chunk struct {
 }
 
 // publishQueue is the queue of one server, safe for concurrent use. What peek
-// returned stays in it until pop.
+// returned stays in it until acknowledge or pop.
+//
+// What was acknowledged last is kept for a while: the server may answer the publisher
+// before it has written the messages to all subscribers, and if it dies in between,
+// the answer was worth nothing. To those who keep up it writes at the end of the turn
+// in which it has answered, so the last pipeline would suffice; one whose socket is
+// full lags further behind.
 type publishQueue struct {
 	wake chan struct{} // capacity 1: something was put into it
 
@@ -57,8 +72,10 @@ type publishQueue struct {
 	closed  bool
 	entries []queued // those before head are gone
 	head    int
-	bytes   int
-	foreign int // messages that are not the broker's own
+	kept    int // entries from head on that were acknowledged last
+	keeping int // their bytes
+	bytes   int // of what is not acknowledged
+	foreign int // messages that are not the broker's own, and not acknowledged
 	current *chunk
 	free    []*chunk
 	drained chan struct{} // closed when foreign is 0, if somebody waits for that
@@ -121,13 +138,13 @@ func (q *publishQueue) reserve(e *queued, size int) []byte {
 	return q.current.buffer
 }
 
-// peek copies the oldest messages, as many as make a pipeline, into batch and
-// returns it.
+// peek copies the oldest messages that are not acknowledged, as many as make a
+// pipeline, into batch and returns it.
 func (q *publishQueue) peek(batch []queued) []queued {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	size := 0
-	for i := q.head; i < len(q.entries) && len(batch) < maxPipeline; i++ {
+	for i := q.head + q.kept; i < len(q.entries) && len(batch) < maxPipeline; i++ {
 		if size += q.entries[i].size(); size > maxPipelineBytes && len(batch) > 0 {
 			break
 		}
@@ -136,31 +153,90 @@ func (q *publishQueue) peek(batch []queued) []queued {
 	return batch
 }
 
-// pop removes the oldest count messages and returns their bytes.
+// acknowledge is called when the server has acknowledged the oldest count messages.
+// They are kept, and of those that were kept before as many as maxKept allows, for as
+// long as age. It returns the bytes of those that were not acknowledged before, and
+// how many they are.
+func (q *publishQueue) acknowledge(count int, now, age time.Duration) (bytes, fresh int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	bytes, fresh = q.keep(count, now)
+	for q.kept > count && (q.kept > maxKept || q.keeping > maxKeptBytes || q.entries[q.head].acknowledged < now-age) {
+		q.release(1)
+	}
+	q.compact()
+	return bytes, fresh
+}
+
+// doubt makes what is kept wait again, and returns how many messages that are.
+func (q *publishQueue) doubt() (count int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	count = q.kept
+	q.kept, q.keeping = 0, 0
+	return count
+}
+
+// forget keeps nothing any more.
+func (q *publishQueue) forget() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.release(q.kept)
+	q.compact()
+}
+
+// pop removes the oldest count messages, and what is kept before them. It returns the
+// bytes of those that were not acknowledged.
 func (q *publishQueue) pop(count int) (bytes int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for range count {
-		e := &q.entries[q.head]
-		bytes += e.size()
-		q.release(e.chunk)
-		if !e.own {
-			q.foreign--
+	bytes, _ = q.keep(count, 0)
+	q.release(q.kept)
+	q.compact()
+	return bytes
+}
+
+// keep makes the oldest count messages kept ones. Those that were not acknowledged
+// before are not counted any more; it returns how many they are, and their bytes. It
+// is called with mu held.
+func (q *publishQueue) keep(count int, now time.Duration) (bytes, fresh int) {
+	first := q.head + q.kept
+	for i := range q.entries[first : first+count] {
+		e := &q.entries[first+i]
+		size := e.size()
+		q.keeping += size
+		if e.acknowledged == 0 {
+			bytes += size
+			fresh++
+			if !e.own {
+				q.foreign--
+			}
 		}
-		*e = queued{}
-		q.head++
+		e.acknowledged, e.done = now, nil
 	}
+	q.kept += count
 	q.bytes -= bytes
 	if q.foreign == 0 && q.drained != nil {
 		close(q.drained)
 		q.drained = nil
 	}
-	q.compact()
-	return bytes
+	return bytes, fresh
 }
 
-// release gives a message's memory back. It is called with mu held.
-func (q *publishQueue) release(c *chunk) {
+// release removes the oldest count of those that are kept. It is called with mu held.
+func (q *publishQueue) release(count int) {
+	for range count {
+		e := &q.entries[q.head]
+		q.keeping -= e.size()
+		q.recycle(e.chunk)
+		*e = queued{}
+		q.head++
+	}
+	q.kept -= count
+}
+
+// recycle gives a message's memory back. It is called with mu held.
+func (q *publishQueue) recycle(c *chunk) {
 	if c == nil {
 		return
 	}
@@ -192,7 +268,7 @@ func (q *publishQueue) compact() {
 func (q *publishQueue) expired(oldest time.Duration) (count int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for i := q.head; i < len(q.entries) && q.entries[i].since < oldest; i++ {
+	for i := q.head + q.kept; i < len(q.entries) && q.entries[i].since < oldest; i++ {
 		count++
 	}
 	return count
@@ -215,5 +291,5 @@ func (q *publishQueue) close() <-chan struct{} {
 func (q *publishQueue) usage() (messages, bytes int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.entries) - q.head, q.bytes
+	return len(q.entries) - q.head - q.kept, q.bytes
 }

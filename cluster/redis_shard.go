@@ -40,6 +40,7 @@ type redisShard struct {
 	control       chan *controlRequest
 	announce      chan struct{} // capacity 1: announce the node now
 	probes        probes
+	probing       atomic.Bool // a probe that nobody waits for is in the queue
 	lag           lagSampler
 	stats         shardStats
 
@@ -76,7 +77,12 @@ func (s *redisShard) now() time.Duration { return s.broker.now() }
 // answerTimeout is how long the server may take for an answer.
 func (s *redisShard) answerTimeout() time.Duration { return 2 * s.config().ProbeInterval }
 
-// linkName is shown by CLIENT LIST. No other connection has it at the same time.
+// keptAge is how long a message is kept that the server has acknowledged. Who joins a
+// room after an outage may be sent what is kept, so it must not be old.
+func (s *redisShard) keptAge() time.Duration { return 2 * s.config().ProbeInterval }
+
+// linkName is shown by CLIENT LIST. No other node's connection has it, and of this
+// one's only the one before, while it has not ended.
 func (s *redisShard) linkName(role string) string {
 	return fmt.Sprintf("%s.%s.%016x.%s", s.config().Cluster, s.config().NodeID, s.broker.incarnation, role)
 }
@@ -114,7 +120,7 @@ func (s *redisShard) keep(ctx context.Context) {
 			if ticks%ticksPerProbe == 0 {
 				s.probe()
 			}
-			s.expireNodes(ctx)
+			s.expireNodes()
 			due = s.now()-lastAnnounced >= s.config().Lease/announcementsPerLease
 		}
 		if due && s.publishing.works() && announcing.CompareAndSwap(false, true) {

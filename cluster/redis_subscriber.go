@@ -57,7 +57,7 @@ func (s *subscriber) run(ctx context.Context) {
 func (s *subscriber) connect(ctx context.Context) (*subscriberSession, error) {
 	shard := s.shard
 	link, err := newLink(ctx, shard.config(), shard.server, linkOptions{
-		name: shard.linkName("subscriber"), timeout: shard.answerTimeout(), previous: s.trace,
+		name: shard.linkName("subscriber"), timeout: shard.answerTimeout(), previous: &s.trace,
 	})
 	if err != nil {
 		return nil, err

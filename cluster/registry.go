@@ -244,7 +244,7 @@ func (s *redisShard) internal(from *stamp, payload []byte) {
 // expireNodes forgets the nodes that have died. While the server is away nobody can
 // tell who has, and neither can a process that was stopped itself: what the others
 // said meanwhile is still to be read.
-func (s *redisShard) expireNodes(context.Context) {
+func (s *redisShard) expireNodes() {
 	now, lease := s.now(), s.config().Lease
 	stopped := now-s.registry.looked > lease/2
 	s.registry.looked = now
