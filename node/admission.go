@@ -71,6 +71,7 @@ func (a *Accept) ask(n *Node, l *loop) {
 	}
 	a.Request = a.Request.WithContext(ctx)
 	result := HandlerPanicked
+	defer l.workers.accept(a)()
 	defer func() {
 		if result == HandlerPanicked {
 			a.err = ErrInternal

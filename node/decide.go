@@ -32,8 +32,8 @@ func (c *conn) decider(r *session.Request) (HandlerKind, func(ctx context.Contex
 		if declared == nil || declared.handlers.connect == nil {
 			return 0, nil
 		}
-		body := append([]byte(nil), r.Message.Body...)
-		return HandlerConnect, func(ctx context.Context) error { return declared.handlers.connect(ctx, c.handle, body) }
+		made, body := c.handled(), append([]byte(nil), r.Message.Body...)
+		return HandlerConnect, func(ctx context.Context) error { return declared.handlers.connect(ctx, made, body) }
 	case session.Join:
 		ns := r.Namespace.(*namespace)
 		h := ns.declared.handlers.join

@@ -187,7 +187,10 @@ func (c *conn) relayLater(ns *namespace, e *session.Event, event string, h Relay
 	made := c.handled()
 	in := made.Namespace(ns.name)
 	m := incoming(ns, e, event, append([]byte(nil), e.Message.Body...))
-	t := &task{namespace: ns.declared, event: event, size: len(m.Body)}
+	t := &task{event: event, size: len(m.Body)}
+	if h != nil {
+		t.namespace = ns.declared // which may limit its handlers
+	}
 	t.kind, t.run = seeing(h, in, m, func() {
 		err := made.loop.node.broker.Publish(channel, &cluster.Envelope{Binary: m.Binary, Origin: made.ID(), Payload: m.payload()})
 		if err != nil && !errors.Is(err, cluster.ErrClosed) {

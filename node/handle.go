@@ -21,6 +21,7 @@ func (c *conn) handled() *Conn {
 	c.handle = &Conn{loop: c.loop, place: c.place(), generation: c.generation, secret: c.secret, acked: c.loop.now}
 	c.handle.worker.conn = c.handle
 	c.handle.remote = c.remoteAddr()
+	c.handle.ended = c.flags&flagSessionEnd != 0
 	for ns := range c.session.Namespaces() {
 		made := c.handle.addNamespace(ns.(*namespace).declared)
 		for in := range c.session.Rooms(ns) {
@@ -39,6 +40,9 @@ func (c *conn) hand(t *task) {
 // working reports whether handlers are at work on earlier messages. Whoever gets
 // true and keeps something for later hears of the end through worked.
 func (c *conn) working() bool { return c.handle != nil && c.handle.worker.busy() }
+
+// Held implements session.Holder.
+func (c *conn) Held() bool { return c.working() }
 
 func (c *Conn) addNamespace(declared *Namespace) *NSConn {
 	c.mu.Lock()

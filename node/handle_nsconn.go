@@ -10,7 +10,8 @@ import (
 
 // NSConn is a connection in a namespace. Like Conn it may be used from any
 // goroutine and any handler, and stays usable when it is over: then its methods
-// return wire.ErrBadNamespace, or wire.ErrClosed if the connection has ended.
+// return wire.ErrBadNamespace, or if the connection has ended wire.ErrClosed, and
+// wire.ErrGone where they would have waited.
 type NSConn struct {
 	conn      *Conn
 	namespace *Namespace
@@ -59,8 +60,15 @@ func (ns *NSConn) emit(m *Message) error {
 	return ns.conn.emit(m, ns, nil)
 }
 
+// former reports whether the connection goes on without this membership of the
+// namespace. What belongs to it must not act on a later one.
+func (ns *NSConn) former() bool { return ns.usable() == wire.ErrBadNamespace }
+
 // Ask asks this client; see Conn.Ask.
 func (ns *NSConn) Ask(ctx context.Context, event string, body []byte) (Answer, error) {
+	if ns.former() {
+		return Answer{}, wire.ErrBadNamespace
+	}
 	return ns.conn.Ask(ctx, Message{Namespace: ns.namespace.name, Event: event, Body: body})
 }
 
@@ -68,6 +76,9 @@ func (ns *NSConn) Ask(ctx context.Context, event string, body []byte) (Answer, e
 // room already, that is all. The errors are those of Conn.Ask; the client may
 // refuse, too. OnJoin is not asked.
 func (ns *NSConn) JoinRoom(ctx context.Context, name string) (*Room, error) {
+	if ns.former() {
+		return nil, wire.ErrBadNamespace
+	}
 	if err := ns.conn.loop.node.Join(ctx, ns.conn.ID(), ns.namespace.name, name); err != nil {
 		return nil, err
 	}
@@ -109,6 +120,9 @@ func (ns *NSConn) LeaveAll(ctx context.Context) error {
 // Disconnect asks the client to disconnect from the namespace and waits until it
 // has. The errors are those of Conn.Ask.
 func (ns *NSConn) Disconnect(ctx context.Context) error {
+	if ns.former() {
+		return wire.ErrBadNamespace
+	}
 	return ns.conn.loop.node.Disconnect(ctx, ns.conn.ID(), ns.namespace.name)
 }
 
@@ -145,5 +159,8 @@ func (r *Room) Broadcast(ctx context.Context, event string, body []byte) error {
 // Leave asks the client to leave the room and waits until it has. The errors are
 // those of Conn.Ask.
 func (r *Room) Leave(ctx context.Context) error {
+	if r.ns.Room(r.name) != r && !r.ns.conn.IsClosed() {
+		return wire.ErrBadRoom
+	}
 	return r.ns.conn.loop.node.Leave(ctx, r.ns.conn.ID(), r.ns.namespace.name, r.name)
 }

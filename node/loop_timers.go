@@ -69,10 +69,13 @@ func (c *conn) check() {
 		c.onStall()
 		return
 	}
-	if c.state != connOpen || c.stopped() || l.times.ping == 0 {
+	if c.state != connOpen {
 		return
 	}
-	c.expireAsks()
+	c.expireAsks() // also of one that is not read: a handler may wait for it
+	if c.stopped() || l.times.ping == 0 {
+		return
+	}
 	idle := l.now - c.lastRead
 	switch interval := l.times.ping - c.jitter(l.times.ping/10); {
 	case c.flags&flagPinged == 0 && idle >= interval:

@@ -25,14 +25,22 @@ func (c *conn) putMail(payload []byte, binary bool) {
 	if c.mail == nil {
 		c.mail = new(mailbox)
 	}
+	if box := c.mail; box.next > len(box.letters)/2 {
+		// A client that always has something waiting must not make it grow.
+		rest := copy(box.letters, box.letters[box.next:])
+		clear(box.letters[rest:])
+		box.letters, box.next = box.letters[:rest], 0
+	}
 	c.mail.letters = append(c.mail.letters, letter{append([]byte(nil), payload...), binary})
 	c.mail.bytes += len(payload) + letterOverhead
 	c.fillMail()
 }
 
-// readMail works on what has waited, until the session is busy again.
+// readMail works on what has waited, until the session is busy again: what that
+// means depends on the message, as joins do not wait for each other.
 func (c *conn) readMail() {
-	for c.mail != nil && c.state == connOpen && !c.session.Busy() {
+	c.session.Resume()
+	for c.mail != nil && c.state == connOpen {
 		box := c.mail
 		if box.next == len(box.letters) {
 			c.mail = nil

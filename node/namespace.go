@@ -192,6 +192,9 @@ func (c *conn) Disconnected(ns session.Namespace, _, forced bool) {
 // admit; what this side asked for is done now that the peer agrees.
 func (c *conn) Connected(ns session.Namespace, local bool) {
 	entered := ns.(*namespace)
+	if c.state != connOpen {
+		return // the answer was too much for its queue, and all is over
+	}
 	if local {
 		entered.Namespace = c.enterNamespace(entered.name).Namespace
 	}

@@ -21,7 +21,8 @@ func nodeOf(connID string) (nodeID string, ok bool) {
 // congested it waits until it is not, or ctx ends: so a program that emits in a
 // loop is held back as clients are.
 func (n *Node) Emit(ctx context.Context, m Message, except ...string) error {
-	if err := n.usable(); err != nil {
+	// It needs no loop: handlers that Shutdown waits for may emit to the end.
+	if err := n.usable(); err != nil && (err != ErrClosed || n.handling.Err() != nil) {
 		return err
 	}
 	channel := cluster.NamespaceChannel(m.Namespace)

@@ -22,6 +22,9 @@ func (c *conn) Hello() {
 	if c.handle != nil {
 		c.handle.acked = c.loop.now // an accept handler was there first
 	}
+	if c.handle != nil {
+		c.handle.acked = c.loop.now // it was made when the WebSocket was opened
+	}
 	// Before what the client has sent along is worked on.
 	c.tellOpened()
 	c.session.Acknowledge(connID(c.loop.node.config.ID, c.place(), c.secret))

@@ -170,7 +170,10 @@ func (c *conn) relayAskLater(ns *namespace, e *session.Event, event string, h Re
 	}
 	made, n := c.handled(), c.loop.node
 	m := incoming(ns, e, event, asked.message.Body)
-	t := &task{namespace: ns.declared, event: event, size: len(m.Body)}
+	t := &task{event: event, size: len(m.Body)}
+	if h != nil {
+		t.namespace = ns.declared // which may limit its handlers
+	}
 	t.kind, t.run = seeing(h, made.Namespace(ns.name), m, func() {
 		n.publishAsk(asked.id, m, made.ID(), n.relayedAskTimeout())
 	})

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -109,15 +110,22 @@ func (n *Node) awaitHandlers(ctx context.Context) error {
 	case <-ended:
 		return nil
 	case <-ctx.Done():
+	case <-n.handling.Done(): // another Shutdown does not want to wait
 	}
-	select {
-	case <-ended: // both
-		return nil
-	default:
-	}
-	left := &HandlersLeftError{err: ctx.Err()}
-	for _, l := range n.loops {
-		left.Handlers = append(left.Handlers, l.workers.list()...)
+	left := &HandlersLeftError{err: cmp.Or(ctx.Err(), n.handling.Err())}
+	again := time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for len(left.Handlers) == 0 {
+		// Goroutines that are about to end, or between two handlers, are not left:
+		// what they are is known in a moment.
+		select {
+		case <-ended:
+			return nil
+		case <-again.C:
+		}
+		for _, l := range n.loops {
+			left.Handlers = append(left.Handlers, l.workers.list()...)
+		}
 	}
 	n.log.Warn("handlers are left running", logCount, len(left.Handlers), logError, left.Error())
 	return left
@@ -143,6 +151,7 @@ func (n *Node) awaitStop(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		n.stop()
+		n.endHandling()
 		<-n.ended
 		return ctx.Err()
 	}

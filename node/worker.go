@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/stoa-io/stoa/wire"
 )
 
 // task is one call of the program's code for one connection.
@@ -16,7 +18,7 @@ type task struct {
 	event     string     // "" where kind says enough
 	size      int        // bytes of the message that waits with it
 	run       func(ctx context.Context) error
-	failed    func(error) // nil: nobody waits; called when run returned an error or panicked
+	failed    func(error) // nil: nobody waits; called with what the peer is told when run returned an error or panicked
 	ending    bool        // it is about the connection's end, so it runs with the node's context
 
 	next *task // of the worker
@@ -200,14 +202,17 @@ func (w *worker) do(t *task) {
 		w.ended(t)
 	}()
 	err := t.run(ctx)
-	result = HandlerOK
 	if err == nil {
+		result = HandlerOK
 		return
 	}
+	// The program's own errors do not leave this goroutine: their methods are its
+	// code, too.
+	text := err.Error()
 	result = HandlerFailed
-	w.conn.loop.logHandler(slog.LevelDebug, "handler returned an error", w.conn, t, logError, err.Error())
+	w.conn.loop.logHandler(slog.LevelDebug, "handler returned an error", w.conn, t, logError, text)
 	if t.failed != nil {
-		t.failed(err)
+		t.failed(wire.ErrorFor(text))
 	}
 }
 
@@ -220,6 +225,6 @@ func (w *worker) panicked(t *task, cause any) {
 	w.conn.loop.logHandler(slog.LevelError, "handler panicked", w.conn, t,
 		logReason, fmt.Sprint(cause), logStack, string(debug.Stack()))
 	if t.failed != nil {
-		t.failed(ErrInternal)
+		t.failed(wire.ErrorFor(ErrInternal.Error()))
 	}
 }

@@ -60,8 +60,25 @@ type workers struct {
 	counts  [handlerKinds][handlerResults]atomic.Uint64
 	dropped [2]atomic.Uint64 // by frame type: what a handler let pass, and the broker did not take
 
-	mu     sync.Mutex
-	active map[*worker]struct{} // guarded by mu
+	mu        sync.Mutex
+	active    map[*worker]struct{}  // guarded by mu
+	accepting map[*Accept]time.Time // guarded by mu; calls of the accept handler, since when
+}
+
+// accept notes that the accept handler is called; the caller calls done when it
+// has returned.
+func (ws *workers) accept(a *Accept) (done func()) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if ws.accepting == nil {
+		ws.accepting = make(map[*Accept]time.Time)
+	}
+	ws.accepting[a] = time.Now()
+	return func() {
+		ws.mu.Lock()
+		defer ws.mu.Unlock()
+		delete(ws.accepting, a)
+	}
 }
 
 // enter notes that a worker is about to have a goroutine.
@@ -91,7 +108,7 @@ type RunningHandler struct {
 	Kind HandlerKind
 	// Namespace and Event are empty where Kind has none.
 	Namespace, Event string
-	// Conn is the ID of the connection.
+	// Conn is the ID of the connection, empty for one that is not accepted yet.
 	Conn string
 	// Since is when it was called.
 	Since time.Time
@@ -104,8 +121,11 @@ func (ws *workers) list() []RunningHandler {
 	for w := range ws.active {
 		active = append(active, w)
 	}
-	ws.mu.Unlock()
 	running := make([]RunningHandler, 0, len(active))
+	for _, since := range ws.accepting {
+		running = append(running, RunningHandler{Kind: HandlerAccept, Since: since})
+	}
+	ws.mu.Unlock()
 	for _, w := range active {
 		if one, ok := w.runningHandler(); ok {
 			running = append(running, one)

@@ -85,7 +85,7 @@ func (s *Session) drain() {
 	for s.state == open && w.early.waiting() {
 		start := w.early.next
 		payload, isBinary := w.early.pop()
-		if s.handle(payload, isBinary, false) == VerdictBusy {
+		if s.handle(payload, isBinary, s.held()) == VerdictBusy {
 			w.early.next = start
 			break
 		}
@@ -96,6 +96,22 @@ func (s *Session) drain() {
 	}
 	s.tidy()
 }
+
+// Holder is implemented by drivers that use ReceiveEvent.
+type Holder interface {
+	// Held reports whether requests must wait now. The driver that says so calls
+	// Resume when they need not any more.
+	Held() bool
+}
+
+func (s *Session) held() bool {
+	holder, ok := s.driver.(Holder)
+	return ok && holder.Held()
+}
+
+// Resume goes on with what came before the acknowledgement and was held back by
+// a Holder. It must not be called from inside a callback.
+func (s *Session) Resume() { s.drain() }
 
 // early is a queue of payloads in one buffer, each behind a header of four
 // bytes: its length, and the frame type in the highest bit.

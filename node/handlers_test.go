@@ -1,0 +1,479 @@
+package node_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/gobwas/ws"
+
+	"github.com/stoa-io/stoa/node"
+	"github.com/stoa-io/stoa/wire"
+)
+
+// journal is what handlers have written down, in the order of their calls.
+type journal struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (j *journal) add(format string, args ...any) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.lines = append(j.lines, fmt.Sprintf(format, args...))
+}
+
+func (j *journal) copy() []string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Clone(j.lines)
+}
+
+// expect waits for as many lines, compares, and begins anew.
+func (j *journal) expect(tb testing.TB, want ...string) {
+	tb.Helper()
+	eventually(tb, fmt.Sprintf("%d lines of handlers", len(want)), func() bool { return len(j.copy()) >= len(want) })
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !slices.Equal(j.lines, want) {
+		tb.Fatalf("handlers were called like this:\n%s\nwant:\n%s", strings.Join(j.lines, "\n"), strings.Join(want, "\n"))
+	}
+	j.lines = nil
+}
+
+// everyHandler writes every call into the journal. Rooms, events and bodies that
+// begin with "no" are refused.
+func everyHandler(j *journal) func(*node.Node) {
+	no := func(what string) error {
+		if strings.HasPrefix(what, "no") {
+			return errors.New("refused " + what)
+		}
+		return nil
+	}
+	return func(n *node.Node) {
+		n.OnOpened(func(_ context.Context, _ *node.Conn) { j.add("opened") })
+		n.OnClosed(func(_ context.Context, c *node.Conn, how node.Closed) {
+			j.add("closed %d by %s, closed=%t", how.Code, how.By, c.IsClosed())
+		})
+		n.OnNative(func(_ context.Context, c *node.Conn, payload []byte, binary bool) error {
+			j.add("native %q binary=%t", payload, binary)
+			return errors.Join(no(string(payload)), c.WriteNative(payload, binary))
+		})
+		n.Namespace("") // of native messages
+		ns := n.Namespace("chat")
+		ns.OnConnect(func(_ context.Context, c *node.Conn, body []byte) error {
+			j.add("connect %q connected=%t", body, c.Namespace("chat") != nil)
+			return no(string(body))
+		})
+		ns.OnConnected(func(_ context.Context, c *node.NSConn) { j.add("connected %t", c.IsConnected()) })
+		ns.OnDisconnected(func(_ context.Context, c *node.NSConn, forced bool) {
+			j.add("disconnected forced=%t connected=%t", forced, c.IsConnected())
+		})
+		ns.OnJoin(func(_ context.Context, c *node.NSConn, room string) error {
+			j.add("join %s joined=%t", room, c.Room(room) != nil)
+			return no(room)
+		})
+		ns.OnJoined(func(_ context.Context, r *node.Room) {
+			j.add("joined %s %t", r.Name(), r.NSConn().Room(r.Name()) == r)
+		})
+		ns.OnLeave(func(_ context.Context, r *node.Room) error {
+			j.add("leave %s", r.Name())
+			if r.Name() == "sticky" {
+				return errors.New("stay")
+			}
+			return nil
+		})
+		ns.OnLeft(func(_ context.Context, r *node.Room, forced bool) {
+			j.add("left %s forced=%t joined=%t", r.Name(), forced, r.NSConn().Room(r.Name()) != nil)
+		})
+		emit := func(what string) node.EmitHandler {
+			return func(_ context.Context, _ *node.NSConn, m *node.Message) error {
+				j.add("%s %s %s %s %q binary=%t", what, m.Namespace, m.Room, m.Event, m.Body, m.Binary)
+				return no(string(m.Body))
+			}
+		}
+		ask := func(what string) node.AskHandler {
+			return func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
+				j.add("%s %s %s %s %q binary=%t", what, m.Namespace, m.Room, m.Event, m.Body, m.Binary)
+				return append([]byte("re: "), m.Body...), no(string(m.Body))
+			}
+		}
+		ns.OnEmit("news", emit("emit"))
+		ns.OnAnyEmit(emit("any emit"))
+		ns.OnAsk("question", ask("ask"))
+		ns.OnAnyAsk(ask("any ask"))
+	}
+}
+
+// All handlers of one connection, in the order of what its client did.
+func TestHandlers(t *testing.T) {
+	var j journal
+	n := startHandling(t, nil, everyHandler(&j))
+	p := dial(t, n)
+	j.expect(t, "opened")
+
+	p.send("$1;chat;;_OnNamespaceConnect;0;0;no entry")
+	p.expect("$1;chat;;_OnNamespaceConnect;1;0;refused no entry")
+	p.send("$2;chat;;news;0;0;")
+	p.expect("$2;chat;;news;1;0;bad namespace")
+	p.send("$3;chat;;_OnNamespaceConnect;0;0;let me in")
+	p.expect("$3;;;;;;")
+	j.expect(t, `connect "no entry" connected=false`, `connect "let me in" connected=false`, "connected true")
+
+	p.send("$4;chat;nothing;_OnRoomJoin;0;0;")
+	p.expect("$4;chat;nothing;_OnRoomJoin;1;0;refused nothing")
+	p.send("$5;chat;room;_OnRoomJoin;0;0;")
+	p.expect("$5;;;;;;")
+	p.send("$5;chat;room;_OnRoomJoin;0;0;") // it is there already: nobody is asked again
+	p.expect("$5;;;;;;")
+	p.send("$6;chat;sticky;_OnRoomJoin;0;0;")
+	p.expect("$6;;;;;;")
+	j.expect(t, "join nothing joined=false", "join room joined=false", "joined room true", "join sticky joined=false", "joined sticky true")
+
+	p.send(";chat;;news;0;0;1")
+	p.send(";chat;room;news;0;0;2")
+	p.sendBinary(";chat;room;news;0;0;\xff")
+	p.send(";chat;;news;0;0;no")
+	p.send(";chat;;other;0;0;3")
+	p.send("$7;chat;;question;0;0;4")
+	p.expect("$7;chat;;question;0;0;re: 4")
+	p.send("$8;chat;room;question;0;0;no answer")
+	p.expect("$8;chat;room;question;1;0;refused no answer")
+	p.sendBinary("$9;chat;room;other;0;0;\xff")
+	if f := p.next(); f.Header.OpCode != ws.OpBinary || string(f.Payload) != "$9;chat;room;other;0;0;re: \xff" {
+		t.Errorf("got %s, want the answer in a binary frame", describe(f))
+	}
+	j.expect(t, `emit chat  news "1" binary=false`, `emit chat room news "2" binary=false`, `emit chat room news "\xff" binary=true`,
+		`emit chat  news "no" binary=false`, `any emit chat  other "3" binary=false`, `ask chat  question "4" binary=false`,
+		`ask chat room question "no answer" binary=false`, `any ask chat room other "\xff" binary=true`)
+
+	p.send("$a;chat;sticky;_OnRoomLeave;0;0;")
+	p.expect("$a;chat;sticky;_OnRoomLeave;1;0;stay")
+	p.send("$b;chat;room;_OnRoomLeave;0;0;")
+	p.expect("$b;;;;;;")
+	p.send("$c;chat;;_OnNamespaceDisconnect;0;0;")
+	p.expect("$c;;;;;;")
+	j.expect(t, "leave sticky", "leave room", "left room forced=false joined=false",
+		"left sticky forced=true joined=false", "disconnected forced=false connected=false")
+
+	p.send("$d;chat;;_OnNamespaceConnect;0;0;")
+	p.expect("$d;;;;;;")
+	p.send("$e;chat;room;_OnRoomJoin;0;0;")
+	p.expect("$e;;;;;;")
+	j.expect(t, `connect "" connected=false`, "connected true", "join room joined=false", "joined room true")
+	p.write(frame(ws.OpClose, true, "\x0f\xa0bye"))
+	j.expect(t, "left room forced=true joined=false", "disconnected forced=true connected=false", "closed 4000 by peer, closed=true")
+}
+
+// Native messages of a client that speaks the protocol as well.
+func TestNativeHandler(t *testing.T) {
+	var j journal
+	n := startHandling(t, nil, everyHandler(&j))
+	p := dial(t, n)
+	p.send("before") // there is no place for it
+	p.send("$1;;;_OnNamespaceConnect;0;0;")
+	p.expect("$1;;;;;;")
+	p.send("native")
+	p.expect("native")
+	p.sendBinary("nothing")
+	if f := p.next(); f.Header.OpCode != ws.OpBinary || string(f.Payload) != "nothing" {
+		t.Errorf("got %s, want a binary echo", describe(f))
+	}
+	p.send("$2;chat;;_OnNamespaceConnect;0;0;")
+	p.expect("$2;;;;;;")
+	j.expect(t, "opened", `native "native" binary=false`, `native "nothing" binary=true`, `connect "" connected=false`, "connected true")
+}
+
+func TestNativeOnly(t *testing.T) {
+	var j journal
+	n := startHandling(t, func(cfg *node.Config) { cfg.NativeOnly = true }, everyHandler(&j))
+	p := upgrade(t, n)
+	j.expect(t, "opened")
+	for _, text := range []string{"M", "$1;chat;;_OnNamespaceConnect;0;0;", "text"} {
+		p.send(text)
+		p.expect(text)
+	}
+	p.sendBinary("\xff")
+	if f := p.next(); f.Header.OpCode != ws.OpBinary || string(f.Payload) != "\xff" {
+		t.Errorf("got %s, want a binary echo", describe(f))
+	}
+	_ = p.conn.Close()
+	j.expect(t, `native "M" binary=false`, `native "$1;chat;;_OnNamespaceConnect;0;0;" binary=false`, `native "text" binary=false`,
+		`native "\xff" binary=true`, "closed 1006 by peer, closed=true")
+}
+
+// What a client sends before its hello is handled behind OnOpened, in its order:
+// a request waits for the handlers of what came before it.
+func TestEarlyMessagesAreHandledInOrder(t *testing.T) {
+	var j journal
+	goOn := make(chan struct{})
+	n := startHandling(t, nil, func(n *node.Node) {
+		n.OnOpened(func(context.Context, *node.Conn) { j.add("opened") })
+		ns := n.Namespace("chat")
+		ns.OnEmit("slow", func(_ context.Context, c *node.NSConn, m *node.Message) error {
+			<-goOn
+			j.add("slow room=%t", c.Room("room") != nil)
+			return c.Emit("answer", m.Body)
+		})
+		ns.OnLeft(func(context.Context, *node.Room, bool) { j.add("left") })
+		ns.OnDisconnected(func(context.Context, *node.NSConn, bool) { j.add("disconnected") })
+	})
+	p := upgrade(t, n)
+	p.send("$1;chat;;_OnNamespaceConnect;0;0;")
+	p.send("$2;chat;room;_OnRoomJoin;0;0;")
+	p.send(";chat;;slow;0;0;1")
+	p.send("$3;chat;room;_OnRoomLeave;0;0;")
+	p.send("M")
+	if f := p.next(); f.Payload[0] != 'A' {
+		t.Fatalf("got %s, want an acknowledgement first", describe(f))
+	}
+	p.expect("$1;;;;;;", "$2;;;;;;")
+	p.send("$4;chat;;_OnNamespaceDisconnect;0;0;")
+	close(goOn)
+	p.expect(";chat;;answer;0;0;1", "$3;;;;;;", "$4;;;;;;")
+	j.expect(t, "opened", "slow room=true", "left", "disconnected")
+}
+
+// logged is a logger that tests can read.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(line)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func (l *logged) into(cfg *node.Config) {
+	cfg.Logger = slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// brokenError panics when it is asked for its text.
+type brokenError struct{ text *string }
+
+func (e *brokenError) Error() string { return *e.text }
+
+// fallOver is what a handler may do instead of returning.
+func fallOver(how string) {
+	switch how {
+	case "panic":
+		panic("secret")
+	case "nil panic":
+		panic(nil)
+	case "runtime error":
+		var none map[string]int
+		none["x"] = 1
+	case "goexit":
+		runtime.Goexit()
+	}
+}
+
+// A handler that panics or ends its goroutine costs one answer, and nothing else.
+func TestHandlersThatFallOver(t *testing.T) {
+	var out logged
+	var j journal
+	n := startHandling(t, out.into, func(n *node.Node) {
+		ns := n.Namespace("chat")
+		ns.OnConnect(func(_ context.Context, _ *node.Conn, body []byte) error { fallOver(string(body)); return nil })
+		ns.OnConnected(func(context.Context, *node.NSConn) { fallOver("panic") })
+		ns.OnJoin(func(_ context.Context, _ *node.NSConn, room string) error { fallOver(room); return nil })
+		ns.OnLeave(func(_ context.Context, r *node.Room) error {
+			if r.Name() == "keep" {
+				fallOver("goexit")
+			}
+			return nil
+		})
+		ns.OnLeft(func(context.Context, *node.Room, bool) { fallOver("goexit") })
+		ns.OnDisconnected(func(context.Context, *node.NSConn, bool) { j.add("disconnected"); fallOver("panic") })
+		ns.OnEmit("e", func(_ context.Context, _ *node.NSConn, m *node.Message) error { fallOver(string(m.Body)); return nil })
+		ns.OnAsk("q", func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
+			if string(m.Body) == "broken error" {
+				return nil, new(brokenError)
+			}
+			fallOver(string(m.Body))
+			return []byte("well"), nil
+		})
+		n.OnClosed(func(context.Context, *node.Conn, node.Closed) { j.add("closed"); fallOver("panic") })
+	})
+	p := dial(t, n)
+	ways := []string{"panic", "nil panic", "runtime error", "goexit"}
+	for _, how := range ways {
+		p.send("$c;chat;;_OnNamespaceConnect;0;0;" + how)
+		p.expect("$c;chat;;_OnNamespaceConnect;1;0;internal error")
+	}
+	p.send("$c;chat;;_OnNamespaceConnect;0;0;")
+	p.expect("$c;;;;;;")
+	for _, how := range append(ways, "broken error") {
+		p.send(";chat;;e;0;0;" + how)
+		p.send("$q;chat;;q;0;0;" + how)
+		p.expect("$q;chat;;q;1;0;internal error")
+	}
+	for _, how := range ways {
+		p.send("$j;chat;" + how + ";_OnRoomJoin;0;0;")
+		p.expect("$j;chat;" + how + ";_OnRoomJoin;1;0;internal error")
+	}
+	for _, room := range []string{"keep", "leave"} {
+		p.send("$j;chat;" + room + ";_OnRoomJoin;0;0;")
+		p.expect("$j;;;;;;")
+	}
+	p.send("$l;chat;keep;_OnRoomLeave;0;0;")
+	p.expect("$l;chat;keep;_OnRoomLeave;1;0;internal error")
+	p.send("$l;chat;leave;_OnRoomLeave;0;0;")
+	p.expect("$l;;;;;;")
+	p.send("$q;chat;;q;0;0;")
+	p.expect("$q;chat;;q;0;0;well")
+	_ = p.conn.Close()
+	j.expect(t, "disconnected", "closed")
+	for kind, want := range map[node.HandlerKind]uint64{
+		node.HandlerConnect: 4, node.HandlerConnected: 1, node.HandlerEmit: 4, node.HandlerAsk: 5, node.HandlerJoin: 4,
+		node.HandlerLeave: 1, node.HandlerLeft: 2, node.HandlerDisconnected: 1, node.HandlerClosed: 1,
+	} {
+		eventually(t, fmt.Sprintf("%d panics of %s are counted", want, kind), func() bool {
+			return node.HandlerCount(n, kind, node.HandlerPanicked) == want
+		})
+	}
+	for _, want := range []string{"handler panicked", "reason=secret", "stack=", "handlers_test.go", "handler=leave", "namespace=chat", "event=q"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the log does not contain %q", want)
+		}
+	}
+}
+
+// A connection that has ended refuses everything, without a wait.
+func TestAfterTheEnd(t *testing.T) {
+	conns := make(chan *node.Conn, 1)
+	rooms := make(chan *node.Room, 1)
+	closed := make(chan *node.Conn, 1)
+	n := startHandling(t, nil, func(n *node.Node) {
+		n.OnOpened(func(_ context.Context, c *node.Conn) { conns <- c })
+		n.OnClosed(func(_ context.Context, c *node.Conn, _ node.Closed) { closed <- c })
+		n.Namespace("chat").OnJoined(func(_ context.Context, r *node.Room) { rooms <- r })
+	})
+	p := join(t, n, "chat", "room")
+	c, r := <-conns, <-rooms
+	ns := r.NSConn()
+	if c.ID() != p.id || c.Node() != n || ns.Conn() != c || ns.Namespace() != "chat" || c.RemoteAddr() != p.conn.LocalAddr().String() {
+		t.Errorf("a Conn that is not its own: ID %s, address %s", c.ID(), c.RemoteAddr())
+	}
+	if n.Conn(p.id) != c || n.Conn(p.id[:len(p.id)-1]+"x") == c || n.Conn("other-node") != nil || n.Conn("") != nil {
+		t.Error("Node.Conn does not find the connection by its ID, and only by that")
+	}
+	if info, err := n.Find(within(t), p.id); err != nil || !slices.Equal(info.Namespaces["chat"], []string{"room"}) || info.Node != n.ID() {
+		t.Errorf("Find: %+v, %v; want the namespace chat with its room", info, err)
+	}
+	if c.Value("key") != nil {
+		t.Error("a value, although nobody has set one")
+	}
+	ctx := c.Context()
+	_ = p.conn.Close()
+	if same := <-closed; same != c || !c.IsClosed() {
+		t.Error("OnClosed got another Conn, or one that is not closed")
+	}
+	<-ctx.Done()
+	m := node.Message{Namespace: "chat", Room: "room", Event: "e"}
+	_, ask := c.Ask(within(t), m)
+	_, connect := c.Connect(within(t), "chat")
+	_, asked := ns.Ask(within(t), "e", nil)
+	_, joined := ns.JoinRoom(within(t), "room")
+	_, find := n.Find(within(t), p.id)
+	_, nodeAsk := n.Ask(within(t), p.id, m)
+	for what, got := range map[string]struct{ err, want error }{
+		"Conn.Write":             {c.Write(m), wire.ErrClosed},
+		"Conn.WriteNative":       {c.WriteNative(nil, false), wire.ErrClosed},
+		"Conn.Ask":               {ask, wire.ErrGone},
+		"Conn.Connect":           {connect, wire.ErrGone},
+		"Conn.DisconnectAll":     {c.DisconnectAll(within(t)), nil},
+		"NSConn.Emit":            {ns.Emit("e", nil), wire.ErrClosed},
+		"NSConn.EmitBinary":      {ns.EmitBinary("e", nil), wire.ErrClosed},
+		"NSConn.Ask":             {asked, wire.ErrGone},
+		"NSConn.JoinRoom":        {joined, wire.ErrGone},
+		"NSConn.LeaveAll":        {ns.LeaveAll(within(t)), nil},
+		"NSConn.Disconnect":      {ns.Disconnect(within(t)), wire.ErrGone},
+		"Room.Emit":              {r.Emit("e", nil), wire.ErrClosed},
+		"Room.Leave":             {r.Leave(within(t)), wire.ErrGone},
+		"Room.Broadcast":         {r.Broadcast(within(t), "e", nil), nil},
+		"Node.Find":              {find, wire.ErrGone},
+		"Node.Ask":               {nodeAsk, wire.ErrGone},
+		"Node.EmitTo":            {n.EmitTo(within(t), p.id, m), wire.ErrGone},
+		"Node.CloseConn":         {n.CloseConn(within(t), p.id, wire.CodeNormal, ""), wire.ErrGone},
+		"the end of its context": {ctx.Err(), context.Canceled},
+	} {
+		if !errors.Is(got.err, got.want) {
+			t.Errorf("%s: %v, want %v", what, got.err, got.want)
+		}
+	}
+	c.Close(wire.CodeNormal, "again") // does nothing
+	if c.Namespace("chat") != nil || len(c.Namespaces()) != 0 || ns.IsConnected() || len(ns.Rooms()) != 0 || n.Conn(p.id) != nil {
+		t.Error("the connection still is somewhere")
+	}
+}
+
+// Whoever hears of nothing but the end gets a Conn that has ended.
+func TestClosedAlone(t *testing.T) {
+	ended := make(chan *node.Conn, 1)
+	n := startHandling(t, nil, func(n *node.Node) {
+		n.OnClosed(func(_ context.Context, c *node.Conn, _ node.Closed) { ended <- c })
+	})
+	p := join(t, n, "default", "r")
+	_ = p.conn.Close()
+	c := <-ended
+	if !c.IsClosed() || c.Context().Err() == nil || c.ID() != p.id {
+		t.Errorf("OnClosed got a Conn %s that is closed: %t, context: %v", c.ID(), c.IsClosed(), c.Context().Err())
+	}
+}
+
+// What an NSConn or Room from before belongs to does not come back with its name.
+func TestFormerHandles(t *testing.T) {
+	rooms := make(chan *node.Room, 2)
+	n := startHandling(t, nil, func(n *node.Node) {
+		n.Namespace("chat").OnJoined(func(_ context.Context, r *node.Room) { rooms <- r })
+	})
+	p := join(t, n, "chat", "room")
+	r := <-rooms
+	former := r.NSConn()
+	p.send("$1;chat;;_OnNamespaceDisconnect;0;0;")
+	p.expect("$1;;;;;;")
+	p.send("$2;chat;;_OnNamespaceConnect;0;0;")
+	p.expect("$2;;;;;;")
+	p.send("$3;chat;room;_OnRoomJoin;0;0;")
+	p.expect("$3;;;;;;")
+	again := <-rooms
+	if again == r || again.NSConn() == former {
+		t.Error("a new membership has the handle of an old one")
+	}
+	_, ask := former.Ask(within(t), "e", nil)
+	_, joined := former.JoinRoom(within(t), "other")
+	for what, got := range map[string]struct{ err, want error }{
+		"NSConn.Emit":       {former.Emit("e", nil), wire.ErrBadNamespace},
+		"NSConn.Ask":        {ask, wire.ErrBadNamespace},
+		"NSConn.JoinRoom":   {joined, wire.ErrBadNamespace},
+		"NSConn.Disconnect": {former.Disconnect(within(t)), wire.ErrBadNamespace},
+		"Room.Emit":         {r.Emit("e", nil), wire.ErrBadRoom},
+		"Room.Leave":        {r.Leave(within(t)), wire.ErrBadRoom},
+	} {
+		if !errors.Is(got.err, got.want) {
+			t.Errorf("%s: %v, want %v", what, got.err, got.want)
+		}
+	}
+	if !again.NSConn().IsConnected() || again.NSConn().Room("room") != again {
+		t.Error("the new membership has ended with the old one")
+	}
+	if got := p.sync("chat"); len(got) != 0 {
+		t.Errorf("the client got %q, want nothing", got)
+	}
+}
