@@ -21,8 +21,14 @@ const (
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:9001", "address to listen on")
+	stream := flag.Bool("stream", false, "serve connections with goroutines, as systems without epoll do")
 	flag.Parse()
+	transport := node.TransportAuto
+	if *stream {
+		transport = node.TransportStream
+	}
 	n, err := node.New(node.Config{
+		Transport:    transport,
 		NativeOnly:   true,
 		Endpoint:     "*",
 		AllowOrigins: []string{"*"},

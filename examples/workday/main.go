@@ -80,11 +80,11 @@ func hello(ctx context.Context, c *node.NSConn, _ *node.Message) error {
 }
 
 // date is a day in JSON.
-type date struct{ time.Time }
+type date struct{ day time.Time }
 
 // UnmarshalText makes "2026-07-14" a date; the error goes to whoever has asked.
 func (d *date) UnmarshalText(text []byte) (err error) {
-	d.Time, err = time.Parse(time.DateOnly, string(text))
+	d.day, err = time.Parse(time.DateOnly, string(text))
 	return err
 }
 
@@ -103,11 +103,11 @@ type count struct {
 const longest = 366 * 24 * time.Hour
 
 func days(_ context.Context, _ *node.NSConn, p period) (count, error) {
-	if length := p.To.Sub(p.From.Time); length < 0 || length > longest {
+	if length := p.To.day.Sub(p.From.day); length < 0 || length > longest {
 		return count{}, errors.New("want a period of at most a year")
 	}
 	var c count
-	for day := p.From.Time; !day.After(p.To.Time); day = day.AddDate(0, 0, 1) {
+	for day := p.From.day; !day.After(p.To.day); day = day.AddDate(0, 0, 1) {
 		if isOff(day) {
 			c.Off++
 		} else {
