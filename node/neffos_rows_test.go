@@ -1,0 +1,381 @@
+package node_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/stoa-io/stoa/node"
+	"github.com/stoa-io/stoa/wire"
+)
+
+// The tests of this file and of neffos_traffic_test.go are rows of the table in
+// docs/migrating-from-neffos.md, "What was wrong there, and the test that shows it
+// is right here". Each begins with its row; a test of that table holds them together.
+
+// endlessAsks is a configuration in which only what a test does ends an ask.
+func endlessAsks(c *node.Config) { c.Timeouts.Ask = time.Hour }
+
+// neffos row 2: a handler that blocks holds up its own connection only, also on
+// the same loop.
+func TestBlockedHandlerHoldsUpNobodyElse(t *testing.T) {
+	release, entered := make(chan struct{}), make(chan struct{})
+	n := startHandling(t, func(c *node.Config) { c.Loops = 1 }, func(n *node.Node) {
+		ns := n.Namespace("chat")
+		ns.OnEmit("block", func(context.Context, *node.NSConn, *node.Message) error {
+			close(entered)
+			<-release
+			return nil
+		})
+		ns.OnAsk("echo", sayBack)
+	})
+	a, b := join(t, n, "chat"), join(t, n, "chat")
+	a.send(";chat;;block;0;0;")
+	<-entered
+	a.send("$1;chat;;echo;0;0;behind it")
+	b.send("$1;chat;;echo;0;0;beside it")
+	b.expect("$1;chat;;echo;0;0;beside it")
+	dial(t, n)
+	close(release)
+	a.expect("$1;chat;;echo;0;0;behind it")
+}
+
+func sayBack(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) { return m.Body, nil }
+
+// neffos row 3: an ask whose answer is late returns in time; the late answer is
+// counted and dropped, and the connection goes on. Over Redis, too.
+func TestLateAnswerIsDropped(t *testing.T) {
+	nodes := startCluster(t, "n0", "n1")
+	for where, from := range map[string]*node.Node{"on its own node": nodes[1], "from another node": nodes[0]} {
+		t.Run(where, func(t *testing.T) {
+			a := join(t, nodes[1], "default")
+			ctx, cancel := context.WithCancel(t.Context())
+			question := node.Message{Namespace: "default", Event: "q"}
+			wait := meanwhile(func() (node.Answer, error) { return from.Ask(ctx, a.id, question) })
+			late := a.request(";default;;q;0;0;")
+			cancel()
+			if _, err := wait(); !errors.Is(err, context.Canceled) {
+				t.Errorf("Ask: %v, want %v", err, context.Canceled)
+			}
+			counted := func() uint64 {
+				dropped := from.Stats().LateAnswers
+				for _, n := range nodes {
+					dropped += n.Stats().MessagesIn[0][node.MessageLateAnswer]
+				}
+				return dropped
+			}
+			before := counted()
+			a.send(late + ";default;;q;0;0;late")
+			eventually(t, "the late answer is counted", func() bool { return counted() > before })
+			wait = meanwhile(func() (node.Answer, error) { return from.Ask(within(t), a.id, question) })
+			a.send(a.request(";default;;q;0;0;") + ";default;;q;0;0;in time")
+			if answer, err := wait(); err != nil || string(answer.Body) != "in time" {
+				t.Errorf("the next ask is answered %q, %v; want %q", answer.Body, err, "in time")
+			}
+		})
+	}
+}
+
+// neffos row 4: an ask inside a handler takes only its own answer, whatever else
+// the client sends before it, and nothing of that is lost.
+func TestAskInsideAHandler(t *testing.T) {
+	n := startHandling(t, endlessAsks, func(n *node.Node) {
+		ns := n.Namespace("chat")
+		ns.OnAsk("ask me", func(ctx context.Context, c *node.NSConn, m *node.Message) ([]byte, error) {
+			answer, err := c.Ask(ctx, "q", m.Body)
+			return append([]byte("you said "), answer.Body...), err
+		})
+		ns.OnAsk("echo", sayBack)
+		ns.OnEmit("say", func(_ context.Context, c *node.NSConn, m *node.Message) error {
+			return c.Emit("said", m.Body)
+		})
+	})
+	p := join(t, n, "chat")
+	p.send("$1;chat;;ask me;0;0;who?")
+	token := p.request(";chat;;q;0;0;who?")
+	p.send(";chat;;say;0;0;one")
+	p.send("$2;chat;;echo;0;0;two")
+	p.send("$3;chat;;q;0;0;an ask with the same event")
+	p.send("999;chat;;q;0;0;a token that is nobody's")
+	p.send("$j;chat;r;_OnRoomJoin;0;0;")
+	p.send(token + ";chat;;q;0;0;me")
+	// Whoever asks for what nobody handles need not wait for the handler; the rest
+	// comes in order.
+	var inOrder, atOnce []string
+	for range 6 {
+		text := string(p.next().Payload)
+		if strings.HasSuffix(text, "unhandled event") {
+			atOnce = append(atOnce, text)
+		} else {
+			inOrder = append(inOrder, text)
+		}
+	}
+	want := []string{"$1;chat;;ask me;0;0;you said me", ";chat;;said;0;0;one", "$2;chat;;echo;0;0;two", "$j;;;;;;"}
+	if !slices.Equal(inOrder, want) {
+		t.Errorf("got %q, want %q", inOrder, want)
+	}
+	want = []string{"$3;chat;;q;1;0;unhandled event", "999;chat;;q;1;0;unhandled event"}
+	if !slices.Equal(atOnce, want) {
+		t.Errorf("got %q, want %q", atOnce, want)
+	}
+}
+
+// neffos row 5: an ask without a deadline ends when the connection drops.
+func TestAskEndsWithTheConnection(t *testing.T) {
+	inside := make(chan error, 1)
+	n := startHandling(t, endlessAsks, func(n *node.Node) {
+		n.Namespace("chat").OnEmit("start", func(_ context.Context, c *node.NSConn, _ *node.Message) error {
+			_, err := c.Ask(context.Background(), "q", nil)
+			inside <- err
+			return nil
+		})
+	})
+	p := join(t, n, "chat")
+	wait := meanwhile(func() (node.Answer, error) {
+		return n.Ask(context.Background(), p.id, node.Message{Namespace: "chat", Event: "from outside"})
+	})
+	p.request(";chat;;from outside;0;0;")
+	p.send(";chat;;start;0;0;")
+	p.request(";chat;;q;0;0;")
+	_ = p.conn.Close()
+	if _, err := wait(); !errors.Is(err, wire.ErrGone) {
+		t.Errorf("Ask: %v, want %v", err, wire.ErrGone)
+	}
+	if err := <-inside; !errors.Is(err, wire.ErrGone) {
+		t.Errorf("Ask inside a handler: %v, want %v", err, wire.ErrGone)
+	}
+}
+
+// neffos row 6: any method may be called from any handler, also from the one that
+// hears of the end.
+func TestEveryMethodInsideDisconnected(t *testing.T) {
+	for _, end := range []string{"disconnect", "close"} {
+		t.Run(end, func(t *testing.T) {
+			heard := make(chan error, 1)
+			n := startHandling(t, nil, func(n *node.Node) {
+				n.Namespace("chat").OnDisconnected(func(ctx context.Context, c *node.NSConn, forced bool) {
+					heard <- afterDisconnect(ctx, n, c, end == "close" && forced)
+				})
+			})
+			p := join(t, n, "chat", "r")
+			if end == "close" {
+				_ = p.conn.Close()
+			} else {
+				p.send("$d;chat;;_OnNamespaceDisconnect;0;0;")
+				p.expect("$d;;;;;;")
+			}
+			if err := <-heard; err != nil {
+				t.Error(err)
+			}
+			_ = p.conn.Close()
+			eventually(t, "the connection is gone", func() bool { return n.Stats().Connections == 0 })
+		})
+	}
+}
+
+// afterDisconnect uses a connection that has left the namespace, and perhaps ended.
+func afterDisconnect(ctx context.Context, n *node.Node, c *node.NSConn, ended bool) error {
+	want, asked := wire.ErrBadNamespace, wire.ErrBadNamespace
+	if ended {
+		want, asked = wire.ErrClosed, wire.ErrGone
+	}
+	conn := c.Conn()
+	if conn.Namespace("chat") != nil || c.Room("r") != nil || len(c.Rooms()) != 0 || c.IsConnected() || conn.IsClosed() != ended {
+		return fmt.Errorf("it is still there: namespace %v, rooms %v, connected %v, closed %v",
+			conn.Namespace("chat"), c.Rooms(), c.IsConnected(), conn.IsClosed())
+	}
+	if err := c.Emit("e", nil); !errors.Is(err, want) {
+		return fmt.Errorf("Emit: %v, want %v", err, want)
+	}
+	if _, err := c.Ask(ctx, "e", nil); !errors.Is(err, asked) {
+		return fmt.Errorf("Ask: %v, want %v", err, asked)
+	}
+	if _, err := c.JoinRoom(ctx, "r"); !errors.Is(err, asked) {
+		return fmt.Errorf("JoinRoom: %v, want %v", err, asked)
+	}
+	for other := range n.Conns() {
+		if ended && other == conn {
+			return errors.New("Conns has a connection that has ended")
+		}
+	}
+	n.Stats()
+	return n.Emit(ctx, node.Message{Namespace: "chat", Event: "bye"})
+}
+
+// neffos row 12: going through the connections is safe while they come and go.
+func TestConnsWhileTheyComeAndGo(t *testing.T) {
+	n := startHandling(t, nil, func(n *node.Node) {
+		n.Namespace("chat").OnConnected(func(context.Context, *node.NSConn) {})
+	})
+	staying := map[string]bool{}
+	for range 20 {
+		staying[join(t, n, "chat", "r").id] = true
+	}
+	var coming sync.WaitGroup
+	var over atomic.Bool
+	for range 4 {
+		coming.Go(func() {
+			for range 50 {
+				_ = join(t, n, "chat", "r").conn.Close()
+			}
+		})
+	}
+	go func() { coming.Wait(); over.Store(true) }()
+	for round := 0; !over.Load() || round == 0; round++ {
+		seen := map[string]int{}
+		for c := range n.Conns() {
+			seen[c.ID()]++
+			for _, ns := range c.Namespaces() {
+				_ = ns.Rooms()
+			}
+			if staying[c.ID()] {
+				_ = c.Write(node.Message{Namespace: "chat", Event: "hello"})
+			}
+		}
+		for id := range staying {
+			if seen[id] != 1 {
+				t.Fatalf("a connection that stays was seen %d times, want once", seen[id])
+			}
+		}
+	}
+}
+
+// neffos row 13: every connection that was accepted has exactly one end, also one
+// that is closed while it opens, and one that never says hello.
+func TestOneEndForEachConnection(t *testing.T) {
+	var mu sync.Mutex
+	ends := map[string][]node.Closed{}
+	opened := map[string]bool{}
+	n := startHandling(t, nil, func(n *node.Node) {
+		n.OnAccept(func(_ context.Context, a *node.Accept) error {
+			if a.Request.URL.Query().Has("no") {
+				return node.Refuse(http.StatusForbidden, "no")
+			}
+			a.Set("name", a.Request.URL.RawQuery)
+			return nil
+		})
+		n.OnOpened(func(_ context.Context, c *node.Conn) {
+			mu.Lock()
+			defer mu.Unlock()
+			opened[c.Value("name").(string)] = true
+			if c.Value("name") == "closed" {
+				c.Close(wire.CodePolicy, "not you")
+			}
+		})
+		n.OnClosed(func(_ context.Context, c *node.Conn, how node.Closed) {
+			mu.Lock()
+			defer mu.Unlock()
+			name := c.Value("name").(string)
+			ends[name] = append(ends[name], how)
+		})
+	})
+	open := func(name string, status int) *peer {
+		p := connectTCP(t, n)
+		p.write(upgradeRequest("/ws?" + name))
+		if got := p.response().StatusCode; got != status {
+			t.Fatalf("%s: answered %d, want %d", name, got, status)
+		}
+		return p
+	}
+	open("no", http.StatusForbidden)
+	_ = open("silent", http.StatusSwitchingProtocols).conn.Close()
+	closed := open("closed", http.StatusSwitchingProtocols)
+	closed.send("M")
+	if f := closed.next(); f.Header.OpCode != ws.OpText || f.Payload[0] != 'A' {
+		t.Errorf("got %s, want the acknowledgement", describe(f))
+	}
+	closed.expectClose(ws.StatusPolicyViolation)
+	_ = closed.conn.Close()
+	eventually(t, "both have ended", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(ends) == 2
+	})
+	if err := n.Shutdown(within(t)); err != nil { // nothing can come after it
+		t.Fatalf("Shutdown: %v", err)
+	}
+	want := node.Closed{Code: wire.CodePolicy, By: node.ByServer}
+	if len(ends["silent"]) != 1 || len(ends["closed"]) != 1 || ends["closed"][0] != want {
+		t.Errorf("the ends are %v, want one for each, that of the closed one %v", ends, want)
+	}
+	if len(opened) != 1 || !opened["closed"] {
+		t.Errorf("opened: %v, want only the one that said hello", opened)
+	}
+}
+
+// neffos row 18: asks from many goroutines have a token each, and each gets its
+// own answer.
+func TestTokensAreUnique(t *testing.T) {
+	const asks = 300
+	n := startNode(t, endlessAsks)
+	p := join(t, n, "default")
+	var askers sync.WaitGroup
+	for i := range asks {
+		askers.Go(func() {
+			body := fmt.Sprint(i)
+			answer, err := n.Ask(context.Background(), p.id, node.Message{Namespace: "default", Event: "q", Body: []byte(body)})
+			if err != nil || string(answer.Body) != body {
+				t.Errorf("ask %s is answered %q, %v", body, answer.Body, err)
+			}
+		})
+	}
+	tokens := map[string]bool{}
+	var answers []string
+	for range asks {
+		text := string(p.next().Payload)
+		token, _, _ := strings.Cut(text, ";")
+		if tokens[token] {
+			t.Fatalf("the token %q came twice", token)
+		}
+		tokens[token] = true
+		answers = append(answers, text)
+	}
+	for i := range answers { // the last one first
+		p.send(answers[len(answers)-1-i])
+	}
+	askers.Wait()
+}
+
+// neffos row 19: a client that acknowledges itself gets no further, whatever ID it
+// names, and one that the program refuses has no connection at all.
+func TestClientsDoNotChooseTheirID(t *testing.T) {
+	var opened atomic.Int32
+	n := startHandling(t, nil, func(n *node.Node) {
+		n.OnAccept(func(_ context.Context, a *node.Accept) error {
+			if a.Request.Header.Get("Authorization") == "" {
+				return node.Refuse(http.StatusUnauthorized, "who are you?")
+			}
+			return nil
+		})
+		n.OnOpened(func(context.Context, *node.Conn) { opened.Add(1) })
+	})
+	refused := connectTCP(t, n)
+	refused.write(upgradeRequest("/ws") + frame(ws.OpText, true, "Amallory"))
+	if got := refused.response().StatusCode; got != http.StatusUnauthorized {
+		t.Errorf("answered %d, want 401", got)
+	}
+	refused.expectEOF()
+
+	p := connectTCP(t, n)
+	p.write(upgradeRequest("/ws", "Authorization: yes"))
+	p.response()
+	p.send("Amallory")
+	p.send("$c;default;;_OnNamespaceConnect;0;0;")
+	p.send("M")
+	if f := p.next(); !strings.HasPrefix(string(f.Payload), "A"+n.ID()+"-") {
+		t.Errorf("got %s, want an ID of the node, and first of all", describe(f))
+	}
+	p.expect("$c;;;;;;")
+	if got := opened.Load(); got != 1 {
+		t.Errorf("%d connections were opened, want 1", got)
+	}
+}

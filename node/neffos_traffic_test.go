@@ -1,0 +1,267 @@
+package node_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/stoa-io/stoa/node"
+	"github.com/stoa-io/stoa/wire"
+)
+
+// neffos row 1: a burst of 5,000 messages of the program arrives whole and in
+// order.
+func TestBurstOfTheProgram(t *testing.T) {
+	const burst = 5000
+	n := startNode(t, nil)
+	members := []*peer{join(t, n, "default", "r"), join(t, n, "default", "r"), join(t, n, "default", "r")}
+	wait := meanwhile(nothing(func() error {
+		for i := range burst {
+			m := node.Message{Namespace: "default", Room: "r", Event: "e", Body: fmt.Append(nil, i)}
+			if err := n.Emit(context.Background(), m); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	for i := range burst {
+		for _, p := range members {
+			p.expect(fmt.Sprint(";default;r;e;0;0;", i))
+		}
+	}
+	if _, err := wait(); err != nil {
+		t.Errorf("Emit: %v", err)
+	}
+}
+
+// neffos row 7: pongs and messages to one connection do not run into each other,
+// however large the messages are.
+func TestPongsBetweenMessages(t *testing.T) {
+	const rounds = 150
+	n := startNode(t, func(c *node.Config) { c.Limits.Queue = 64 << 20 })
+	p := join(t, n, "default", "r")
+	body := bytes.Repeat([]byte("0123456789abcdef"), 3000)
+	wait := meanwhile(nothing(func() error {
+		for range rounds {
+			if err := n.Emit(context.Background(), node.Message{Namespace: "default", Room: "r", Event: "e", Body: body}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	pings := meanwhile(nothing(func() error {
+		for i := range rounds {
+			if _, err := io.WriteString(p.conn, frame(ws.OpPing, true, fmt.Sprint("ping ", i))); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	want := ";default;r;e;0;0;" + string(body)
+	for messages, pongs := 0, 0; messages < rounds || pongs < rounds; {
+		switch f := p.next(); f.Header.OpCode {
+		case ws.OpText:
+			if string(f.Payload) != want {
+				t.Fatalf("message %d is %s, want it as it was sent", messages, describe(f))
+			}
+			messages++
+		case ws.OpPong:
+			if string(f.Payload) != fmt.Sprint("ping ", pongs) {
+				t.Fatalf("pong %d is %s", pongs, describe(f))
+			}
+			pongs++
+		default:
+			t.Fatalf("got %s, want a message or a pong", describe(f))
+		}
+	}
+	for _, done := range []func() (struct{}, error){wait, pings} {
+		if _, err := done(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// neffos row 8: binary stays binary on its way through Redis: what is relayed,
+// what the program emits, asks and their answers.
+func TestBinaryAcrossRedis(t *testing.T) {
+	nodes := startCluster(t, "n0", "n1")
+	a, b := join(t, nodes[0], "default", "r"), join(t, nodes[1], "default", "r")
+	a.sendBinary(";default;r;e;0;0;\xff\x00;\xfe")
+	b.expectBinary(";default;r;e;0;0;\xff\x00;\xfe")
+	m := node.Message{Namespace: "default", Room: "r", Event: "e", Body: []byte{0xff, ';'}, Binary: true}
+	if err := nodes[0].EmitTo(within(t), b.id, m); err != nil {
+		t.Fatalf("EmitTo: %v", err)
+	}
+	b.expectBinary(";default;r;e;0;0;\xff;")
+	wait := meanwhile(func() (node.Answer, error) { return nodes[0].Ask(within(t), b.id, m) })
+	question := b.next()
+	token, rest, _ := strings.Cut(string(question.Payload), ";")
+	if question.Header.OpCode != ws.OpBinary || rest != "default;r;e;0;0;\xff;" {
+		t.Errorf("got %s, want the ask in a binary frame", describe(question))
+	}
+	b.sendBinary(token + ";default;r;e;0;0;\xfe\xff")
+	if answer, err := wait(); err != nil || !answer.Binary || string(answer.Body) != "\xfe\xff" {
+		t.Errorf("the answer is %q, binary: %v, %v; want the bytes as they were sent", answer.Body, answer.Binary, err)
+	}
+}
+
+// neffos row 11: several messages in a row go each to its own receivers, whether
+// the one before had any or not.
+func TestEachMessageOnItsOwn(t *testing.T) {
+	n := startNode(t, nil)
+	a, b := join(t, n, "default", "r"), join(t, n, "default", "r")
+	to := func(id, body string) {
+		t.Helper()
+		m := node.Message{Namespace: "default", Event: "e", Body: []byte(body)}
+		if err := n.EmitTo(within(t), id, m); err != nil && id != "nobody" {
+			t.Fatalf("EmitTo: %v", err)
+		}
+	}
+	but := func(id, body string) {
+		t.Helper()
+		if err := n.Emit(within(t), node.Message{Namespace: "default", Room: "r", Event: "e", Body: []byte(body)}, id); err != nil {
+			t.Fatalf("Emit: %v", err)
+		}
+	}
+	to("nobody", "x")
+	to(a.id, "for a")
+	to(b.id, "for b")
+	a.expect(";default;;e;0;0;for a")
+	b.expect(";default;;e;0;0;for b")
+	but(a.id, "all but a")
+	but(b.id, "all but b")
+	a.expect(";default;r;e;0;0;all but b")
+	b.expect(";default;r;e;0;0;all but a")
+}
+
+// neffos row 15: a client reaches only rooms that it has joined, handlers included,
+// and what it sends is limited in size.
+func TestMembershipAndSizeAreChecked(t *testing.T) {
+	n := startHandling(t, nil, func(n *node.Node) {
+		ns := n.Namespace("chat").Configure(node.NamespaceOptions{Relay: true, Asks: true})
+		ns.OnEmit("handled", func(_ context.Context, _ *node.NSConn, m *node.Message) error {
+			t.Errorf("the handler was given a message to the room %q", m.Room)
+			return nil
+		})
+		ns.OnAsk("asked", func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
+			t.Errorf("the handler was given an ask to the room %q", m.Room)
+			return nil, nil
+		})
+		ns.OnAnyRelay(func(_ context.Context, _ *node.NSConn, m *node.Message) error {
+			if m.Room != "lobby" {
+				t.Errorf("the handler was given a message to the room %q", m.Room)
+			}
+			return nil
+		})
+	})
+	guest, member := join(t, n, "chat", "lobby"), join(t, n, "chat", "vault", "lobby")
+	guest.send(";chat;vault;handled;0;0;x")
+	guest.send(";chat;vault;relayed;0;0;x")
+	guest.send("$1;chat;vault;asked;0;0;x")
+	guest.expect("$1;chat;vault;asked;1;0;bad room")
+	guest.send("$2;chat;vault;relayed;0;0;x")
+	guest.expect("$2;chat;vault;relayed;1;0;bad room")
+	guest.send(";chat;lobby;marker;0;0;")
+	member.expect(";chat;lobby;marker;0;0;")
+	guest.send(";chat;lobby;relayed;0;0;" + strings.Repeat("x", 64<<10))
+	guest.expectClose(ws.StatusMessageTooBig)
+}
+
+// neffos row 23: text that is no valid UTF-8 ends its sender and reaches nobody,
+// neither the room nor a handler.
+func TestInvalidTextReachesNobody(t *testing.T) {
+	n := startHandling(t, nil, func(n *node.Node) {
+		ns := n.Namespace("chat").Configure(node.NamespaceOptions{Relay: true})
+		ns.OnEmit("handled", func(_ context.Context, _ *node.NSConn, m *node.Message) error {
+			t.Errorf("the handler was given %q", m.Body)
+			return nil
+		})
+	})
+	listener := join(t, n, "chat", "r")
+	for _, event := range []string{"relayed", "handled"} {
+		sender := join(t, n, "chat", "r")
+		sender.send(";chat;r;" + event + ";0;0;\xff\xfe")
+		sender.expectClose(ws.StatusInvalidFramePayloadData)
+	}
+	if got := listener.sync("chat"); len(got) != 0 {
+		t.Errorf("the room received %q, want nothing", got)
+	}
+}
+
+// neffos row 24: a WebSocket that the program refuses gets its answer, and
+// its socket is closed.
+func TestRefusedSocketsAreClosed(t *testing.T) {
+	n := startHandling(t, nil, func(n *node.Node) {
+		n.OnAccept(func(context.Context, *node.Accept) error { return node.Refuse(http.StatusForbidden, "not here") })
+	})
+	for range 20 {
+		p := connectTCP(t, n)
+		p.write(upgradeRequest("/ws"))
+		p.expectRefusal(http.StatusForbidden)
+		p.expectEOF()
+		_ = p.conn.Close()
+	}
+	eventually(t, "the sockets are gone", func() bool { return n.Stats().Pending == 0 })
+	if s := n.Stats(); s.Connections != 0 || s.Handshakes[node.HandshakeRefused] != 20 {
+		t.Errorf("%d connections, %d refused; want 0, 20", s.Connections, s.Handshakes[node.HandshakeRefused])
+	}
+}
+
+// neffos row 25: a message looks at its room's members only, however many others
+// there are, and what is queued for one connection leaves in few writes.
+func TestWorkIsForMembersOnly(t *testing.T) {
+	n := startNode(t, func(c *node.Config) { c.Loops = 1 })
+	for i := range 200 {
+		join(t, n, "default", fmt.Sprint("room ", i))
+	}
+	a, b := join(t, n, "default", "r"), join(t, n, "default", "r")
+	before := n.Stats()
+	var all strings.Builder
+	const messages = 100
+	for i := range messages {
+		all.WriteString(frame(ws.OpText, true, fmt.Sprint(";default;r;e;0;0;", i)))
+	}
+	a.write(all.String()) // one segment, so few turns
+	for i := range messages {
+		b.expect(fmt.Sprint(";default;r;e;0;0;", i))
+	}
+	after := n.Stats()
+	if got := after.Deliveries - before.Deliveries; got != messages {
+		t.Errorf("%d deliveries, want one per message and other member: %d", got, messages)
+	}
+	var writes uint64
+	for i := range after.FramesPerWrite.Buckets {
+		writes += after.FramesPerWrite.Buckets[i] - before.FramesPerWrite.Buckets[i]
+	}
+	if writes > messages/4 {
+		t.Errorf("%d writes for %d messages, want at most a quarter", writes, messages)
+	}
+}
+
+// neffos row 3: an ask inside a handler has an end, too, when nobody answers.
+func TestAskInsideAHandlerTimesOut(t *testing.T) {
+	n := startHandling(t, func(c *node.Config) { c.Timeouts.Ask = 20 * time.Millisecond }, func(n *node.Node) {
+		n.Namespace("chat").OnAsk("ask me", func(ctx context.Context, c *node.NSConn, _ *node.Message) ([]byte, error) {
+			_, err := c.Ask(ctx, "q", nil)
+			if !errors.Is(err, wire.ErrTimeout) {
+				t.Errorf("Ask: %v, want %v", err, wire.ErrTimeout)
+			}
+			return nil, err
+		})
+	})
+	p := join(t, n, "chat")
+	p.send("$1;chat;;ask me;0;0;")
+	late := p.request(";chat;;q;0;0;")
+	p.expect("$1;chat;;ask me;1;0;timeout")
+	p.send(late + ";chat;;q;0;0;late")
+	p.send("$2;chat;;nobody;0;0;")
+	p.expect("$2;chat;;nobody;1;0;unhandled event")
+}
