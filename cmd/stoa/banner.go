@@ -15,6 +15,7 @@ type facts struct {
 	build    build
 	nodeID   string
 	address  net.Addr
+	secure   bool // over TLS
 	endpoint string
 	loops    int
 	capacity capacity
@@ -64,7 +65,7 @@ func (c capacity) describe() string {
 		files = fmt.Sprintf("%s open files", thousands(c.files))
 	}
 	if c.memory != 0 {
-		memory = fmt.Sprintf("%.1f GB of memory at about %.1f KB each", float64(c.memory)/1e9, float64(bytesPerConnection)/1e3)
+		memory = fmt.Sprintf("%.1f GB of memory at about %.1f KB each", float64(c.memory)/1e9, float64(c.perConnection())/1e3)
 	}
 	switch {
 	case files == "" && memory == "":
@@ -82,11 +83,19 @@ func (c capacity) describe() string {
 
 // page is where a browser on this machine finds the demo page.
 func (f facts) page() string {
-	return (&url.URL{Scheme: "http", Host: f.host(), Path: "/"}).String()
+	return (&url.URL{Scheme: f.scheme("http"), Host: f.host(), Path: "/"}).String()
 }
 
 func (f facts) socket() string {
-	return (&url.URL{Scheme: "ws", Host: f.host(), Path: pageEndpoint(f.endpoint)}).String()
+	return (&url.URL{Scheme: f.scheme("ws"), Host: f.host(), Path: pageEndpoint(f.endpoint)}).String()
+}
+
+// scheme adds the s of https and wss.
+func (f facts) scheme(plain string) string {
+	if f.secure {
+		return plain + "s"
+	}
+	return plain
 }
 
 // host is the bound address; one that stands for every address of the machine

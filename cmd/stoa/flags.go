@@ -25,6 +25,7 @@ type serveFlags struct {
 	loops                int
 	transport            string
 	drainTimeout         time.Duration
+	tls                  tlsFlags
 	logLevel             string
 	logFormat            string
 	member               memberFlags
@@ -61,6 +62,7 @@ func (f *serveFlags) register(set *pflag.FlagSet) {
 		"`way` in which connections are served: "+transports.String())
 	set.DurationVar(&f.drainTimeout, "drain-timeout", 30*time.Second,
 		"how long connections may take to close after SIGINT or SIGTERM; 0 cuts them at once")
+	f.tls.register(set)
 	f.member.register(set)
 	set.StringVar(&f.logLevel, "log-level", "info",
 		"least `level` that is logged: "+logLevels.String())
@@ -74,6 +76,7 @@ type parsedFlags struct {
 	logLevel  slog.Level
 	exposed   bool // others than this machine can reach the address
 	loops     int
+	tls       tlsPair
 	cluster   cluster.RedisConfig // without servers if the node is alone
 }
 
@@ -83,7 +86,7 @@ const maxLoops = 64
 // parse checks what package node does not check.
 func (f *serveFlags) parse() (parsedFlags, error) {
 	var parsed parsedFlags
-	var errs [6]error
+	var errs [7]error
 	parsed.transport, errs[0] = transports.parse("--transport", f.transport)
 	parsed.logLevel, errs[1] = logLevels.parse("--log-level", f.logLevel)
 	_, errs[2] = logFormats.parse("--log-format", f.logFormat)
@@ -92,6 +95,10 @@ func (f *serveFlags) parse() (parsedFlags, error) {
 		errs[4] = fmt.Errorf("--drain-timeout %v: want 0 or more", f.drainTimeout)
 	}
 	parsed.cluster, errs[5] = f.member.parse()
+	parsed.tls, errs[6] = f.tls.resolve()
+	if parsed.tls.given() && parsed.transport == node.TransportEpoll {
+		errs[6] = errors.Join(errs[6], fmt.Errorf("--transport %s: connections over TLS are served in the way \"stream\"", f.transport))
+	}
 	parsed.loops = f.loops
 	if parsed.loops == 0 {
 		parsed.loops = min(runtime.GOMAXPROCS(0), maxLoops)

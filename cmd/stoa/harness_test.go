@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 		main()
 	}
 	// What the environment of the tests says is not for them.
-	for _, name := range []string{redisVariable, redisCAVariable, clusterNameVariable} {
+	for _, name := range []string{redisVariable, tlsCertVariable, tlsKeyVariable, redisCAVariable, clusterNameVariable} {
 		if err := os.Unsetenv(name); err != nil {
 			panic(err)
 		}
@@ -92,7 +92,7 @@ type program struct {
 func startProgram(t testing.TB, args ...string) *program {
 	t.Helper()
 	p := launch(t, append([]string{"--listen", "127.0.0.1:0"}, args...)...)
-	p.url = p.stdout.await(t, `Open +(http://\S+)/ `)
+	p.url = p.stdout.await(t, `Open +(https?://\S+)/ `)
 	p.address = strings.TrimPrefix(p.url, "http://")
 	return p
 }

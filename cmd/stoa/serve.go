@@ -23,6 +23,8 @@ is open, and what a client emits or asks there reaches the others in the room.
 With --redis, or STOA_REDIS in the environment, the node is one of a cluster: rooms
 span all nodes that name the same Redis servers and the same cluster. A node starts
 without Redis too, and is not ready until Redis is there.
+With --tls-cert and --tls-key, or STOA_TLS_CERT and STOA_TLS_KEY in the environment,
+the port speaks TLS. The files are read again when they change.
 
 ` + pagesAndSignals
 
@@ -42,6 +44,7 @@ const serveExample = `  stoa serve
   stoa serve --listen 127.0.0.1:9000 --endpoint /chat
   stoa serve --allow-origin https://app.example.com --log-format json
   stoa serve --listen :8080 --allow-unauthenticated
+  stoa serve --tls-cert chain.pem --tls-key key.pem
   stoa serve --redis redis://redis.example.com:6379 --cluster-name chat`
 
 func newServeCommand() *cobra.Command {
@@ -75,8 +78,9 @@ func serve(ctx context.Context, flags *serveFlags, stdout, stderr io.Writer) err
 	if err != nil {
 		return err
 	}
-	if err := server.Listen("tcp", flags.listen); err != nil {
-		return &failureError{errors.Join(explainListen(err), server.Close())}
+	if err := listen(server, flags.listen, parsed.tls); err != nil {
+		_ = server.Close() // it has not begun
+		return err
 	}
 	if parsed.exposed {
 		logger.Warn("anybody who can reach this address may connect: there is no authentication", "listen", flags.listen)
@@ -85,9 +89,10 @@ func serve(ctx context.Context, flags *serveFlags, stdout, stderr io.Writer) err
 		build:    readBuild(),
 		nodeID:   server.ID(),
 		address:  server.Addr(),
+		secure:   parsed.tls.given(),
 		endpoint: flags.endpoint,
 		loops:    parsed.loops,
-		capacity: measureCapacity(),
+		capacity: measureCapacity(parsed.transport, parsed.tls.given()),
 	}
 	if member != nil {
 		f.cluster, f.servers = parsed.cluster.Cluster, member.servers()
