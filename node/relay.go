@@ -20,9 +20,6 @@ func (c *conn) Send(payload []byte, binary bool) {
 func (c *conn) Hello() {
 	c.setDeadline(0)
 	if c.handle != nil {
-		c.handle.acked = c.loop.now // an accept handler was there first
-	}
-	if c.handle != nil {
 		c.handle.acked = c.loop.now // it was made when the WebSocket was opened
 	}
 	// Before what the client has sent along is worked on.
