@@ -76,6 +76,8 @@ var scalars = []scalar{
 		func(s *node.Stats) float64 { return float64(s.LateAnswers) }),
 	counter("bad_commands_total", "Commands of other nodes that this node did not understand.",
 		func(s *node.Stats) float64 { return float64(s.BadCommands) }),
+	counter("certificate_errors_total", "Changes of the TLS certificate's files that left none to use: the one before stays.",
+		func(s *node.Stats) float64 { return float64(s.CertificateErrors) }),
 	gauge("draining", "1 while the node shuts down, else 0.",
 		func(s *node.Stats) float64 { return oneIf(s.Draining) }),
 }

@@ -26,7 +26,8 @@
 //	stoa_accept_errors_total        counter    failed accepts, for example for want of descriptors
 //	stoa_http_handovers_total       counter    sockets handed to net/http because they asked for no WebSocket
 //	stoa_handshakes_total           counter    attempts to open a WebSocket; label result: accepted, bad_request,
-//	                                           forbidden_origin, bad_version, header_too_large, timeout, full, aborted
+//	                                           forbidden_origin, bad_version, header_too_large, timeout, full, aborted,
+//	                                           refused (by the program)
 //	stoa_closes_total               counter    connections ended; labels code: a close code of package wire or
 //	                                           "other"; initiator: peer, server
 //	stoa_pings_sent_total           counter    WebSocket pings sent
@@ -34,7 +35,8 @@
 // Messages:
 //
 //	stoa_messages_received_total    counter    messages from clients; labels type: text, binary; result: system,
-//	                                           relayed, answer, late_answer, unhandled, refused, ignored, invalid, dropped
+//	                                           relayed, answer, late_answer, unhandled, refused, ignored, invalid, dropped,
+//	                                           handled (by the program)
 //	stoa_messages_sent_total        counter    data frames queued for clients, deliveries included
 //	stoa_deliveries_total           counter    deliveries: one for each message and each member that gets it
 //	stoa_dropped_frames_total       counter    frames queued and not written when their connection ended
@@ -66,6 +68,8 @@
 //	stoa_late_answers_total         counter    answers that came to this node after their question was settled
 //	stoa_bad_commands_total         counter    commands of other nodes that this node did not understand: grows while
 //	                                           nodes of different versions run
+//	stoa_certificate_errors_total   counter    changes of the TLS certificate's files that left none to use: the one
+//	                                           before stays
 //	stoa_draining                   gauge      1 while the node shuts down, else 0
 //	stoa_build_info                 gauge      always 1; labels version, revision, goversion
 //
