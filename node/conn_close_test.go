@@ -18,6 +18,7 @@ func closeBody(code uint16, reason string) string {
 	return string(binary.BigEndian.AppendUint16(nil, code)) + reason
 }
 
+// neffos row 24: close frames are answered.
 // A close frame of the peer is answered with its code, and the connection ends.
 func TestPeerCloses(t *testing.T) {
 	for _, c := range []struct {
@@ -206,6 +207,7 @@ func TestServerCloses(t *testing.T) {
 	})
 }
 
+// neffos row 14: an idle peer is pinged.
 func TestPing(t *testing.T) {
 	t.Run("an idle peer that answers stays", func(t *testing.T) {
 		n := startNode(t, func(c *node.Config) { c.Timeouts.Ping, c.Timeouts.Pong = 20*time.Millisecond, 10*time.Second })

@@ -315,6 +315,7 @@ func TestFull(t *testing.T) {
 	dial(t, n)
 }
 
+// neffos row 24: what comes with the request is not lost.
 func TestFramesInTheSegmentOfTheRequest(t *testing.T) {
 	n := startNode(t, nil)
 	p := connectTCP(t, n)

@@ -421,6 +421,7 @@ func TestHTTPConnectionsEndWithTheNode(t *testing.T) {
 	}
 }
 
+// neffos row 17: whoever cannot be taken is not made to dial.
 // A neffos.js client dials when its HEAD is answered, whatever the status, and
 // gives up when that fails; a reset makes it try again later.
 func TestProbeOfFullNodeIsReset(t *testing.T) {

@@ -174,6 +174,7 @@ func shortVisit(address, mark string, manner int) (id string, err error) {
 	return id, nil
 }
 
+// neffos row 2: nothing races and nothing hangs when everything happens at once.
 // Everything at once, against a broker that is slow, fails and is congested now
 // and then: whatever happens, nothing is left in the end.
 func TestEverythingAtOnce(t *testing.T) {

@@ -32,6 +32,7 @@ func openConn(l *loop) *conn {
 	return c
 }
 
+// neffos row 14: a ping is due after a while without traffic, and only then.
 func TestPingTimes(t *testing.T) {
 	l := idleLoop(t, Timeouts{Ping: 10 * time.Second, Pong: 5 * time.Second})
 	// The clock wraps in the middle.

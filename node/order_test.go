@@ -107,6 +107,7 @@ func listen(p *peer, stories map[string]*story, count int) (heard, error) {
 	return got, nil
 }
 
+// neffos row 1: every message arrives, in one order for all.
 func TestOrder(t *testing.T) {
 	for _, c := range []struct {
 		name     string

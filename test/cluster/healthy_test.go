@@ -67,6 +67,7 @@ func TestOneOrder(t *testing.T) {
 	report(t, nodes)
 }
 
+// neffos row 9: two connections to Redis, with one client as with 200.
 // TestConnectionsToRedis: what a node opens does not grow with its clients.
 func TestConnectionsToRedis(t *testing.T) {
 	t.Parallel()

@@ -80,6 +80,7 @@ func (l *listener) question(t testing.TB) {
 	}
 }
 
+// neffos row 10: no name reaches what was meant for another.
 // TestNames: for each name there is a room on one node, and a namespace with a room
 // of the same name on the other one. Everybody gets exactly what was meant for him.
 func TestNames(t *testing.T) {

@@ -34,6 +34,7 @@ function happened(items) {
     .map((item) => [item.event, item.room ?? ""].join(" ").trim());
 }
 
+// neffos row 21: waitServerConnect hears of a connect that the server starts at once.
 it("brings clients in without being asked", limit, async () => {
   const { conn, inbox } = await visit("paid");
   const ns = await conn.waitServerConnect("tour");

@@ -7,6 +7,7 @@ import { eachTransport, limit, startProgram } from "../support/program.js";
 const rooms = ["agora", "semi;colon"];
 const options = () => ({ reconnect: 50 });
 
+// neffos row 16: clients find everything again when a node comes back.
 eachTransport("reconnecting neffos.js clients", (args) => {
   let program;
   let people;

@@ -105,6 +105,7 @@ eachTransport("rooms of neffos.js", (args) => {
     assert.equal((await leaver.messages.count(2))[1].body, "back again");
   });
 
+  // neffos row 22: what neffos.js sends for leaveAll is a leave.
   it("are left by leaveAll", limit, async () => {
     const [sender, leaver] = await group(["sender", "leaver"], ["north", "south"]);
     assert.equal(await leaver.ns.leaveAll(), null);

@@ -1,0 +1,80 @@
+package archtest_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// neffosRows is how many rows the table in docs/migrating-from-neffos.md has: what
+// is wrong with a neffos server.
+const neffosRows = 25
+
+var (
+	neffosRow  = regexp.MustCompile(`(?m)^\| (\d+) \|.*\|$`)
+	neffosTest = regexp.MustCompile("`([^`]+)` in \\[([^\\]]+)\\]\\(\\.\\./([^)]+)\\)")
+)
+
+// TestNeffosRowsHaveTheirTests: the table has all its rows, each names a test at
+// least, and each of these tests is where the table says and names its row in the
+// comment above it.
+func TestNeffosRowsHaveTheirTests(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "migrating-from-neffos.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(page), "## What was wrong there")
+	if !found {
+		t.Fatal("the page has no section \"What was wrong there\"")
+	}
+	for i, row := range neffosRow.FindAllStringSubmatch(table, -1) {
+		if row[1] != strconv.Itoa(i+1) {
+			t.Fatalf("row %d has the number %s", i+1, row[1])
+		}
+		tests := neffosTest.FindAllStringSubmatch(row[0], -1)
+		if len(tests) == 0 {
+			t.Errorf("row %d names no test", i+1)
+		}
+		for _, test := range tests {
+			if test[2] != test[3] {
+				t.Errorf("row %d: the link %s is to %s", i+1, test[2], test[3])
+			}
+			if err := namesRow(test[3], test[1], i+1); err != nil {
+				t.Errorf("row %d: %v", i+1, err)
+			}
+		}
+	}
+	if got := len(neffosRow.FindAllString(table, -1)); got != neffosRows {
+		t.Errorf("the table has %d rows, want %d", got, neffosRows)
+	}
+}
+
+// namesRow reports whether a file has a test of this name, a Go function or the
+// title of one in JavaScript, with its row in the comment above.
+func namesRow(path, name string, row int) error {
+	content, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(path)))
+	if err != nil {
+		return err
+	}
+	begin := "func " + name + "("
+	if strings.HasSuffix(path, ".js") {
+		begin = fmt.Sprintf("(%q", name)
+	}
+	lines := strings.Split(string(content), "\n")
+	for i, line := range lines {
+		if !strings.Contains(line, begin) {
+			continue
+		}
+		for above := i - 1; above >= 0 && strings.HasPrefix(strings.TrimSpace(lines[above]), "//"); above-- {
+			if strings.Contains(lines[above], fmt.Sprintf("neffos row %d:", row)) {
+				return nil
+			}
+		}
+		return fmt.Errorf("the comment of %s in %s does not name the row", name, path)
+	}
+	return fmt.Errorf("there is no %s in %s", name, path)
+}
