@@ -477,3 +477,18 @@ func TestFormerHandles(t *testing.T) {
 		t.Errorf("the client got %q, want nothing", got)
 	}
 }
+
+// A client that cannot even be told that it is connected was connected and is
+// disconnected, or neither, as far as the program hears.
+func TestConnectIsTooMuchForTheQueue(t *testing.T) {
+	var j journal
+	n := startHandling(t, func(cfg *node.Config) { cfg.Limits.Queue = 130 }, everyHandler(&j))
+	p := dial(t, n)
+	p.send("$" + strings.Repeat("1", 100) + ";chat;;_OnNamespaceConnect;0;0;")
+	p.expectClose(ws.StatusCode(wire.CodeSlowConsumer))
+	_ = p.conn.Close()
+	j.expect(t, "opened", `connect "" connected=false`, fmt.Sprintf("closed %d by server, closed=true", wire.CodeSlowConsumer))
+	if got := n.Stats(); got.Memberships != 0 || got.Rooms != 0 {
+		t.Errorf("%d rooms with %d members are left, want none", got.Rooms, got.Memberships)
+	}
+}

@@ -1,0 +1,286 @@
+package node_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/node"
+)
+
+// memoryInUse is what the heap and the stacks take after a collection.
+func memoryInUse() uint64 {
+	runtime.GC()
+	var now runtime.MemStats
+	runtime.ReadMemStats(&now)
+	return now.HeapInuse + now.StackInuse
+}
+
+// Handlers that block for good cost their own connections: one goroutine each,
+// bounded memory, and nobody else's time.
+func TestBlockedHandlers(t *testing.T) {
+	const conns, behind = 1000, 4
+	const most = 16 << 10 // bytes for each, its goroutine's stack included
+	goOn := make(chan struct{})
+	var stuck, closed atomic.Int32
+	n := startHandling(t, nil, func(n *node.Node) {
+		ns := n.Namespace("chat")
+		ns.OnAsk("stuck", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) {
+			stuck.Add(1)
+			<-goOn
+			stuck.Add(-1)
+			return nil, nil
+		})
+		ns.OnAsk("echo", echoBody)
+		n.OnClosed(func(context.Context, *node.Conn, node.Closed) { closed.Add(1) })
+	})
+	peers := make([]*peer, conns)
+	for i := range peers {
+		peers[i] = join(t, n, "chat")
+	}
+	others := []*peer{join(t, n, "chat"), join(t, n, "chat"), join(t, n, "chat"), join(t, n, "chat")}
+	goroutines, memory := runtime.NumGoroutine(), memoryInUse()
+	for _, p := range peers {
+		p.send("$s;chat;;stuck;0;0;")
+		for i := range behind {
+			p.send(fmt.Sprintf("$%d;chat;;echo;0;0;%d", i, i))
+		}
+	}
+	eventually(t, "all handlers are stuck", func() bool { return stuck.Load() == conns })
+	for i := range 50 {
+		for _, p := range others {
+			p.send(fmt.Sprintf("$%d;chat;;echo;0;0;hi", i))
+		}
+		for _, p := range others {
+			p.expect(fmt.Sprintf("$%d;chat;;echo;0;0;hi", i))
+		}
+	}
+	eventually(t, "no more than one goroutine for each blocked connection", func() bool {
+		return runtime.NumGoroutine() <= goroutines+conns
+	})
+	each := (int64(memoryInUse()) - int64(memory)) / conns
+	t.Logf("%d bytes for each connection with a blocked handler and %d asks behind it", each, behind)
+	if each > most {
+		t.Errorf("%d bytes for each, want at most %d", each, most)
+	}
+	const gone = 10
+	for _, p := range peers[:gone] { // their handlers stay where they are
+		_ = p.conn.Close()
+	}
+	eventually(t, "the node has noticed who went", func() bool { return n.Connections() == conns+len(others)-gone })
+	close(goOn)
+	for _, p := range peers[gone:] {
+		p.expect("$s;chat;;stuck;0;0;")
+		for i := range behind {
+			p.expect(fmt.Sprintf("$%d;chat;;echo;0;0;%d", i, i))
+		}
+	}
+	eventually(t, "the handlers of those who went have ended, too", func() bool { return closed.Load() == gone })
+	// The streams of those who went are gone as well.
+	eventually(t, "the goroutines have ended", func() bool { return runtime.NumGoroutine() <= goroutines })
+}
+
+// A question to a client that is not read any more ends in time: its answer stands
+// behind what is not read.
+func TestAskWhileTheMailboxIsFull(t *testing.T) {
+	n := startHandling(t, func(cfg *node.Config) {
+		cfg.Limits.Mailbox = 4 << 10
+		cfg.Timeouts.Ask, cfg.Timeouts.Ping = 100*time.Millisecond, -1
+	}, func(n *node.Node) {
+		n.Namespace("chat").OnAsk("back", func(ctx context.Context, c *node.NSConn, m *node.Message) ([]byte, error) {
+			// Without a deadline of its own.
+			answer, err := c.Conn().Ask(context.WithoutCancel(ctx), node.Message{Namespace: "chat", Event: "q"})
+			return answer.Body, err
+		})
+	})
+	p := join(t, n, "chat")
+	p.send("$1;chat;;back;0;0;")
+	if got := string(p.next().Payload); got != "1;chat;;q;0;0;" {
+		t.Fatalf("got %q, want the question", got)
+	}
+	flood := strings.Repeat(frame(1, true, ";chat;;nobody;0;0;"+strings.Repeat("x", 1000)), 10)
+	p.write(frame(1, true, "$2;chat;;_OnNamespaceDisconnect;0;0;"))
+	p.write(flood)
+	eventually(t, "the connection is not read any more", func() bool { return node.MailFull(n, p.id) })
+	p.expect("$1;chat;;back;1;0;timeout", "$2;;;;;;")
+	p.send("$3;chat;;_OnNamespaceConnect;0;0;")
+	p.expect("$3;;;;;;")
+}
+
+// Shutdown waits for handlers.
+func TestShutdownWaitsForHandlers(t *testing.T) {
+	var j journal
+	started, goOn := make(chan struct{}), make(chan struct{})
+	n := startHandling(t, nil, func(n *node.Node) {
+		ns := n.Namespace("chat")
+		ns.OnEmit("e", func(ctx context.Context, c *node.NSConn, _ *node.Message) error {
+			close(started)
+			<-ctx.Done() // the connection is closed
+			<-goOn
+			j.add("emit, closed=%t", c.Conn().IsClosed())
+			return nil
+		})
+		ns.OnLeft(func(ctx context.Context, r *node.Room, forced bool) { j.add("left forced=%t ctx=%v", forced, ctx.Err()) })
+		ns.OnDisconnected(func(ctx context.Context, _ *node.NSConn, _ bool) { j.add("disconnected ctx=%v", ctx.Err()) })
+		n.OnClosed(func(ctx context.Context, _ *node.Conn, how node.Closed) { j.add("closed %d ctx=%v", how.Code, ctx.Err()) })
+	})
+	p := obey(join(t, n, "chat", "r"))
+	p.send(";chat;;e;0;0;")
+	<-started
+	down := meanwhile(func() (struct{}, error) { return struct{}{}, n.Shutdown(within(t)) })
+	p.await(`close 1001 "node shuts down"`)
+	eventually(t, "the connection has ended", func() bool { return n.Connections() == 0 })
+	if lines := j.copy(); len(lines) > 0 {
+		t.Errorf("%q before the handler has returned", lines)
+	}
+	close(goOn)
+	if _, err := down(); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+	j.expect(t, "emit, closed=true", "left forced=true ctx=<nil>", "disconnected ctx=<nil>", "closed 1001 ctx=<nil>")
+}
+
+// serveHandling serves a node that the test itself shuts down.
+func serveHandling(tb testing.TB, change func(*node.Config), declare func(*node.Node)) (n *node.Node, served chan error) {
+	tb.Helper()
+	n = newNode(tb, change)
+	declare(n)
+	if err := n.Listen("tcp", "127.0.0.1:0"); err != nil {
+		tb.Fatal(err)
+	}
+	served = make(chan error, 1)
+	go func() { served <- n.Serve() }()
+	eventually(tb, "the node is ready", func() bool { return n.Ready(context.Background()) == nil })
+	return n, served
+}
+
+// Shutdown gives up with its context, and names what it leaves.
+func TestShutdownLeavesHandlers(t *testing.T) {
+	for _, second := range []bool{false, true} {
+		t.Run(fmt.Sprintf("cut short by another Shutdown %t", second), func(t *testing.T) {
+			var out logged
+			started, ended, goOn := make(chan struct{}), make(chan error, 1), make(chan struct{})
+			returned := make(chan struct{})
+			n, served := serveHandling(t, out.into, func(n *node.Node) {
+				n.Namespace("chat").OnEmit("stubborn", func(context.Context, *node.NSConn, *node.Message) error {
+					close(started)
+					<-goOn
+					return nil
+				})
+				n.OnClosed(func(ctx context.Context, _ *node.Conn, _ node.Closed) { ended <- ctx.Err(); close(returned) })
+			})
+			p := obey(join(t, n, "chat"))
+			p.send(";chat;;stubborn;0;0;")
+			<-started
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			down := meanwhile(func() (struct{}, error) {
+				if second {
+					return struct{}{}, n.Shutdown(context.Background())
+				}
+				return struct{}{}, n.Shutdown(ctx)
+			})
+			eventually(t, "the connection has ended", func() bool { return n.Connections() == 0 })
+			cancel()
+			if second {
+				if err := n.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+					t.Errorf("the second Shutdown: %v, want %v", err, context.Canceled)
+				}
+			}
+			_, err := down()
+			var left *node.HandlersLeftError
+			if !errors.As(err, &left) || !errors.Is(err, context.Canceled) || len(left.Handlers) != 1 {
+				t.Fatalf("Shutdown: %v, want a HandlersLeftError with one handler and the context's error", err)
+			}
+			one := left.Handlers[0]
+			if one.Kind != node.HandlerEmit || one.Namespace != "chat" || one.Event != "stubborn" || one.Conn != p.id || one.Since.IsZero() {
+				t.Errorf("left: %+v, want the stubborn one", one)
+			}
+			for _, want := range []string{"emit", `"chat"`, `"stubborn"`, p.id} {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("the error %q does not name %s", err, want)
+				}
+			}
+			if !strings.Contains(out.String(), "handlers are left running") {
+				t.Error("nothing about it in the log")
+			}
+			if err := <-served; !errors.Is(err, node.ErrClosed) {
+				t.Errorf("Serve: %v, want %v", err, node.ErrClosed)
+			}
+			close(goOn)
+			if err := <-ended; !errors.Is(err, context.Canceled) {
+				t.Errorf("the context of a handler that runs after the end: %v, want %v", err, context.Canceled)
+			}
+			<-returned
+		})
+	}
+}
+
+// A deadline that passes is told as such.
+func TestShutdownDeadline(t *testing.T) {
+	started, goOn := make(chan struct{}), make(chan struct{})
+	n, served := serveHandling(t, nil, func(n *node.Node) {
+		n.Namespace("chat").OnAsk("stubborn", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) {
+			close(started)
+			<-goOn
+			return nil, nil
+		})
+	})
+	p := obey(join(t, n, "chat"))
+	p.send("$1;chat;;stubborn;0;0;")
+	<-started
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	var left *node.HandlersLeftError
+	if err := n.Shutdown(ctx); !errors.As(err, &left) || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(left, context.DeadlineExceeded) {
+		t.Errorf("Shutdown: %v, want a HandlersLeftError and %v", err, context.DeadlineExceeded)
+	}
+	<-served
+	close(goOn)
+}
+
+// The handlers of the end can still reach others, here and on other nodes, also
+// when no loop is left.
+func TestHandlersOfTheEndEmit(t *testing.T) {
+	server := redistest.Start(t)
+	config := cluster.RedisConfig{Servers: []string{server.URL()}}
+	witness, first := startMember(t, "n0", config, nil)
+	config.NodeID = "n1"
+	second, err := cluster.NewRedis(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, served := serveHandling(t, func(cfg *node.Config) { cfg.ID, cfg.Broker = "n1", second }, func(n *node.Node) {
+		ns := n.Namespace("default")
+		say := func(ctx context.Context, what string) {
+			m := node.Message{Namespace: "default", Room: "r", Event: "bye", Body: []byte(what)}
+			if err := n.Emit(ctx, m); err != nil {
+				t.Errorf("Emit in %s: %v", what, err)
+			}
+		}
+		ns.OnLeft(func(ctx context.Context, r *node.Room, _ bool) { say(ctx, "left") })
+		ns.OnDisconnected(func(ctx context.Context, _ *node.NSConn, _ bool) {
+			eventually(t, "the loops have ended", func() bool { return n.CloseConn(ctx, "n1-x", 1000, "") == node.ErrClosed })
+			say(ctx, "disconnected")
+		})
+		n.OnClosed(func(ctx context.Context, _ *node.Conn, _ node.Closed) { say(ctx, "closed") })
+	})
+	awaitNodes(t, 2, first, second)
+	listener := join(t, witness, "default", "r")
+	obey(join(t, n, "default", "r"))
+	if err := n.Shutdown(within(t)); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+	<-served
+	listener.expect(";default;r;bye;0;0;left", ";default;r;bye;0;0;disconnected", ";default;r;bye;0;0;closed")
+	if err := n.Emit(within(t), node.Message{Namespace: "default", Event: "e"}); !errors.Is(err, node.ErrClosed) {
+		t.Errorf("Emit after the end: %v, want %v", err, node.ErrClosed)
+	}
+}

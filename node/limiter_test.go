@@ -1,0 +1,223 @@
+package node_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/gobwas/ws"
+
+	"github.com/stoa-io/stoa/cluster/clustertest"
+	"github.com/stoa-io/stoa/node"
+)
+
+// Two handlers of a namespace run at a time; the others wait in line, and without
+// a goroutine.
+func TestHandlersOfANamespace(t *testing.T) {
+	const conns, limit = 100, 2
+	var mu sync.Mutex
+	var order []string
+	var running, most atomic.Int32
+	goOn := make(chan struct{})
+	n := startHandling(t, nil, func(n *node.Node) {
+		slow := n.Namespace("slow").Configure(node.NamespaceOptions{Relay: true, Handlers: limit})
+		slow.OnAsk("wait", func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
+			if now := running.Add(1); now > most.Load() {
+				most.Store(now)
+			}
+			mu.Lock()
+			order = append(order, string(m.Body))
+			mu.Unlock()
+			<-goOn
+			running.Add(-1)
+			return m.Body, nil
+		})
+		slow.OnAsk("panic", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) { panic("secret") })
+		slow.OnAsk("goexit", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) { runtime.Goexit(); return nil, nil })
+		n.Namespace("quick").OnAsk("echo", echoBody)
+	})
+	peers := make([]*peer, conns)
+	for i := range peers {
+		peers[i] = join(t, n, "slow", "r")
+	}
+	quick, listener := join(t, n, "quick"), join(t, n, "slow", "r")
+	before := runtime.NumGoroutine()
+	for i, p := range peers {
+		p.send(fmt.Sprintf("$1;slow;;wait;0;0;%d", i))
+		if i < limit {
+			eventually(t, "the first handlers run", func() bool { return running.Load() == int32(i)+1 })
+		} else {
+			eventually(t, "the connection waits in line", func() bool { return node.Waiting(n, "slow") == i-limit+1 })
+		}
+	}
+	if now := runtime.NumGoroutine(); now > before+limit {
+		t.Errorf("%d goroutines more, want at most the %d that may run", now-before, limit)
+	}
+	quick.send("$1;quick;;echo;0;0;hi")
+	quick.expect("$1;quick;;echo;0;0;hi")
+	listener.send(";slow;r;relayed;0;0;hi") // no handler, so no limit
+	peers[conns-1].expect(";slow;r;relayed;0;0;hi")
+	_ = peers[conns-2].conn.Close() // who waits may go
+	for i := limit; i < conns; i++ {
+		goOn <- struct{}{}
+		eventually(t, "the next in line runs", func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return len(order) == i+1 && order[i] == fmt.Sprint(i)
+		})
+	}
+	close(goOn)
+	for i, p := range peers {
+		switch i {
+		case conns - 2:
+		case conns - 1:
+			p.expect(fmt.Sprintf("$1;slow;;wait;0;0;%d", i))
+		default:
+			p.expect(";slow;r;relayed;0;0;hi", fmt.Sprintf("$1;slow;;wait;0;0;%d", i))
+		}
+	}
+	eventually(t, "nobody runs", func() bool { return running.Load() == 0 })
+	if got := most.Load(); got != limit {
+		t.Errorf("%d handlers have run at the same time, want %d", got, limit)
+	}
+	// What falls over gives its place back.
+	for range 3 * limit {
+		for _, event := range []string{"panic", "goexit"} {
+			peers[0].send("$2;slow;;" + event + ";0;0;")
+			peers[0].expect("$2;slow;;" + event + ";1;0;internal error")
+		}
+	}
+	peers[0].send("$3;slow;;wait;0;0;last")
+	peers[0].expect("$3;slow;;wait;0;0;last")
+}
+
+// One handler at a time over many connections: each message is handled, and each
+// connection's in its order.
+func TestLimitedHandlersInOrder(t *testing.T) {
+	const conns, count = 20, 50
+	var running atomic.Int32
+	var j journal
+	n := startHandling(t, nil, func(n *node.Node) {
+		ns := n.Namespace("one").Configure(node.NamespaceOptions{Handlers: 1})
+		ns.OnAsk("q", func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
+			if running.Add(1) != 1 {
+				j.add("together")
+			}
+			runtime.Gosched()
+			running.Add(-1)
+			return m.Body, nil
+		})
+	})
+	peers := make([]*peer, conns)
+	for i := range peers {
+		peers[i] = join(t, n, "one")
+	}
+	for k := range count {
+		for _, p := range peers {
+			p.send(fmt.Sprintf("$%d;one;;q;0;0;%d", k, k))
+		}
+	}
+	for _, p := range peers {
+		for k := range count {
+			p.expect(fmt.Sprintf("$%d;one;;q;0;0;%d", k, k))
+		}
+	}
+	if lines := j.copy(); len(lines) > 0 {
+		t.Errorf("%d handlers have run beside another one", len(lines))
+	}
+}
+
+// A connection whose handler is stuck is read until its mailbox is full, and again
+// when the handler is done.
+func TestMailboxIsBounded(t *testing.T) {
+	const mailbox, size, count = 16 << 10, 1000, 2000
+	for name, test := range map[string]struct{ behind, answer string }{
+		"asks":     {"$%d;chat;;echo;0;0;%s", "$%d;chat;;echo;0;0;%s"},
+		"requests": {"$%d;chat;%.10s;_OnRoomLeave;0;0;%[2]s", "$%d;;;;;;%.0s"}, // of rooms that it is not in
+	} {
+		t.Run(name, func(t *testing.T) {
+			goOn, started := make(chan struct{}), make(chan struct{})
+			n := startHandling(t, func(cfg *node.Config) { cfg.Limits.Mailbox = mailbox }, func(n *node.Node) {
+				ns := n.Namespace("chat")
+				ns.OnAsk("stuck", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) {
+					close(started)
+					<-goOn
+					return nil, nil
+				})
+				ns.OnAsk("echo", echoBody)
+			})
+			p, other := join(t, n, "chat"), join(t, n, "chat")
+			p.send("$s;chat;;stuck;0;0;")
+			<-started
+			body := strings.Repeat("x", size)
+			before := n.Stats().BytesIn
+			go func() {
+				for i := range count {
+					if _, err := p.conn.Write([]byte(frame(ws.OpText, true, fmt.Sprintf(test.behind, i, body)))); err != nil {
+						return
+					}
+				}
+			}()
+			eventually(t, "the connection is not read any more", func() bool { return node.MailFull(n, p.id) })
+			for i := range 10 {
+				other.send(fmt.Sprintf("$%d;chat;;echo;0;0;hi", i))
+				other.expect(fmt.Sprintf("$%d;chat;;echo;0;0;hi", i))
+			}
+			// One turn may read more than the limit.
+			if read := n.Stats().BytesIn - before; read > mailbox+2*64<<10+1000 {
+				t.Errorf("%d bytes are read, want not many more than the %d that may wait", read, mailbox)
+			}
+			close(goOn)
+			p.expect("$s;chat;;stuck;0;0;")
+			for i := range count {
+				p.expect(fmt.Sprintf(test.answer, i, body))
+			}
+			if node.MailFull(n, p.id) {
+				t.Error("the connection is said to be full, although nothing waits")
+			}
+		})
+	}
+}
+
+// A client that always has something waiting does not make its mailbox grow.
+func TestMailboxForgetsWhatIsDone(t *testing.T) {
+	if got := node.MailboxAfter(10_000); got > 200 {
+		t.Errorf("a mailbox that never holds more than 10 messages has room for %d after 10,000", got)
+	}
+}
+
+// Joins do not wait for each other's subscription, also where the program decides
+// about them.
+func TestJoinsBesideEachOther(t *testing.T) {
+	var j journal
+	faulty := clustertest.NewFaulty(newMemory())
+	n := startHandling(t, func(cfg *node.Config) { cfg.Broker, cfg.Timeouts.Join = faulty, patience }, func(n *node.Node) {
+		n.Namespace("chat").OnJoin(func(_ context.Context, _ *node.NSConn, room string) error {
+			j.add("join %s", room)
+			if room == "no" {
+				return errors.New("no")
+			}
+			return nil
+		})
+	})
+	p := join(t, n, "chat")
+	release := hold(t, faulty)
+	for _, room := range []string{"a", "no", "b"} {
+		p.send("$" + room + ";chat;" + room + ";_OnRoomJoin;0;0;")
+	}
+	p.send("$q;chat;a;e;0;0;") // behind them all
+	j.expect(t, "join a", "join no", "join b")
+	p.expect("$no;chat;no;_OnRoomJoin;1;0;no")
+	release()
+	got := []string{string(p.next().Payload), string(p.next().Payload)}
+	if slices.Sort(got); !slices.Equal(got, []string{"$a;;;;;;", "$b;;;;;;"}) {
+		t.Errorf("got %q, want the answers to both joins", got)
+	}
+	p.expect("$q;chat;a;e;1;0;unhandled event")
+}
