@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"encoding/binary"
 	"unicode/utf8"
 
@@ -15,6 +16,10 @@ func (c *conn) closeWith(code wire.Code, reason string) {
 	if c.state != connOpen {
 		return
 	}
+	if c.flags&flagLingering != 0 {
+		c.endLinger() // the peer waits for no other end
+		return
+	}
 	c.startClose(code, ByServer, connClosing)
 	c.enqueue(closeFrame(code, reason), 1)
 }
@@ -24,6 +29,10 @@ func (c *conn) closeWith(code wire.Code, reason string) {
 func (c *conn) fail(code wire.Code, reason string) {
 	if c.state != connOpen {
 		c.state = connDiscarding
+		return
+	}
+	if c.mustLinger() {
+		c.linger(func() { c.fail(code, reason) })
 		return
 	}
 	c.startClose(code, ByServer, connDiscarding)
@@ -36,6 +45,11 @@ func (c *conn) fail(code wire.Code, reason string) {
 func (c *conn) onCloseFrame(payload []byte) {
 	if c.state == connClosing {
 		c.finish()
+		return
+	}
+	if c.mustLinger() {
+		kept := bytes.Clone(payload)
+		c.linger(func() { c.onCloseFrame(kept) })
 		return
 	}
 	code := wire.CodeNoStatus
@@ -55,6 +69,28 @@ func (c *conn) onCloseFrame(payload []byte) {
 	c.startClose(code, ByPeer, connDiscarding)
 	c.enqueue(newFrame(ws.OpClose, answer), 1)
 	c.finish()
+}
+
+// mustLinger reports whether the end that the peer has brought about must wait: with
+// native messages alone, what handlers write for earlier messages belongs before the
+// close frame (RFC 6455 section 5.5.1 allows the delay). A client of the protocol that
+// closes has no use for it.
+func (c *conn) mustLinger() bool {
+	return c.state == connOpen && c.loop.session.NativeOnly && c.flags&flagLingering == 0 && c.working()
+}
+
+// linger ends the connection when its handlers have returned, at the latest after the
+// close timeout.
+func (c *conn) linger(end func()) {
+	c.flags |= flagLingering
+	c.handle.ending = end
+	c.setDeadline(max(c.loop.times.close, 1))
+}
+
+func (c *conn) endLinger() {
+	end := c.handle.ending
+	c.handle.ending = nil
+	end()
 }
 
 // mayTravel reports whether a close frame may carry the code: RFC 6455 section

@@ -49,7 +49,7 @@ func (c *conn) readLater() {
 // stopped reports whether the connection is not read for now. One that is being
 // closed is read in any case: its peer's close frame is what it waits for.
 func (c *conn) stopped() bool {
-	return c.state == connAccepting || c.state == connOpen && c.flags&(flagHeld|flagMailFull) != 0
+	return c.state == connAccepting || c.state == connOpen && c.flags&(flagHeld|flagMailFull|flagLingering) != 0
 }
 
 // readOnce reads once and works on what there is. more: the socket may have

@@ -34,6 +34,7 @@ const (
 	flagHalfClose                        // close our side of it when everything is written
 	flagUpgraded                         // is a WebSocket, not an HTTP connection
 	flagSessionEnd                       // the session was closed
+	flagLingering                        // the end waits for handlers; what still arrives is not read
 )
 
 // closeGone stands for connections that never were WebSockets: they are not

@@ -24,6 +24,7 @@ type Conn struct {
 	remote     string // the peer's address
 	values     map[any]any
 	worker     worker
+	ending     func() // loop-owned; the end that waits for handlers, see linger
 
 	mu         sync.Mutex
 	id         string             // guarded by mu; "" until first asked for

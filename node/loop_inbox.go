@@ -236,6 +236,10 @@ func (c *conn) fromProgram(it *item) {
 	case itemDecided:
 		c.decided(it.decision)
 	case itemWorked:
+		if c.state == connOpen && c.flags&flagLingering != 0 && !c.working() {
+			c.endLinger()
+			return
+		}
 		c.readMail()
 	case itemAccept:
 		c.accepted(it.accept)

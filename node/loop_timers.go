@@ -125,6 +125,10 @@ func (c *conn) onDeadline() {
 	case connAccepting:
 		c.turnAway(HandshakeTimeout, http.StatusServiceUnavailable, lateReason)
 	case connOpen:
+		if c.flags&flagLingering != 0 {
+			c.endLinger()
+			return
+		}
 		// The session is not acknowledged: the peer has not said hello.
 		c.closeWith(wire.CodeAckTimeout, "no hello")
 	case connClosing, connDiscarding:

@@ -16,7 +16,7 @@ var nativeEvent = []byte(wire.EventNativeMessage)
 // from inside a callback.
 func (s *Session) Receive(payload []byte, binary bool) Verdict {
 	switch {
-	case len(payload) == 0:
+	case len(payload) == 0 && !s.config.NativeOnly:
 		return VerdictEmpty
 	case s.state == open:
 		return s.handle(payload, binary, false)
