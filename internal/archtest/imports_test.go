@@ -40,6 +40,7 @@ var rules = map[string]rule{
 	"internal/golden":    {},
 	"internal/redistest": {},
 	"test/cluster":       {},
+	"test/examples":      {},
 	"bench":              {any: true},
 	"cmd/stoa":           {any: true},
 	"cmd/stoa/demo":      {},
