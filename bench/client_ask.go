@@ -23,33 +23,39 @@ func (c *client) ask(cmd command, r *report) error {
 	if cmd.Outstanding < 1 || cmd.Outstanding > ring {
 		return fmt.Errorf("bench: %d outstanding: want 1 to %d", cmd.Outstanding, ring)
 	}
-	before := c.received
-	c.beginAsking(0)
-	next := 0 // of the connections that ask in turn
+	c.beginAsking()
+	if cmd.Action == actionRound {
+		return c.askInTurn(cmd, r)
+	}
 	again := func(conn *clientConn) error {
-		if cmd.Action == actionAsk {
-			return c.sendAsks(conn, cmd.Outstanding-int(conn.asked-conn.next))
-		}
-		conn = c.open[next%len(c.open)]
-		next++
-		return c.sendAsks(conn, 1)
+		return c.sendAsks(conn, cmd.Outstanding-int(conn.asked-conn.next), r)
 	}
-	if cmd.Action == actionAsk {
-		for _, conn := range c.open {
-			if err := again(conn); err != nil {
+	for _, conn := range c.open {
+		if err := again(conn); err != nil {
+			return err
+		}
+	}
+	return c.keepAsking(cmd.Duration, again)
+}
+
+// askInTurn has the connections ask one after the other, so that each is idle for a
+// long time before its turn.
+func (c *client) askInTurn(cmd command, r *report) error {
+	next := 0
+	again := func(*clientConn) error {
+		for c.inFlight < cmd.Outstanding {
+			conn := c.open[next%len(c.open)]
+			next++
+			if err := c.sendAsks(conn, 1, r); err != nil {
 				return err
 			}
 		}
-	} else {
-		for range min(cmd.Outstanding, len(c.open)) {
-			if err := again(nil); err != nil {
-				return err
-			}
-		}
+		return nil
 	}
-	err := c.keepAsking(cmd.Duration, again)
-	r.Operations = c.received - before
-	return err
+	if err := again(nil); err != nil {
+		return err
+	}
+	return c.keepAsking(cmd.Duration, again)
 }
 
 // emit has every connection emit cmd.Outstanding events, together with an ask
@@ -59,7 +65,7 @@ func (c *client) emit(cmd command, r *report) error {
 	if len(c.open) == 0 {
 		return errNoConnections
 	}
-	c.beginAsking(0)
+	c.beginAsking()
 	again := func(conn *clientConn) error {
 		c.outgoing = c.outgoing[:0]
 		for range cmd.Outstanding {
@@ -90,10 +96,10 @@ func (c *client) emit(cmd command, r *report) error {
 	return c.until(func() bool { return c.inFlight == 0 }, "the number of emits handled", nil)
 }
 
-// beginAsking makes all connections expect answers, from that number on.
-func (c *client) beginAsking(number uint64) {
+// beginAsking makes all connections expect answers.
+func (c *client) beginAsking() {
 	for _, conn := range c.open {
-		conn.phase, conn.asked, conn.next = phaseAsk, number, number
+		conn.phase, conn.asked, conn.next = phaseAsk, 0, 0
 	}
 }
 
@@ -124,13 +130,14 @@ func (c *client) keepAsking(duration time.Duration, again func(*clientConn) erro
 }
 
 // sendAsks sends the next count asks of a connection in one write.
-func (c *client) sendAsks(conn *clientConn, count int) error {
+func (c *client) sendAsks(conn *clientConn, count int, r *report) error {
 	c.outgoing = c.outgoing[:0]
 	for range count {
 		c.outgoing = c.echo.appendAsk(c.outgoing, conn.asked)
 		conn.asked++
 	}
 	c.inFlight += count
+	r.Operations += uint64(count)
 	return writeSocket(conn.fd, c.outgoing)
 }
 

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/stoa-io/stoa/node"
 )
 
 // startTestFloor runs a floor in this process until the test ends. With lose, it
@@ -98,6 +100,81 @@ func TestClientOperations(t *testing.T) {
 			t.Errorf("%d operations, want as many joins as leaves", r.Operations)
 		}
 	}
+}
+
+func TestClientAsks(t *testing.T) {
+	for name, address := range map[string]string{"floor": startTestFloor(t, 0), "handlers": startTestHandlers(t)} {
+		t.Run(name, func(t *testing.T) {
+			const connections = 20
+			c := newTestClient(t)
+			mustCarryOut(t, c, address, command{Action: actionOpen, Count: connections, Rooms: 1, Outside: true})
+			for _, cmd := range []command{
+				{Action: actionAsk, Outstanding: 1, Duration: 50 * time.Millisecond},
+				{Action: actionAsk, Outstanding: 16, Duration: 50 * time.Millisecond},
+				{Action: actionRound, Outstanding: 1, Duration: 50 * time.Millisecond},
+				{Action: actionRound, Outstanding: 30, Duration: 50 * time.Millisecond},
+				{Action: actionEmit, Outstanding: 1, Duration: 50 * time.Millisecond},
+				{Action: actionEmit, Outstanding: 16, Duration: 50 * time.Millisecond},
+			} {
+				if r := mustCarryOut(t, c, address, cmd); r.Operations < uint64(cmd.Outstanding) {
+					t.Errorf("%+v: %d operations, want at least %d", cmd, r.Operations, cmd.Outstanding)
+				}
+			}
+		})
+	}
+}
+
+func startTestHandlers(tb testing.TB) string {
+	tb.Helper()
+	n, err := newHandlers(1, "")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- n.Serve() }()
+	tb.Cleanup(func() {
+		n.Close()
+		if err := <-served; !errors.Is(err, node.ErrClosed) {
+			tb.Errorf("Serve: %v, want %v", err, node.ErrClosed)
+		}
+	})
+	return n.Addr().String()
+}
+
+// A server that handles less than it got, or answers something else, must not
+// look fast.
+func TestClientNoticesAWrongAnswer(t *testing.T) {
+	address := startTestFloor(t, 0)
+	open := command{Action: actionOpen, Count: 2, Rooms: 1, Outside: true}
+	t.Run("count", func(t *testing.T) {
+		c := newTestClient(t)
+		mustCarryOut(t, c, address, open)
+		c.emitted++ // and never sent
+		_, err := c.carryOut(command{Action: actionEmit, Outstanding: 4, Duration: time.Millisecond, ServerPID: os.Getpid()})
+		if err == nil || !strings.Contains(err.Error(), "unexpected frame") {
+			t.Errorf("an emit that was not counted: error %v, want one that says so", err)
+		}
+	})
+	t.Run("number", func(t *testing.T) {
+		c := newTestClient(t)
+		mustCarryOut(t, c, address, open)
+		c.beginAsking()
+		c.open[0].next++ // asks 0 and waits for 1
+		c.outgoing = c.echo.appendAsk(c.outgoing[:0], 0)
+		if err := writeSocket(c.open[0].fd, c.outgoing); err != nil {
+			t.Fatal(err)
+		}
+		err := c.until(func() bool { return false }, "nothing", nil)
+		if err == nil || !strings.Contains(err.Error(), "unexpected frame") {
+			t.Errorf("the answer to another ask: error %v, want one that says so", err)
+		}
+	})
+	t.Run("never asked", func(t *testing.T) {
+		c := newTestClient(t)
+		if err := c.answer(&clientConn{next: 5, asked: 5}); err == nil {
+			t.Error("an answer to ask 5 of 5 (0 to 4): no error, want one")
+		}
+	})
 }
 
 func TestClientNoticesALoss(t *testing.T) {

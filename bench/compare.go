@@ -13,6 +13,7 @@ type target uint8
 const (
 	targetStoa target = iota + 1
 	targetFloor
+	targetHandlers // a node in a program with handlers
 )
 
 func (t target) String() string {
@@ -21,6 +22,8 @@ func (t target) String() string {
 		return "stoa"
 	case targetFloor:
 		return "floor"
+	case targetHandlers:
+		return "handlers"
 	}
 	return "unknown"
 }
@@ -68,8 +71,13 @@ type comparison struct {
 // A run that is not counted comes before each: it is where queues and buffers grow
 // to their size.
 func (c *controller) compare(open *command, run command) (comparison, error) {
+	return c.compareNode(targetStoa, open, run)
+}
+
+// compareNode is compare with the node that which says in stoa's place.
+func (c *controller) compareNode(which target, open *command, run command) (comparison, error) {
 	var result comparison
-	stoa, err := c.startSide(targetStoa, c.serverCPU, 1)
+	stoa, err := c.startSide(which, c.serverCPU, 1)
 	if err != nil {
 		return result, err
 	}

@@ -7,11 +7,12 @@
 // starts it and the floor pinned to one CPU, and starts the load pinned to
 // another: "bench client" holds the connections and carries out what the
 // controller tells it in lines of JSON, "bench probe" asks for /healthz, "bench
-// floor" is the floor, and "bench exchange" publishes through Redis and receives
-// what it has published, with Stoa's broker or with go-redis alone. The rows about
-// several nodes start a redis-server too. A client is one epoll loop on one thread that reads
-// in large pieces and compares what it reads with the frame it expects, so that
-// the load does not become what is measured. Every message carries a number: one
+// floor" is the floor, "bench handlers" is a node in a program with handlers, and
+// "bench exchange" publishes through Redis and receives what it has published, with
+// Stoa's broker or with go-redis alone. The rows about several nodes start a
+// redis-server too. A client is one epoll loop on one thread that reads in large
+// pieces and compares what it reads with the frame it expects, so that the load
+// does not become what is measured. Every message carries a number: one
 // that is lost, repeated or out of order fails the row, and so does any other
 // premise that does not hold (a rate that was not reached, a connection that
 // ended).
@@ -24,5 +25,6 @@
 //
 // Everything is bounded in count and time and stays on loopback. It runs on Linux
 // only. Besides the standard library it needs go-redis and package cluster, for the
-// exchange and for questions to Redis; the client and the floor use neither.
+// exchange and for questions to Redis, and packages node and metrics for the node with
+// handlers; the client and the floor use none of them.
 package main

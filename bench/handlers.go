@@ -39,27 +39,38 @@ func runHandlers(args []string, stdout io.Writer) error {
 		*procs = *loops + 1
 	}
 	runtime.GOMAXPROCS(*procs)
-	kind := node.TransportAuto
-	if *transport == node.TransportStream.String() {
-		kind = node.TransportStream
-	}
-	mux := http.NewServeMux()
-	n, err := node.New(node.Config{Loops: *loops, Transport: kind, HTTP: mux, Endpoint: endpoint})
+	n, err := newHandlers(*loops, *transport)
 	if err != nil {
-		return err
-	}
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
-	mux.Handle("GET /metrics", metrics.Handler(n, metrics.BuildInfo{}))
-	declareHandlers(n.Namespace(namespace))
-	if err := n.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, "handlers on http://%s\n", n.Addr())
 	return n.Serve()
 }
 
+// newHandlers returns a node that listens, not yet served.
+func newHandlers(loops int, transport string) (*node.Node, error) {
+	config := node.Config{Loops: loops, Endpoint: endpoint}
+	for _, kind := range []node.Transport{node.TransportAuto, node.TransportEpoll, node.TransportStream} {
+		if kind.String() == transport {
+			config.Transport = kind
+		}
+	}
+	mux := http.NewServeMux()
+	config.HTTP = mux
+	n, err := node.New(config)
+	if err != nil {
+		return nil, err
+	}
+	// A client that goes away needs no answer.
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	mux.Handle("GET /metrics", metrics.Handler(n, metrics.BuildInfo{}))
+	declareHandlers(n.Namespace(namespace))
+	return n, n.Listen("tcp", "127.0.0.1:0")
+}
+
 func declareHandlers(ns *node.Namespace) {
 	var counted atomic.Uint64
+	// As in stoa, so that a connection's memory can be set beside its.
 	ns.Configure(node.NamespaceOptions{Relay: true})
 	ns.OnAsk(eventEcho, func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
 		return m.Body, nil

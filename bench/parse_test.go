@@ -68,6 +68,31 @@ func TestMessageForm(t *testing.T) {
 	}
 }
 
+func TestAskForm(t *testing.T) {
+	form := newAskForm(eventEcho)
+	for _, number := range []uint64{0, 7, 1234567890, 9999999999} {
+		sent := form.appendAsk([]byte("before"), number)[len("before"):]
+		f, size, err := parseFrame(sent)
+		if err != nil || size != len(sent) {
+			t.Fatalf("ask %d: size %d of %d, %v", number, size, len(sent), err)
+		}
+		answer := appendFrame(nil, opText, f.payload)
+		if !form.answers(append(answer, "more"...), number) {
+			t.Errorf("ask %d: %q is not its answer", number, answer)
+		}
+		if form.answers(answer, number+1) || form.answers(answer[:len(answer)-1], number) {
+			t.Errorf("ask %d: another answer, or a part of it, is taken for it", number)
+		}
+		for at := range answer {
+			answer[at] ^= 1 << 6
+			if form.answers(answer, number) {
+				t.Errorf("ask %d: a changed byte %d is not noticed", number, at)
+			}
+			answer[at] ^= 1 << 6
+		}
+	}
+}
+
 func TestSelectRows(t *testing.T) {
 	for _, test := range []struct{ selection, want string }{
 		{"all", rowNames()},

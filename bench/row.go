@@ -30,6 +30,9 @@ var allRows = []row{
 	{name: "paced", title: "50 messages a second into a room of 1,000", measure: (*controller).measurePaced},
 	{name: "cluster", title: "two nodes over Redis, a large room", measure: (*controller).measureCluster, cluster: true},
 	{name: "redis", title: "5,000 rooms of two members on two nodes", measure: (*controller).measureRedis, cluster: true},
+	{name: "ask", title: "asks answered by a handler", measure: (*controller).measureAsk},
+	{name: "emit", title: "emits handled", measure: (*controller).measureEmit},
+	{name: "handler", title: "handlers for idle connections", measure: (*controller).measureIdleHandlers},
 }
 
 // number of the row in the documentation.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -45,9 +46,12 @@ func buildStoa(dir string) (string, error) {
 func (c *controller) startServer(which target, cpus cpuSet, loops int, flags ...string) (*server, error) {
 	var p *process
 	var err error
-	if which == targetFloor || c.options.control {
+	switch {
+	case which == targetFloor || c.options.control:
 		p, err = startSelf(cpus, false, "floor")
-	} else {
+	case which == targetHandlers:
+		p, err = c.startHandlers(cpus, loops)
+	default:
 		args := []string{"serve", "--listen", "127.0.0.1:0", "--loops", strconv.Itoa(loops), "--drain-timeout", "0"}
 		if c.options.transport != "" {
 			args = append(args, "--transport", c.options.transport)
@@ -69,6 +73,17 @@ func (c *controller) startServer(which target, cpus cpuSet, loops int, flags ...
 		p.stop()
 		return nil, fmt.Errorf("%s did not say where it listens; it said: %s", p.name, p.output)
 	}
+}
+
+// startHandlers starts this program as a node with handlers. Unlike the other roles
+// it gets Go's scheduler as any program has it.
+func (c *controller) startHandlers(cpus cpuSet, loops int) (*process, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return startProcess(cpus, false, "handlers", exec.Command(self, "handlers",
+		"-loops", strconv.Itoa(loops), "-transport", c.options.transport))
 }
 
 func (s *server) get(path string) (string, error) {
