@@ -89,6 +89,9 @@ func (c *conn) handAsk(ns *namespace, e *session.Event, event string, h AskHandl
 		run: func(ctx context.Context) error {
 			body, err := h(ctx, in, m)
 			if err == nil {
+				err = checkBody(body, asked.Binary)
+			}
+			if err == nil {
 				made.reply(&reply{message: asked, body: body})
 			}
 			return err
@@ -212,6 +215,9 @@ func seeing(h RelayHandler, in *NSConn, m *Message, then func()) (HandlerKind, f
 			return err
 		}
 		m.Namespace, m.Room = namespace, room // they are not the handler's to change
+		if err := m.check(); err != nil {
+			return err
+		}
 		then()
 		return nil
 	}

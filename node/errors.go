@@ -15,6 +15,9 @@ var (
 	// ErrCertificate means that ListenTLS has no certificate that it can use.
 	ErrCertificate = errors.New("node: unusable certificate")
 
+	// ErrNotText means that the body of a text message is not valid UTF-8.
+	ErrNotText = errors.New("node: a text message that is not valid UTF-8")
+
 	// ErrInternal is what a client is told when a handler panicked.
 	ErrInternal = errors.New("internal error")
 

@@ -98,6 +98,9 @@ func (c *Conn) Write(m Message) error {
 // made for that; see Config.NativeOnly. It does not wait; wire.ErrClosed if the
 // connection has ended. The payload is not kept.
 func (c *Conn) WriteNative(payload []byte, binary bool) error {
+	if err := checkBody(payload, binary); err != nil {
+		return err
+	}
 	return c.postFrame(&emission{frame: newFrame(opcode(binary), payload)})
 }
 
@@ -191,6 +194,9 @@ type emission struct {
 func (c *Conn) emit(m *Message, ns *NSConn, in *Room) error {
 	if wire.IsSystemEvent([]byte(m.Event)) {
 		return wire.ErrInvalidName
+	}
+	if err := m.check(); err != nil {
+		return err
 	}
 	return c.postFrame(&emission{frame: newFrame(opcode(m.Binary), m.payload()), ns: ns, room: in})
 }

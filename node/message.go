@@ -1,6 +1,10 @@
 package node
 
-import "github.com/stoa-io/stoa/wire"
+import (
+	"unicode/utf8"
+
+	"github.com/stoa-io/stoa/wire"
+)
 
 // Message is what a program sends to connections and asks them. Its strings and
 // its body are the program's; a method that takes a Message keeps none of it.
@@ -10,8 +14,25 @@ type Message struct {
 	Room  string
 	Event string
 	Body  []byte
-	// Binary sends a binary frame. A text body must be valid UTF-8.
+	// Binary sends a binary frame. A text body must be valid UTF-8, else the error
+	// is ErrNotText.
 	Binary bool
+}
+
+// check reports why the message cannot be sent. Text that is no valid UTF-8 would
+// make every browser that receives it drop its connection.
+func (m *Message) check() error {
+	if !utf8.ValidString(m.Namespace) || !utf8.ValidString(m.Room) || !utf8.ValidString(m.Event) {
+		return wire.ErrInvalidName
+	}
+	return checkBody(m.Body, m.Binary)
+}
+
+func checkBody(body []byte, binary bool) error {
+	if !binary && !utf8.Valid(body) {
+		return ErrNotText
+	}
+	return nil
 }
 
 // payload is the message as it travels.

@@ -196,6 +196,57 @@ func TestInvalidTextReachesNobody(t *testing.T) {
 	}
 }
 
+// neffos row 23: the program cannot do it either, by passing on as text what came
+// as binary.
+func TestProgramSendsNoInvalidText(t *testing.T) {
+	const bad = "\xff\xfe"
+	failed := make(chan error, 10)
+	n := startHandling(t, nil, func(n *node.Node) {
+		ns := n.Namespace("chat").Configure(node.NamespaceOptions{Relay: true})
+		ns.OnAsk("echo", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) { return []byte(bad), nil })
+		ns.OnRelay("changed", func(_ context.Context, _ *node.NSConn, m *node.Message) error {
+			m.Body = []byte(bad)
+			return nil
+		})
+		ns.OnEmit("pass on", func(ctx context.Context, c *node.NSConn, m *node.Message) error {
+			text := node.Message{Namespace: "chat", Room: "r", Event: "e", Body: m.Body}
+			_, asked := n.Ask(ctx, c.Conn().ID(), text)
+			_, askedRoom := n.AskRoom(ctx, text)
+			_, askedAll := n.AskEverybody(ctx, text)
+			for _, err := range []error{
+				n.Emit(ctx, text), n.EmitTo(ctx, c.Conn().ID(), text), c.Conn().Write(text), c.Emit("e", m.Body),
+				c.Room("r").Emit("e", m.Body), c.Room("r").Broadcast(ctx, "e", m.Body), c.Conn().WriteNative(m.Body, false),
+				asked, askedRoom, askedAll,
+			} {
+				failed <- err
+			}
+			text.Body, text.Event = nil, bad
+			if err := n.Emit(ctx, text); !errors.Is(err, wire.ErrInvalidName) {
+				t.Errorf("Emit of an event that is no text: %v, want %v", err, wire.ErrInvalidName)
+			}
+			return c.EmitBinary("e", m.Body)
+		})
+	})
+	sender, listener := join(t, n, "chat", "r"), join(t, n, "chat", "r")
+	sender.sendBinary(";chat;r;pass on;0;0;" + bad)
+	for i := range cap(failed) {
+		if err := <-failed; !errors.Is(err, node.ErrNotText) {
+			t.Errorf("call %d: %v, want %v", i+1, err, node.ErrNotText)
+		}
+	}
+	sender.expectBinary(";chat;;e;0;0;" + bad)
+	sender.send("$1;chat;;echo;0;0;")
+	sender.expect("$1;chat;;echo;1;0;" + node.ErrNotText.Error())
+	sender.send(";chat;r;changed;0;0;")
+	sender.send("$2;chat;;echo;0;0;")
+	sender.expect("$2;chat;;echo;1;0;" + node.ErrNotText.Error())
+	sender.sendBinary("$3;chat;;echo;0;0;")
+	sender.expectBinary("$3;chat;;echo;0;0;" + bad)
+	if got := listener.sync("chat"); len(got) != 0 {
+		t.Errorf("the room received %q, want nothing", got)
+	}
+}
+
 // neffos row 24: a WebSocket that the program refuses gets its answer, and
 // its socket is closed.
 func TestRefusedSocketsAreClosed(t *testing.T) {

@@ -25,6 +25,9 @@ func (n *Node) Emit(ctx context.Context, m Message, except ...string) error {
 	if err := n.usable(); err != nil && (err != ErrClosed || n.handling.Err() != nil) {
 		return err
 	}
+	if err := m.check(); err != nil {
+		return err
+	}
 	channel := cluster.NamespaceChannel(m.Namespace)
 	if m.Room != "" {
 		channel = cluster.RoomChannel(m.Namespace, m.Room)
@@ -47,7 +50,7 @@ func (n *Node) EmitTo(ctx context.Context, connID string, m Message) error {
 // the connection's own, wire.ErrGone if it or its node is away, or that of ctx. A
 // ctx without a deadline ends after Timeouts.Ask with wire.ErrTimeout.
 func (n *Node) Ask(ctx context.Context, connID string, m Message) (Answer, error) {
-	if err := n.usable(); err != nil {
+	if err := n.ready(&m); err != nil {
 		return Answer{}, err
 	}
 	return n.askOne(ctx, &command{kind: commandAsk, target: connID, binary: m.Binary, payload: m.payload()})
@@ -87,7 +90,7 @@ func (n *Node) CloseConn(ctx context.Context, connID string, code wire.Code, rea
 }
 
 func (n *Node) tell(ctx context.Context, kind commandKind, connID string, m *Message) error {
-	if err := n.usable(); err != nil {
+	if err := n.ready(m); err != nil {
 		return err
 	}
 	_, err := n.askOne(ctx, &command{kind: kind, target: connID, binary: m.Binary, payload: m.payload()})
@@ -99,7 +102,7 @@ func (n *Node) tell(ctx context.Context, kind commandKind, connID string, m *Mes
 // the answer's own, wire.ErrNobody if nobody is there, wire.ErrUnhandled if nobody
 // there handles the event, or that of ctx.
 func (n *Node) AskRoom(ctx context.Context, m Message) (Answer, error) {
-	if err := n.usable(); err != nil {
+	if err := n.ready(&m); err != nil {
 		return Answer{}, err
 	}
 	all, err := n.await(ctx, false, func(q *question) uint64 {
@@ -116,7 +119,7 @@ func (n *Node) AskRoom(ctx context.Context, m Message) (Answer, error) {
 // not said everything by then. Each known node is asked on its own, so the
 // question may overtake what is being emitted into the room.
 func (n *Node) AskEverybody(ctx context.Context, m Message) (Answers, error) {
-	if err := n.usable(); err != nil {
+	if err := n.ready(&m); err != nil {
 		return Answers{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, n.config.Timeouts.Ask)
@@ -140,6 +143,14 @@ func (n *Node) AskEverybody(ctx context.Context, m Message) (Answers, error) {
 		}
 	}
 	return all, err
+}
+
+// ready reports why the node cannot send a message, or nil.
+func (n *Node) ready(m *Message) error {
+	if err := n.usable(); err != nil {
+		return err
+	}
+	return m.check()
 }
 
 // usable reports why the node can reach nobody, or nil. While it shuts down it
