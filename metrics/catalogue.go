@@ -14,6 +14,8 @@ var (
 		"Attempts to open a WebSocket, by result.", "result")
 	messagesReceived = describe("messages_received_total",
 		"Messages from clients, by frame type and by what became of them.", "type", "result")
+	handlers = describe("handlers_total",
+		"Calls of the program's handlers that have returned, by kind and result.", "kind", "result")
 	closes = describe("closes_total",
 		"Connections ended, by close code and by the side that ended them.", "code", "initiator")
 	framesPerWrite = describe("frames_per_write",
@@ -60,6 +62,12 @@ var scalars = []scalar{
 		func(s *node.Stats) float64 { return float64(s.InboxBytes) }),
 	gauge("congested", "1 while connections that publish are not read, all of them or those of one Redis server, else 0.",
 		func(s *node.Stats) float64 { return oneIf(s.Congested) }),
+	gauge("handlers_running", "Calls of the program's handlers that have not returned.",
+		func(s *node.Stats) float64 { return float64(s.Handlers.Running) }),
+	gauge("handlers_in_line", "Connections that wait until their namespace may run one more handler.",
+		func(s *node.Stats) float64 { return float64(s.Handlers.InLine) }),
+	gauge("handler_bytes", "Bytes of messages that are handled or wait for that, overhead included.",
+		func(s *node.Stats) float64 { return float64(s.Handlers.Bytes) }),
 	gauge("rooms", "Rooms with a member, counted once for each loop that has one.",
 		func(s *node.Stats) float64 { return float64(s.Rooms) }),
 	gauge("memberships", "Memberships: pairs of a connection and a room.",

@@ -39,7 +39,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for i := range scalars {
 		out <- scalars[i].desc
 	}
-	for _, desc := range []*prometheus.Desc{buildInfo, handshakes, messagesReceived, closes, framesPerWrite, loopLag} {
+	for _, desc := range []*prometheus.Desc{buildInfo, handshakes, messagesReceived, handlers, closes, framesPerWrite, loopLag} {
 		out <- desc
 	}
 }
@@ -54,6 +54,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	out <- c.build
 	collectHandshakes(out, &stats)
 	collectMessages(out, &stats)
+	collectHandlers(out, &stats)
 	collectCloses(out, &stats)
 	out <- cumulativeHistogram(framesPerWrite, node.FramesPerWriteBounds[:], stats.FramesPerWrite.Buckets[:], stats.FramesPerWrite.Sum)
 	out <- cumulativeHistogram(loopLag, node.LoopLagBounds[:], stats.Lag.Buckets[:], stats.Lag.Sum)
@@ -71,6 +72,18 @@ func collectMessages(out chan<- prometheus.Metric, stats *node.Stats) {
 		for result, count := range stats.MessagesIn[frame] {
 			out <- prometheus.MustNewConstMetric(messagesReceived, prometheus.CounterValue, float64(count),
 				name, node.MessageResult(result).String())
+		}
+	}
+}
+
+func collectHandlers(out chan<- prometheus.Metric, stats *node.Stats) {
+	for kind := range stats.Handlers.Calls {
+		if node.HandlerKind(kind) == node.HandlerNone {
+			continue
+		}
+		for result, count := range stats.Handlers.Calls[kind] {
+			out <- prometheus.MustNewConstMetric(handlers, prometheus.CounterValue, float64(count),
+				node.HandlerKind(kind).String(), node.HandlerResult(result).String())
 		}
 	}
 }

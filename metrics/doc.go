@@ -52,6 +52,17 @@
 //	stoa_congested                  gauge      1 while connections that publish are not read, all of them or those of
 //	                                           one Redis server, else 0
 //
+// The program's handlers. What a node does itself in its turn between handlers is
+// not counted as a call, but its messages are among the bytes:
+//
+//	stoa_handlers_total             counter    calls that have returned; labels kind: accept, opened, closed, connect,
+//	                                           connected, disconnected, join, joined, leave, left, emit, ask, relay,
+//	                                           native; result: ok, error, panic
+//	stoa_handlers_running           gauge      calls that have not returned
+//	stoa_handlers_in_line           gauge      connections that wait until their namespace may run one more handler
+//	                                           (NamespaceOptions.Handlers)
+//	stoa_handler_bytes              gauge      bytes of messages that are handled or wait for that, overhead included
+//
 // Rooms:
 //
 //	stoa_rooms                      gauge      rooms with a member, counted once for each loop that has one

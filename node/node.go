@@ -349,6 +349,7 @@ func (n *Node) Stats() Stats {
 		one := n.loopStats(l)
 		total.add(&one)
 	}
+	total.Handlers = n.handlerStats()
 	for i := range n.handshakes {
 		total.Handshakes[i] += n.handshakes[i].Load()
 	}

@@ -148,6 +148,7 @@ type LoopStats struct {
 // node as a whole.
 type Stats struct {
 	LoopStats
+	Handlers          HandlerStats
 	Loops             int
 	Subscriptions     int  // channels subscribed at the broker
 	Congested         bool // publishing connections are not read

@@ -1,0 +1,114 @@
+package node_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime"
+	"testing"
+
+	"github.com/stoa-io/stoa/node"
+)
+
+// What handlers do is counted by kind and result, also what they do after the
+// loops have ended.
+func TestHandlerCounts(t *testing.T) {
+	n := startHandling(t, nil, func(n *node.Node) {
+		n.OnAccept(func(context.Context, *node.Accept) error { return nil })
+		n.OnClosed(func(context.Context, *node.Conn, node.Closed) {})
+		ns := n.Namespace("chat")
+		ns.OnConnect(func(context.Context, *node.Conn, []byte) error { return nil })
+		ns.OnAsk("echo", echoBody)
+		ns.OnAsk("fail", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) { return nil, errors.New("no") })
+		ns.OnAsk("panic", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) { panic("secret") })
+		ns.OnAsk("goexit", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) { runtime.Goexit(); return nil, nil })
+	})
+	p := join(t, n, "chat")
+	for i, event := range []string{"echo", "echo", "fail", "panic", "goexit"} {
+		p.send(fmt.Sprintf("$%d;chat;;%s;0;0;hi", i, event))
+		p.next()
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	stats := n.Stats()
+	for _, want := range []struct {
+		kind   node.HandlerKind
+		result node.HandlerResult
+		count  uint64
+	}{
+		{node.HandlerAccept, node.HandlerOK, 1},
+		{node.HandlerConnect, node.HandlerOK, 1},
+		{node.HandlerAsk, node.HandlerOK, 2},
+		{node.HandlerAsk, node.HandlerFailed, 1},
+		{node.HandlerAsk, node.HandlerPanicked, 2},
+		{node.HandlerEmit, node.HandlerOK, 0},
+		{node.HandlerClosed, node.HandlerOK, 1},
+	} {
+		if got := stats.Handlers.Calls[want.kind][want.result]; got != want.count {
+			t.Errorf("%v, %v: %d calls, want %d", want.kind, want.result, got, want.count)
+		}
+	}
+	if h := &stats.Handlers; h.Running != 0 || h.InLine != 0 || h.Bytes != 0 {
+		t.Errorf("after the end %d run, %d are in line, %d bytes wait; want none", h.Running, h.InLine, h.Bytes)
+	}
+	if got := stats.MessagesIn[0][node.MessageHandled]; got != 5 {
+		t.Errorf("%d messages handled, want 5", got)
+	}
+}
+
+// What runs and what waits is seen from outside while it lasts.
+func TestHandlersRunningAndInLine(t *testing.T) {
+	const conns, limit = 5, 2
+	goOn := make(chan struct{})
+	n := startHandling(t, nil, func(n *node.Node) {
+		ns := n.Namespace("slow").Configure(node.NamespaceOptions{Handlers: limit})
+		ns.OnAsk("wait", func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
+			<-goOn
+			return m.Body, nil
+		})
+	})
+	peers := make([]*peer, conns)
+	for i := range peers {
+		peers[i] = join(t, n, "slow")
+		peers[i].send("$1;slow;;wait;0;0;hi")
+	}
+	eventually(t, "some run, the others are in line", func() bool {
+		h := n.Stats().Handlers
+		return h.Running == limit && h.InLine == conns-limit
+	})
+	if got, least := n.Stats().Handlers.Bytes, conns*len("hi"); got < least {
+		t.Errorf("%d bytes, want at least %d", got, least)
+	}
+	close(goOn)
+	for _, p := range peers {
+		p.expect("$1;slow;;wait;0;0;hi")
+	}
+	eventually(t, "nothing runs any more", func() bool { return n.Stats().Handlers == node.HandlerStats{Calls: n.Stats().Handlers.Calls} })
+}
+
+// An accept handler is one too, and what it refuses is counted as such.
+func TestAcceptHandlerRunningAndRefusing(t *testing.T) {
+	goOn := make(chan struct{})
+	n := startHandling(t, nil, func(n *node.Node) {
+		n.OnAccept(func(context.Context, *node.Accept) error {
+			<-goOn
+			return node.Refuse(http.StatusForbidden, "no")
+		})
+	})
+	p := connectTCP(t, n)
+	p.write(upgradeRequest("/ws"))
+	eventually(t, "the accept handler runs", func() bool { return n.Stats().Handlers.Running == 1 })
+	close(goOn)
+	if got := p.response().StatusCode; got != http.StatusForbidden {
+		t.Errorf("status %d, want 403", got)
+	}
+	stats := n.Stats()
+	if got := stats.Handlers.Calls[node.HandlerAccept][node.HandlerFailed]; got != 1 {
+		t.Errorf("%d accept handlers failed, want 1", got)
+	}
+	if got := stats.Handshakes[node.HandshakeRefused]; got != 1 {
+		t.Errorf("%d handshakes refused, want 1", got)
+	}
+}
