@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 const (
@@ -38,8 +39,8 @@ func (s *sessions) sign(text string) string {
 // login believes every name. A real one asks for a password here.
 func (s *sessions) login(w http.ResponseWriter, r *http.Request) {
 	name := r.PostFormValue("user")
-	if name == "" || len(name) > 64 {
-		http.Error(w, "user: want 1 to 64 bytes", http.StatusBadRequest)
+	if name == "" || len(name) > 64 || !utf8.ValidString(name) {
+		http.Error(w, "user: want 1 to 64 bytes of text", http.StatusBadRequest)
 		return
 	}
 	expires := time.Now().Add(lifetime)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stoa-io/stoa/examples/internal/run"
 	"github.com/stoa-io/stoa/node"
@@ -87,8 +88,8 @@ func newNode() (*node.Node, error) {
 	// Everybody is believed to be who they say. See examples/mount for a login.
 	n.OnAccept(func(_ context.Context, a *node.Accept) error {
 		name := a.Request.URL.Query().Get("user")
-		if name == "" || len(name) > 64 {
-			return node.Refuse(http.StatusBadRequest, "want ?user= with 1 to 64 bytes")
+		if name == "" || len(name) > 64 || !utf8.ValidString(name) {
+			return node.Refuse(http.StatusBadRequest, "want ?user= with 1 to 64 bytes of text")
 		}
 		a.Set(userKey{}, name)
 		return nil
