@@ -127,9 +127,13 @@ func TestShutdownWaitsForHandlers(t *testing.T) {
 			j.add("emit, closed=%t", c.Conn().IsClosed())
 			return nil
 		})
-		ns.OnLeft(func(ctx context.Context, r *node.Room, forced bool) { j.add("left forced=%t ctx=%v", forced, ctx.Err()) })
+		ns.OnLeft(func(ctx context.Context, r *node.Room, forced bool) {
+			j.add("left forced=%t ctx=%v", forced, ctx.Err())
+		})
 		ns.OnDisconnected(func(ctx context.Context, _ *node.NSConn, _ bool) { j.add("disconnected ctx=%v", ctx.Err()) })
-		n.OnClosed(func(ctx context.Context, _ *node.Conn, how node.Closed) { j.add("closed %d ctx=%v", how.Code, ctx.Err()) })
+		n.OnClosed(func(ctx context.Context, _ *node.Conn, how node.Closed) {
+			j.add("closed %d ctx=%v", how.Code, ctx.Err())
+		})
 	})
 	p := obey(join(t, n, "chat", "r"))
 	p.send(";chat;;e;0;0;")

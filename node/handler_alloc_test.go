@@ -1,0 +1,91 @@
+//go:build !race
+
+package node
+
+// With the race detector sync.Pool drops what it is given now and then, so
+// allocations cannot be counted.
+
+import (
+	"context"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/gobwas/ws"
+)
+
+// handledAllocs returns the allocations per message that a handler handles, over a
+// real node, with so many messages in flight. Neither the client nor the handlers
+// allocate.
+func handledAllocs(t *testing.T, message, answer string, together int) float64 {
+	t.Helper()
+	const rounds = 300
+	n, err := New(Config{Loops: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handled, done := 0, make(chan struct{}, 1)
+	ns := n.Namespace("default")
+	ns.OnAsk("q", func(_ context.Context, _ *NSConn, m *Message) ([]byte, error) { return m.Body, nil })
+	ns.OnEmit("e", func(context.Context, *NSConn, *Message) error {
+		if handled++; handled%together == 0 { // one at a time
+			done <- struct{}{}
+		}
+		return nil
+	})
+	if err := n.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- n.Serve() }()
+	defer func() {
+		_ = n.Close()
+		<-served
+	}()
+	c := dialClient(t, n)
+	var batch []byte
+	for range together {
+		batch = append(batch, clientFrame(message)...)
+	}
+	answers := together * len(newFrame(ws.OpText, []byte(answer)))
+	round := func() {
+		c.write(batch)
+		if answer != "" {
+			c.skip(answers)
+		} else {
+			<-done
+		}
+	}
+	for range rounds { // buffers and queues find their sizes
+		round()
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range rounds {
+		round()
+	}
+	runtime.ReadMemStats(&after)
+	return float64(after.Mallocs-before.Mallocs) / float64(rounds*together)
+}
+
+// What a handled message costs: half an allocation more than was measured.
+func TestHandlerAllocations(t *testing.T) {
+	body := strings.Repeat("x", 64)
+	for _, test := range []struct {
+		name, message, answer string
+		together              int
+		limit                 float64
+	}{
+		{"emit", ";default;;e;0;0;" + body, "", 1, 5.5},
+		{"emit", ";default;;e;0;0;" + body, "", 64, 4.5},
+		{"emit to a room", ";default;r;e;0;0;" + body, "", 64, 4.5},
+		{"ask", "$1;default;;q;0;0;" + body, "$1;default;;q;0;0;" + body, 1, 9.5},
+		{"ask", "$1;default;;q;0;0;" + body, "$1;default;;q;0;0;" + body, 64, 8.5},
+	} {
+		got := handledAllocs(t, test.message, test.answer, test.together)
+		t.Logf("%s, %d together: %.2f allocations for each", test.name, test.together, got)
+		if got > test.limit {
+			t.Errorf("%s, %d together: %.2f allocations for each, want at most %.1f", test.name, test.together, got, test.limit)
+		}
+	}
+}

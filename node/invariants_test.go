@@ -1,0 +1,486 @@
+package node_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/stoa-io/stoa/node"
+	"github.com/stoa-io/stoa/wire"
+)
+
+// ledger is what the program has heard of connections, and what it should not
+// have heard.
+type ledger struct {
+	mu        sync.Mutex
+	conns     map[*node.Conn]*account
+	ended     map[*node.Conn]bool
+	opened    int
+	connected int
+	joined    int
+	wrong     map[string]int
+}
+
+// account is one connection in the ledger.
+type account struct {
+	inside     bool // one of its handlers runs
+	namespaces map[*node.NSConn]bool
+	rooms      map[*node.Room]bool
+}
+
+func newLedger() *ledger {
+	return &ledger{conns: make(map[*node.Conn]*account), ended: make(map[*node.Conn]bool), wrong: make(map[string]int)}
+}
+
+// want notes a rule that is broken. It is called with mu held.
+func (l *ledger) want(what string, good bool) {
+	if !good {
+		l.wrong[what]++
+	}
+}
+
+// enter begins a call of a handler: it notes what the call tells.
+func (l *ledger) enter(c *node.Conn, note func(*account)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := l.conns[c]
+	if a == nil {
+		l.want("a handler before opened or after closed", false)
+		return
+	}
+	l.want("two handlers of a connection at the same time", !a.inside)
+	a.inside = true
+	note(a)
+}
+
+// leave ends it.
+func (l *ledger) leave(c *node.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if a := l.conns[c]; a != nil {
+		a.inside = false
+	}
+}
+
+func noNote(*account) {}
+
+// declare registers all handlers in the ledger's name.
+func (l *ledger) declare(n *node.Node) {
+	n.OnOpened(func(_ context.Context, c *node.Conn) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.want("opened twice", l.conns[c] == nil)
+		l.conns[c] = &account{namespaces: make(map[*node.NSConn]bool), rooms: make(map[*node.Room]bool)}
+		l.opened++
+	})
+	n.OnClosed(func(_ context.Context, c *node.Conn, _ node.Closed) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		a := l.conns[c]
+		l.want("closed twice", !l.ended[c])
+		l.ended[c] = true
+		if a == nil {
+			return // gone before its hello
+		}
+		l.want("closed while a handler runs", !a.inside)
+		l.want("closed and still in a namespace", len(a.namespaces) == 0)
+		l.want("closed, and IsClosed says no", c.IsClosed() && len(c.Namespaces()) == 0)
+		delete(l.conns, c)
+	})
+	l.declareNamespace(n.Namespace("a").Configure(node.NamespaceOptions{Relay: true, Broadcast: true, Asks: true}))
+	l.declareNamespace(n.Namespace("b").Configure(node.NamespaceOptions{Handlers: 4}))
+}
+
+func (l *ledger) declareNamespace(ns *node.Namespace) {
+	ns.OnConnect(func(_ context.Context, c *node.Conn, _ []byte) error {
+		l.enter(c, noNote)
+		defer l.leave(c)
+		return sometimes(10, wire.ErrForbidden)
+	})
+	ns.OnConnected(func(_ context.Context, c *node.NSConn) {
+		l.enter(c.Conn(), func(a *account) {
+			l.want("connected twice", !a.namespaces[c])
+			a.namespaces[c] = true
+			l.connected++
+		})
+		l.leave(c.Conn())
+	})
+	ns.OnDisconnected(func(_ context.Context, c *node.NSConn, _ bool) {
+		l.enter(c.Conn(), func(a *account) {
+			l.want("disconnected without connected", a.namespaces[c])
+			for r := range a.rooms {
+				l.want("disconnected and still in a room", r.NSConn() != c)
+			}
+			delete(a.namespaces, c)
+		})
+		l.leave(c.Conn())
+	})
+	ns.OnJoin(func(ctx context.Context, c *node.NSConn, _ string) error {
+		l.enter(c.Conn(), noNote)
+		defer l.leave(c.Conn())
+		_ = sometimes(20, c.Emit("greeting", nil))
+		return sometimes(10, wire.ErrForbidden)
+	})
+	ns.OnJoined(func(_ context.Context, r *node.Room) {
+		l.enter(r.NSConn().Conn(), func(a *account) {
+			l.want("joined without connected", a.namespaces[r.NSConn()])
+			l.want("joined twice", !a.rooms[r])
+			a.rooms[r] = true
+			l.joined++
+		})
+		l.leave(r.NSConn().Conn())
+	})
+	ns.OnLeave(func(_ context.Context, r *node.Room) error {
+		l.enter(r.NSConn().Conn(), noNote)
+		defer l.leave(r.NSConn().Conn())
+		return sometimes(5, wire.ErrForbidden)
+	})
+	ns.OnLeft(func(_ context.Context, r *node.Room, _ bool) {
+		l.enter(r.NSConn().Conn(), func(a *account) {
+			l.want("left without joined", a.rooms[r])
+			delete(a.rooms, r)
+		})
+		l.leave(r.NSConn().Conn())
+	})
+	handler := func(ctx context.Context, c *node.NSConn, m *node.Message) ([]byte, error) {
+		l.enter(c.Conn(), noNote)
+		defer l.leave(c.Conn())
+		return l.handle(ctx, c, m)
+	}
+	for _, event := range []string{"echo", "back", "leave", "panic"} {
+		ns.OnAsk(event, handler)
+		ns.OnEmit(event, func(ctx context.Context, c *node.NSConn, m *node.Message) error {
+			_, err := handler(ctx, c, m)
+			return err
+		})
+	}
+	ns.OnRelay("seen", func(_ context.Context, c *node.NSConn, m *node.Message) error {
+		l.enter(c.Conn(), noNote)
+		defer l.leave(c.Conn())
+		return sometimes(3, wire.ErrForbidden)
+	})
+}
+
+// handle is what the handlers of messages do.
+func (l *ledger) handle(ctx context.Context, c *node.NSConn, m *node.Message) ([]byte, error) {
+	switch m.Event {
+	case "back":
+		answer, err := c.Ask(ctx, "question", m.Body)
+		return answer.Body, err
+	case "leave":
+		return nil, sometimes(2, c.LeaveAll(ctx))
+	case "panic":
+		if rand.IntN(2) == 0 {
+			runtime.Goexit()
+		}
+		panic("secret")
+	}
+	runtime.Gosched()
+	return m.Body, nil
+}
+
+func sometimes(oneIn int, err error) error {
+	if rand.IntN(oneIn) == 0 {
+		return err
+	}
+	return nil
+}
+
+// wild is a client that does anything, in any order.
+type wild struct {
+	l    *ledger
+	conn net.Conn
+	in   *bufio.Reader
+
+	mu   sync.Mutex      // also of writing
+	open map[string]bool // asks without an answer
+	last int
+}
+
+// run opens a connection and uses it for a while. It returns an error only when
+// the node does not take connections any more.
+func (l *ledger) run(address string, asks *atomic.Int64) error {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	w := &wild{l: l, conn: conn, in: bufio.NewReader(conn), open: make(map[string]bool)}
+	_ = conn.SetDeadline(time.Now().Add(3 * patience))
+	if _, err := conn.Write([]byte(upgradeRequest("/ws"))); err != nil {
+		return err
+	}
+	response, err := http.ReadResponse(w.in, nil)
+	if err != nil || response.StatusCode != http.StatusSwitchingProtocols {
+		return fmt.Errorf("upgrade: %w", err)
+	}
+	if rand.IntN(50) == 0 {
+		return nil // without a hello
+	}
+	w.write("M")
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.read()
+	}()
+	for range 20 + rand.IntN(60) {
+		w.act()
+		if rand.IntN(4) == 0 {
+			runtime.Gosched()
+		}
+	}
+	asks.Add(int64(w.last))
+	switch rand.IntN(4) {
+	case 0: // without a word
+	case 1:
+		w.mu.Lock()
+		_, _ = conn.Write([]byte(frame(ws.OpClose, true, "\x03\xe8")))
+		w.mu.Unlock()
+		<-ended
+	default:
+		w.drain(ended)
+	}
+	_ = conn.Close()
+	<-ended
+	return nil
+}
+
+// drain waits until every ask is answered, or the connection has ended.
+func (w *wild) drain(ended chan struct{}) {
+	deadline := time.After(patience)
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
+	for {
+		w.mu.Lock()
+		open := len(w.open)
+		w.mu.Unlock()
+		if open == 0 {
+			return
+		}
+		select {
+		case <-ended:
+			return
+		case <-poll.C:
+		case <-deadline:
+			w.wrong("an ask is never answered")
+			return
+		}
+	}
+}
+
+func (w *wild) wrong(what string) {
+	w.l.mu.Lock()
+	defer w.l.mu.Unlock()
+	w.l.want(what, false)
+}
+
+// write sends a text. Errors do not matter: the reader sees the end.
+func (w *wild) write(text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, _ = w.conn.Write([]byte(frame(ws.OpText, true, text)))
+}
+
+// act sends one message, with or without a token.
+func (w *wild) act() {
+	namespace := []string{"a", "b"}[rand.IntN(2)]
+	room := fmt.Sprint("r", rand.IntN(3))
+	events := []string{"echo", "back", "leave", "panic", "seen", "relayed", "echo", "relayed"}
+	head, must := "", false
+	switch kind := rand.IntN(20); {
+	case kind < 4:
+		head, must = namespace+";;_OnNamespaceConnect", true
+	case kind < 8:
+		head, must = namespace+";"+room+";_OnRoomJoin", true
+	case kind < 10:
+		head, must = namespace+";"+room+";_OnRoomLeave", true
+	case kind < 11:
+		head, must = namespace+";;_OnNamespaceDisconnect", true
+	default:
+		if rand.IntN(2) == 0 {
+			room = ""
+		}
+		head = namespace + ";" + room + ";" + events[rand.IntN(len(events))]
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	token := ""
+	if must || rand.IntN(2) == 0 {
+		w.last++
+		token = fmt.Sprint("$", w.last)
+		w.open[token] = true
+	}
+	body := "body"
+	if rand.IntN(10) == 0 {
+		body = strings.Repeat("x", 3000)
+	}
+	_, _ = w.conn.Write([]byte(frame(ws.OpText, true, token+";"+head+";0;0;"+body)))
+}
+
+// read takes answers, and answers questions: mostly well, sometimes with an error,
+// sometimes not at all.
+func (w *wild) read() {
+	for {
+		f, err := readFrame(w.in)
+		if err != nil {
+			return
+		}
+		text := string(f.Payload)
+		switch {
+		case f.Header.OpCode == ws.OpClose:
+			w.mu.Lock()
+			_, _ = w.conn.Write([]byte(frame(ws.OpClose, true, text)))
+			w.mu.Unlock()
+			return
+		case f.Header.OpCode == ws.OpPing:
+			w.mu.Lock()
+			_, _ = w.conn.Write([]byte(frame(ws.OpPong, true, text)))
+			w.mu.Unlock()
+		case strings.HasPrefix(text, "$"):
+			token, _, _ := strings.Cut(text, ";")
+			w.mu.Lock()
+			known := w.open[token]
+			delete(w.open, token)
+			w.mu.Unlock()
+			if !known {
+				w.wrong("an ask is answered twice")
+			}
+		default:
+			answer := obedience(text)
+			switch how := rand.IntN(50); {
+			case answer == "" || how == 0:
+			case how < 5:
+				token, _, _ := strings.Cut(answer, ";")
+				w.write(token + ";;;e;1;0;no")
+			default:
+				w.write(answer)
+			}
+		}
+	}
+}
+
+// interfere does things to connections as a program does, from outside of all
+// handlers.
+func (l *ledger) interfere(n *node.Node, asked, answered *atomic.Int64) {
+	for c := range n.Conns() {
+		if rand.IntN(3) > 0 {
+			continue
+		}
+		timeout := time.Second
+		if rand.IntN(5) == 0 {
+			timeout = time.Millisecond
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), timeout)
+		asked.Add(1)
+		ns := c.Namespace([]string{"a", "b"}[rand.IntN(2)])
+		switch kind := rand.IntN(12); {
+		case kind < 2 || ns == nil:
+			_, _ = c.Connect(ctx, []string{"a", "b"}[rand.IntN(2)])
+		case kind < 4:
+			if r, err := ns.JoinRoom(ctx, fmt.Sprint("r", rand.IntN(3))); err == nil {
+				_ = r.Emit("e", nil)
+				_ = r.Leave(ctx)
+			}
+		case kind < 5:
+			_ = ns.LeaveAll(ctx)
+		case kind < 6:
+			_ = ns.Disconnect(ctx)
+		case kind < 9:
+			_, _ = ns.Ask(ctx, "question", []byte("?"))
+		case kind < 10:
+			_ = n.Emit(ctx, node.Message{Namespace: "a", Room: "r1", Event: "e"})
+			_, _ = n.AskRoom(ctx, node.Message{Namespace: "a", Room: "r1", Event: "q"})
+		case kind < 11:
+			_, _ = n.Find(ctx, c.ID())
+			_ = c.DisconnectAll(ctx)
+		case rand.IntN(4) == 0:
+			c.Close(wire.CodeGoingAway, "wild")
+		}
+		answered.Add(1)
+		cancel()
+	}
+}
+
+// Everything at once, until Shutdown in the middle of it: whatever has begun must
+// have ended, once.
+func TestInvariants(t *testing.T) {
+	const clients, actors = 48, 8
+	duration := 10 * time.Second
+	if text := os.Getenv("STOA_RACE_SECONDS"); text != "" {
+		seconds, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatalf("STOA_RACE_SECONDS=%q: want a number", text)
+		}
+		duration = time.Duration(seconds) * time.Second
+	}
+	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors()
+	l := newLedger()
+	n, served := serveHandling(t, func(cfg *node.Config) {
+		cfg.Limits.Mailbox, cfg.Limits.Queue = 8<<10, 256<<10
+		cfg.Timeouts.Ask, cfg.Timeouts.Close, cfg.Timeouts.Ping = 200*time.Millisecond, 400*time.Millisecond, time.Second
+	}, l.declare)
+	var asks, asked, answered, runs atomic.Int64
+	down := make(chan struct{})
+	var all sync.WaitGroup
+	for range clients {
+		all.Go(func() {
+			for l.run(n.Addr().String(), &asks) == nil {
+				runs.Add(1)
+			}
+		})
+	}
+	for range actors {
+		all.Go(func() {
+			for {
+				select {
+				case <-down:
+					return
+				default:
+					l.interfere(n, &asked, &answered)
+				}
+			}
+		})
+	}
+	<-time.After(duration)
+	if err := n.Shutdown(within(t)); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+	close(down)
+	<-served
+	all.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t.Logf("%d connections, %d of them opened, %d times connected, %d times joined, %d asks of clients, %d acts of the program",
+		runs.Load(), l.opened, l.connected, l.joined, asks.Load(), asked.Load())
+	for what, times := range l.wrong {
+		t.Errorf("%d times: %s", times, what)
+	}
+	if len(l.conns) > 0 {
+		t.Errorf("%d connections were opened and not closed", len(l.conns))
+	}
+	if asked.Load() != answered.Load() {
+		t.Errorf("%d acts of the program have begun, and %d have ended", asked.Load(), answered.Load())
+	}
+	if l.opened == 0 || l.connected == 0 || l.joined == 0 || asks.Load() == 0 {
+		t.Error("nothing has happened")
+	}
+	if s := n.Stats(); s.Connections+s.Pending+s.Rooms+s.Memberships+s.OpenQuestions+s.QueueBytes+s.Held+n.Connections() != 0 {
+		t.Errorf("left behind: %+v", s)
+	}
+	if err := settled(goroutines, descriptors); err != nil {
+		t.Error(err)
+	}
+}
