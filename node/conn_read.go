@@ -203,16 +203,46 @@ func (c *conn) onData(h *ws.Header, payload []byte) {
 	if c.fragment == nil {
 		c.fragment = &fragment{op: h.OpCode}
 	}
-	c.fragment.data = append(c.fragment.data, payload...)
+	whole := c.fragment
+	whole.data = append(whole.data, payload...)
+	if whole.op == ws.OpText && (!whole.check() || h.Fin && whole.valid < len(whole.data)) {
+		c.fail(wire.CodeInvalidData, "invalid UTF-8")
+		return
+	}
 	if h.Fin {
-		whole := c.fragment
 		c.fragment = nil
-		c.onMessage(whole.op, whole.data)
+		c.handleMessage(whole.data, whole.op == ws.OpBinary)
 	}
 }
 
-// onMessage handles a whole message. Text is checked here, once, before anybody
-// else may get it: a receiver must close on invalid UTF-8 (RFC 6455 section 8.1).
+// check looks at what has come since the last check. It reports false for what
+// cannot become valid UTF-8, whatever follows: there is no point in waiting for it.
+func (f *fragment) check() bool {
+	rest := f.data[f.valid:]
+	whole := len(rest) - incomplete(rest)
+	if !utf8.Valid(rest[:whole]) {
+		return false
+	}
+	f.valid += whole
+	return true
+}
+
+// incomplete is how many bytes at the end of a text are the beginning of a character.
+func incomplete(text []byte) int {
+	for i := 1; i <= min(len(text), utf8.UTFMax-1); i++ {
+		if last := text[len(text)-i:]; utf8.RuneStart(last[0]) {
+			if utf8.FullRune(last) {
+				return 0
+			}
+			return i
+		}
+	}
+	return 0
+}
+
+// onMessage handles a message of one frame. Text is checked here, once, before
+// anybody else may get it: a receiver must close on invalid UTF-8 (RFC 6455 section
+// 8.1).
 func (c *conn) onMessage(op ws.OpCode, payload []byte) {
 	binary := op == ws.OpBinary
 	if !binary && !utf8.Valid(payload) {
@@ -242,8 +272,12 @@ func (c *conn) handleMessage(payload []byte, binary bool) {
 // receiveMessage gives a message to the session, but for one that would change
 // what handlers that are at work see: it waits for them.
 func (c *conn) receiveMessage(payload []byte, binary bool) session.Verdict {
-	if c.working() {
-		return c.session.ReceiveEvent(payload, binary)
+	for c.working() {
+		verdict := c.session.ReceiveEvent(payload, binary)
+		if verdict != session.VerdictBusy || c.handle.worker.await() {
+			return verdict
+		}
+		// They have ended meanwhile, and nobody would say so.
 	}
 	return c.session.Receive(payload, binary)
 }

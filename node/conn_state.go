@@ -76,8 +76,9 @@ type conn struct {
 
 // fragment is a message of which more frames are to come.
 type fragment struct {
-	op   ws.OpCode
-	data []byte
+	op    ws.OpCode
+	data  []byte
+	valid int // bytes of a text that are whole, valid characters
 }
 
 // flood counts the payloads of a connection that do not parse.

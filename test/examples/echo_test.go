@@ -64,6 +64,7 @@ func TestEchoMessages(t *testing.T) {
 		{"fragments", frames(part("a"), rest(""), rest("b"), last("c")), frames(text("abc")), stillOpen},
 		{"empty fragments", frames(part(""), rest(""), last("")), frames(text("")), stillOpen},
 		{"a character in two fragments", frames(part("\xce"), last("\xba")), frames(text("κ")), stillOpen},
+		{"a character in many fragments", frames(part("a\xf0"), rest("\x9f"), rest(""), rest("\x8f"), last("\x9b")), frames(text("a🏛")), stillOpen},
 		{"control frames between fragments", frames(part("a"), ping("1"), rest("b"), pong("x"), ping("2"), last("c")), frames(pong("1"), pong("2"), text("abc")), stillOpen},
 		{"two fragmented messages", frames(part("a"), last("b"), ws.NewFrame(ws.OpBinary, false, []byte{1}), last("\xff")), frames(text("ab"), binary([]byte{1, 0xff})), stillOpen},
 	}
@@ -104,6 +105,9 @@ func TestEchoViolations(t *testing.T) {
 		{"invalid UTF-8", frames(text("\xce\xba\xe1\xbd\xb9\xed\xa0\x80")), nil, 1007},
 		{"a character that is cut off", frames(text("abc\xce")), nil, 1007},
 		{"invalid UTF-8 in a fragment", frames(part("a\xff"), last("b")), nil, 1007},
+		{"invalid UTF-8 before the last fragment has come", frames(part("κόσμε"), rest("\xf4\x90")), nil, 1007},
+		{"invalid UTF-8 across fragments", frames(part("κόσμε\xed"), rest("\xa0")), nil, 1007},
+		{"fragments that end inside a character", frames(part("κόσμε\xf0"), rest("\x9f"), last("\x8f")), nil, 1007},
 		{"a message before invalid UTF-8", frames(text("a"), text("\xff")), frames(text("a")), 1007},
 	}
 	for rsv := byte(1); rsv < 8; rsv++ {
