@@ -189,7 +189,7 @@ func TestActingInHandlers(t *testing.T) {
 	} {
 		p.await(answer)
 	}
-	eventually(t, "all handlers have returned", func() bool { return len(j.copy()) == 19 })
+	eventually(t, "all handlers have returned", func() bool { return len(j.copy()) == 20 })
 	p.write(frame(ws.OpClose, true, ""))
 	j.expect(t, "opened", "native", "connect", "connected", "join", "joined", "emit", "ask", "relay", "relay", "leave", "left",
 		"join", "joined", "left", "disconnected", "connect", "connected", "join", "joined", "left", "disconnected", "closed")

@@ -34,15 +34,16 @@ func (c *conn) handled() *Conn {
 // hand gives the connection's worker something to do.
 func (c *conn) hand(t *task) {
 	c.handled().worker.add(t)
+	c.loop.handed = true
 	c.fillMail()
 }
 
-// working reports whether handlers are at work on earlier messages. Whoever gets
-// true and keeps something for later hears of the end through worked.
+// working reports whether handlers are at work on earlier messages.
 func (c *conn) working() bool { return c.handle != nil && c.handle.worker.busy() }
 
-// Held implements session.Holder.
-func (c *conn) Held() bool { return c.working() }
+// Held implements session.Holder: like working, and readMail is called when it is
+// not so any more.
+func (c *conn) Held() bool { return c.handle != nil && c.handle.worker.await() }
 
 func (c *Conn) addNamespace(declared *Namespace) *NSConn {
 	c.mu.Lock()

@@ -59,7 +59,7 @@ const (
 	waitsRoom                         // half of the mailbox is free
 )
 
-// add appends a task and sees to it that it is run. Loop only.
+// add appends a task and sees to it that it is run.
 func (w *worker) add(t *task) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -88,9 +88,15 @@ func (w *worker) stop(state workerState) {
 	w.conn.loop.workers.leave(w)
 }
 
-// busy reports whether a task waits or runs, and if so that the loop wants to
-// know when none does any more.
+// busy reports whether a task waits or runs.
 func (w *worker) busy() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.state != workerIdle
+}
+
+// await is busy for a loop that wants to know when no task does any more.
+func (w *worker) await() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.state == workerIdle {
