@@ -131,7 +131,7 @@ func (c *Conn) Connect(ctx context.Context, namespace string) (*NSConn, error) {
 	if ns := c.Namespace(namespace); ns != nil {
 		return ns, nil
 	}
-	return nil, wire.ErrBadNamespace // it was disconnected at once
+	return nil, c.gone(wire.ErrBadNamespace) // it was disconnected at once
 }
 
 // Namespace returns the connection's side of a namespace that it is connected to,
@@ -169,6 +169,14 @@ func (c *Conn) DisconnectAll(ctx context.Context) error {
 func (c *Conn) missing(err error) error {
 	if c.IsClosed() {
 		return wire.ErrClosed
+	}
+	return err
+}
+
+// gone is missing for what has waited: wire.ErrGone if the connection has ended.
+func (c *Conn) gone(err error) error {
+	if c.IsClosed() {
+		return wire.ErrGone
 	}
 	return err
 }

@@ -85,7 +85,7 @@ func (ns *NSConn) JoinRoom(ctx context.Context, name string) (*Room, error) {
 	if in := ns.Room(name); in != nil {
 		return in, nil
 	}
-	return nil, wire.ErrBadRoom // it was left at once
+	return nil, ns.conn.gone(wire.ErrBadRoom) // it was left at once
 }
 
 // Room returns the connection's side of a room that it is in, else nil.

@@ -50,6 +50,42 @@ func TestEarlyMessagesWait(t *testing.T) {
 	p.expect(t, "send $1;;;;;;", "connected a local=false", "event ;a;;e;0;0;1", "event ;a;;e;0;0;2")
 }
 
+// patient is a driver that lets requests wait.
+type patient struct {
+	*probe
+	held bool
+}
+
+func (p *patient) Held() bool { return p.held }
+
+// What was held back waits for a driver that says so, answers and events do not,
+// and nothing overtakes.
+func TestEarlyRequestsWaitForTheDriver(t *testing.T) {
+	config := session.Config{Role: session.Server}.WithDefaults()
+	p := &patient{probe: new(probe)}
+	p.session.Init(&config, p)
+	p.receive(t, "$1;a;;_OnNamespaceConnect;0;0;", session.VerdictEarly)
+	p.receive(t, ";a;;e;0;0;1", session.VerdictEarly)
+	p.receive(t, "$2;a;;_OnNamespaceDisconnect;0;0;", session.VerdictEarly)
+	p.receive(t, "$3;a;;e;0;0;2", session.VerdictEarly)
+	p.receive(t, "M", session.VerdictHandled)
+	p.onEvent = func(*session.Event) { p.held = true }
+	p.session.Acknowledge("id")
+	p.session.Resume()
+	p.expect(t, "hello", "send Aid", "request connect $1", "send $1;;;;;;", "connected a local=false", "event ;a;;e;0;0;1")
+	if !p.session.Busy() {
+		t.Error("not busy, want busy while something is held back")
+	}
+	p.receive(t, ";a;;e;0;0;3", session.VerdictBusy)
+	p.held = false
+	p.session.Resume()
+	p.expect(t, "request disconnect $2", "disconnected a local=false forced=false", "send $2;;;;;;",
+		"send $3;a;;e;1;0;bad namespace")
+	if p.session.Busy() {
+		t.Error("busy, want everything handled")
+	}
+}
+
 func TestNativeMessagesWait(t *testing.T) {
 	p := newProbe(session.Server, func(c *session.Config) { c.Native = true })
 	var later *session.Request
