@@ -76,7 +76,7 @@ func (c *conn) onCloseFrame(payload []byte) {
 // close frame (RFC 6455 section 5.5.1 allows the delay). A client of the protocol that
 // closes has no use for it.
 func (c *conn) mustLinger() bool {
-	return c.state == connOpen && c.loop.session.NativeOnly && c.flags&flagLingering == 0 && c.working()
+	return c.state == connOpen && c.loop.session.NativeOnly && c.flags&flagLingering == 0 && c.Held()
 }
 
 // linger ends the connection when its handlers have returned, at the latest after the

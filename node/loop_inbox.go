@@ -57,7 +57,6 @@ type errand struct {
 	roomAsk   *roomAsk
 	clientAsk *clientAsk
 	emission  *emission
-	reply     *reply
 	decision  *decision
 	accept    *Accept
 	listing   *listing
@@ -232,11 +231,11 @@ func (c *conn) fromProgram(it *item) {
 	case itemEmit:
 		c.emitted(it.emission)
 	case itemReply:
-		c.answer(it.reply)
+		c.replied(it.frame)
 	case itemDecided:
 		c.decided(it.decision)
 	case itemWorked:
-		if c.state == connOpen && c.flags&flagLingering != 0 && !c.working() {
+		if c.state == connOpen && c.flags&flagLingering != 0 && !c.Held() {
 			c.endLinger()
 			return
 		}
