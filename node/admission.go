@@ -166,8 +166,8 @@ func (l *loop) neverOpened(a *Accept) {
 	}
 	c := &Conn{loop: l, place: noPlace, secret: newSecret(), values: a.values, remote: a.Request.RemoteAddr, ended: true}
 	c.worker.conn = c
-	c.worker.add(&task{kind: HandlerClosed, ending: true, run: func(ctx context.Context) error {
+	c.worker.add(&task{kind: HandlerClosed, ending: true, work: notice(func(ctx context.Context) error {
 		h(ctx, c, Closed{Code: wire.CodeAbnormal, By: ByServer})
 		return nil
-	}})
+	})})
 }

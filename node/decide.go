@@ -58,22 +58,35 @@ func (c *conn) decider(r *session.Request) (HandlerKind, func(ctx context.Contex
 // waiting meanwhile.
 func (c *conn) deliberate(r *session.Request, kind HandlerKind, ask func(ctx context.Context) error) {
 	later := c.session.Defer(r)
-	made := c.handled()
-	tell := func(err error) {
-		made.loop.post(item{
-			kind: itemDecided, place: made.place, generation: made.generation,
-			errand: &errand{decision: &decision{later, err}},
-		})
-	}
 	declared := c.loop.node.namespaces[string(later.Message.Namespace)]
-	c.hand(&task{kind: kind, namespace: declared, size: len(later.Message.Body), failed: tell,
-		run: func(ctx context.Context) error {
-			err := ask(ctx)
-			if err == nil {
-				tell(nil)
-			}
-			return err
-		}})
+	c.hand(&task{
+		kind: kind, namespace: declared, size: len(later.Message.Body),
+		work: &deliberation{conn: c.handled(), request: later, ask: ask},
+	})
+}
+
+// deliberation is the work of deciding about a request.
+type deliberation struct {
+	conn    *Conn
+	request *session.Request
+	ask     func(ctx context.Context) error
+}
+
+func (d *deliberation) do(ctx context.Context) error {
+	if err := d.ask(ctx); err != nil {
+		return err
+	}
+	d.tell(nil)
+	return nil
+}
+
+func (d *deliberation) failed(err error) { d.tell(err) }
+
+func (d *deliberation) tell(err error) {
+	d.conn.loop.post(item{
+		kind: itemDecided, place: d.conn.place, generation: d.conn.generation,
+		errand: &errand{decision: &decision{d.request, err}},
+	})
 }
 
 // decided carries out what the program has decided.

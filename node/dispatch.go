@@ -63,61 +63,26 @@ func (c *conn) onAsk(ns *namespace, e *session.Event) MessageResult {
 	return MessageUnhandled
 }
 
-// incoming makes a message of the program's own from one that is valid during
-// the call only.
-func incoming(ns *namespace, e *session.Event, event string, body []byte) *Message {
-	m := &Message{Namespace: ns.name, Event: event, Body: body, Binary: e.Message.Binary}
-	if e.Room != nil {
-		m.Room = e.Room.Name()
-	}
-	return m
-}
-
 func (c *conn) handEmit(ns *namespace, e *session.Event, event string, h EmitHandler) {
-	in := c.handled().Namespace(ns.name)
-	m := incoming(ns, e, event, append([]byte(nil), e.Message.Body...))
-	c.hand(&task{kind: HandlerEmit, namespace: ns.declared, event: event, size: len(m.Body),
-		run: func(ctx context.Context) error { return h(ctx, in, m) }})
+	w := &emitWork{to: c.handled().member(ns.name), handler: h}
+	w.message = incoming(ns, e, event, append([]byte(nil), e.Message.Body...))
+	w.task = task{kind: HandlerEmit, namespace: ns.declared, event: event, size: len(w.message.Body), work: w}
+	c.hand(&w.task)
 }
 
 func (c *conn) handAsk(ns *namespace, e *session.Event, event string, h AskHandler) {
-	made := c.handled()
-	in := made.Namespace(ns.name)
-	asked := e.Message.Clone()
-	m := incoming(ns, e, event, asked.Body)
-	c.hand(&task{kind: HandlerAsk, namespace: ns.declared, event: event, size: len(m.Body),
-		run: func(ctx context.Context) error {
-			body, err := h(ctx, in, m)
-			if err == nil {
-				err = checkBody(body, asked.Binary)
-			}
-			if err == nil {
-				made.reply(&reply{message: asked, body: body})
-			}
-			return err
-		},
-		failed: func(err error) { made.reply(&reply{message: asked, err: err}) },
-	})
+	w := &askWork{to: c.handled().member(ns.name), handler: h, asked: e.Message.Clone()}
+	w.message = incoming(ns, e, event, w.asked.Body)
+	w.task = task{kind: HandlerAsk, namespace: ns.declared, event: event, size: len(w.message.Body), work: w}
+	c.hand(&w.task)
 }
 
-// reply is the program's answer to an ask of the client.
-type reply struct {
-	message wire.Message // the ask; owned
-	body    []byte
-	err     error // nil: answered with the body
-}
-
-func (c *Conn) reply(r *reply) {
-	c.loop.post(item{kind: itemReply, place: c.place, generation: c.generation, errand: &errand{reply: r}})
-}
-
-// answer sends the program's answer.
-func (c *conn) answer(r *reply) {
-	if r.err != nil {
-		c.session.ReplyError(&r.message, r.err.Error())
-		return
+// replied queues the answer of the program to an ask.
+func (c *conn) replied(frame []byte) {
+	if c.state == connOpen {
+		c.loop.stats.MessagesOut++
+		c.enqueue(frame, 1)
 	}
-	c.session.Reply(&r.message, r.body)
 }
 
 // emitted queues a frame of the program. What it is for may be over by now.
@@ -140,9 +105,9 @@ func (c *conn) onNative(e *session.Event) {
 	result[MessageHandled]++
 	made, binary := c.handled(), e.Message.Binary
 	payload := append([]byte(nil), e.Payload...)
-	c.hand(&task{kind: HandlerNative, size: len(payload), run: func(ctx context.Context) error {
+	c.hand(&task{kind: HandlerNative, size: len(payload), work: notice(func(ctx context.Context) error {
 		return h(ctx, made, payload, binary)
-	}})
+	})})
 }
 
 // relay passes a message on to others: at once if nobody wants to see it before
@@ -188,37 +153,12 @@ func (c *conn) relayLater(ns *namespace, e *session.Event, event string, h Relay
 	channel, partition := ns.channelOf(e)
 	c.published |= partition
 	made := c.handled()
-	in := made.Namespace(ns.name)
-	m := incoming(ns, e, event, append([]byte(nil), e.Message.Body...))
-	t := &task{event: event, size: len(m.Body)}
-	if h != nil {
-		t.namespace = ns.declared // which may limit its handlers
-	}
-	t.kind, t.run = seeing(h, in, m, func() {
+	w := newRelayWork(made, ns, e, event, append([]byte(nil), e.Message.Body...), h)
+	w.pass = func(m *Message) {
 		err := made.loop.node.broker.Publish(channel, &cluster.Envelope{Binary: m.Binary, Origin: made.ID(), Payload: m.payload()})
 		if err != nil && !errors.Is(err, cluster.ErrClosed) {
 			made.loop.workers.dropped[frameType(m.Binary)].Add(1)
 		}
-	})
-	c.hand(t)
-}
-
-// seeing makes a task's work of a relay handler, if there is one, and of what
-// follows when it agrees.
-func seeing(h RelayHandler, in *NSConn, m *Message, then func()) (HandlerKind, func(ctx context.Context) error) {
-	if h == nil {
-		return HandlerNone, func(context.Context) error { then(); return nil }
 	}
-	namespace, room := m.Namespace, m.Room
-	return HandlerRelay, func(ctx context.Context) error {
-		if err := h(ctx, in, m); err != nil {
-			return err
-		}
-		m.Namespace, m.Room = namespace, room // they are not the handler's to change
-		if err := m.check(); err != nil {
-			return err
-		}
-		then()
-		return nil
-	}
+	c.hand(&w.task)
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 
 	"github.com/gobwas/ws"
+
+	"github.com/stoa-io/stoa/wire"
 )
 
 // maxHeader is the largest header of a server's frame: no mask.
@@ -69,4 +71,31 @@ func appendHeader(dst []byte, op ws.OpCode, length int) []byte {
 func newFrame(op ws.OpCode, payload []byte) []byte {
 	frame := appendHeader(make([]byte, 0, maxHeader+len(payload)), op, len(payload))
 	return append(frame, payload...)
+}
+
+// newMessageFrame builds the frame of a message, of its type: one allocation.
+func newMessageFrame(m *wire.Message) []byte {
+	return fillFrame(opcode(m.Binary), wire.Append(roomForFrame(m, len(m.Body)), m))
+}
+
+// newErrorFrame builds the frame of the negative answer to an ask.
+func newErrorFrame(m *wire.Message, text string) []byte {
+	return fillFrame(ws.OpText, wire.AppendError(roomForFrame(m, len(text)), m, text))
+}
+
+// roomForFrame returns a place for the header, with room for a message behind it
+// unless its names have to be escaped.
+func roomForFrame(m *wire.Message, body int) []byte {
+	const separators = 8 // and the flags
+	size := len(m.Token) + len(m.Namespace) + len(m.Room) + len(m.Event) + separators + body
+	return make([]byte, maxHeader, maxHeader+size)
+}
+
+// fillFrame puts the header right before the payload, which begins at maxHeader.
+func fillFrame(op ws.OpCode, data []byte) []byte {
+	var header [maxHeader]byte
+	h := appendHeader(header[:0], op, len(data)-maxHeader)
+	frame := data[maxHeader-len(h):]
+	copy(frame, h)
+	return frame
 }

@@ -33,9 +33,11 @@ func (c *conn) handled() *Conn {
 
 // hand gives the connection's worker something to do.
 func (c *conn) hand(t *task) {
-	c.handled().worker.add(t)
+	waiting := c.handled().worker.add(t)
 	c.loop.handed = true
-	c.fillMail()
+	if limit := c.loop.limits.Mailbox; limit > 0 && (c.mail != nil || waiting > limit) {
+		c.fillMail()
+	}
 }
 
 // working reports whether handlers are at work on earlier messages.
@@ -44,6 +46,17 @@ func (c *conn) working() bool { return c.handle != nil && c.handle.worker.busy()
 // Held implements session.Holder: like working, and readMail is called when it is
 // not so any more.
 func (c *conn) Held() bool { return c.handle != nil && c.handle.worker.await() }
+
+// member is Conn.Namespace for the loop, which is the only one to change what it
+// looks at.
+func (c *Conn) member(name string) *NSConn {
+	for _, ns := range c.namespaces {
+		if ns.namespace.name == name {
+			return ns
+		}
+	}
+	return nil
+}
 
 func (c *Conn) addNamespace(declared *Namespace) *NSConn {
 	c.mu.Lock()
@@ -100,10 +113,10 @@ func (c *conn) tellConnected(ns *namespace) {
 		made = c.handle.addNamespace(declared)
 	}
 	if h := declared.handlers.connected; h != nil {
-		c.hand(&task{kind: HandlerConnected, namespace: declared, run: func(ctx context.Context) error {
+		c.hand(&task{kind: HandlerConnected, namespace: declared, work: notice(func(ctx context.Context) error {
 			h(ctx, made)
 			return nil
-		}})
+		})})
 	}
 }
 
@@ -114,10 +127,10 @@ func (c *conn) tellDisconnected(ns *namespace, forced bool) {
 	}
 	gone := c.handle.removeNamespace(ns.name)
 	if h := ns.declared.handlers.disconnected; h != nil && gone != nil {
-		c.hand(&task{kind: HandlerDisconnected, namespace: ns.declared, ending: forced, run: func(ctx context.Context) error {
+		c.hand(&task{kind: HandlerDisconnected, namespace: ns.declared, ending: forced, work: notice(func(ctx context.Context) error {
 			h(ctx, gone, forced)
 			return nil
-		}})
+		})})
 	}
 }
 
@@ -128,10 +141,10 @@ func (c *conn) tellJoined(ns *namespace, in session.Room) {
 	}
 	made := c.handle.Namespace(ns.name).addRoom(in.Name())
 	if h := ns.declared.handlers.joined; h != nil {
-		c.hand(&task{kind: HandlerJoined, namespace: ns.declared, run: func(ctx context.Context) error {
+		c.hand(&task{kind: HandlerJoined, namespace: ns.declared, work: notice(func(ctx context.Context) error {
 			h(ctx, made)
 			return nil
-		}})
+		})})
 	}
 }
 
@@ -142,10 +155,10 @@ func (c *conn) tellLeft(ns *namespace, in session.Room, forced bool) {
 	}
 	gone := c.handle.Namespace(ns.name).removeRoom(in.Name())
 	if h := ns.declared.handlers.left; h != nil && gone != nil {
-		c.hand(&task{kind: HandlerLeft, namespace: ns.declared, ending: c.handle.IsClosed(), run: func(ctx context.Context) error {
+		c.hand(&task{kind: HandlerLeft, namespace: ns.declared, ending: c.handle.IsClosed(), work: notice(func(ctx context.Context) error {
 			h(ctx, gone, forced)
 			return nil
-		}})
+		})})
 	}
 }
 
@@ -156,10 +169,10 @@ func (c *conn) tellOpened() {
 		return
 	}
 	made := c.handled()
-	c.hand(&task{kind: HandlerOpened, run: func(ctx context.Context) error {
+	c.hand(&task{kind: HandlerOpened, work: notice(func(ctx context.Context) error {
 		h(ctx, made)
 		return nil
-	}})
+	})})
 }
 
 // tellClosed tells the program that a connection has ended.
@@ -169,8 +182,8 @@ func (c *conn) tellClosed() {
 		return
 	}
 	made, how := c.handled(), Closed{Code: c.closeCode, By: c.closeBy}
-	c.hand(&task{kind: HandlerClosed, ending: true, run: func(ctx context.Context) error {
+	c.hand(&task{kind: HandlerClosed, ending: true, work: notice(func(ctx context.Context) error {
 		h(ctx, made, how)
 		return nil
-	}})
+	})})
 }

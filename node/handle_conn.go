@@ -206,7 +206,7 @@ func (c *Conn) emit(m *Message, ns *NSConn, in *Room) error {
 	if err := m.check(); err != nil {
 		return err
 	}
-	return c.postFrame(&emission{frame: newFrame(opcode(m.Binary), m.payload()), ns: ns, room: in})
+	return c.postFrame(&emission{frame: m.frame(), ns: ns, room: in})
 }
 
 func (c *Conn) postFrame(e *emission) error {

@@ -139,13 +139,6 @@ func (l *loop) run() {
 
 // turn does a bounded amount of everything there is to do.
 func (l *loop) turn() error {
-	if l.handed {
-		// Handlers that are quick have their answers ready when the loop goes on: it
-		// need not be woken for them.
-		l.handed = false
-		l.yielded = l.now
-		runtime.Gosched()
-	}
 	park := !l.busy()
 	if park {
 		l.poller.sleep()
@@ -168,6 +161,13 @@ func (l *loop) turn() error {
 		l.accept()
 	}
 	l.readReady()
+	if l.handed {
+		// The answers of quick handlers are there when the loop goes on: they leave
+		// in this turn, and need not wake it.
+		l.handed = false
+		l.yielded = l.now
+		runtime.Gosched()
+	}
 	l.drainInbox()
 	l.tick()
 	l.flushDirty()

@@ -36,10 +36,15 @@ func checkBody(body []byte, binary bool) error {
 }
 
 // payload is the message as it travels.
-func (m *Message) payload() []byte {
-	return wire.Append(nil, &wire.Message{
-		Namespace: []byte(m.Namespace), Room: []byte(m.Room), Event: []byte(m.Event), Body: m.Body,
-	})
+func (m *Message) payload() []byte { return wire.Append(nil, m.wire()) }
+
+// frame is the message as its client gets it.
+func (m *Message) frame() []byte { return newMessageFrame(m.wire()) }
+
+func (m *Message) wire() *wire.Message {
+	return &wire.Message{
+		Namespace: []byte(m.Namespace), Room: []byte(m.Room), Event: []byte(m.Event), Body: m.Body, Binary: m.Binary,
+	}
 }
 
 // Answer is what a connection said to an ask.

@@ -169,20 +169,14 @@ func (c *conn) relayAskLater(ns *namespace, e *session.Event, event string, h Re
 		return MessageRefused
 	}
 	made, n := c.handled(), c.loop.node
-	m := incoming(ns, e, event, asked.message.Body)
-	t := &task{event: event, size: len(m.Body)}
-	if h != nil {
-		t.namespace = ns.declared // which may limit its handlers
-	}
-	t.kind, t.run = seeing(h, made.Namespace(ns.name), m, func() {
-		n.publishAsk(asked.id, m, made.ID(), n.relayedAskTimeout())
-	})
-	t.failed = func(err error) {
+	w := newRelayWork(made, ns, e, event, asked.message.Body, h)
+	w.pass = func(m *Message) { n.publishAsk(asked.id, m, made.ID(), n.relayedAskTimeout()) }
+	w.refused = func(err error) {
 		if open := n.questions.take(asked.id); open != nil {
-			open.settle(Answers{}, wire.ErrorFor(err.Error()))
+			open.settle(Answers{}, err)
 		}
 	}
-	c.hand(t)
+	c.hand(&w.task)
 	return MessageRelayed
 }
 

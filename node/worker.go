@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stoa-io/stoa/wire"
@@ -17,37 +18,51 @@ type task struct {
 	namespace *Namespace // nil for what belongs to the connection as a whole
 	event     string     // "" where kind says enough
 	size      int        // bytes of the message that waits with it
-	run       func(ctx context.Context) error
-	failed    func(error) // nil: nobody waits; called with what the peer is told when run returned an error or panicked
-	ending    bool        // it is about the connection's end, so it runs with the node's context
+	ending    bool       // it is about the connection's end, so it runs with the node's context
+	work      work
 
 	next *task // of the worker
 }
 
+// work is what a task does.
+type work interface {
+	// do calls the program.
+	do(ctx context.Context) error
+	// failed hears what the peer is told if do has returned an error or panicked.
+	failed(err error)
+}
+
+// notice is work of which nobody hears the outcome.
+type notice func(ctx context.Context) error
+
+func (n notice) do(ctx context.Context) error { return n(ctx) }
+func (notice) failed(error)                   {}
+
 // taskOverhead is what a task costs beside its message, in bytes.
 const taskOverhead = 200
 
-// worker runs the tasks of one connection, one at a time and in order. It has a
-// goroutine only while there are some, and none while it waits for a limiter.
+// worker runs the tasks of one connection, one at a time and in order. It is in line
+// for a goroutine, or has one, only while there are some, and has none while it waits
+// for a limiter.
 type worker struct {
 	conn *Conn // immutable
 
 	mu          sync.Mutex
-	first, last *task       // guarded by mu; waiting, oldest first
-	bytes       int         // guarded by mu; of what waits and runs
-	state       workerState // guarded by mu
-	holds       *limiter    // guarded by mu; has let the running task, or the first one, pass
-	waits       workerWaits // guarded by mu; what the loop wants to be told
-	current     *task       // guarded by mu; nil: none runs
-	since       time.Time   // guarded by mu; when current began
+	first, last *task         // guarded by mu; waiting, oldest first
+	bytes       int           // guarded by mu; of what waits and runs
+	state       atomic.Uint32 // a workerState; changed with mu held
+	holds       *limiter      // guarded by mu; has let the running task, or the first one, pass
+	waits       workerWaits   // guarded by mu; what the loop wants to be told
+	current     *task         // guarded by mu; nil: none runs
+	since       time.Time     // guarded by mu; when current began
 }
 
 // workerState says what a worker is doing.
-type workerState uint8
+type workerState = uint32
 
 const (
 	workerIdle    workerState = iota
-	workerRunning             // it has a goroutine
+	workerRunning             // it has a goroutine, or will have one at once
 	workerParked              // it waits for a limiter
 )
 
@@ -59,8 +74,8 @@ const (
 	waitsRoom                         // half of the mailbox is free
 )
 
-// add appends a task and sees to it that it is run.
-func (w *worker) add(t *task) {
+// add appends a task and sees to it that it is run. It returns the bytes that wait.
+func (w *worker) add(t *task) (bytes int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.last == nil {
@@ -70,36 +85,33 @@ func (w *worker) add(t *task) {
 	}
 	w.last = t
 	w.bytes += t.size + taskOverhead
-	if w.state == workerIdle {
+	if w.state.Load() == workerIdle {
 		w.start()
 	}
+	return w.bytes
 }
 
-// start gives the worker a goroutine. It is called with mu held.
+// start puts the worker in line for a goroutine. It is called with mu held.
 func (w *worker) start() {
-	w.state = workerRunning
+	w.state.Store(workerRunning)
 	w.conn.loop.workers.enter(w)
-	go w.run()
 }
 
-// stop notes that the goroutine is about to end. It is called with mu held.
+// stop notes that the worker is about to give its goroutine back. It is called with
+// mu held.
 func (w *worker) stop(state workerState) {
-	w.state = state
+	w.state.Store(state)
 	w.conn.loop.workers.leave(w)
 }
 
 // busy reports whether a task waits or runs.
-func (w *worker) busy() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.state != workerIdle
-}
+func (w *worker) busy() bool { return w.state.Load() != workerIdle }
 
 // await is busy for a loop that wants to know when no task does any more.
 func (w *worker) await() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.state == workerIdle {
+	if !w.busy() {
 		return false
 	}
 	w.waits |= waitsIdle
@@ -117,26 +129,15 @@ func (w *worker) load(limit int) int {
 	return w.bytes
 }
 
-// run is the worker's goroutine.
+// run works until there is nothing to do, or a limiter says wait.
 func (w *worker) run() {
-	defer w.conn.loop.workers.running.Done()
-	lost := true
-	defer func() {
-		if lost {
-			// A handler has called runtime.Goexit, which ends this goroutine
-			// whatever we do.
-			w.conn.loop.workers.running.Add(1)
-			go w.run()
-		}
-	}()
 	for t := w.next(); t != nil; t = w.next() {
 		w.do(t)
 	}
-	lost = false
 }
 
 // next takes the next task if its namespace's limiter lets it pass. It returns
-// nil when the goroutine must end.
+// nil when the goroutine is to be given back.
 func (w *worker) next() *task {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -207,7 +208,7 @@ func (w *worker) do(t *task) {
 		w.conn.loop.workers.count(t.kind, result)
 		w.ended(t)
 	}()
-	err := t.run(ctx)
+	err := t.work.do(ctx)
 	if err == nil {
 		result = HandlerOK
 		return
@@ -217,9 +218,7 @@ func (w *worker) do(t *task) {
 	text := err.Error()
 	result = HandlerFailed
 	w.conn.loop.logHandler(slog.LevelDebug, "handler returned an error", w.conn, t, logError, text)
-	if t.failed != nil {
-		t.failed(wire.ErrorFor(text))
-	}
+	t.work.failed(wire.ErrorFor(text))
 }
 
 // panicked reports a panic of the program with its stack. The peer is told no
@@ -230,7 +229,5 @@ func (w *worker) panicked(t *task, cause any) {
 	}
 	w.conn.loop.logHandler(slog.LevelError, "handler panicked", w.conn, t,
 		logReason, fmt.Sprint(cause), logStack, string(debug.Stack()))
-	if t.failed != nil {
-		t.failed(wire.ErrorFor(ErrInternal.Error()))
-	}
+	t.work.failed(wire.ErrorFor(ErrInternal.Error()))
 }

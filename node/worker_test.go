@@ -59,3 +59,18 @@ func MailboxAfter(letters int) int {
 	}
 	return cap(c.mail.letters)
 }
+
+// Acknowledged is when the first connection of a node was acknowledged, as far as
+// its handle knows, and the node's clock.
+func Acknowledged(n *Node) (at, now uint32) {
+	for _, l := range n.loops {
+		l.whilePaused(func() {
+			for _, c := range l.conns {
+				if c != nil && c.handle != nil {
+					at = c.handle.acked
+				}
+			}
+		})
+	}
+	return at, n.elapsed()
+}

@@ -54,14 +54,20 @@ func (r HandlerResult) String() string {
 	return [...]string{"ok", "error", "panic", "unknown"}[min(r, handlerResults)]
 }
 
-// workers are those of one loop that have a goroutine.
+// workers are those of one loop, and the runners: goroutines that take one worker
+// after the other and run its tasks. A runner starts the next one before it runs a
+// worker, if others are in line and none is on its way. So quick handlers share a
+// few goroutines, and one that blocks holds up nobody.
 type workers struct {
-	running *sync.WaitGroup // of the node
+	running *sync.WaitGroup // runners, and other goroutines that run handlers; the node's
 	counts  [handlerKinds][handlerResults]atomic.Uint64
 	dropped [2]atomic.Uint64 // by frame type: what a handler let pass, and the broker did not take
 
 	mu        sync.Mutex
-	active    map[*worker]struct{}  // guarded by mu
+	active    map[*worker]struct{}  // guarded by mu; in line or run
+	line      []*worker             // guarded by mu; those before first are taken
+	first     int                   // guarded by mu
+	coming    bool                  // guarded by mu; a runner has been started and has not begun
 	accepting map[*Accept]time.Time // guarded by mu; calls of the accept handler, since when
 }
 
@@ -81,20 +87,75 @@ func (ws *workers) accept(a *Accept) (done func()) {
 	}
 }
 
-// enter notes that a worker is about to have a goroutine.
+// enter puts a worker in line.
 func (ws *workers) enter(w *worker) {
-	ws.running.Add(1)
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	ws.active[w] = struct{}{}
+	ws.line = append(ws.line, w)
+	ws.startRunner()
 }
 
-// leave notes that it is about to have none. The goroutine itself ends a moment
-// later, and then says so to running.
+// leave notes that a worker is about to have nothing to do.
 func (ws *workers) leave(w *worker) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	delete(ws.active, w)
+}
+
+// startRunner is called with mu held.
+func (ws *workers) startRunner() {
+	if ws.coming {
+		return
+	}
+	ws.coming = true
+	ws.running.Add(1)
+	go ws.runAll()
+}
+
+// runAll is a runner.
+func (ws *workers) runAll() {
+	defer ws.running.Done()
+	ws.mu.Lock()
+	ws.coming = false
+	for w := ws.take(); w != nil; w = ws.take() {
+		ws.mu.Unlock()
+		ws.runOne(w)
+		ws.mu.Lock()
+	}
+	ws.mu.Unlock()
+}
+
+// take takes the first worker out of the line. It is called with mu held.
+func (ws *workers) take() *worker {
+	if ws.first == len(ws.line) {
+		return nil
+	}
+	w := ws.line[ws.first]
+	ws.line[ws.first] = nil
+	ws.first++
+	if ws.first < len(ws.line) {
+		ws.startRunner()
+	} else {
+		ws.line, ws.first = ws.line[:0], 0
+		if cap(ws.line) > maxIdleItems {
+			ws.line = nil
+		}
+	}
+	return w
+}
+
+// runOne runs a worker. A handler that calls runtime.Goexit takes the runner with it;
+// then another one goes on with the worker.
+func (ws *workers) runOne(w *worker) {
+	returned := false
+	defer func() {
+		if !returned {
+			ws.enter(w)
+		}
+	}()
+	w.run()
+	returned = true
 }
 
 func (ws *workers) count(kind HandlerKind, result HandlerResult) {
