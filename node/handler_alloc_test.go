@@ -76,11 +76,11 @@ func TestHandlerAllocations(t *testing.T) {
 		together              int
 		limit                 float64
 	}{
-		{"emit", ";default;;e;0;0;" + body, "", 1, 5.5},
-		{"emit", ";default;;e;0;0;" + body, "", 64, 4.5},
-		{"emit to a room", ";default;r;e;0;0;" + body, "", 64, 4.5},
-		{"ask", "$1;default;;q;0;0;" + body, "$1;default;;q;0;0;" + body, 1, 9.5},
-		{"ask", "$1;default;;q;0;0;" + body, "$1;default;;q;0;0;" + body, 64, 8.5},
+		{"emit", ";default;;e;0;0;" + body, "", 1, 3.5},
+		{"emit", ";default;;e;0;0;" + body, "", 64, 2.5},
+		{"emit to a room", ";default;r;e;0;0;" + body, "", 64, 2.5},
+		{"ask", "$1;default;;q;0;0;" + body, "$1;default;;q;0;0;" + body, 1, 4.5},
+		{"ask", "$1;default;;q;0;0;" + body, "$1;default;;q;0;0;" + body, 64, 3.5},
 	} {
 		got := handledAllocs(t, test.message, test.answer, test.together)
 		t.Logf("%s, %d together: %.2f allocations for each", test.name, test.together, got)
