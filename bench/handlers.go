@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"runtime"
 	"strconv"
 	"sync/atomic"
 
@@ -25,20 +24,14 @@ const (
 )
 
 // runHandlers is "bench handlers": a node in a program of its own, with handlers
-// for what clients ask and emit. Like stoa it raises GOMAXPROCS above the number
-// of its loops.
+// for what clients ask and emit. Like any program it takes GOMAXPROCS as Go sets it.
 func runHandlers(args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("handlers", flag.ContinueOnError)
 	loops := flags.Int("loops", 1, "event loops")
-	procs := flags.Int("procs", 0, "GOMAXPROCS; 0: one more than loops")
 	transport := flags.String("transport", "", "transport of the node, as stoa's flag of that name")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if *procs == 0 {
-		*procs = *loops + 1
-	}
-	runtime.GOMAXPROCS(*procs)
 	n, err := newHandlers(*loops, *transport)
 	if err != nil {
 		return err

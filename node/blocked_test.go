@@ -288,3 +288,34 @@ func TestHandlersOfTheEndEmit(t *testing.T) {
 		t.Errorf("Emit after the end: %v, want %v", err, node.ErrClosed)
 	}
 }
+
+// A handler that waits for the end of its connection hears of it although so much
+// waits behind it that the connection is not read any more.
+func TestHangupBehindAFullMailbox(t *testing.T) {
+	if testTransport(t) == node.TransportStream {
+		t.Log("a blocking transport learns of the end when it reads")
+		return
+	}
+	waiting, ended := make(chan struct{}), make(chan struct{})
+	n := startHandling(t, func(cfg *node.Config) { cfg.Limits.Mailbox = 2000 }, func(n *node.Node) {
+		n.Namespace("chat").OnEmit("wait", func(ctx context.Context, _ *node.NSConn, m *node.Message) error {
+			if string(m.Body) == "first" {
+				close(waiting)
+				<-ctx.Done()
+				close(ended)
+			}
+			return nil
+		})
+	})
+	p := dial(t, n)
+	p.send("$1;chat;;_OnNamespaceConnect;0;0;")
+	p.expect("$1;;;;;;")
+	p.send(";chat;;wait;0;0;first")
+	<-waiting
+	for range 100 {
+		p.send(";chat;;wait;0;0;" + strings.Repeat("x", 100))
+	}
+	eventually(t, "the mailbox is full", func() bool { return n.Stats().Handlers.Bytes > 2000 })
+	_ = p.conn.Close()
+	<-ended
+}

@@ -44,8 +44,7 @@ type Config struct {
 	// 32 bytes of [A-Za-z0-9_].
 	ID string
 	// Loops is the number of event loops, at most 64. Zero means one for each
-	// processor that Go may use, but one less where GOMAXPROCS leaves no
-	// processor for anything else (see the package comment).
+	// processor that Go may use (GOMAXPROCS). More than these make nothing faster.
 	Loops int
 	// Transport of the node's own listeners.
 	Transport Transport
@@ -206,13 +205,7 @@ func setDefault[T int | time.Duration](field *T, value T) {
 	}
 }
 
-// defaultLoops leaves one of Go's processors to everything that is not a loop:
-// a loop that is busy never yields for long, and broker connections, handlers
-// and net/http would wait behind it.
-func defaultLoops() int {
-	loops := min(runtime.NumCPU(), runtime.GOMAXPROCS(0)-1)
-	return max(1, min(loops, maxLoops))
-}
+func defaultLoops() int { return min(runtime.NumCPU(), runtime.GOMAXPROCS(0), maxLoops) }
 
 // validate reports every field that cannot be used, in one error.
 func (c *Config) validate() error {

@@ -23,6 +23,9 @@ func (c *conn) onReadable(hangup bool) {
 	}
 	if c.stopped() {
 		c.flags |= flagReadable
+		if hangup && c.handle != nil {
+			c.handle.hangUp() // which may be what its handlers wait for
+		}
 		return
 	}
 	for range readsPerTurn {

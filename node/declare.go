@@ -108,6 +108,11 @@ type namespaceHandlers struct {
 	any          bool // there is at least one
 }
 
+// membership reports whether a handler hears who is in the namespace and its rooms.
+func (h *namespaceHandlers) membership() bool {
+	return h.connected != nil || h.disconnected != nil || h.join != nil || h.joined != nil || h.leave != nil || h.left != nil
+}
+
 // named is a handler with the name of its event, so that a message of it needs
 // no copy of the name.
 type named[H any] struct {

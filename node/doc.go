@@ -49,7 +49,9 @@
 //     run, the handlers of other connections for that namespace.
 //
 // Nothing else does: not the other connections, not what others send to this
-// one, and not what is relayed between other clients. Work that goes on for the
+// one, and not what is relayed between other clients. Handlers that compute rather
+// than wait take processors from the loops, as they would from anything: Go gives each
+// 10 ms at a time. Work that goes on for the
 // life of a connection, such as a ticker, belongs on a goroutine that the handler
 // starts, with [Conn.Context].
 //
@@ -65,7 +67,10 @@
 //
 // Every method may be called from any goroutine and from any handler. Methods that
 // ask a client (Ask, Connect, JoinRoom, Leave, LeaveAll, Disconnect,
-// DisconnectAll) wait for it, for Timeouts.Ask if the context has no deadline.
+// DisconnectAll) wait for it, for Timeouts.Ask if the context has no deadline. Only
+// [Node.Shutdown] and [Node.Close] must not be waited for in a handler: they wait for
+// handlers. In the handlers that hear of the end of connections during a shutdown
+// [Node.Emit] still works; what waits for others does not any more.
 //
 // # In another HTTP server
 //
@@ -99,9 +104,9 @@
 // connection leaves in one write at its end.
 //
 // A loop with nothing to do parks in Go's poller, not in a system call of its own
-// (poller_linux.go), and the program should leave Go at least one processor more
-// than there are loops: GOMAXPROCS is Config.Loops + 1 in cmd/stoa, and where
-// Config.Loops is left at zero one processor is left free.
+// (poller_linux.go). A busy one yields every millisecond, and after it has given
+// handlers something to do. So there may be as many loops as Go has processors, and
+// there should not be more.
 //
 // # The life of a connection
 //

@@ -18,6 +18,8 @@ var (
 	// ErrNotText means that the body of a text message is not valid UTF-8.
 	ErrNotText = errors.New("node: a text message that is not valid UTF-8")
 
+	// ErrCloseCode: the close code must not be sent (RFC 6455 section 7.4).
+	ErrCloseCode = errors.New("node: invalid close code")
 	// ErrInternal is what a client is told when a handler panicked.
 	ErrInternal = errors.New("internal error")
 

@@ -18,7 +18,7 @@ func (c *conn) handled() *Conn {
 	if c.handle != nil {
 		return c.handle
 	}
-	c.handle = &Conn{loop: c.loop, place: c.place(), generation: c.generation, secret: c.secret, acked: c.loop.now}
+	c.handle = &Conn{loop: c.loop, place: c.place(), generation: c.generation, secret: c.secret, acked: c.loop.now - connectPause}
 	c.handle.worker.conn = c.handle
 	c.handle.remote = c.remoteAddr()
 	c.handle.ended = c.flags&flagSessionEnd != 0
@@ -103,7 +103,7 @@ func (ns *NSConn) removeRoom(name string) *Room {
 // tellConnected mirrors a connected namespace and tells the program.
 func (c *conn) tellConnected(ns *namespace) {
 	declared := ns.declared
-	if c.handle == nil && !declared.handlers.any {
+	if c.handle == nil && !declared.handlers.membership() {
 		return
 	}
 	var made *NSConn
@@ -137,7 +137,7 @@ func (c *conn) tellDisconnected(ns *namespace, forced bool) {
 // tellJoined mirrors a joined room and tells the program.
 func (c *conn) tellJoined(ns *namespace, in session.Room) {
 	if c.handle == nil {
-		return // the namespace has no handlers, or there would be one
+		return // nobody wants to hear of members, or there would be one
 	}
 	made := c.handle.Namespace(ns.name).addRoom(in.Name())
 	if h := ns.declared.handlers.joined; h != nil {

@@ -47,7 +47,7 @@ func (c *Conn) ID() string {
 // Node returns the node that holds the connection.
 func (c *Conn) Node() *Node { return c.loop.node }
 
-// Context ends when the connection does.
+// Context ends when the connection does, or when it is known that the peer has gone.
 func (c *Conn) Context() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -107,16 +107,23 @@ func (c *Conn) WriteNative(payload []byte, binary bool) error {
 // Ask asks the client and waits for its answer. The error is the client's own,
 // wire.ErrGone if the connection ends before, wire.ErrBadNamespace or
 // wire.ErrBadRoom, or that of ctx. Without a deadline of ctx it waits for
-// Timeouts.Ask, and then returns wire.ErrTimeout.
+// Timeouts.Ask, and then returns wire.ErrTimeout. So it does if more than
+// Limits.Mailbox of the client's messages wait for a handler that waits for this
+// answer: the client is not read then.
 func (c *Conn) Ask(ctx context.Context, m Message) (Answer, error) {
 	return c.loop.node.Ask(ctx, c.ID(), m)
 }
 
-// Close closes the connection with a code and a reason of at most 123 bytes. It
-// does not wait; OnClosed hears the end.
-func (c *Conn) Close(code wire.Code, reason string) {
+// Close closes the connection with a code and a reason, which is cut to 123 bytes.
+// It does not wait; OnClosed hears the end. The error is ErrCloseCode for a code that
+// must not be sent, or ErrNotText; that the connection has ended already is none.
+func (c *Conn) Close(code wire.Code, reason string) error {
+	if err := checkClose(code, reason); err != nil {
+		return err
+	}
 	cmd := &command{kind: commandClose, target: c.ID(), code: uint16(code), payload: []byte(reason)}
 	c.loop.post(item{kind: itemCommand, place: c.place, secret: c.secret, errand: &errand{command: cmd}})
+	return nil
 }
 
 // Connect asks the client to connect to a namespace and waits until it has. If it
@@ -191,6 +198,17 @@ func (c *Conn) end() {
 	}
 }
 
+// hangUp ends the context: the peer has gone, although what it has sent is still to
+// be worked on.
+func (c *Conn) hangUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx == nil {
+		c.ctx, c.cancel = context.WithCancel(c.loop.base)
+	}
+	c.cancel()
+}
+
 // emission is a frame of the program for one connection.
 type emission struct {
 	frame []byte
@@ -200,9 +218,6 @@ type emission struct {
 
 // emit sends a message over the loop, in the order of the calls.
 func (c *Conn) emit(m *Message, ns *NSConn, in *Room) error {
-	if wire.IsSystemEvent([]byte(m.Event)) {
-		return wire.ErrInvalidName
-	}
 	if err := m.check(); err != nil {
 		return err
 	}

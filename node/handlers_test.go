@@ -500,15 +500,14 @@ func TestPauseBeginsWithTheAcknowledgement(t *testing.T) {
 		n.OnAccept(func(context.Context, *node.Accept) error { return nil })
 	})
 	p := upgrade(t, n)
-	var opened uint32
+	_, opened := node.Acknowledged(n)
 	eventually(t, "time has passed since the WebSocket was opened", func() bool {
-		var now uint32
-		opened, now = node.Acknowledged(n)
-		return opened > 0 && now > opened+1
+		_, now := node.Acknowledged(n)
+		return now > opened+1
 	})
 	p.send("M")
 	p.next()
-	if at, _ := node.Acknowledged(n); at <= opened {
+	if at, _ := node.Acknowledged(n); int32(at-opened) <= 0 {
 		t.Errorf("the pause began at %d ms, want later than the opening at %d ms", at, opened)
 	}
 }

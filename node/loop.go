@@ -22,10 +22,11 @@ const (
 )
 
 // yieldEvery is how long a busy loop runs before it lets Go's scheduler have a
-// look, in milliseconds. After 10 ms the scheduler's monitor would interrupt it,
-// and then wake up every 20 µs for a while, to see whether that happens again: a
-// tenth of a CPU, when measured.
-const yieldEvery = 5
+// look, in milliseconds: handlers, the broker's connections and net/http wait that
+// long for a processor where all have loops. Above 10 ms the scheduler's monitor
+// would interrupt it, and then wake up every 20 µs for a while, to see whether that
+// happens again: a tenth of a CPU, when measured.
+const yieldEvery = 1
 
 // readBufferSize is how much one read takes: a loop has one such buffer, a
 // connection has none.

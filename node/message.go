@@ -19,11 +19,14 @@ type Message struct {
 	Binary bool
 }
 
-// check reports why the message cannot be sent. Text that is no valid UTF-8 would
+// check reports why the message cannot be sent: a system event, for example. Text that is no valid UTF-8 would
 // make every browser that receives it drop its connection.
 func (m *Message) check() error {
 	if !utf8.ValidString(m.Namespace) || !utf8.ValidString(m.Room) || !utf8.ValidString(m.Event) {
 		return wire.ErrInvalidName
+	}
+	if wire.IsSystemEvent([]byte(m.Event)) {
+		return wire.ErrInvalidName // the receiver would take it for the protocol's own
 	}
 	return checkBody(m.Body, m.Binary)
 }

@@ -94,6 +94,7 @@ func (l *loop) obey(cmd *command, p place, s secret) {
 		return
 	}
 	if cmd.kind == commandClose {
+		// Another node has checked the code and the reason.
 		c.closeWith(wire.Code(cmd.code), string(cmd.payload))
 		l.node.reply(cmd, &command{})
 		return

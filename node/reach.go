@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/wire"
@@ -79,9 +80,13 @@ func (n *Node) Leave(ctx context.Context, connID, namespace, room string) error 
 	return n.tell(ctx, commandLeave, connID, &Message{Namespace: namespace, Room: room})
 }
 
-// CloseConn closes a connection of the cluster with a code and a reason of at
-// most 123 bytes. The error is wire.ErrGone if it or its node is away already.
+// CloseConn closes a connection of the cluster with a code and a reason, which is
+// cut to 123 bytes. The error is wire.ErrGone if it or its node is away already,
+// ErrCloseCode for a code that must not be sent, or ErrNotText.
 func (n *Node) CloseConn(ctx context.Context, connID string, code wire.Code, reason string) error {
+	if err := checkClose(code, reason); err != nil {
+		return err
+	}
 	if err := n.usable(); err != nil {
 		return err
 	}
@@ -98,9 +103,9 @@ func (n *Node) tell(ctx context.Context, kind commandKind, connID string, m *Mes
 }
 
 // AskRoom asks everybody in a room, on every node, and returns the first answer;
-// one that says only that the event is not handled does not count. The error is
-// the answer's own, wire.ErrNobody if nobody is there, wire.ErrUnhandled if nobody
-// there handles the event, or that of ctx.
+// one that says only that the event is not handled does not count. A room without a
+// name is a room like another here. The error is the answer's own, wire.ErrNobody if
+// nobody is there, wire.ErrUnhandled if nobody there handles the event, or that of ctx.
 func (n *Node) AskRoom(ctx context.Context, m Message) (Answer, error) {
 	if err := n.ready(&m); err != nil {
 		return Answer{}, err
@@ -151,6 +156,17 @@ func (n *Node) ready(m *Message) error {
 		return err
 	}
 	return m.check()
+}
+
+// checkClose reports why a close frame cannot be sent.
+func checkClose(code wire.Code, reason string) error {
+	switch {
+	case !mayTravel(uint16(code)):
+		return ErrCloseCode
+	case !utf8.ValidString(reason):
+		return ErrNotText
+	}
+	return nil
 }
 
 // usable reports why the node can reach nobody, or nil. While it shuts down it

@@ -327,3 +327,34 @@ func TestAskEverybody(t *testing.T) {
 		t.Errorf("got %+v, %v, want at most one answer and the node as silent", all, err)
 	}
 }
+
+// What a receiver would take for the protocol's own is not sent, nor a close code
+// that must not travel.
+func TestWhatCannotBeSent(t *testing.T) {
+	n := startNode(t, nil)
+	p := join(t, n, "default", "r")
+	ctx := t.Context()
+	m := node.Message{Namespace: "default", Room: "r", Event: wire.EventRoomLeft}
+	for what, err := range map[string]error{"Emit": n.Emit(ctx, m), "EmitTo": n.EmitTo(ctx, p.id, m)} {
+		if !errors.Is(err, wire.ErrInvalidName) {
+			t.Errorf("%s of a system event: %v, want %v", what, err, wire.ErrInvalidName)
+		}
+	}
+	if _, err := n.Ask(ctx, p.id, m); !errors.Is(err, wire.ErrInvalidName) {
+		t.Errorf("Ask of a system event: %v, want %v", err, wire.ErrInvalidName)
+	}
+	for _, code := range []wire.Code{0, 999, wire.CodeNoStatus, wire.CodeAbnormal, 5000} {
+		if err := n.CloseConn(ctx, p.id, code, ""); !errors.Is(err, node.ErrCloseCode) {
+			t.Errorf("CloseConn with %d: %v, want %v", code, err, node.ErrCloseCode)
+		}
+		if err := n.Conn(p.id).Close(code, ""); !errors.Is(err, node.ErrCloseCode) {
+			t.Errorf("Close with %d: %v, want %v", code, err, node.ErrCloseCode)
+		}
+	}
+	if err := n.CloseConn(ctx, p.id, wire.CodeNormal, "\xff"); !errors.Is(err, node.ErrNotText) {
+		t.Errorf("CloseConn with a reason that is not text: %v, want %v", err, node.ErrNotText)
+	}
+	if got := p.sync("default"); len(got) > 0 {
+		t.Errorf("the client received %q, want nothing", got)
+	}
+}

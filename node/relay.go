@@ -19,11 +19,11 @@ func (c *conn) Send(payload []byte, binary bool) {
 // the handshake and its acknowledgement.
 func (c *conn) Hello() {
 	c.setDeadline(0)
-	if c.handle != nil {
-		c.handle.acked = c.loop.now // it was made when the WebSocket was opened
-	}
 	// Before what the client has sent along is worked on.
 	c.tellOpened()
+	if c.handle != nil {
+		c.handle.acked = c.loop.now
+	}
 	c.session.Acknowledge(connID(c.loop.node.config.ID, c.place(), c.secret))
 }
 

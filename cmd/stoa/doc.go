@@ -36,7 +36,6 @@
 //
 // # Processors
 //
-// A busy loop hardly ever yields, so Go gets at least one processor more than
-// there are loops: serve raises GOMAXPROCS where it is lower, also when the
-// environment has set it.
+// There is one loop for each processor that Go may use, unless --loops says
+// otherwise. Where it says more than GOMAXPROCS, GOMAXPROCS is raised to that.
 package main

@@ -133,10 +133,8 @@ func newServer(flags *serveFlags, parsed parsedFlags, member *member, logger *sl
 		return nil, errors.Join(err, server.Close())
 	}
 	pages.handler = mux
-	// One processor more than loops, for everything that is not a loop: handlers,
-	// net/http and the broker would wait behind a busy loop.
-	if runtime.GOMAXPROCS(0) <= parsed.loops {
-		runtime.GOMAXPROCS(parsed.loops + 1)
+	if runtime.GOMAXPROCS(0) < parsed.loops {
+		runtime.GOMAXPROCS(parsed.loops)
 	}
 	return server, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"log"
-	"runtime"
 
 	"github.com/stoa-io/stoa/examples/internal/run"
 	"github.com/stoa-io/stoa/node"
@@ -12,12 +11,8 @@ import (
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:8080", "address to listen on")
-	loops := flag.Int("loops", 0, "number of event loops; 0: one less than there are processors, at least one")
+	loops := flag.Int("loops", 0, "number of event loops; 0: one for each processor")
 	flag.Parse()
-	// The handlers need a processor too: they would wait behind a busy loop.
-	if runtime.GOMAXPROCS(0) <= *loops {
-		runtime.GOMAXPROCS(*loops + 1)
-	}
 	n, err := node.New(node.Config{Loops: *loops})
 	if err != nil {
 		log.Fatal(err)
