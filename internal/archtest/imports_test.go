@@ -41,6 +41,7 @@ var rules = map[string]rule{
 	"internal/redistest": {},
 	"test/cluster":       {},
 	"test/examples":      {},
+	"test/peer":          {own: []string{"node", "wire"}},
 	"bench":              {any: true},
 	"cmd/stoa":           {any: true},
 	"cmd/stoa/demo":      {},
