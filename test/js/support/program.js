@@ -107,6 +107,23 @@ export function startExample(name, args = []) {
 }
 
 /**
+ * The servers that do what their clients tell them (test/peer/doc.go): a node, and a
+ * server of neffos.
+ */
+export const peers = { stoa: "test-peer", neffos: "test-neffos" };
+
+/**
+ * Starts one of them on a free port, or on the given one.
+ * @param {string} name a value of peers
+ * @param {number} port
+ * @returns {Promise<Program>}
+ */
+export function startPeer(name, port = 0) {
+  const binary = fileURLToPath(new URL(`../../../bin/${name}`, import.meta.url));
+  return new Program(binary, ["-listen", `127.0.0.1:${port}`]).started();
+}
+
+/**
  * Bounds a wait: what should be there and is not fails with a sentence of its own.
  * @template T
  * @param {number} milliseconds
