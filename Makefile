@@ -8,6 +8,7 @@ FUZZ_SMOKE ?= 100000x
 FUZZ_TIME ?= 60s
 
 NODE_PACKAGES := test/js/node_modules/.installed
+JS_PACKAGES := js/node_modules/.installed
 STATICCHECK := bin/tools/staticcheck
 
 .DEFAULT_GOAL := help
@@ -26,6 +27,18 @@ build: ## build the program to bin/stoa
 examples: ## build the examples to bin/examples
 	go build -o bin/examples/ ./examples/...
 
+.PHONY: js
+js: js-build ## build the TypeScript client, and with it /stoa.js of the node
+	cp js/dist/stoa.min.js cmd/stoa/demo/stoa.js
+
+.PHONY: js-build
+js-build: $(JS_PACKAGES)
+	cd js && npm --silent run build
+
+.PHONY: js-docs
+js-docs: $(JS_PACKAGES) ## write the TypeScript client's reference to js/docs
+	cd js && npm --silent run docs
+
 .PHONY: run
 run: ## start a node with the demo page
 	go run ./cmd/stoa serve $(ARGS)
@@ -35,10 +48,10 @@ cluster: build ## start three nodes, Redis and a load balancer
 	scripts/cluster.sh $(ARGS)
 
 .PHONY: test
-test: install lint test-go test-stream fuzz-smoke test-neffosgo test-deploy test-js ## install what is missing and run every check and test
+test: install lint test-go test-stream fuzz-smoke test-neffosgo test-client test-deploy test-js ## install what is missing and run every check and test
 
 .PHONY: lint
-lint: $(STATICCHECK) $(NODE_PACKAGES) ## gofmt, vet for three systems, staticcheck, eslint
+lint: $(STATICCHECK) $(NODE_PACKAGES) $(JS_PACKAGES) ## gofmt, vet for three systems, staticcheck, eslint
 	scripts/lint.sh $(STATICCHECK)
 
 .PHONY: test-go
@@ -53,12 +66,23 @@ test-stream: ## the tests of the node once more over the blocking transport
 test-neffosgo: ## the neffos client for Go against a node and the examples
 	go -C test/neffosgo test -race -shuffle=on ./...
 
+.PHONY: test-client
+test-client: build js-build test-peers ## the TypeScript client, against a node and a neffos server
+	cd js && npm --silent test
+	cd js && npm --silent run size
+	cd js && node --test --test-reporter=spec test-integration/*.test.js
+
+.PHONY: test-peers
+test-peers:
+	go build -o bin/test-peer ./test/peer
+	go build -C test/neffosgo -o ../../bin/test-neffos ./server
+
 .PHONY: test-deploy
 test-deploy: build $(NODE_PACKAGES) ## a cluster behind a load balancer, and the files in deploy
 	node --test --test-reporter=spec test/deploy/*.test.js
 
 .PHONY: test-js
-test-js: build examples $(NODE_PACKAGES) ## neffos.js in Node.js and in a browser, the demo page, the examples
+test-js: build examples test-peers $(NODE_PACKAGES) ## neffos.js, our client in a browser, the demo page, the examples
 	cd test/js && npm --silent test
 
 .PHONY: fuzz-smoke
@@ -79,10 +103,14 @@ install: ## install what the tests need from the system's packages
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf bin test/js/node_modules
+	rm -rf bin test/js/node_modules js/node_modules js/dist js/docs
 
 $(STATICCHECK): tools/go.mod tools/go.sum
 	go build -C tools -buildvcs=false -o ../$@ honnef.co/go/tools/cmd/staticcheck
+	@touch $@
+
+$(JS_PACKAGES): js/package.json js/package-lock.json | install
+	cd js && npm ci --include=dev --silent
 	@touch $@
 
 $(NODE_PACKAGES): test/js/package.json test/js/package-lock.json | install

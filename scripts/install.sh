@@ -4,7 +4,7 @@
 # Compose, if the system has a package. Prints nothing where everything is there.
 set -euo pipefail
 
-minimum_node=18
+minimum_node=20
 
 has() { command -v "$1" >/dev/null 2>&1; }
 

@@ -27,4 +27,5 @@ done
 scripts=(test/js test/deploy)
 [ ! -d cmd/stoa/demo ] || scripts+=(cmd/stoa/demo)
 test/js/node_modules/.bin/eslint --config test/js/eslint.config.js --max-warnings 0 "${scripts[@]}"
+(cd js && npm --silent run lint)
 echo "ok  eslint"
