@@ -1,0 +1,9 @@
+// Fails if the browser build has grown beyond what was promised.
+import { readFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
+
+const limit = 6 * 1024;
+const minified = readFileSync(new URL("../dist/stoa.min.js", import.meta.url));
+const size = gzipSync(minified, { level: 9 }).length;
+console.info(`stoa.min.js: ${minified.length} bytes, ${size} gzipped, ${limit} allowed`);
+if (size > limit) process.exitCode = 1;

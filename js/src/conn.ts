@@ -1,0 +1,321 @@
+import { hello, serialize } from "./codec.js";
+import type { Driver } from "./driver.js";
+import { ErrBadNamespace, ErrClosed, ErrDisconnected, ErrTimeout, errorFor, StoaError } from "./errors.js";
+import type { AnyEvents, Name } from "./events.js";
+import type { Table } from "./handlers.js";
+import { Link, type End } from "./link.js";
+import { Mailbox } from "./mailbox.js";
+import { Message } from "./message.js";
+import { isSystemEvent, OnNamespaceDisconnect } from "./names.js";
+import { NSConn } from "./nsconn.js";
+import type { AskOptions, Clock, ConnEvents, Options, State, Transition } from "./options.js";
+import { Outbox } from "./outbox.js";
+import { bounded } from "./promises.js";
+import { mayReturn, reconnectPolicy, retryDelay } from "./reconnect.js";
+import { rejoin } from "./rejoin.js";
+import { Session } from "./session.js";
+import { onWake } from "./wake.js";
+
+const systemClock: Clock = {
+  setTimeout: (run, milliseconds) => setTimeout(run, milliseconds),
+  clearTimeout: (timer) => clearTimeout(timer as number),
+  random: () => Math.random(),
+};
+
+// A connection that has lasted so long, in milliseconds, ends a series of
+// failed attempts; one that is closed at once does not.
+const stableAfter = 5000;
+// How long the server may take to show that it is there, in milliseconds.
+const probeTimeout = 5000;
+
+/** A connection, through all reconnects. Made by dial. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- programs without an event map
+export class Conn<E = AnyEvents> {
+  /** What the server calls this connection; a new one after each reconnect. */
+  ID = "";
+  state: State = "connecting";
+  /** How many attempts the last reconnect took; 0 if there was none. */
+  reconnectTries = 0;
+
+  private _clock: Clock;
+  private _session: Session;
+  private _mailbox = new Mailbox();
+  private _outbox: Outbox;
+  private _link?: Link;
+  private _listeners = new Map<string, Set<(event: never) => void>>();
+  private _attempt = 0;
+  private _timer: unknown;
+  private _stable: unknown;
+  private _probe: unknown;
+  private _release?: () => void;
+  private _settle?: { resolve: (conn: Conn<E>) => void; reject: (reason: unknown) => void };
+
+  /** @internal */
+  constructor(
+    private _url: string,
+    private _handlers: Table,
+    private _options: Options,
+  ) {
+    this._clock = _options.clock ?? systemClock;
+    this._outbox = new Outbox(_options.buffer ?? {});
+    this._session = new Session(this._driver());
+    if (_options.onState) this.on("state", _options.onState);
+  }
+
+  /** Connects a namespace, or returns the one that is connected. */
+  connect<N extends Name<E>>(namespace: N, options?: AskOptions): Promise<NSConn<E[N]>> {
+    if (this.isClosed()) return Promise.reject(ErrClosed);
+    return this._session.connect(namespace, options);
+  }
+
+  /** Waits until the server has connected a namespace; without a limit of time unless one is given. */
+  waitServerConnect<N extends Name<E>>(namespace: N, options: AskOptions = {}): Promise<NSConn<E[N]>> {
+    const found = this.namespace(namespace);
+    if (found) return Promise.resolve(found);
+    if (this.isClosed()) return Promise.reject(ErrClosed);
+    if (!this._handlers.has(namespace)) return Promise.reject(ErrBadNamespace);
+    return bounded(this._clock, options, (resolve, reject) => {
+      const forget = this._session.onConnected((ns) => {
+        if (ns.namespace === namespace) end(() => resolve(ns));
+      });
+      const closed = this.on("state", ({ state }) => {
+        if (state === "closed") end(() => reject(ErrClosed));
+      });
+      const end = (then?: () => void) => {
+        forget();
+        closed();
+        then?.();
+      };
+      return end;
+    });
+  }
+
+  /** A namespace that is connected. */
+  namespace<N extends Name<E>>(namespace: N): NSConn<E[N]> | undefined {
+    return this._session.namespaces.get(namespace);
+  }
+
+  /** Disconnects all namespaces; rejects with the first refusal, after all have been answered. */
+  async disconnectAll(options?: AskOptions): Promise<void> {
+    const all = [...this._session.namespaces.values()].map((ns) => ns.disconnect(options));
+    for (const result of await Promise.allSettled(all)) if (result.status === "rejected") throw result.reason;
+  }
+
+  /**
+   * Writes a message without waiting for an answer. Returns false if it was
+   * not taken: the connection is closed, the namespace not connected, the room
+   * not joined, or the buffer does not take it while the connection is away.
+   */
+  write(fields: Partial<Message>): boolean {
+    const message = new Message(fields);
+    if (this.isClosed() || this._session.check(message)) return false;
+    const payload = serialize(message);
+    let taken = true;
+    this._dispatch(
+      message,
+      () => this._link?.send(payload),
+      (error) => {
+        taken = this._options.buffer?.policy === "drop";
+        this._tell("drop", { message, error });
+      },
+      payload.length,
+    );
+    return taken;
+  }
+
+  /** Writes a message and resolves to the answer; rejects if that is an error. */
+  ask(fields: Partial<Message>, options?: AskOptions): Promise<Message> {
+    const message = new Message(fields);
+    const error = this.isClosed() ? ErrClosed : this._session.check(message);
+    return error ? Promise.reject(error) : this._session.ask(message, options, (answer) => answer);
+  }
+
+  /**
+   * Closes the connection for good. What waits for an answer fails, the
+   * handlers about leaving and disconnecting are called, and no others.
+   */
+  close(code?: number, reason?: string): void {
+    if (this.isClosed()) return;
+    this._link?.close(code, reason);
+    this._finish({ code: code ?? 1000, reason: reason ?? "", error: ErrClosed }, true);
+  }
+
+  /** Reports whether the connection is closed for good. */
+  isClosed(): boolean {
+    return this.state === "closed";
+  }
+
+  /** Reports whether this connection is the result of a reconnect. */
+  wasReconnected(): boolean {
+    return this.reconnectTries > 0;
+  }
+
+  /** Listens until the function that is returned is called. */
+  on<K extends keyof ConnEvents>(event: K, listener: (event: ConnEvents[K]) => void): () => void {
+    const listeners = this._listeners.get(event) ?? new Set();
+    this._listeners.set(event, listeners.add(listener));
+    return () => listeners.delete(listener);
+  }
+
+  /** @internal */
+  _start(): Promise<Conn<E>> {
+    return new Promise((resolve, reject) => {
+      this._settle = { resolve, reject };
+      const { signal } = this._options;
+      const aborted = () => this._finish({ code: 1000, reason: "", error: signal?.reason }, true);
+      if (signal?.aborted) return aborted();
+      signal?.addEventListener("abort", aborted);
+      const sleep = onWake(() => this._wake());
+      this._release = () => {
+        signal?.removeEventListener("abort", aborted);
+        sleep();
+      };
+      this._dial();
+    });
+  }
+
+  private _driver(): Driver {
+    return {
+      clock: this._clock,
+      askTimeout: this._options.askTimeout ?? 30_000,
+      nativeOnly: !!this._options.nativeOnly,
+      send: (payload) => this._link?.send(payload),
+      dispatch: (message, run, failed) => this._dispatch(message, run, failed, 0),
+      later: (job) => this._mailbox.push(job),
+      acknowledged: (id) => this._acknowledged(id),
+      refused: (text) => this._link?.fail(errorFor(text), true),
+      place: (namespace) => {
+        const events = this._handlers.get(namespace);
+        return events && new NSConn(this as Conn, namespace, events, this._session);
+      },
+      report: (error) => this._tell("error", error),
+    };
+  }
+
+  private _dispatch(message: Message, run: () => void, failed: (error: Error) => void, size: number): () => void {
+    const entry = {
+      size,
+      run: () => {
+        // The namespace or the room may not have come back.
+        const error = isSystemEvent(message.Event) ? undefined : this._session.check(message);
+        if (error) failed(error);
+        else run();
+      },
+      failed,
+    };
+    if (this.state === "connected" && this._link?.isOpen) run();
+    else {
+      const error = this.isClosed() ? ErrClosed : this._outbox.add(entry);
+      if (error) failed(error);
+    }
+    return () => this._outbox.remove(entry);
+  }
+
+  private _dial(): void {
+    this._timer = undefined;
+    const link = new Link(this._clock, {
+      opened: () => {
+        if (this._options.nativeOnly) this._session.open("");
+        else link.send(hello);
+      },
+      receive: (payload) => this._session.receive(payload),
+      ended: (end) => this._lost(end),
+    });
+    this._link = link;
+    void link.dial(this._url, this._options, this._attempt);
+  }
+
+  private _acknowledged(id: string): void {
+    this.ID = id;
+    const link = this._link;
+    if (this._options.nativeOnly) {
+      const ns = this.namespace("" as Name<E>) ? undefined : this._session.driver.place("");
+      if (ns) void this._session.connected(ns, { IsLocal: true });
+      return this._connected();
+    }
+    if (this.state === "connecting") return this._connected();
+    // The loss of the connection is told by the link.
+    rejoin(this._session).then(
+      () => {
+        if (link === this._link) this._connected();
+      },
+      () => undefined,
+    );
+  }
+
+  private _connected(): void {
+    const link = this._link;
+    link?.accepted();
+    if (this.state === "reconnecting") this.reconnectTries = this._attempt;
+    this._outbox.flush(() => !!link?.isOpen);
+    if (!link?.isOpen) return;
+    this._stable = this._clock.setTimeout(() => (this._attempt = 0), stableAfter);
+    this._turn("connected");
+    this._settle?.resolve(this);
+  }
+
+  private _lost(end: End): void {
+    this._clock.clearTimeout(this._stable);
+    this._session.lost(ErrDisconnected);
+    this._attempt++;
+    const policy = reconnectPolicy(this._options.reconnect);
+    if (!policy || end.final || !mayReturn(end.code) || (policy.attempts && this._attempt > policy.attempts)) {
+      return this._finish(end, false);
+    }
+    const { code, reason, error } = end;
+    const delay = retryDelay(policy, this._clock, this._attempt, reason);
+    this._timer = this._clock.setTimeout(() => this._dial(), delay);
+    this._turn(this.state === "connecting" ? "connecting" : "reconnecting", { delay, code, reason, error });
+  }
+
+  /** The end, by this side or the other. */
+  private _finish({ code, reason, error }: End, IsLocal: boolean): void {
+    if (this.isClosed()) return;
+    this._link?.close();
+    for (const timer of [this._timer, this._stable, this._probe]) this._clock.clearTimeout(timer);
+    this._release?.();
+    this._turn("closed", { code, reason, error });
+    this._session.lost(ErrClosed);
+    this._outbox.fail(ErrClosed);
+    this._settle?.reject(error ?? new StoaError(`closed with code ${code} ${reason}`.trim(), "closed"));
+    // What the server sent before it closed is still handled, what arrived
+    // before the program closed is not.
+    if (IsLocal) this._mailbox.clear();
+    this._mailbox.push(async () => {
+      const fields = { IsForced: true, IsLocal, Err: IsLocal ? undefined : error };
+      for (const ns of [...this._session.namespaces.values()]) await this._session.ended(ns, fields, fields);
+    });
+  }
+
+  /** The network or the page is back: tries at once, or looks whether the server is still there. */
+  private _wake(): void {
+    if (this._timer !== undefined) {
+      this._clock.clearTimeout(this._timer);
+      this._dial();
+    } else if (this.state === "connected" && this._probe === undefined && !this._options.nativeOnly) {
+      const link = this._link;
+      const end = () => {
+        this._clock.clearTimeout(this._probe);
+        this._probe = undefined;
+      };
+      this._probe = this._clock.setTimeout(() => {
+        end();
+        link?.fail(ErrTimeout);
+      }, probeTimeout);
+      // Every server answers the request to disconnect what is not connected.
+      this._session.question(new Message({ Namespace: "stoa:probe", Event: OnNamespaceDisconnect }), end);
+    }
+  }
+
+  private _turn(state: State, about?: Partial<Transition>): void {
+    const transition = { state, previous: this.state, attempt: this._attempt, ...about };
+    this.state = state;
+    this._tell("state", transition);
+  }
+
+  private _tell<K extends keyof ConnEvents>(event: K, value: ConnEvents[K]): void {
+    const listeners = [...(this._listeners.get(event) ?? [])] as ((value: ConnEvents[K]) => void)[];
+    if (event === "error" && !listeners.length) void Promise.reject(value);
+    for (const listener of listeners) listener(value);
+  }
+}

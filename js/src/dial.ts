@@ -1,0 +1,17 @@
+import { Conn } from "./conn.js";
+import type { AnyEvents, EventMap, Handlers } from "./events.js";
+import { resolveHandlers } from "./handlers.js";
+import type { Options } from "./options.js";
+
+/**
+ * Connects to a server. Resolves as soon as the server has accepted the
+ * connection. Rejects if it refuses, or if the attempt fails and reconnecting
+ * is off or at its end; else it goes on trying until options.signal says no.
+ */
+export async function dial<E extends EventMap<E> = AnyEvents>(
+  url: string,
+  handlers: Handlers<E>,
+  options: Options = {},
+): Promise<Conn<E>> {
+  return new Conn<E>(url, resolveHandlers(handlers), options)._start();
+}

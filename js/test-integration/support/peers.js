@@ -1,0 +1,25 @@
+import { describe } from "node:test";
+
+import { peers, startPeer } from "../../../test/js/support/program.js";
+
+/** How long anything may take before a test fails, in milliseconds. */
+export const patience = 20_000;
+
+export const limit = { timeout: 40_000 };
+
+/** Reconnecting with delays for impatient tests. */
+export const quick = { base: 10, cap: 50 };
+
+/**
+ * Defines the tests once for a node and once for a server of neffos, with programs that do
+ * what their clients tell them (test/peer/doc.go).
+ * @param {string} title
+ * @param {(peer: {name: string, start: (port?: number) => Promise<object>}) => void} define
+ */
+export function eachPeer(title, define) {
+  for (const [name, binary] of Object.entries(peers)) {
+    describe(`${title} (server: ${name})`, () => {
+      define({ name, start: (port) => startPeer(binary, port) });
+    });
+  }
+}
