@@ -4,6 +4,7 @@ import { after, afterEach, before, it } from "node:test";
 
 import * as stoa from "stoa-client";
 
+import { Inbox } from "../../test/js/support/client.js";
 import { closeGuests, dial, enter } from "./support/guest.js";
 import { eachPeer, limit } from "./support/peers.js";
 
@@ -35,7 +36,8 @@ eachPeer("stoa-client", ({ name: server, start }) => {
     assert.equal(ada.conn.namespace("default"), first);
     assert.equal(first.namespace, "default");
     assert.equal(first.conn, ada.conn);
-    assert.deepEqual(ada.happened(), [stoa.OnNamespaceConnect, stoa.OnNamespaceConnected]);
+    const connected = ada.happened().filter((event) => event === stoa.OnNamespaceConnected);
+    assert.equal(connected.length, 1);
   });
 
   it("is refused a namespace", limit, async () => {
@@ -84,7 +86,7 @@ eachPeer("stoa-client", ({ name: server, start }) => {
 
   it("has its asks bounded and aborted", limit, async () => {
     const ada = await enter(program.url, "ada");
-    await assert.rejects(ada.ns.ask("silent", "", { timeout: 20 }), stoa.TimeoutError ?? Error);
+    await assert.rejects(ada.ns.ask("silent", "", { timeout: 20 }), { message: "timeout", code: "timeout" });
     const controller = new AbortController();
     const asked = ada.ns.ask("silent", "", { signal: controller.signal });
     controller.abort(new Error("no longer wanted"));
@@ -132,18 +134,18 @@ eachPeer("stoa-client", ({ name: server, start }) => {
     const ada = await enter(program.url, "ada", ["sticky"]);
     await assert.rejects(ada.ns.joinRoom("locked"), /room is locked/);
     assert.equal(ada.ns.room("locked"), undefined);
-    // As in neffos.js, leave resolves with the error.
-    assert.match(String(await ada.ns.room("sticky").leave()), /cannot leave/);
+    await assert.rejects(ada.ns.room("sticky").leave(), /cannot leave/);
+    await assert.rejects(ada.ns.leaveAll(), /cannot leave/);
     assert.ok(ada.ns.room("sticky"));
   });
 
   it("leaves one room, and all", limit, async () => {
     const ada = await enter(program.url, "ada", ["one", "two", "three"]);
     const one = ada.ns.room("one");
-    assert.ok(!(await one.leave()));
+    await one.leave();
     assert.equal(ada.ns.room("one"), undefined);
     assert.equal(one.emit("chat", "after"), false);
-    assert.ok(!(await ada.ns.leaveAll()));
+    await ada.ns.leaveAll();
     assert.equal(ada.ns.rooms.size, 0);
     const left = ada.lifecycle.items.filter((item) => item.event === stoa.OnRoomLeft);
     assert.deepEqual(left.map((item) => item.room).sort(), ["one", "three", "two"]);
@@ -161,7 +163,7 @@ eachPeer("stoa-client", ({ name: server, start }) => {
     const first = await ada.conn.connect("default");
     const second = await ada.conn.connect("second");
     await first.joinRoom("hall");
-    assert.ok(!(await first.disconnect()));
+    await first.disconnect();
     assert.equal(ada.conn.namespace("default"), undefined);
     assert.equal(first.rooms.size, 0);
     assert.equal(first.emit("push", "after"), false);
@@ -169,7 +171,7 @@ eachPeer("stoa-client", ({ name: server, start }) => {
     assert.equal((await second.ask("echo", "still here")).Body, "still here");
 
     await ada.conn.connect("default");
-    assert.ok(!(await ada.conn.disconnectAll()));
+    await ada.conn.disconnectAll();
     assert.equal(ada.conn.namespace("default"), undefined);
     assert.equal(ada.conn.namespace("second"), undefined);
     assert.equal(ada.conn.isClosed(), false);
@@ -205,7 +207,7 @@ eachPeer("stoa-client", ({ name: server, start }) => {
       return (await ada.messages.until(did, `to have been told: ${wanted}`)).body;
     };
     assert.equal(await told("ask question", 0), "from the server, indeed");
-    assert.equal(await told("ask unknown", 1).then((text) => text.slice(0, 5)), "error");
+    assert.equal(await told("ask whatever", 1), "", "the handler for any event says nothing");
     assert.equal(await told("join hall", 2), "done");
     assert.ok(ada.ns.room("hall"));
     assert.equal(await told("leave hall", 3), "done");
@@ -229,12 +231,12 @@ eachPeer("stoa-client", ({ name: server, start }) => {
   });
 
   it("sends and gets native messages", limit, async () => {
-    const native = Promise.withResolvers?.() ?? withResolvers();
-    const events = { "": { [stoa.OnNativeMessage]: (_, message) => native.resolve(message) } };
+    const natives = new Inbox("native messages");
+    const events = { "": { [stoa.OnNativeMessage]: (_, message) => natives.add(message) } };
     const ada = await dial(program.url, "ada", { namespaces: [""], events });
     await ada.conn.connect("");
     assert.equal(ada.conn.write({ IsNative: true, Body: "not; a message" }), true);
-    const message = await native.promise;
+    const [message] = await natives.count(1);
     assert.equal(message.Body, "native:not; a message");
     assert.equal(message.IsNative, true);
   });
@@ -249,9 +251,3 @@ eachPeer("stoa-client", ({ name: server, start }) => {
     assert.equal((await ada.ns.ask("header", "X-User")).Body, "ada 2");
   });
 });
-
-function withResolvers() {
-  const result = {};
-  result.promise = new Promise((resolve, reject) => Object.assign(result, { resolve, reject }));
-  return result;
-}

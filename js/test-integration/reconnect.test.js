@@ -20,9 +20,9 @@ eachPeer("reconnecting", ({ start }) => {
 
   it("is back in its rooms after the server was killed", limit, async () => {
     const people = await Promise.all(["ada", "ben"].map((name) => enter(program.url, name, rooms)));
+    const joined = people.map(({ lifecycle }) => lifecycle.items.length);
     for (let time = 1; time <= 2; time++) {
       const earlier = people.map(({ conn }) => conn.ID);
-      const joined = people.map(({ lifecycle }) => lifecycle.items.length);
       const { port } = program;
       await program.kill();
       for (const person of people) await person.state("reconnecting", time);
@@ -32,11 +32,8 @@ eachPeer("reconnecting", ({ start }) => {
         assert.notEqual(person.conn.ID, earlier[index], "a new connection has a new ID");
         const ns = person.conn.namespace("default");
         assert.deepEqual([...ns.rooms.keys()], rooms, "in the order of joining");
-        // The application hears of the state when it is back in its rooms.
-        const again = person.lifecycle.items
-          .slice(joined[index])
-          .filter((item) => item.event === stoa.OnRoomJoined);
-        assert.deepEqual(again.map((item) => item.room), rooms);
+        assert.equal(ns, person.ns, "the handles stay");
+        assert.equal(person.lifecycle.items.length, joined[index], "nobody has left or joined");
       }
       const [ada, ben] = people;
       const heard = ben.messages.items.length;
@@ -67,10 +64,7 @@ eachPeer("reconnecting", ({ start }) => {
     const asked = ada.ns.ask("silent", "");
     const { port } = program;
     await Promise.all([
-      assert.rejects(asked, (error) => {
-        assert.equal(error.code, stoa.ErrorCode?.Disconnected ?? "disconnected", String(error));
-        return true;
-      }),
+      assert.rejects(asked, stoa.ErrDisconnected),
       program.kill(),
     ]);
     program = await start(port);
@@ -134,7 +128,7 @@ describe("reconnecting to a node", () => {
 
   it("gives up after as many attempts as it was given", limit, async () => {
     const { port } = program;
-    const reconnect = { ...quick, maxAttempts: 3 };
+    const reconnect = { ...quick, attempts: 3 };
     const ada = await enter(program.url, "ada", [], { options: { reconnect } });
     await program.kill();
     await ada.state("closed");
@@ -161,7 +155,7 @@ describe("reconnecting to a node", () => {
   }
 
   it("keeps only so much", limit, async () => {
-    const buffer = { policy: "keep", maxMessages: 3 };
+    const buffer = { policy: "keep", messages: 3 };
     const ada = await enter(program.url, "ada", ["hall"], { options: { buffer } });
     const ben = await enter(program.url, "ben", ["hall"]);
     const { port } = program;
@@ -214,6 +208,6 @@ describe("close codes of a node", () => {
     await ada.state("connected", 2);
     ada.ns.emit("end", "1012 moved; retry-after=3600000");
     const again = await ada.state("reconnecting", 2);
-    assert.ok(again.delay <= 400, `${again.delay} ms, want at most twice the cap`);
+    assert.ok(again.delay <= 600, `${again.delay} ms, want twice the cap and some jitter`);
   });
 });
