@@ -31,6 +31,10 @@ var rules = map[string]rule{
 		foreign:   []string{"golang.org/x/sys/", "github.com/gobwas/ws"},
 		forbidden: []string{"embed", "html", "html/template", "text/template"},
 	},
+	"client": {
+		own:     []string{"wire", "internal/session"},
+		foreign: []string{"github.com/gobwas/ws"},
+	},
 	"metrics": {
 		own:     []string{"node", "wire", "cluster"},
 		foreign: []string{"github.com/prometheus/"},
