@@ -16,6 +16,11 @@ import (
 // demoNamespace is the one namespace of the demo configuration.
 const demoNamespace = "default"
 
+// clientFile is the TypeScript client's build for browsers, a module, for the demo and
+// for pages without a build step. It is a copy that "make js" makes, so that the program
+// builds without Node.js; a test in js/test-integration holds it to the sources.
+const clientFile = "stoa.js"
+
 //go:embed demo
 var demoFiles embed.FS
 
@@ -111,5 +116,11 @@ func (a *asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Content-Security-Policy", contentSecurityPolicy)
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("X-Content-Type-Options", "nosniff")
+	if a.name == clientFile {
+		// Pages of every origin may load the client; whether they may connect is
+		// decided when they do.
+		header.Set("Access-Control-Allow-Origin", "*")
+		header.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	}
 	http.ServeContent(w, r, a.name, time.Time{}, bytes.NewReader(a.content))
 }

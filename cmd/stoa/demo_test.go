@@ -69,6 +69,10 @@ func TestDemoAssets(t *testing.T) {
 			if !strings.Contains(policy, "default-src 'none'") || regexp.MustCompile(`unsafe|\*|https?:`).MatchString(policy) {
 				t.Errorf("Content-Security-Policy %q allows too much", policy)
 			}
+			origin := response.Header().Get("Access-Control-Allow-Origin")
+			if (origin == "*") != (name == clientFile) {
+				t.Errorf("Access-Control-Allow-Origin: %q; the client, and nothing else, is for every origin", origin)
+			}
 			tag := response.Header().Get("ETag")
 			if again := fetch(t, mux, address, http.Header{"If-None-Match": {tag}}); again.Code != http.StatusNotModified {
 				t.Errorf("status %d for ETag %s, want 304", again.Code, tag)

@@ -30,6 +30,7 @@ the port speaks TLS. The files are read again when they change.
 
 const pagesAndSignals = `The same port serves
   /          a page to try it with
+  /stoa.js   the client for browsers, a module
   /healthz   200 while the process works
   /readyz    200 while the node takes connections, else 503 and the reason
   /metrics   figures for Prometheus

@@ -1,6 +1,7 @@
-// The demo: one room, joined again after every loss of the connection.
+// The demo: one room, in which the client of /stoa.js stays through every loss of the
+// connection.
 
-import { Reconnector } from './reconnect.js';
+import * as stoa from '/stoa.js';
 import * as view from './view.js';
 
 const ROUND_TRIP_EVERY = 3_000;
@@ -11,60 +12,92 @@ const NAMES = ['Aspasia', 'Chrysippus', 'Cleanthes', 'Diotima', 'Epictetus', 'Hi
 
 const { fields, controls } = view;
 const setting = (name) => document.querySelector(`meta[name="stoa-${name}"]`).content;
+const namespace = setting('namespace');
 
 // What the user wants: { name, room } once they have pressed Join.
 let wanted;
-// What there is: the namespace while connected, the room while joined.
-let nsConn;
+// What there is: the connection, whether it is there at the moment, and the room while
+// joined.
+let conn;
+let connected = false;
 let room;
+// What the client says that it is doing, and what ends it.
+let state;
+let life = new AbortController();
 
-const link = new Reconnector({
-  url: `${location.protocol === 'https:' ? 'wss:' : 'ws:'}//${location.host}${setting('endpoint')}`,
-  namespace: setting('namespace'),
-  onState(state, seconds) {
-    if (state !== 'connected') lose();
-    view.showState(state, seconds);
-    update();
-  },
-  async onConnected(entered) {
-    nsConn = entered;
-    view.showConnection(entered.conn.id);
-    if (wanted) await rejoin();
-    measure();
-  },
-});
-
-function update() {
-  view.showMembership({ wanted: wanted !== undefined, connected: nsConn !== undefined });
-}
-
-function lose() {
-  if (nsConn && wanted) view.showNotice('The connection is lost.');
-  nsConn = undefined;
-  room = undefined;
-  view.showConnection(undefined);
-}
-
-// Joining and leaving
-
-async function enterRoom() {
-  room = await nsConn.joinRoom(wanted.room, {
-    onMessage: receive,
-    onLeft() {
+const handlers = {
+  [namespace]: {
+    joined: (_, message) => receive(message, ({ from }) => view.showNotice(`${from} has joined.`)),
+    left: (_, message) => receive(message, ({ from }) => view.showNotice(`${from} has left.`)),
+    chat: (_, message) => receive(message, view.showMessage),
+    // This page decides where it goes, so the server may take it out of somewhere but
+    // not put it in.
+    [stoa.OnRoomJoin]: (_, message) => (message.IsLocal ? undefined : new Error('not wanted')),
+    [stoa.OnRoomLeft](_, message) {
+      if (message.IsLocal || message.Room !== wanted?.room) return;
       view.showNotice('The server has ended your membership of the room.');
       forgetRoom();
     },
-  });
+  },
+};
+
+// start dials, and goes on until there is a connection. The client sees to all that comes
+// after it, until the connection is closed for good.
+async function start() {
+  life.abort();
+  life = new AbortController();
+  view.showState('connecting');
+  try {
+    conn = await stoa.dial(setting('endpoint'), handlers, { onState: changed, signal: life.signal });
+    await enterNamespace();
+  } catch (error) {
+    console.info(`Stoa: ${error.message}`);
+  }
 }
+
+function changed({ state: now, previous, delay }) {
+  state = now;
+  if (connected && state !== 'connected') {
+    connected = false;
+    if (wanted) view.showNotice('The connection is lost.');
+    view.showConnection(undefined);
+    update();
+  }
+  if (state === 'closed') room = undefined;
+  view.showState(state, delay);
+  if (state === 'connected' && previous === 'reconnecting') enterNamespace();
+}
+
+// enterNamespace is called with every new connection. After a reconnect the client is back
+// in the namespace and the room already, unless the server has refused them.
+async function enterNamespace() {
+  try {
+    await conn.connect(namespace);
+  } catch (error) {
+    view.showProblem(`Cannot connect: ${error.message}.`);
+    return;
+  }
+  connected = true;
+  view.showConnection(conn.ID);
+  update();
+  if (wanted && await tryToEnterRoom()) view.showNotice(`Connected again, in ${wanted.room}.`);
+  measure();
+}
+
+function update() {
+  view.showMembership({ wanted: wanted !== undefined, connected });
+}
+
+// Joining and leaving
 
 // tryToEnterRoom reports whether the room is joined. If that failed for want of a
 // connection the user still wants it, and gets it as soon as there is one.
 async function tryToEnterRoom() {
   try {
-    await enterRoom();
+    room = await conn.namespace(namespace).joinRoom(wanted.room);
     return true;
   } catch (error) {
-    if (nsConn && !nsConn.conn.isClosed) {
+    if (connected) {
       forgetRoom();
       view.showProblem(`Cannot join: ${error.message}.`);
     }
@@ -72,15 +105,11 @@ async function tryToEnterRoom() {
   }
 }
 
-async function rejoin() {
-  if (await tryToEnterRoom()) view.showNotice(`Connected again, in ${wanted.room}.`);
-}
-
 async function join(name, roomName) {
   view.showProblem('');
   wanted = { name, room: roomName };
   update();
-  if (!nsConn || !await tryToEnterRoom()) return;
+  if (!connected || !await tryToEnterRoom()) return;
   history.replaceState(null, '', `#${encodeURIComponent(roomName)}`);
   document.title = `${roomName} · Stoa`;
   room.emit('joined', JSON.stringify({ from: name }));
@@ -108,12 +137,10 @@ function forgetRoom() {
 
 // Messages
 
-function receive({ event, body, isError }) {
-  if (isError) return;
-  const { from, text } = parseBody(body);
-  if (event === 'joined') view.showNotice(`${from} has joined.`);
-  else if (event === 'left') view.showNotice(`${from} has left.`);
-  else if (event === 'chat') view.showMessage({ from, text });
+const decoder = new TextDecoder();
+
+function receive({ Room: from, Body: body }, show) {
+  if (from === wanted?.room) show(parseBody(typeof body === 'string' ? body : decoder.decode(body)));
 }
 
 // parseBody makes something presentable of whatever a peer has sent.
@@ -131,31 +158,41 @@ function parseBody(body) {
 
 function send() {
   const text = fields.message.value.trim();
-  if (text === '' || !room) return;
+  if (text === '' || !room || !connected) return;
   if (!room.emit('chat', JSON.stringify({ from: wanted.name, text }))) return;
   view.showMessage({ from: wanted.name, text, own: true });
   fields.message.value = '';
 }
 
-// The round trip is also the page's own check of the connection: without an
-// answer it is given up, which begins a new one.
+// The round trip is that of a question that nobody in the namespace answers: the node
+// says so at once. If it does not, the client is to look after the connection.
 async function measure() {
-  const measured = nsConn;
-  if (!measured || document.hidden) return;
+  if (!connected || document.hidden) return;
+  const measured = conn.ID;
+  const begin = performance.now();
+  let error;
   try {
-    const milliseconds = await measured.roundTrip();
-    if (measured === nsConn) view.showRoundTrip(milliseconds);
-  } catch {
-    measured.conn.close();
+    await conn.ask({ Namespace: namespace, Event: 'round trip' }, { timeout: 10_000 });
+  } catch (thrown) {
+    error = thrown;
   }
+  if (error === stoa.ErrTimeout) wake();
+  else if (connected && conn.ID === measured) view.showRoundTrip(performance.now() - begin);
 }
+
+// wake does what the browser does when its network is back: the client does not wait any
+// longer, or makes sure that the server is still there.
+function wake() {
+  window.dispatchEvent(new Event('online'));
+}
+
 setInterval(measure, ROUND_TRIP_EVERY);
 
 // What the user does
 
 controls.joinForm.addEventListener('submit', (event) => {
   event.preventDefault();
-  if (wanted || !nsConn) return;
+  if (wanted || !connected) return;
   const name = fields.name.value.trim();
   sessionStorage.setItem('name', name);
   join(name, fields.room.value.trim());
@@ -185,15 +222,15 @@ fields.message.addEventListener('keydown', (event) => {
   send();
 });
 
-controls.retry.addEventListener('click', () => link.retryNow());
+controls.retry.addEventListener('click', () => {
+  if (state === 'closed') start();
+  else wake();
+});
 
 // What the browser does
 
-addEventListener('online', () => link.retryNow());
 document.addEventListener('visibilitychange', () => {
-  if (document.hidden) return;
-  link.retryNow();
-  measure();
+  if (!document.hidden) measure();
 });
 
 addEventListener('hashchange', async () => {
@@ -209,10 +246,10 @@ addEventListener('hashchange', async () => {
 // A page that the browser keeps for "back" may not hold a connection.
 addEventListener('pagehide', () => {
   room?.emit('left', JSON.stringify({ from: wanted.name }));
-  link.stop();
+  life.abort();
 });
 addEventListener('pageshow', (event) => {
-  if (event.persisted) link.start();
+  if (event.persisted) start();
 });
 
 function roomFromAddress() {
@@ -227,4 +264,4 @@ fields.name.value = sessionStorage.getItem('name') ?? NAMES[Math.floor(Math.rand
 fields.room.value = roomFromAddress() || 'lobby';
 fields.name.select();
 fields.name.focus();
-link.start();
+start();

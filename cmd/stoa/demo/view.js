@@ -26,19 +26,41 @@ const NAME_COLOURS = 8;
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 
-export function showState(state, seconds) {
-  const text = {
-    connecting: 'Connecting',
-    connected: 'Connected',
-    waiting: `Retrying in ${seconds} s`,
+let countdown;
+
+// showState shows what the client is doing: "connecting", "connected", "reconnecting" or
+// "closed", and how many milliseconds it waits before it tries again, if it does.
+export function showState(state, delay = 0) {
+  clearTimeout(countdown);
+  const end = performance.now() + delay;
+  const show = () => {
+    const left = end - performance.now();
+    if (delay === 0 || left <= 0) {
+      showStateText(state, TEXTS[state]);
+      return;
+    }
+    showStateText('waiting', `Retrying in ${Math.ceil(left / 1000)} s`);
+    countdown = setTimeout(show, Math.min(1000, left));
   };
+  show();
+}
+
+const TEXTS = {
+  connecting: 'Connecting',
+  connected: 'Connected',
+  reconnecting: 'Reconnecting',
+  closed: 'Closed',
+};
+
+function showStateText(state, text) {
   const shown = element('state');
-  // A screen reader should hear of the loss, not of every second.
-  const again = state === 'waiting' && shown.dataset.state === state;
+  // A screen reader should hear of the loss, not of every second and every attempt.
+  const known = ['waiting', 'reconnecting'];
+  const again = known.includes(state) && known.includes(shown.dataset.state);
   shown.setAttribute('aria-live', again ? 'off' : 'polite');
   shown.dataset.state = state;
-  shown.textContent = text[state];
-  controls.retry.hidden = state !== 'waiting';
+  shown.textContent = text;
+  controls.retry.hidden = state !== 'waiting' && state !== 'closed';
 }
 
 // showConnection shows the ID of a connection and of the node that has made it,
