@@ -5,13 +5,13 @@ import type { AnyEvents, Name } from "./events.js";
 import type { Table } from "./handlers.js";
 import { Link, type End } from "./link.js";
 import { Mailbox } from "./mailbox.js";
-import { Message } from "./message.js";
+import { Message, type Data } from "./message.js";
 import { isSystemEvent, OnNamespaceDisconnect } from "./names.js";
 import { NSConn } from "./nsconn.js";
 import type { AskOptions, Clock, ConnEvents, Options, State, Transition } from "./options.js";
 import { Outbox } from "./outbox.js";
-import { bounded } from "./promises.js";
-import { mayReturn, reconnectPolicy, retryDelay } from "./reconnect.js";
+import { all, bounded } from "./promises.js";
+import { mayReturn, retryDelay } from "./reconnect.js";
 import { rejoin } from "./rejoin.js";
 import { Session } from "./session.js";
 import { onWake } from "./wake.js";
@@ -30,18 +30,25 @@ const probeTimeout = 5000;
 
 /** A connection, through all reconnects. Made by dial. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- programs without an event map
-export class Conn<E = AnyEvents> {
+export class Conn<E = AnyEvents> implements Driver {
   /** What the server calls this connection; a new one after each reconnect. */
   ID = "";
   state: State = "connecting";
   /** How many attempts the last reconnect took; 0 if there was none. */
   reconnectTries = 0;
 
-  private _clock: Clock;
-  private _session: Session;
+  /** @internal */
+  readonly _clock: Clock;
+  /** @internal */
+  readonly _askTimeout: number;
+  /** @internal */
+  readonly _nativeOnly: boolean;
+  private _session = new Session(this);
   private _mailbox = new Mailbox();
   private _outbox: Outbox;
   private _link?: Link;
+  // What waits for a namespace looks again when one is connected.
+  private _lookers = new Set<() => void>();
   private _listeners = new Map<string, Set<(event: never) => void>>();
   private _attempt = 0;
   private _timer: unknown;
@@ -58,35 +65,32 @@ export class Conn<E = AnyEvents> {
   ) {
     this._clock = _options.clock ?? systemClock;
     this._outbox = new Outbox(_options.buffer ?? {});
-    this._session = new Session(this._driver());
+    this._askTimeout = _options.askTimeout ?? 30_000;
+    this._nativeOnly = !!_options.nativeOnly;
     if (_options.onState) this.on("state", _options.onState);
   }
 
   /** Connects a namespace, or returns the one that is connected. */
-  connect<N extends Name<E>>(namespace: N, options?: AskOptions): Promise<NSConn<E[N]>> {
-    if (this.isClosed()) return Promise.reject(ErrClosed);
+  async connect<N extends Name<E>>(namespace: N, options?: AskOptions): Promise<NSConn<E[N]>> {
+    if (this.isClosed()) throw ErrClosed;
     return this._session.connect(namespace, options);
   }
 
   /** Waits until the server has connected a namespace; without a limit of time unless one is given. */
-  waitServerConnect<N extends Name<E>>(namespace: N, options: AskOptions = {}): Promise<NSConn<E[N]>> {
-    const found = this.namespace(namespace);
-    if (found) return Promise.resolve(found);
-    if (this.isClosed()) return Promise.reject(ErrClosed);
-    if (!this._handlers.has(namespace)) return Promise.reject(ErrBadNamespace);
+  async waitServerConnect<N extends Name<E>>(namespace: N, options: AskOptions = {}): Promise<NSConn<E[N]>> {
+    if (!this._handlers.has(namespace)) throw ErrBadNamespace;
     return bounded(this._clock, options, (resolve, reject) => {
-      const forget = this._session.onConnected((ns) => {
-        if (ns.namespace === namespace) end(() => resolve(ns));
-      });
-      const closed = this.on("state", ({ state }) => {
-        if (state === "closed") end(() => reject(ErrClosed));
-      });
-      const end = (then?: () => void) => {
+      const forget = () => this._lookers.delete(look);
+      const look = () => {
+        const ns = this.namespace(namespace);
+        if (ns) resolve(ns);
+        else if (this.isClosed()) reject(ErrClosed);
+        else return;
         forget();
-        closed();
-        then?.();
       };
-      return end;
+      this._lookers.add(look);
+      look();
+      return forget;
     });
   }
 
@@ -96,9 +100,8 @@ export class Conn<E = AnyEvents> {
   }
 
   /** Disconnects all namespaces; rejects with the first refusal, after all have been answered. */
-  async disconnectAll(options?: AskOptions): Promise<void> {
-    const all = [...this._session.namespaces.values()].map((ns) => ns.disconnect(options));
-    for (const result of await Promise.allSettled(all)) if (result.status === "rejected") throw result.reason;
+  disconnectAll(options?: AskOptions): Promise<void> {
+    return all([...this._session.namespaces.values()].map((ns) => ns.disconnect(options)));
   }
 
   /**
@@ -124,10 +127,11 @@ export class Conn<E = AnyEvents> {
   }
 
   /** Writes a message and resolves to the answer; rejects if that is an error. */
-  ask(fields: Partial<Message>, options?: AskOptions): Promise<Message> {
+  async ask(fields: Partial<Message>, options?: AskOptions): Promise<Message> {
     const message = new Message(fields);
     const error = this.isClosed() ? ErrClosed : this._session.check(message);
-    return error ? Promise.reject(error) : this._session.ask(message, options, (answer) => answer);
+    if (error) throw error;
+    return this._session.ask(message, options, (answer) => answer);
   }
 
   /**
@@ -137,7 +141,7 @@ export class Conn<E = AnyEvents> {
   close(code?: number, reason?: string): void {
     if (this.isClosed()) return;
     this._link?.close(code, reason);
-    this._finish({ code: code ?? 1000, reason: reason ?? "", error: ErrClosed }, true);
+    this._finish({ code: code ?? 1000, reason: reason ?? "" }, true);
   }
 
   /** Reports whether the connection is closed for good. */
@@ -174,25 +178,39 @@ export class Conn<E = AnyEvents> {
     });
   }
 
-  private _driver(): Driver {
-    return {
-      clock: this._clock,
-      askTimeout: this._options.askTimeout ?? 30_000,
-      nativeOnly: !!this._options.nativeOnly,
-      send: (payload) => this._link?.send(payload),
-      dispatch: (message, run, failed) => this._dispatch(message, run, failed, 0),
-      later: (job) => this._mailbox.push(job),
-      acknowledged: (id) => this._acknowledged(id),
-      refused: (text) => this._link?.fail(errorFor(text), true),
-      place: (namespace) => {
-        const events = this._handlers.get(namespace);
-        return events && new NSConn(this as Conn, namespace, events, this._session);
-      },
-      report: (error) => this._tell("error", error),
-    };
+  /** @internal */
+  _send(payload: Data): void {
+    this._link?.send(payload);
   }
 
-  private _dispatch(message: Message, run: () => void, failed: (error: Error) => void, size: number): () => void {
+  /** @internal */
+  _later(job: () => unknown): void {
+    this._mailbox.push(job);
+  }
+
+  /** @internal */
+  _refused(text: string): void {
+    this._link?.fail(errorFor(text), true);
+  }
+
+  /** @internal */
+  _place(namespace: string): NSConn | undefined {
+    const events = this._handlers.get(namespace);
+    return events && new NSConn(this as Conn, namespace, events, this._session);
+  }
+
+  /** @internal */
+  _changed(): void {
+    for (const look of this._lookers) look();
+  }
+
+  /** @internal */
+  _report(error: Error): void {
+    this._tell("error", error);
+  }
+
+  /** @internal */
+  _dispatch(message: Message, run: () => void, failed: (error: Error) => void, size = 0): () => void {
     const entry = {
       size,
       run: () => {
@@ -215,7 +233,7 @@ export class Conn<E = AnyEvents> {
     this._timer = undefined;
     const link = new Link(this._clock, {
       opened: () => {
-        if (this._options.nativeOnly) this._session.open("");
+        if (this._nativeOnly) this._session.open("");
         else link.send(hello);
       },
       receive: (payload) => this._session.receive(payload),
@@ -225,11 +243,12 @@ export class Conn<E = AnyEvents> {
     void link.dial(this._url, this._options, this._attempt);
   }
 
-  private _acknowledged(id: string): void {
+  /** @internal */
+  _acknowledged(id: string): void {
     this.ID = id;
     const link = this._link;
-    if (this._options.nativeOnly) {
-      const ns = this.namespace("" as Name<E>) ? undefined : this._session.driver.place("");
+    if (this._nativeOnly) {
+      const ns = this.namespace("" as Name<E>) ? undefined : this._place("");
       if (ns) void this._session.connected(ns, { IsLocal: true });
       return this._connected();
     }
@@ -257,32 +276,31 @@ export class Conn<E = AnyEvents> {
   private _lost(end: End): void {
     this._clock.clearTimeout(this._stable);
     this._session.lost(ErrDisconnected);
-    this._attempt++;
-    const policy = reconnectPolicy(this._options.reconnect);
-    if (!policy || end.final || !mayReturn(end.code) || (policy.attempts && this._attempt > policy.attempts)) {
-      return this._finish(end, false);
-    }
-    const { code, reason, error } = end;
-    const delay = retryDelay(policy, this._clock, this._attempt, reason);
+    const delay = end.final || !mayReturn(end.code)
+      ? undefined
+      : retryDelay(this._options.reconnect, this._clock, ++this._attempt, end.reason);
+    if (delay === undefined) return this._finish(end);
     this._timer = this._clock.setTimeout(() => this._dial(), delay);
-    this._turn(this.state === "connecting" ? "connecting" : "reconnecting", { delay, code, reason, error });
+    this._turn(this.state === "connecting" ? "connecting" : "reconnecting", { ...end, delay });
   }
 
   /** The end, by this side or the other. */
-  private _finish({ code, reason, error }: End, IsLocal: boolean): void {
+  private _finish(end: End, byProgram = false): void {
     if (this.isClosed()) return;
+    const { code, reason, error } = end;
     this._link?.close();
     for (const timer of [this._timer, this._stable, this._probe]) this._clock.clearTimeout(timer);
     this._release?.();
-    this._turn("closed", { code, reason, error });
+    this._turn("closed", end);
     this._session.lost(ErrClosed);
     this._outbox.fail(ErrClosed);
+    this._changed();
     this._settle?.reject(error ?? new StoaError(`closed with code ${code} ${reason}`.trim(), "closed"));
     // What the server sent before it closed is still handled, what arrived
     // before the program closed is not.
-    if (IsLocal) this._mailbox.clear();
+    if (byProgram) this._mailbox.clear();
     this._mailbox.push(async () => {
-      const fields = { IsForced: true, IsLocal, Err: IsLocal ? undefined : error };
+      const fields = { IsForced: true, IsLocal: true, Err: error };
       for (const ns of [...this._session.namespaces.values()]) await this._session.ended(ns, fields, fields);
     });
   }
@@ -292,7 +310,7 @@ export class Conn<E = AnyEvents> {
     if (this._timer !== undefined) {
       this._clock.clearTimeout(this._timer);
       this._dial();
-    } else if (this.state === "connected" && this._probe === undefined && !this._options.nativeOnly) {
+    } else if (this.state === "connected" && this._probe === undefined && !this._nativeOnly) {
       const link = this._link;
       const end = () => {
         this._clock.clearTimeout(this._probe);

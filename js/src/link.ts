@@ -1,16 +1,10 @@
 import { ErrTimeout, StoaError, toError } from "./errors.js";
 import type { Data } from "./message.js";
-import type { Clock, Credentials, Options, WebSocketLike } from "./options.js";
+import type { Clock, Credentials, Options, Transition, WebSocketLike } from "./options.js";
 import { absoluteURL, openWith, platform, withParameters } from "./socket.js";
 
 /** How a connection has ended. */
-export interface End {
-  code: number;
-  reason: string;
-  error?: Error;
-  /** There is no use in trying again. */
-  final?: boolean;
-}
+export type End = Pick<Transition, "error" | "final"> & { code: number; reason: string };
 
 interface Receiver {
   opened(): void;

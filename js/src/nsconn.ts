@@ -2,6 +2,7 @@ import type { Conn } from "./conn.js";
 import type { AnswerOf, BodyOf, BodyParameter, Handler, Name } from "./events.js";
 import { Message } from "./message.js";
 import type { AskOptions } from "./options.js";
+import { all } from "./promises.js";
 import type { Room } from "./room.js";
 import type { Session } from "./session.js";
 import { Stream } from "./stream.js";
@@ -51,9 +52,8 @@ export class NSConn<E = any> {
   }
 
   /** Leaves all rooms; rejects with the first refusal, after all have been answered. */
-  async leaveAll(options?: AskOptions): Promise<void> {
-    const results = await Promise.allSettled([...this.rooms.values()].map((room) => room.leave(options)));
-    for (const result of results) if (result.status === "rejected") throw result.reason;
+  leaveAll(options?: AskOptions): Promise<void> {
+    return all([...this.rooms.values()].map((room) => room.leave(options)));
   }
 
   /** Leaves the namespace; rejects if the server refuses. */

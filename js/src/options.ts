@@ -114,6 +114,8 @@ export interface Transition {
   reason?: string;
   /** Why it ended, where that was no close of the server. */
   error?: Error;
+  /** The server has refused this client: another attempt will fare no better. */
+  final?: boolean;
 }
 
 /** A message that is not sent after all. */

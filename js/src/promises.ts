@@ -23,6 +23,12 @@ export function attempt<T, R>(
   return isPromise(value) ? (value as PromiseLike<T>).then(next, failed) : next(value);
 }
 
+/** Waits for all promises, then rejects with what the first of them was rejected with. */
+export async function all(promises: Promise<unknown>[]): Promise<void> {
+  await Promise.allSettled(promises);
+  await Promise.all(promises);
+}
+
 /** Calls next now, or when a promise has come true. */
 export function after<R>(value: unknown, next: () => R): R | PromiseLike<R> {
   return isPromise(value) ? value.then(next) : next();
@@ -41,28 +47,21 @@ export function bounded<T>(
   begin: (resolve: (value: T | PromiseLike<T>) => void, reject: (reason: unknown) => void) => () => void,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason);
-    const end = () => {
-      clock.clearTimeout(timer);
-      signal?.removeEventListener("abort", aborted);
-    };
+    signal?.throwIfAborted();
+    const settled =
+      <V>(settle: (value: V) => void) =>
+      (value: V) => {
+        clock.clearTimeout(timer);
+        signal?.removeEventListener("abort", aborted);
+        settle(value);
+      };
     const stop = (reason: unknown) => {
-      end();
-      reject(reason);
+      settled(reject)(reason);
       cancel();
     };
     const aborted = () => stop(signal?.reason);
     const timer = timeout ? clock.setTimeout(() => stop(ErrTimeout), Math.min(timeout, longest)) : undefined;
     signal?.addEventListener("abort", aborted);
-    const cancel = begin(
-      (value) => {
-        end();
-        resolve(value);
-      },
-      (reason) => {
-        end();
-        reject(reason);
-      },
-    );
+    const cancel = begin(settled(resolve), settled(reject));
   });
 }

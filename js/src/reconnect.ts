@@ -1,17 +1,4 @@
-import type { Clock, Options, ReconnectOptions } from "./options.js";
-
-/** Reconnect options with every default filled in; undefined if it is off. */
-export function reconnectPolicy(option: Options["reconnect"] = true): Required<ReconnectOptions> | undefined {
-  if (!option) return undefined;
-  const given: ReconnectOptions =
-    typeof option === "number" ? { base: option } : option === true ? {} : option;
-  return {
-    base: given.base || 200,
-    factor: given.factor || 2,
-    cap: given.cap || 20_000,
-    attempts: given.attempts || 0,
-  };
-}
+import type { Clock, Options } from "./options.js";
 
 // The close codes that say "do not come back"; the table is wire/codes.go.
 const final = [1000, 1002, 1003, 1007, 1008, 1009, 4001];
@@ -22,13 +9,27 @@ export function mayReturn(code: number): boolean {
 }
 
 /**
- * The delay in milliseconds before an attempt, where attempt counts from 1.
- * Full jitter is applied after the cap, so that a long outage synchronises
- * nobody. What a server suggests in its close reason replaces the computed
- * delay, up to twice the cap, and is spread by half of itself.
+ * The delay in milliseconds before an attempt, where attempt counts from 1;
+ * undefined if there shall be none. Full jitter is applied after the cap, so
+ * that a long outage synchronises nobody. What a server suggests in its close
+ * reason replaces the computed delay, up to twice the cap, and is spread by
+ * half of itself.
  */
-export function retryDelay(policy: Required<ReconnectOptions>, clock: Clock, attempt: number, reason: string): number {
+export function retryDelay(
+  option: Options["reconnect"] = true,
+  clock: Clock,
+  attempt: number,
+  reason: string,
+): number | undefined {
+  const { base, factor, cap, attempts } = {
+    base: 200,
+    factor: 2,
+    cap: 20_000,
+    attempts: 0,
+    ...(typeof option === "number" ? { base: option } : (option as object)),
+  };
+  if (!option || (attempts && attempt > attempts)) return undefined;
   const suggested = /; ?retry-after=(\d+)$/.exec(reason)?.[1];
-  if (suggested) return Math.min(+suggested, 2 * policy.cap) * (1 + clock.random() / 2);
-  return clock.random() * Math.min(policy.cap, policy.base * policy.factor ** (attempt - 1));
+  if (suggested) return Math.min(+suggested, 2 * cap) * (1 + clock.random() / 2);
+  return clock.random() * Math.min(cap, base * factor ** (attempt - 1));
 }

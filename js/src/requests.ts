@@ -19,7 +19,7 @@ export function answerRequest(session: Session, m: Message, epoch: number): unkn
     case names.OnNamespaceConnect: {
       if (session.asking(names.OnNamespaceDisconnect, m)) return refuse(errors.ErrUnavailable);
       if (ns) return accept();
-      const place = session.driver.place(m.Namespace);
+      const place = session.driver._place(m.Namespace);
       if (!place) return refuse(errors.ErrBadNamespace);
       return session.fire(place, m, (refusal) => {
         if (refusal instanceof Error) return refuse(refusal);

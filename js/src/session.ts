@@ -31,7 +31,6 @@ export class Session {
   private _asks = 0;
   private _pending = new Map<string, Pending>();
   private _late: string[] = [];
-  private _waiters = new Set<(ns: NSConn) => void>();
 
   constructor(readonly driver: Driver) {}
 
@@ -40,7 +39,7 @@ export class Session {
     if (!payload.length) return;
     if (this._open) return this._message(payload);
     const text = toText(payload);
-    if (text[0] === "H") return this.driver.refused(text.slice(1));
+    if (text[0] === "H") return this.driver._refused(text.slice(1));
     if (text[0] !== "A") return void this._held.push(payload);
     this.open(text.slice(1));
     for (const held of this._held.splice(0)) this._message(held);
@@ -49,7 +48,7 @@ export class Session {
   /** The connection is acknowledged. */
   open(id: string): void {
     this._open = true;
-    this.driver.acknowledged(id);
+    this.driver._acknowledged(id);
   }
 
   /** The connection was lost: what is in flight fails. */
@@ -65,10 +64,10 @@ export class Session {
 
   private _message(payload: Data): void {
     const epoch = this.epoch;
-    const message = this.driver.nativeOnly ? undefined : parse(payload);
+    const message = this.driver._nativeOnly ? undefined : parse(payload);
     if (!message) {
       const native = new Message({ Event: names.OnNativeMessage, Body: payload, IsNative: true, SetBinary: typeof payload !== "string" });
-      this.driver.later(() => {
+      this.driver._later(() => {
         const ns = this.namespaces.get("");
         return ns?._events.has(native.Event) ? this.fire(ns, native) : undefined;
       });
@@ -79,7 +78,7 @@ export class Session {
     const number = /^\$([1-9]\d*)$/.exec(message.wait)?.[1];
     if (number && +number <= this._asks) return this._pending.get(message.wait)?.end(message);
     // Only an answer can be an error: events would bounce for ever.
-    if (!message.isError) this.driver.later(() => this._handle(message, epoch));
+    if (!message.isError) this.driver._later(() => this._handle(message, epoch));
   }
 
   private _handle(m: Message, epoch: number): unknown {
@@ -107,7 +106,7 @@ export class Session {
     return attempt(
       () => handlerOf(ns, m)?.(ns, m),
       (result) => next?.(result instanceof Error || isReply(result) ? result : undefined),
-      (thrown) => (next ? next(errors.toError(thrown)) : void this.driver.report(errors.toError(thrown))),
+      (thrown) => (next ? next(errors.toError(thrown)) : void this.driver._report(errors.toError(thrown))),
     );
   }
 
@@ -118,7 +117,7 @@ export class Session {
 
   /** Sends an answer, if the connection that the message came from is still there. */
   answer(m: Message, epoch: number, payload: Data = emptyReply(m.wait)): void {
-    if (m.wait && epoch === this.epoch) this.driver.send(payload);
+    if (m.wait && epoch === this.epoch) this.driver._send(payload);
   }
 
   /** Answers with an error, always as text: neffos.js cannot read others. */
@@ -144,7 +143,7 @@ export class Session {
         end(answer, answer?.isError ? answer.Err : error);
       },
     });
-    this.driver.send(serialize(m));
+    this.driver._send(serialize(m));
   }
 
   /**
@@ -152,9 +151,9 @@ export class Session {
    * positive answer still calls for after the ask has failed.
    */
   ask<T>(m: Message, options: AskOptions | undefined, apply: (answer: Message) => T, late?: () => void): Promise<Awaited<T>> {
-    return bounded(this.driver.clock, { timeout: this.driver.askTimeout, ...options }, (resolve, reject) => {
+    return bounded(this.driver._clock, { timeout: this.driver._askTimeout, ...options }, (resolve, reject) => {
       let sent = false;
-      const withdraw = this.driver.dispatch(
+      const withdraw = this.driver._dispatch(
         m,
         () => {
           sent = true;
@@ -190,14 +189,14 @@ export class Session {
     if (!this.asking(m.Event, m)) this.question(new Message({ ...m, Event: opposite }), () => undefined);
   }
 
-  connect(name: string, options?: AskOptions): Promise<NSConn> {
+  async connect(name: string, options?: AskOptions): Promise<NSConn> {
     const found = this.namespaces.get(name);
-    if (found) return Promise.resolve(found);
-    const ns = this.driver.place(name);
-    if (!ns) return Promise.reject(errors.ErrBadNamespace);
+    if (found) return found;
+    const ns = this.driver._place(name);
+    if (!ns) throw errors.ErrBadNamespace;
     const m = new Message({ Namespace: name, Event: names.OnNamespaceConnect, IsLocal: true });
-    const ask = (refusal?: Error | Reply): Promise<NSConn> => {
-      if (refusal instanceof Error) return Promise.reject(refusal);
+    return this.fire(ns, m, (refusal) => {
+      if (refusal instanceof Error) throw refusal;
       return this.ask(
         m,
         options,
@@ -206,26 +205,17 @@ export class Session {
           if (!this.namespaces.has(name)) this._undo(m, names.OnNamespaceDisconnect);
         },
       );
-    };
-    return Promise.resolve(this.fire(ns, m, ask)) as Promise<NSConn>;
+    }) as Promise<NSConn>;
   }
 
   /** Connects a namespace on this side. */
   connected(ns: NSConn, fields: Partial<Message>): unknown {
     this.namespaces.set(ns.namespace, ns);
-    return after(this.tell(ns, names.OnNamespaceConnected, fields), () => {
-      for (const waiter of this._waiters) waiter(ns);
-    });
+    return after(this.tell(ns, names.OnNamespaceConnected, fields), () => this.driver._changed());
   }
 
-  /** Calls a function with every namespace that is connected, until the returned function is called. */
-  onConnected(waiter: (ns: NSConn) => void): () => void {
-    this._waiters.add(waiter);
-    return () => this._waiters.delete(waiter);
-  }
-
-  disconnect(ns: NSConn, options?: AskOptions): Promise<void> {
-    if (!this.has(ns)) return Promise.reject(errors.ErrBadNamespace);
+  async disconnect(ns: NSConn, options?: AskOptions): Promise<void> {
+    if (!this.has(ns)) throw errors.ErrBadNamespace;
     const end = () => this.ended(ns, { IsLocal: true }, { IsLocal: true, IsForced: true });
     return this.ask(new Message({ Namespace: ns.namespace, Event: names.OnNamespaceDisconnect }), options, end, end);
   }
@@ -242,10 +232,10 @@ export class Session {
     ns._end();
   }
 
-  join(ns: NSConn, name: string, options?: AskOptions): Promise<Room> {
+  async join(ns: NSConn, name: string, options?: AskOptions): Promise<Room> {
     const found = ns.rooms.get(name);
-    if (found) return Promise.resolve(found);
-    if (!this.has(ns)) return Promise.reject(errors.ErrBadNamespace);
+    if (found) return found;
+    if (!this.has(ns)) throw errors.ErrBadNamespace;
     const m = new Message({ Namespace: ns.namespace, Room: name, Event: names.OnRoomJoin, IsLocal: true });
     const undo = () => {
       if (this.has(ns) && !ns.rooms.has(name)) this._undo(m, names.OnRoomLeave);
@@ -274,10 +264,10 @@ export class Session {
     return after(this.tell(ns, names.OnRoomJoined, { ...fields, Room: name }), () => room);
   }
 
-  leave(room: Room, options?: AskOptions): Promise<void> {
+  async leave(room: Room, options?: AskOptions): Promise<void> {
     const ns = room.nsConn;
-    if (!this.has(ns)) return Promise.reject(errors.ErrBadNamespace);
-    if (ns.rooms.get(room.name) !== room) return Promise.reject(errors.ErrBadRoom);
+    if (!this.has(ns)) throw errors.ErrBadNamespace;
+    if (ns.rooms.get(room.name) !== room) throw errors.ErrBadRoom;
     const end = async () => {
       if (ns.rooms.delete(room.name)) await this.left(ns, room.name, {});
     };

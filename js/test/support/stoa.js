@@ -1,0 +1,43 @@
+// The build under test: the one for Node.js, or the one named by STOA_BUILD.
+const build = process.env.STOA_BUILD ?? "esm/index.js";
+const stoa = await import(new URL(`../../dist/${build}`, import.meta.url));
+
+export { stoa };
+
+import { fakeClock, fakeWebSocket, settle } from "./fake.js";
+
+/** Dials a fake server that accepts, and connects namespaces. */
+export async function connected(handlers = { default: {} }, options = {}) {
+  const WebSocket = fakeWebSocket();
+  const clock = fakeClock();
+  const states = [];
+  const dialled = stoa.dial("ws://server/", handlers, { WebSocket, clock, onState: (t) => states.push(t), ...options });
+  await settle();
+  WebSocket.last.accept("first");
+  const conn = await dialled;
+  WebSocket.last.take();
+  const ns = {};
+  for (const name of Object.keys(handlers)) {
+    const connecting = conn.connect(name);
+    WebSocket.last.answerAll();
+    ns[name] = await connecting;
+  }
+  return { WebSocket, clock, states, conn, ns, default: ns.default, socket: WebSocket.last };
+}
+
+/** Joins a room of the fake server. */
+export async function join(ns, name, socket) {
+  const joining = ns.joinRoom(name);
+  socket.answerAll();
+  return joining;
+}
+
+/** The error that a promise is rejected with. */
+export async function rejection(promise) {
+  try {
+    await promise;
+  } catch (error) {
+    return error;
+  }
+  throw new Error("the promise came true, want it rejected");
+}
