@@ -61,6 +61,10 @@ func (c *Conn) begin(ctx context.Context, start func(*session.Session) (uint64, 
 			return nil, 0, context.Cause(ctx)
 		default:
 			id, err := l.ask(start, caller)
+			if l.paused != nil {
+				close(l.paused)
+				l.paused = nil
+			}
 			return l, id, err
 		}
 	}

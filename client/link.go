@@ -35,11 +35,12 @@ type link struct {
 	// calling hears of the ask that is being made, callers of those in flight.
 	calling func(*session.Answer)
 	callers map[uint64]func(*session.Answer)
-	pending int       // asks of the rejoin that are not answered
-	failure error     // why the rejoin has to begin anew
-	since   time.Time // when it got ready
-	held    []frame   // behind a deferred request
-	heldBy  int       // bytes in held
+	paused  chan struct{} // closed by an ask, as more may be read then; nil: it is no news
+	pending int           // asks of the rejoin that are not answered
+	failure error         // why the rejoin has to begin anew
+	since   time.Time     // when it got ready
+	held    []frame       // behind a deferred request
+	heldBy  int           // bytes in held
 
 	queue   []outgoing
 	queued  int           // bytes in queue

@@ -150,13 +150,13 @@ func (l *link) abort(err error) {
 // handlers, and answers to be sent.
 func (l *link) pause() {
 	c := l.conn
-	for {
-		c.mu.Lock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !l.over {
 		// The answers that the session gives by itself need room, too. Twice the limit:
 		// the program alone can fill it once.
 		if l.full(2) {
 			l.waitEased()
-			c.mu.Unlock()
 			continue
 		}
 		limit := c.options.Mailbox
@@ -166,16 +166,18 @@ func (l *link) pause() {
 		if limit >= 0 {
 			limit = max(0, limit-l.heldBy)
 		}
-		over, changed := l.over, c.changed
-		c.mu.Unlock()
 		eased := c.worker.above(limit)
-		if over || eased == nil {
+		if eased == nil {
 			return
 		}
+		asked := make(chan struct{})
+		l.paused = asked
+		c.mu.Unlock()
 		select {
 		case <-eased:
-		case <-changed:
+		case <-asked:
 		case <-l.ended:
 		}
+		c.mu.Lock()
 	}
 }

@@ -63,8 +63,11 @@ func (c *Conn) supervise() {
 	for {
 		c.attempt()
 		c.mu.Lock()
-		delay := c.backoff.delay
+		delay, closed := c.backoff.delay, c.state == StateClosed
 		c.mu.Unlock()
+		if closed {
+			return
+		}
 		timer := time.NewTimer(delay)
 		select {
 		case <-timer.C:

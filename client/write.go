@@ -1,6 +1,7 @@
 package client
 
 import (
+	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -27,7 +28,7 @@ func (l *link) write() {
 		data, last := l.batch(buffer[:0])
 		if len(data) > 0 {
 			if err := l.put(data, idle); err != nil {
-				l.fail(err)
+				l.failWriting(err)
 				return
 			}
 		}
@@ -46,6 +47,17 @@ func (l *link) write() {
 			l.pingIfQuiet(idle / 2)
 		}
 	}
+}
+
+// failWriting ends the link because a write has failed.
+func (l *link) failWriting(err error) {
+	c := l.conn
+	c.mu.Lock()
+	if c.state == StateClosed && l.leaving > 0 {
+		c.unsent = true
+	}
+	c.mu.Unlock()
+	l.fail(err)
 }
 
 // put writes bytes, and gives up if they do not leave in time.
@@ -113,10 +125,10 @@ func (l *link) take() (taken []outgoing, pong []byte, ping bool, closing []byte,
 
 // closing is the payload of the close frame.
 func (l *link) closing() []byte {
-	if !ws.StatusCode(l.code).Empty() && !ws.StatusCode(l.code).IsProtocolReserved() {
-		return ws.NewCloseFrameBody(ws.StatusCode(l.code), "")
+	if !mayTravel(uint16(l.code)) {
+		return []byte{} // the answer to a close frame without a code
 	}
-	return []byte{}
+	return binary.BigEndian.AppendUint16(nil, uint16(l.code))
 }
 
 // pingIfQuiet asks for a sign of life if there was none for this long. Not every

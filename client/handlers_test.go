@@ -1,0 +1,260 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strconv"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stoa-io/stoa/client"
+	"github.com/stoa-io/stoa/node"
+	"github.com/stoa-io/stoa/wire"
+)
+
+// journal notes what handlers hear.
+type journal chan string
+
+func newJournal() journal { return make(journal, 10000) }
+
+func (j journal) expect(tb testing.TB, lines ...string) {
+	tb.Helper()
+	for _, want := range lines {
+		if got := receive(tb, want, j); got != want {
+			tb.Fatalf("heard %q, want %q", got, want)
+		}
+	}
+}
+
+// handlers notes everything.
+func (j journal) handlers() client.Handlers {
+	return client.Handlers{
+		OnConnect: func(_ context.Context, _ *client.Conn, body []byte) error {
+			j <- fmt.Sprintf("connect? %s", body)
+			return nil
+		},
+		OnConnected: func(_ context.Context, ns *client.NSConn) { j <- "connected " + ns.Namespace() },
+		OnDisconnected: func(ctx context.Context, ns *client.NSConn, forced bool, err error) {
+			j <- fmt.Sprintf("disconnected %s %v %v %v", ns.Namespace(), forced, err, ctx.Err())
+		},
+		OnJoin: func(_ context.Context, _ *client.NSConn, room string) error {
+			j <- "join? " + room
+			if room == "locked" {
+				return errors.New("not me")
+			}
+			return nil
+		},
+		OnJoined: func(_ context.Context, r *client.Room) { j <- "joined " + r.Name() },
+		OnLeft: func(_ context.Context, r *client.Room, forced bool, err error) {
+			j <- fmt.Sprintf("left %s %v %v", r.Name(), forced, err)
+		},
+		OnAnyEmit: func(_ context.Context, _ *client.NSConn, m *client.Message) error {
+			j <- fmt.Sprintf("emit %s %s", m.Event, m.Body)
+			return nil
+		},
+		OnAnyAsk: func(_ context.Context, _ *client.NSConn, m *client.Message) ([]byte, error) {
+			return []byte("re: " + string(m.Body)), nil
+		},
+	}
+}
+
+func TestServerDoesItAll(t *testing.T) {
+	n, _ := startNode(t, "", nil)
+	heard := newJournal()
+	conn := dial(t, urlOf(n), client.Options{Namespaces: map[string]client.Handlers{"default": heard.handlers()}})
+	ctx := background(t)
+	if err := n.Connect(ctx, conn.ID(), "default"); err != nil {
+		t.Fatal(err)
+	}
+	ns, err := conn.WaitServerConnect(ctx, "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard.expect(t, "connect? ", "connected default")
+	if err := n.Connect(ctx, conn.ID(), "second"); !errors.Is(err, wire.ErrBadNamespace) {
+		t.Errorf("connecting the client to what it has not declared: %v, want %v", err, wire.ErrBadNamespace)
+	}
+	if err := n.Join(ctx, conn.ID(), "default", "lobby"); err != nil {
+		t.Fatal(err)
+	}
+	heard.expect(t, "join? lobby", "joined lobby")
+	if err := n.Join(ctx, conn.ID(), "default", "locked"); !errors.Is(err, wire.RemoteError("not me")) {
+		t.Errorf("joining what the client refuses: %v", err)
+	}
+	heard.expect(t, "join? locked")
+	if ns.Room("lobby") == nil || ns.Room("locked") != nil {
+		t.Error("the rooms are not those that the server joined")
+	}
+	answer, err := n.Ask(ctx, conn.ID(), node.Message{Namespace: "default", Event: "q", Body: []byte("?")})
+	if err != nil || string(answer.Body) != "re: ?" {
+		t.Errorf("the server's ask: %q, %v", answer.Body, err)
+	}
+	if err := n.Leave(ctx, conn.ID(), "default", "lobby"); err != nil {
+		t.Fatal(err)
+	}
+	heard.expect(t, "left lobby false <nil>")
+	if err := n.Join(ctx, conn.ID(), "default", "bar"); err != nil {
+		t.Fatal(err)
+	}
+	heard.expect(t, "join? bar", "joined bar")
+	if err := n.Disconnect(ctx, conn.ID(), "default"); err != nil {
+		t.Fatal(err)
+	}
+	heard.expect(t, "left bar true <nil>", "disconnected default false <nil> <nil>")
+}
+
+func TestHandlersRunInOrder(t *testing.T) {
+	n, _ := startNode(t, "", nil)
+	heard := newJournal()
+	states := newStates()
+	var running atomic.Int32
+	h := heard.handlers()
+	emit := h.OnAnyEmit
+	h.OnAnyEmit = func(ctx context.Context, ns *client.NSConn, m *client.Message) error {
+		if running.Add(1) > 1 {
+			t.Error("two handlers run at the same time")
+		}
+		defer running.Add(-1)
+		return emit(ctx, ns, m)
+	}
+	room := join(t, urlOf(n), client.Options{Namespaces: map[string]client.Handlers{"default": h}, OnState: states.hear}, "default", "lobby")
+	heard.expect(t, "connected default", "joined lobby")
+	sender := join(t, urlOf(n), client.Options{}, "default", "lobby")
+	const count = 1000
+	for i := range count {
+		if err := sender.Emit("n", []byte(strconv.Itoa(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range count {
+		heard.expect(t, "emit n "+strconv.Itoa(i))
+	}
+	if err := room.NSConn().Conn().Close(); err != nil {
+		t.Fatal(err)
+	}
+	heard.expect(t, "left lobby true client: closed", "disconnected default true client: closed <nil>")
+	states.await(t, client.StateClosed)
+}
+
+func TestAskingAndClosingInsideHandlers(t *testing.T) {
+	n, _ := startNode(t, "", func(n *node.Node) {
+		ns := n.Namespace("default")
+		ns.OnAsk("next", func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
+			return append(m.Body, '+'), nil
+		})
+	})
+	heard := newJournal()
+	closed := make(chan error, 1)
+	conn := dial(t, urlOf(n), client.Options{Mailbox: 4000, Namespaces: map[string]client.Handlers{"default": {
+		OnEmit: map[string]client.EmitHandler{"go": func(ctx context.Context, ns *client.NSConn, m *client.Message) error {
+			answer, err := ns.Ask(ctx, "next", m.Body)
+			if err != nil {
+				return err
+			}
+			room, err := ns.JoinRoom(ctx, string(m.Body))
+			if err != nil {
+				return err
+			}
+			if err := room.Leave(ctx); err != nil {
+				return err
+			}
+			heard <- string(answer.Body)
+			return nil
+		}},
+		OnAsk: map[string]client.AskHandler{"back": func(ctx context.Context, ns *client.NSConn, m *client.Message) ([]byte, error) {
+			answer, err := ns.Ask(ctx, "next", m.Body)
+			return answer.Body, err
+		}, "close": func(_ context.Context, ns *client.NSConn, _ *client.Message) ([]byte, error) {
+			closed <- ns.Conn().Close()
+			return nil, nil
+		}},
+	}}})
+	ctx := background(t)
+	if _, err := conn.Connect(ctx, "default"); err != nil {
+		t.Fatal(err)
+	}
+	const count = 200 // more than the mailbox holds, but not 16 times as much
+	for i := range count {
+		if err := n.EmitTo(ctx, conn.ID(), node.Message{Namespace: "default", Event: "go", Body: []byte(strconv.Itoa(i))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range count {
+		heard.expect(t, strconv.Itoa(i)+"+")
+	}
+	answer, err := n.Ask(ctx, conn.ID(), node.Message{Namespace: "default", Event: "back", Body: []byte("b")})
+	if err != nil || string(answer.Body) != "b+" {
+		t.Errorf("an ask that is answered with the help of another: %q, %v", answer.Body, err)
+	}
+	if _, err := n.Ask(ctx, conn.ID(), node.Message{Namespace: "default", Event: "close"}); err == nil {
+		t.Error("an ask was answered by a client that closed instead")
+	}
+	if err := receive(t, "Close inside a handler", closed); err != nil {
+		t.Errorf("Close inside a handler: %v", err)
+	}
+}
+
+func TestHandlersThatFail(t *testing.T) {
+	n, _ := startNode(t, "", nil)
+	conn := dial(t, urlOf(n), client.Options{Namespaces: map[string]client.Handlers{"default": {OnAsk: map[string]client.AskHandler{
+		"error": func(context.Context, *client.NSConn, *client.Message) ([]byte, error) {
+			return nil, errors.New("no ink")
+		},
+		"panic": func(context.Context, *client.NSConn, *client.Message) ([]byte, error) { panic("secret") },
+		"exit": func(context.Context, *client.NSConn, *client.Message) ([]byte, error) {
+			runtime.Goexit()
+			return nil, nil
+		},
+		"bytes": func(context.Context, *client.NSConn, *client.Message) ([]byte, error) { return []byte{0xff}, nil },
+		"good":  func(context.Context, *client.NSConn, *client.Message) ([]byte, error) { return []byte("fine"), nil },
+	}}}})
+	if _, err := conn.Connect(background(t), "default"); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ event, body, err string }{
+		{"error", "", "no ink"},
+		{"panic", "", client.ErrInternal.Error()},
+		{"exit", "", client.ErrInternal.Error()},
+		{"bytes", "", client.ErrNotText.Error()},
+		{"unknown", "", wire.ErrUnhandled.Error()},
+		{"good", "fine", ""},
+	}
+	for _, test := range tests {
+		answer, err := n.Ask(background(t), conn.ID(), node.Message{Namespace: "default", Event: test.event})
+		text := ""
+		if err != nil {
+			text = err.Error()
+		} else if answer.Err != nil {
+			text = answer.Err.Error()
+		}
+		if string(answer.Body) != test.body || text != test.err {
+			t.Errorf("%s: %q, error %q, want %q, %q", test.event, answer.Body, text, test.body, test.err)
+		}
+	}
+}
+
+func TestNativeMessages(t *testing.T) {
+	n, err := node.New(node.Config{NativeOnly: true, Loops: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.OnNative(func(_ context.Context, c *node.Conn, payload []byte, binary bool) error {
+		return c.WriteNative(append([]byte("re: "), payload...), binary)
+	})
+	if err := n.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- n.Serve() }()
+	t.Cleanup(func() { _ = n.Close(); <-served })
+	heard := newJournal()
+	conn := dial(t, urlOf(n), client.Options{NativeOnly: true, OnNative: func(_ context.Context, _ *client.Conn, payload []byte, binary bool) error {
+		heard <- fmt.Sprintf("%s %v", payload, binary)
+		return nil
+	}})
+	_ = conn.WriteNative([]byte("one"), false)
+	_ = conn.WriteNative([]byte("two"), true)
+	heard.expect(t, "re: one false", "re: two true")
+}
