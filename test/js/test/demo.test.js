@@ -159,7 +159,11 @@ describe("the demo page", () => {
     const { port } = program;
     const earlier = await ada.page.textContent("#connection-id");
     await program.kill();
-    for (const { page } of [ada, ben]) await textOf(page, "#log", /The connection is lost\./);
+    for (const { page } of [ada, ben]) {
+      await textOf(page, "#log", /The connection is lost\./);
+      await textOf(page, "#state", /^(Retrying in \d+ s|Reconnecting)$/);
+      assert.equal(await page.isEnabled("#send"), false, "nobody is there to send to");
+    }
     program = await startProgram({ port });
     for (const { page } of [ada, ben]) {
       await textOf(page, "#log", /Connected again, in the agora; east side\./);
