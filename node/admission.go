@@ -135,16 +135,13 @@ func (c *conn) accepted(a *Accept) {
 		c.turnAway(HandshakeTimeout, http.StatusServiceUnavailable, lateReason)
 		l.neverOpened(a)
 		return
-	case l.node.full():
-		c.turnAway(HandshakeFull, http.StatusServiceUnavailable, "node is full")
+	case l.node.draining.Load() || l.node.full():
+		c.turnAway(HandshakeFull, http.StatusServiceUnavailable, "node is full or draining")
 		l.neverOpened(a)
 		return
 	}
 	c.enqueue(a.answer, 0)
 	c.opened(a)
-	if l.drain.active {
-		c.closeWith(drainCode, drainReason)
-	}
 	c.resume()
 }
 

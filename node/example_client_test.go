@@ -80,6 +80,15 @@ func (c *exampleClient) next() (event, body string) {
 	return m[3], m[6]
 }
 
+// obey does what the server asks next.
+func (c *exampleClient) obey() { c.send(c.receive()[0] + ";;;;;;") }
+
+// reply answers the next question.
+func (c *exampleClient) reply(body string) {
+	m := c.receive()
+	c.send(strings.Join([]string{m[0], m[1], m[2], m[3], "0", "0", body}, ";"))
+}
+
 // exampleServe runs a node on a free port. The function that it returns ends it.
 func exampleServe(n *node.Node) (stop func()) {
 	if err := n.Listen("tcp", "127.0.0.1:0"); err != nil {

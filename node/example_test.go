@@ -219,6 +219,59 @@ func ExampleNode_Emit() {
 	// goal for you alone
 }
 
+// The server takes its client into a room, and out again. What it asks of a client
+// waits until the client has done it; here that is another goroutine.
+func ExampleNSConn_JoinRoom() {
+	n, _ := node.New(node.Config{})
+	moved := make(chan string)
+	n.Namespace("game").OnConnected(func(ctx context.Context, c *node.NSConn) {
+		room, err := c.JoinRoom(ctx, "table 4")
+		if err != nil {
+			moved <- err.Error()
+			return
+		}
+		moved <- "sits at " + room.Name()
+		moved <- fmt.Sprint("left, error: ", room.Leave(ctx))
+	})
+	defer exampleServe(n)()
+
+	client := exampleDial(n.Addr())
+	client.connect("game")
+	client.obey() // what a client library does by itself
+	fmt.Println(<-moved)
+	client.obey()
+	fmt.Println(<-moved)
+	// Output:
+	// sits at table 4
+	// left, error: <nil>
+}
+
+// Everybody in a room is asked, on every node of the cluster.
+func ExampleNode_AskEverybody() {
+	n, _ := node.New(node.Config{})
+	joined := make(chan *node.Room, 2)
+	n.Namespace("poll").OnJoined(func(_ context.Context, r *node.Room) { joined <- r })
+	defer exampleServe(n)()
+
+	for _, vote := range []string{"yes", "no"} {
+		client := exampleDial(n.Addr())
+		client.connect("poll")
+		client.join("poll", "council")
+		<-joined
+		go client.reply(vote)
+	}
+	all, err := n.AskEverybody(context.Background(), node.Message{Namespace: "poll", Room: "council", Event: "vote"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	votes := make(map[string]int)
+	for _, answer := range all.Answers {
+		votes[string(answer.Body)]++
+	}
+	fmt.Println(votes, "nodes that did not answer:", len(all.Silent))
+	// Output: map[no:1 yes:1] nodes that did not answer: 0
+}
+
 // All connections of this node.
 func ExampleNode_Conns() {
 	n, _ := node.New(node.Config{})

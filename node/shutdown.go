@@ -47,7 +47,6 @@ func (n *Node) Shutdown(ctx context.Context) error {
 		n.endHandling()
 		return n.endBroker(ctx)
 	}
-	n.draining.Store(true)
 	if n.listener != nil {
 		_ = n.listener.Close()
 	}
@@ -139,8 +138,10 @@ func (n *Node) beginStop() (serving, first bool) {
 	if before >= phaseStopping {
 		return false, false
 	}
+	serving = before == phaseServing
+	n.draining.Store(serving)
 	n.setPhase(phaseStopping)
-	return before == phaseServing, true
+	return serving, true
 }
 
 // awaitStop is what a second Shutdown does. It cuts the first short when its own
