@@ -16,6 +16,13 @@ func (r Reconnect) Delay(exponent int, suggested time.Duration, draw float64) ti
 // Suggestion is suggestion.
 func Suggestion(err error) time.Duration { return suggestion(err) }
 
+// Waiting returns how many bytes wait for handlers.
+func Waiting(c *Conn) int {
+	c.worker.mu.Lock()
+	defer c.worker.mu.Unlock()
+	return c.worker.bytes
+}
+
 // AppendFrame is appendFrame.
 func AppendFrame(dst []byte, op ws.OpCode, payload []byte, mask [4]byte) []byte {
 	return appendFrame(dst, op, payload, mask)
