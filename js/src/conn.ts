@@ -22,14 +22,13 @@ const systemClock: Clock = {
   random: () => Math.random(),
 };
 
-// A connection that has lasted so long, in milliseconds, ends a series of
-// failed attempts; one that is closed at once does not.
-const stableAfter = 5000;
+// The delays begin anew only when a connection has lasted so long, in
+// milliseconds: a server that closes at once must not be dialled all the time.
+const stableAfter = 20_000;
 // How long the server may take to show that it is there, in milliseconds.
 const probeTimeout = 5000;
 
 /** A connection, through all reconnects. Made by dial. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- programs without an event map
 export class Conn<E = AnyEvents> implements Driver {
   /** What the server calls this connection; a new one after each reconnect. */
   ID = "";
@@ -51,11 +50,12 @@ export class Conn<E = AnyEvents> implements Driver {
   private _lookers = new Set<() => void>();
   private _listeners = new Map<string, Set<(event: never) => void>>();
   private _attempt = 0;
+  private _exponent = 0;
   private _timer: unknown;
   private _stable: unknown;
   private _probe: unknown;
   private _release?: () => void;
-  private _settle?: { resolve: (conn: Conn<E>) => void; reject: (reason: unknown) => void };
+  private _settle?: { resolve: () => void; reject: (reason: unknown) => void };
 
   /** @internal */
   constructor(
@@ -164,7 +164,7 @@ export class Conn<E = AnyEvents> implements Driver {
   /** @internal */
   _start(): Promise<Conn<E>> {
     return new Promise((resolve, reject) => {
-      this._settle = { resolve, reject };
+      this._settle = { resolve: () => resolve(this), reject };
       const { signal } = this._options;
       const aborted = () => this._finish({ code: 1000, reason: "", error: signal?.reason }, true);
       if (signal?.aborted) return aborted();
@@ -196,7 +196,7 @@ export class Conn<E = AnyEvents> implements Driver {
   /** @internal */
   _place(namespace: string): NSConn | undefined {
     const events = this._handlers.get(namespace);
-    return events && new NSConn(this as Conn, namespace, events, this._session);
+    return events && new NSConn(this, namespace, events, this._session);
   }
 
   /** @internal */
@@ -267,18 +267,22 @@ export class Conn<E = AnyEvents> implements Driver {
     link?.accepted();
     if (this.state === "reconnecting") this.reconnectTries = this._attempt;
     this._outbox.flush(() => !!link?.isOpen);
+    // The end of the link is about to be told.
     if (!link?.isOpen) return;
-    this._stable = this._clock.setTimeout(() => (this._attempt = 0), stableAfter);
+    this._stable = this._clock.setTimeout(() => (this._exponent = 0), stableAfter);
     this._turn("connected");
-    this._settle?.resolve(this);
+    this._attempt = 0;
+    this._settle?.resolve();
   }
 
   private _lost(end: End): void {
     this._clock.clearTimeout(this._stable);
     this._session.lost(ErrDisconnected);
-    const delay = end.final || !mayReturn(end.code)
-      ? undefined
-      : retryDelay(this._options.reconnect, this._clock, ++this._attempt, end.reason);
+    this._attempt++;
+    const delay =
+      end.final || !mayReturn(end.code)
+        ? undefined
+        : retryDelay(this._options.reconnect, this._clock, this._attempt, this._exponent++, end.reason);
     if (delay === undefined) return this._finish(end);
     this._timer = this._clock.setTimeout(() => this._dial(), delay);
     this._turn(this.state === "connecting" ? "connecting" : "reconnecting", { ...end, delay });

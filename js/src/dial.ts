@@ -10,7 +10,7 @@ import type { Options } from "./options.js";
  */
 export async function dial<E extends EventMap<E> = AnyEvents>(
   url: string,
-  handlers: Handlers<E>,
+  handlers: Handlers<NoInfer<E>>,
   options: Options = {},
 ): Promise<Conn<E>> {
   return new Conn<E>(url, resolveHandlers(handlers), options)._start();

@@ -75,6 +75,6 @@ export type EventHandlers<E> = {
  * handlers is declared with an empty object; one that is not there can not be
  * connected. Handlers without a namespace are those of the namespace "".
  */
-export type Handlers<E> = {
-  [N in Name<E>]?: EventHandlers<E[N]> | Map<string, Handler<E[N]>>;
-} | EventHandlers<E extends { "": infer Events } ? Events : unknown>;
+export type Handlers<E> =
+  | { [N in Name<E>]?: EventHandlers<E[N]> | Map<string, Handler<E[N]>> }
+  | EventHandlers<string extends keyof E ? E[keyof E] : E extends { "": infer Events } ? Events : unknown>;

@@ -21,7 +21,7 @@ export class Mailbox {
     for (let job; (job = this._jobs.shift()); ) {
       const result = job();
       // Waiting for what is no promise would let the next frame in between.
-      if (result) await result;
+      if (result instanceof Promise) await result;
     }
     this._busy = false;
   }

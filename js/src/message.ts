@@ -63,7 +63,7 @@ export class Message<B = any> {
 
   /** Parses the body as JSON; an empty body is undefined. */
   unmarshal(): B {
-    const text = toText(this.Body as Data);
+    const text = toText(this.Body);
     return (text ? JSON.parse(text) : undefined) as B;
   }
 }

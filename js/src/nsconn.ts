@@ -7,8 +7,6 @@ import type { Room } from "./room.js";
 import type { Session } from "./session.js";
 import { Stream } from "./stream.js";
 
-type EventsOf<E> = { [N in string]: E };
-
 /** A connected namespace. It lasts through reconnects, until it is disconnected. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- programs without an event map
 export class NSConn<E = any> {
@@ -18,7 +16,8 @@ export class NSConn<E = any> {
 
   /** @internal */
   constructor(
-    readonly conn: Conn<EventsOf<E>>,
+    // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a namespace knows its own events only
+    readonly conn: Conn<any>,
     readonly namespace: string,
     /** @internal */
     readonly _events: Map<string, Handler>,

@@ -20,7 +20,7 @@ export function attempt<T, R>(
   } catch (thrown) {
     return failed(thrown);
   }
-  return isPromise(value) ? (value as PromiseLike<T>).then(next, failed) : next(value);
+  return isPromise(value) ? Promise.resolve(value).then(next, failed) : next(value);
 }
 
 /** Waits for all promises, then rejects with what the first of them was rejected with. */

@@ -9,16 +9,17 @@ export function mayReturn(code: number): boolean {
 }
 
 /**
- * The delay in milliseconds before an attempt, where attempt counts from 1;
- * undefined if there shall be none. Full jitter is applied after the cap, so
- * that a long outage synchronises nobody. What a server suggests in its close
- * reason replaces the computed delay, up to twice the cap, and is spread by
- * half of itself.
+ * The delay in milliseconds before an attempt, which counts from 1; undefined
+ * if there shall be none. Exponent outlasts connections that end soon. Full
+ * jitter is applied after the cap, so that a long outage synchronises nobody.
+ * What a server suggests in its close reason replaces the computed delay, up
+ * to twice the cap, and is spread by half of itself.
  */
 export function retryDelay(
   option: Options["reconnect"] = true,
   clock: Clock,
   attempt: number,
+  exponent: number,
   reason: string,
 ): number | undefined {
   const { base, factor, cap, attempts } = {
@@ -31,5 +32,5 @@ export function retryDelay(
   if (!option || (attempts && attempt > attempts)) return undefined;
   const suggested = /; ?retry-after=(\d+)$/.exec(reason)?.[1];
   if (suggested) return Math.min(+suggested, 2 * cap) * (1 + clock.random() / 2);
-  return clock.random() * Math.min(cap, base * factor ** (attempt - 1));
+  return clock.random() * Math.min(cap, base * factor ** exponent);
 }

@@ -15,7 +15,7 @@ const maxLate = 16;
 interface Pending {
   message: Message;
   /** Takes the answer, or why there is none. */
-  end(answer?: Message, error?: Error): void;
+  end: (answer?: Message, error?: Error) => void;
 }
 
 /**
@@ -150,8 +150,8 @@ export class Session {
    * Asks, and resolves to what apply makes of the answer. Late does what a
    * positive answer still calls for after the ask has failed.
    */
-  ask<T>(m: Message, options: AskOptions | undefined, apply: (answer: Message) => T, late?: () => void): Promise<Awaited<T>> {
-    return bounded(this.driver._clock, { timeout: this.driver._askTimeout, ...options }, (resolve, reject) => {
+  ask<T>(m: Message, { timeout = this.driver._askTimeout, signal }: AskOptions = {}, apply: (answer: Message) => T, late?: () => unknown): Promise<Awaited<T>> {
+    return bounded(this.driver._clock, { timeout, signal }, (resolve, reject) => {
       let sent = false;
       const withdraw = this.driver._dispatch(
         m,
@@ -173,7 +173,7 @@ export class Session {
   }
 
   /** Waits for the answer to an ask that has failed: the other side may have done it. */
-  private _expect(m: Message, late: () => void): void {
+  private _expect(m: Message, late: () => unknown): void {
     this._pending.set(m.wait, {
       message: m,
       end: (answer) => {

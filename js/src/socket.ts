@@ -6,7 +6,7 @@ export interface Request {
   protocols: Options["protocols"];
   headers: [string, string][];
   /** Takes the status that the server has answered with instead of a WebSocket, where it is known. */
-  refused(status: number): void;
+  refused: (status: number) => void;
 }
 
 /** Opens a WebSocket. */

@@ -17,8 +17,9 @@ export async function connected(handlers = { default: {} }, options = {}) {
   const conn = await dialled;
   WebSocket.last.take();
   const ns = {};
-  for (const name of Object.keys(handlers)) {
+  for (const name of handlers instanceof Map ? handlers.keys() : Object.keys(handlers)) {
     const connecting = conn.connect(name);
+    await settle();
     WebSocket.last.answerAll();
     ns[name] = await connecting;
   }
