@@ -100,13 +100,19 @@ func startProgram(t testing.TB, args ...string) *program {
 // launch runs the program until the test ends or stop is called.
 func launch(t testing.TB, args ...string) *program {
 	t.Helper()
+	return launchWith(t, strings.NewReader(""), args...)
+}
+
+// launchWith is launch with something on standard input.
+func launchWith(t testing.TB, stdin io.Reader, args ...string) *program {
+	t.Helper()
 	restoreProcessors(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &program{stdout: newOutput(), stderr: newOutput(), cancel: cancel, code: make(chan int, 1)}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		p.code <- run(ctx, args, p.stdout, p.stderr)
+		p.code <- run(ctx, args, stdin, p.stdout, p.stderr)
 	}()
 	t.Cleanup(func() {
 		cancel()

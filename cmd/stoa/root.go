@@ -24,6 +24,7 @@ func newRootCommand() *cobra.Command {
 	// A suggestion would be a second and a third line.
 	root.DisableSuggestions = true
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newServeCommand(), newNodesCommand(), newVersionCommand())
+	root.AddCommand(newServeCommand(), newConnectCommand(), newEmitCommand(), newAskCommand(),
+		newNodesCommand(), newVersionCommand())
 	return root
 }
