@@ -44,6 +44,7 @@ var rules = map[string]rule{
 	"internal/golden":    {},
 	"internal/redistest": {},
 	"test/cluster":       {},
+	"test/clients":       {},
 	"test/examples":      {},
 	"test/peer":          {own: []string{"node", "wire"}},
 	"bench":              {any: true},

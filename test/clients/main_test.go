@@ -1,0 +1,42 @@
+package clients_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+)
+
+// patience is how long a test waits for what must happen; nothing is concluded from
+// how long something took.
+const patience = 60 * time.Second
+
+var picture = flag.Bool("picture", false, "write docs/reconnecting.svg, after an outage of 5 s")
+
+// TestMain removes the program, if a test has built it.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if programDirectory != "" {
+		if err := os.RemoveAll(programDirectory); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// eventually waits for a condition. What it waits for is asked only when that is in
+// vain.
+func eventually(t testing.TB, what func() string, condition func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for !condition() {
+		if time.Now().After(deadline) {
+			t.Fatalf("in vain for %v: %s", patience, what())
+		}
+		<-poll.C
+	}
+}

@@ -1,0 +1,145 @@
+package clients_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stoa-io/stoa/client"
+	"github.com/stoa-io/stoa/node"
+)
+
+// deadline bounds every wait; it only decides how long a failing test takes.
+const deadline = time.Minute
+
+// top is the top of the repository.
+var top = filepath.Join("..", "..")
+
+// startNode serves an open namespace, as "stoa serve" does.
+func startNode(t *testing.T) (url string) {
+	t.Helper()
+	n, err := node.New(node.Config{Namespaces: map[string]node.NamespaceOptions{"default": {Relay: true}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- n.Serve() }()
+	t.Cleanup(func() {
+		if err := errors.Join(n.Close(), <-served); !errors.Is(err, node.ErrClosed) {
+			t.Errorf("the node ended with %v", err)
+		}
+	})
+	return "ws://" + n.Addr().String() + "/ws"
+}
+
+// example returns a code block of docs/clients.md with another URL to dial.
+func example(t *testing.T, name, url string) []byte {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join(top, "docs", "clients.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := bytes.Cut(page, []byte("<!-- example: "+name+" -->\n```go\n"))
+	code, _, closed := bytes.Cut(rest, []byte("```"))
+	dialled := []byte("ws://localhost:8080/ws")
+	if !found || !closed || !bytes.Contains(code, dialled) {
+		t.Fatalf("the page has no example %q that dials %s", name, dialled)
+	}
+	return bytes.ReplaceAll(code, dialled, []byte(url))
+}
+
+// TestQuickStart does what the quick start for Go says, in an empty folder.
+func TestQuickStart(t *testing.T) {
+	url := startNode(t)
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "main.go"), example(t, "client", url), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tree, err := filepath.Abs(top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, arguments := range [][]string{
+		{"mod", "init", "example.com/hello"},
+		{"mod", "edit", "-require", "github.com/stoa-io/stoa@v0.0.0", "-replace", "github.com/stoa-io/stoa=" + tree},
+		{"mod", "tidy"},
+		{"build", "-o", "hello", "."},
+	} {
+		command := exec.Command("go", arguments...)
+		command.Dir = folder
+		// A workspace of whoever runs the tests is not part of an empty folder.
+		command.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
+		if output, err := command.CombinedOutput(); err != nil {
+			t.Fatalf("go %v: %v\n%s", arguments, err, output)
+		}
+	}
+
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	heard := make(chan string, 1)
+	lobby := enterLobby(t, ctx, url, heard)
+	hello := exec.CommandContext(ctx, filepath.Join(folder, "hello"))
+	stdout, err := hello.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := hello.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = hello.Process.Kill()
+		_ = hello.Wait() // it was killed
+	})
+	select {
+	case got := <-heard:
+		if got != "Hello from Go" {
+			t.Errorf("the example emitted %q, want %q", got, "Hello from Go")
+		}
+	case <-ctx.Done():
+		t.Fatal("the example says nothing")
+	}
+	if err := lobby.Emit("chat", []byte("Hello back")); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "lobby: Hello back\n" {
+		t.Errorf("the example printed %q (%v), want what was emitted", line, err)
+	}
+}
+
+// enterLobby dials as somebody else in the room, who passes on what is said there.
+func enterLobby(t *testing.T, ctx context.Context, url string, heard chan<- string) *client.Room {
+	t.Helper()
+	chat := func(_ context.Context, _ *client.NSConn, m *client.Message) error {
+		heard <- string(m.Body)
+		return nil
+	}
+	conn, err := client.Dial(ctx, url, client.Options{Namespaces: map[string]client.Handlers{
+		"default": {OnEmit: map[string]client.EmitHandler{"chat": chat}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := conn.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	namespace, err := conn.Connect(ctx, "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lobby, err := namespace.JoinRoom(ctx, "lobby")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lobby
+}

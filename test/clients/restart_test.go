@@ -1,0 +1,59 @@
+package clients_test
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// killed is how often the node is killed.
+func killed(t testing.TB) int {
+	t.Helper()
+	const variable, standard = "STOA_TEST_ROUNDS", 5
+	text, found := os.LookupEnv(variable)
+	if !found {
+		return standard
+	}
+	rounds, err := strconv.Atoi(text)
+	if err != nil || rounds < 1 {
+		t.Fatalf("%s is %q, want a number from 1", variable, text)
+	}
+	return rounds
+}
+
+// TestNodeRestarts kills a node and starts it again, over and over, while everybody
+// emits. The delays of both kinds are between nothing and a second, whatever happened
+// before, so that they can be compared.
+func TestNodeRestarts(t *testing.T) {
+	h := habits{base: time.Second, cap: time.Second, pause: time.Second, burst: 4, kept: 3}
+	f := startFleet(t, h)
+	for range killed(t) {
+		f.outage(t, 300*time.Millisecond)
+	}
+	f.finish(t)
+	for k, count := range f.check(t) {
+		if count.emitted == 0 || count.keptCertain == 0 || count.refused == 0 {
+			t.Errorf("emissions of %v: %+v; this proves nothing", k, *count)
+		}
+	}
+	all := make(map[kind][]time.Duration)
+	for kill := range f.kills {
+		var both []time.Duration
+		for _, k := range kinds {
+			delays := f.firstDelays(k, kill)
+			if len(delays) != guestsOfAKind {
+				t.Errorf("kill %d: %d guests of %v have lost their connection, want %d", kill, len(delays), k, guestsOfAKind)
+			}
+			spread(t, fmt.Sprintf("kill %d: delays of %v before the first attempt", kill, k), delays, h.cap)
+			both = append(both, delays...)
+			all[k] = append(all[k], delays...)
+		}
+		spread(t, fmt.Sprintf("kill %d: delays of all guests before the first attempt", kill), both, h.cap)
+	}
+	for _, k := range kinds {
+		spread(t, fmt.Sprintf("all delays of %v before a first attempt", k), all[k], h.cap)
+	}
+	f.expectAttempts(t)
+}

@@ -1,0 +1,144 @@
+package clients_test
+
+import (
+	"math"
+	"slices"
+	"testing"
+	"time"
+)
+
+// window is the time in which attempts count as simultaneous.
+const window = 50 * time.Millisecond
+
+// unlikely is the natural logarithm of how likely it is, at most, that one comparison
+// below fails although the delays are what they should be: 1 in 70 billion.
+const unlikely = -25
+
+// spread checks that delays are random, each moment up to the limit as likely as every
+// other: that no window holds too many of them, and that they are distributed evenly.
+func spread(t testing.TB, of string, delays []time.Duration, limit time.Duration) {
+	t.Helper()
+	if len(delays) == 0 {
+		t.Errorf("%s: there are none", of)
+		return
+	}
+	slices.Sort(delays)
+	if first, last := delays[0], delays[len(delays)-1]; first < 0 || last > limit {
+		t.Errorf("%s: from %v to %v, want them between 0 and %v", of, first, last, limit)
+	}
+	most := crowd(len(delays), float64(window)/float64(limit))
+	if got := fullest(delays); got > most {
+		t.Errorf("%s: %d of %d within %v, want at most %d", of, got, len(delays), window, most)
+	}
+	// The inequality of Dvoretzky, Kiefer and Wolfowitz says how far the share of the
+	// delays up to any moment is from what is expected: exp(-2·n·d²).
+	far := math.Sqrt(-unlikely / 2 / float64(len(delays)))
+	for i, delay := range delays {
+		expected := float64(delay) / float64(limit)
+		share := float64(i) / float64(len(delays))
+		if math.Abs(share-expected) > far+1/float64(len(delays)) {
+			t.Errorf("%s: %.0f %% are less than %v, want %.0f %% and at most %.0f more or less",
+				of, share*100, delay, expected*100, far*100)
+			return
+		}
+	}
+}
+
+// fullest returns how many of the sorted delays are in the window that holds most.
+func fullest(delays []time.Duration) int {
+	most, from := 0, 0
+	for to, delay := range delays {
+		for delay-delays[from] > window {
+			from++
+		}
+		most = max(most, to-from+1)
+	}
+	return most
+}
+
+// crowd returns how many of so many there are at most in a window where each is with
+// the probability p. It is Chernoff's bound: k of n are exp(-n·D) likely, where D is
+// the divergence of k/n from p.
+func crowd(n int, p float64) int {
+	if p >= 1 {
+		return n
+	}
+	for k := int(float64(n)*p) + 1; k < n; k++ {
+		x := float64(k) / float64(n)
+		divergence := x*math.Log(x/p) + (1-x)*math.Log((1-x)/(1-p))
+		if -float64(n)*divergence < unlikely {
+			return k
+		}
+	}
+	return n
+}
+
+// firstDelays returns how long the guests of a kind decided to wait before their first
+// attempt after a kill of the node, by its number.
+func (f *fleet) firstDelays(k kind, kill int) []time.Duration {
+	var delays []time.Duration
+	for _, g := range f.guests {
+		g.mu.Lock()
+		for _, w := range g.waits {
+			if g.kind == k && w.first && f.killBefore(w.at) == kill {
+				delays = append(delays, w.delay)
+			}
+		}
+		g.mu.Unlock()
+	}
+	return delays
+}
+
+// attempt is one to connect.
+type attempt struct {
+	kind  kind
+	kill  int           // the newest one before
+	since time.Duration // then
+	first bool          // of the guest after that
+}
+
+// attempts returns all attempts after a kill of the node.
+func (f *fleet) attempts() []attempt {
+	var all []attempt
+	for _, g := range f.guests {
+		g.mu.Lock()
+		before := -1
+		for _, at := range g.attempts {
+			if kill := f.killBefore(at); kill >= 0 {
+				all = append(all, attempt{g.kind, kill, at.Sub(f.kills[kill]), kill != before})
+				before = kill
+			}
+		}
+		g.mu.Unlock()
+	}
+	return all
+}
+
+// killBefore returns the number of the newest kill before a moment; negative if there
+// is none.
+func (f *fleet) killBefore(at time.Time) int {
+	newest := -1
+	for i, kill := range f.kills {
+		// Reports of guests.js are cut to milliseconds.
+		if !at.Before(kill.Truncate(time.Millisecond)) {
+			newest = i
+		}
+	}
+	return newest
+}
+
+// expectAttempts checks the attempts themselves, all rounds together.
+func (f *fleet) expectAttempts(t testing.TB) {
+	t.Helper()
+	first := make(map[kind][]time.Duration)
+	for _, a := range f.attempts() {
+		if a.first {
+			first[a.kind] = append(first[a.kind], a.since)
+		}
+	}
+	for _, k := range kinds {
+		slices.Sort(first[k])
+		t.Logf("first attempts of %v: %d, from %v to %v, at most %d within %v",
+			k, len(first[k]), first[k][0], first[k][len(first[k])-1], fullest(first[k]), window)
+	}
+}
