@@ -14,8 +14,8 @@ const common = { absWorkingDir: top, target: "es2022", logLevel: "warning" };
 // and a small letter (system events have a capital one), and what the modules
 // only call each other. None of these is a name of the API or of the platform.
 const between = [
-  "accepted answer asking check connected driver ended epoch failed fire flush isOpen joined left lost",
-  "opened question receive refuse refused remove run tell",
+  "accepted answer asking check connected dial driver ended epoch fail failed fire flush holds isOpen joined",
+  "left lost namespaces open opened question receive refuse refused remove run tell url",
 ];
 const internal = new RegExp(`^(_[a-z].*|${between.join(" ").replaceAll(" ", "|")})$`);
 

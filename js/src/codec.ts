@@ -48,30 +48,25 @@ export function serialize(m: Message): Data {
   return payload;
 }
 
-/**
- * Reads a message from a payload; undefined if it has fewer than six
- * semicolons. The body of a binary message is a view into the payload.
- */
+/** Reads a message from a payload; undefined if it has fewer than six semicolons. */
 export function parse(payload: Data): Message | undefined {
   const text = typeof payload === "string";
-  const fields: string[] = [];
   let start = 0;
-  while (fields.length < separators) {
-    const end = text ? payload.indexOf(";", start) : payload.indexOf(semicolon, start);
-    if (end < 0) return undefined;
-    fields.push(text ? payload.slice(start, end) : toText(payload.subarray(start, end)));
-    start = end + 1;
+  for (let i = 0; i < separators; i++) {
+    start = 1 + (text ? payload.indexOf(";", start) : payload.indexOf(semicolon, start));
+    if (!start) return undefined;
   }
-  const [wait, namespace, room, event, error, noOp] = fields as [string, string, string, string, string, string];
-  const body = text ? payload.slice(start) : payload.subarray(start);
-  const isError = error === "1";
+  const fields = toText(payload.slice(0, start)).split(";");
+  const [Namespace, Room, Event] = fields.slice(1).map(unescape);
+  const body = payload.slice(start);
+  const isError = fields[4] === "1";
   return new Message({
-    wait,
-    Namespace: unescape(namespace),
-    Room: unescape(room),
-    Event: unescape(event),
+    wait: fields[0],
+    Namespace,
+    Room,
+    Event,
     isError,
-    isNoOp: noOp === "1",
+    isNoOp: fields[5] === "1",
     SetBinary: !text,
     ...(isError ? { Err: errorFor(toText(body)) } : { Body: body }),
   });

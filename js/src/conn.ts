@@ -111,7 +111,7 @@ export class Conn<E = AnyEvents> implements Driver {
    */
   write(fields: Partial<Message>): boolean {
     const message = new Message(fields);
-    if (this.isClosed() || this._session.check(message)) return false;
+    if (this._check(message)) return false;
     const payload = serialize(message);
     let taken = true;
     this._dispatch(
@@ -129,7 +129,7 @@ export class Conn<E = AnyEvents> implements Driver {
   /** Writes a message and resolves to the answer; rejects if that is an error. */
   async ask(fields: Partial<Message>, options?: AskOptions): Promise<Message> {
     const message = new Message(fields);
-    const error = this.isClosed() ? ErrClosed : this._session.check(message);
+    const error = this._check(message);
     if (error) throw error;
     return this._session.ask(message, options, (answer) => answer);
   }
@@ -207,6 +207,10 @@ export class Conn<E = AnyEvents> implements Driver {
   /** @internal */
   _report(error: Error): void {
     this._tell("error", error);
+  }
+
+  private _check(message: Message): Error | undefined {
+    return this.isClosed() ? ErrClosed : this._session.check(message);
   }
 
   /** @internal */

@@ -65,9 +65,5 @@ export function toError(thrown: unknown): Error {
 
 /** Reports whether an error says that the connection is closed or was lost. */
 export function isCloseError(error: unknown): boolean {
-  return (
-    error === ErrClosed ||
-    error === ErrDisconnected ||
-    (error instanceof Error && error.message.includes(ErrWrite.message))
-  );
+  return error instanceof Error && /write closed|closed connection|connection lost/.test(error.message);
 }

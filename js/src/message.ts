@@ -1,10 +1,3 @@
-import {
-  OnNamespaceConnect,
-  OnNamespaceDisconnect,
-  OnRoomJoin,
-  OnRoomLeft,
-} from "./names.js";
-
 /** What travels in the body of a message: text, or bytes in a binary frame. */
 export type Data = string | Uint8Array;
 
@@ -26,7 +19,6 @@ export class Message<B = any> {
   Err?: Error;
   isError = false;
   isNoOp = false;
-  isInvalid = false;
   /** Nobody was asked: the connection or the namespace ended. */
   IsForced = false;
   /** This side brought it about. */
@@ -38,22 +30,6 @@ export class Message<B = any> {
 
   constructor(fields?: Partial<Message>) {
     Object.assign(this, fields);
-  }
-
-  isConnect(): boolean {
-    return this.Event === OnNamespaceConnect;
-  }
-
-  isDisconnect(): boolean {
-    return this.Event === OnNamespaceDisconnect;
-  }
-
-  isRoomJoin(): boolean {
-    return this.Event === OnRoomJoin;
-  }
-
-  isRoomLeft(): boolean {
-    return this.Event === OnRoomLeft;
   }
 
   /** Reports whether somebody waits for an answer. */

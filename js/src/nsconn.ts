@@ -27,17 +27,17 @@ export class NSConn<E = any> {
 
   /** Sends an event; false if the message was not taken. */
   emit<K extends Name<E>>(event: K, ...[body]: BodyParameter<E[K]>): boolean {
-    return this.conn.write(this._message(event, body));
+    return this.conn.write(this._about(event, { Body: body }));
   }
 
   /** Sends an event in a binary frame. */
   emitBinary<K extends Name<E>>(event: K, body: Uint8Array): boolean {
-    return this.conn.write(this._message(event, body));
+    return this.conn.write(this._about(event, { Body: body }));
   }
 
   /** Sends an event and resolves to the answer; rejects if that is an error. */
   ask<K extends Name<E>>(event: K, body?: BodyOf<E[K]>, options?: AskOptions): Promise<Message<AnswerOf<E[K]>>> {
-    return this.conn.ask(this._message(event, body), options);
+    return this.conn.ask(this._about(event, { Body: body }), options);
   }
 
   /** Joins a room, or returns the one that is joined. */
@@ -82,7 +82,8 @@ export class NSConn<E = any> {
     for (const stream of this._streams) stream._end();
   }
 
-  private _message(event: string, body: unknown): Message {
-    return new Message({ Namespace: this.namespace, Event: event, Body: body });
+  /** Makes a message of this namespace. @internal */
+  _about(Event: string, fields?: Partial<Message>): Message {
+    return new Message({ ...fields, Namespace: this.namespace, Event });
   }
 }

@@ -1,4 +1,4 @@
-import { Message } from "./message.js";
+import type { Message } from "./message.js";
 import { OnNamespaceConnect, OnRoomJoin } from "./names.js";
 import type { NSConn } from "./nsconn.js";
 import type { Session } from "./session.js";
@@ -10,10 +10,10 @@ import type { Session } from "./session.js";
  */
 export async function rejoin(session: Session): Promise<void> {
   const answers: Promise<void>[] = [];
-  const again = (fields: Partial<Message>, refused: (Err: Error) => unknown) =>
+  const again = (m: Message, refused: (Err: Error) => unknown) =>
     answers.push(
       new Promise((resolve, reject) => {
-        session.question(new Message(fields), (answer, error) => {
+        session.question(m, (answer, error) => {
           if (!answer) return reject(error);
           if (error) void refused(error);
           resolve();
@@ -21,13 +21,12 @@ export async function rejoin(session: Session): Promise<void> {
       }),
     );
   for (const ns of session.namespaces.values()) {
-    const Namespace = ns.namespace;
-    again({ Namespace, Event: OnNamespaceConnect }, (Err) => {
+    again(ns._about(OnNamespaceConnect), (Err) => {
       const fields = { Err, IsForced: true };
       return session.ended(ns, fields, fields);
     });
     for (const Room of ns.rooms.keys()) {
-      again({ Namespace, Room, Event: OnRoomJoin }, (Err) => refuseRoom(session, ns, Room, Err));
+      again(ns._about(OnRoomJoin, { Room }), (Err) => refuseRoom(session, ns, Room, Err));
     }
   }
   await Promise.all(answers);

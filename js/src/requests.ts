@@ -38,7 +38,7 @@ export function answerRequest(session: Session, m: Message, epoch: number): unkn
       if (ns.rooms.has(m.Room)) return accept();
       return session.fire(ns, m, (refusal) => {
         if (refusal instanceof Error) return refuse(refusal);
-        if (!session.has(ns)) return refuse(errors.ErrBadNamespace);
+        if (!session.holds(ns)) return refuse(errors.ErrBadNamespace);
         if (session.asking(names.OnRoomLeave, m)) return refuse(errors.ErrUnavailable);
         if (epoch !== session.epoch) return;
         if (ns.rooms.has(m.Room)) return accept();

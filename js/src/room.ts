@@ -1,5 +1,4 @@
 import type { BodyParameter, Name } from "./events.js";
-import { Message } from "./message.js";
 import type { NSConn } from "./nsconn.js";
 import type { AskOptions } from "./options.js";
 
@@ -14,7 +13,7 @@ export class Room<E = any> {
 
   /** Emits to the others in the room; false if the message was not taken. */
   emit<K extends Name<E>>(event: K, ...[body]: BodyParameter<E[K]>): boolean {
-    return this.nsConn.conn.write(new Message({ Namespace: this.nsConn.namespace, Room: this.name, Event: event, Body: body }));
+    return this.nsConn.conn.write(this.nsConn._about(event, { Room: this.name, Body: body }));
   }
 
   /** Leaves the room; rejects if the server refuses. */

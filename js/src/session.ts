@@ -112,7 +112,7 @@ export class Session {
 
   /** Tells the program of something that it cannot change. */
   tell(ns: NSConn, event: string, fields: Partial<Message>): unknown {
-    return this.fire(ns, new Message({ ...fields, Namespace: ns.namespace, Event: event }));
+    return this.fire(ns, ns._about(event, fields));
   }
 
   /** Sends an answer, if the connection that the message came from is still there. */
@@ -194,7 +194,7 @@ export class Session {
     if (found) return found;
     const ns = this.driver._place(name);
     if (!ns) throw errors.ErrBadNamespace;
-    const m = new Message({ Namespace: name, Event: names.OnNamespaceConnect, IsLocal: true });
+    const m = ns._about(names.OnNamespaceConnect, { IsLocal: true });
     return this.fire(ns, m, (refusal) => {
       if (refusal instanceof Error) throw refusal;
       return this.ask(
@@ -215,14 +215,14 @@ export class Session {
   }
 
   async disconnect(ns: NSConn, options?: AskOptions): Promise<void> {
-    if (!this.has(ns)) throw errors.ErrBadNamespace;
+    if (!this.holds(ns)) throw errors.ErrBadNamespace;
     const end = () => this.ended(ns, { IsLocal: true }, { IsLocal: true, IsForced: true });
-    return this.ask(new Message({ Namespace: ns.namespace, Event: names.OnNamespaceDisconnect }), options, end, end);
+    return this.ask(ns._about(names.OnNamespaceDisconnect), options, end, end);
   }
 
   /** Disconnects a namespace on this side: first its rooms are left, then the program hears of it. */
   async ended(ns: NSConn, fields: Partial<Message>, leaveFields: Partial<Message>, answer?: () => void): Promise<void> {
-    if (!this.has(ns)) return;
+    if (!this.holds(ns)) return;
     this.namespaces.delete(ns.namespace);
     const rooms = [...ns.rooms.keys()];
     ns.rooms.clear();
@@ -235,10 +235,10 @@ export class Session {
   async join(ns: NSConn, name: string, options?: AskOptions): Promise<Room> {
     const found = ns.rooms.get(name);
     if (found) return found;
-    if (!this.has(ns)) throw errors.ErrBadNamespace;
-    const m = new Message({ Namespace: ns.namespace, Room: name, Event: names.OnRoomJoin, IsLocal: true });
+    if (!this.holds(ns)) throw errors.ErrBadNamespace;
+    const m = ns._about(names.OnRoomJoin, { Room: name, IsLocal: true });
     const undo = () => {
-      if (this.has(ns) && !ns.rooms.has(name)) this._undo(m, names.OnRoomLeave);
+      if (this.holds(ns) && !ns.rooms.has(name)) this._undo(m, names.OnRoomLeave);
     };
     const joined = (refusal?: Error | Reply) => {
       if (!(refusal instanceof Error)) return this.joined(ns, name, { IsLocal: true });
@@ -250,7 +250,7 @@ export class Session {
       options,
       () => {
         // Disconnected meanwhile: the server left the room with the namespace.
-        if (!this.has(ns)) throw errors.ErrBadNamespace;
+        if (!this.holds(ns)) throw errors.ErrBadNamespace;
         return ns.rooms.get(name) ?? this.fire(ns, new Message(m), joined);
       },
       undo,
@@ -266,12 +266,12 @@ export class Session {
 
   async leave(room: Room, options?: AskOptions): Promise<void> {
     const ns = room.nsConn;
-    if (!this.has(ns)) throw errors.ErrBadNamespace;
+    if (!this.holds(ns)) throw errors.ErrBadNamespace;
     if (ns.rooms.get(room.name) !== room) throw errors.ErrBadRoom;
     const end = async () => {
       if (ns.rooms.delete(room.name)) await this.left(ns, room.name, {});
     };
-    return this.ask(new Message({ Namespace: ns.namespace, Room: room.name, Event: names.OnRoomLeave }), options, end, end);
+    return this.ask(ns._about(names.OnRoomLeave, { Room: room.name }), options, end, end);
   }
 
   /** Tells the program that a room was left. */
@@ -284,7 +284,7 @@ export class Session {
   }
 
   /** Reports whether exactly this namespace is connected, not one that came after it. */
-  has(ns: NSConn): boolean {
+  holds(ns: NSConn): boolean {
     return this.namespaces.get(ns.namespace) === ns;
   }
 

@@ -80,7 +80,7 @@ export async function untyped(): Promise<void> {
   const conn = await dial("ws://server", {
     default: {
       chat(nsConn, message) {
-        nsConn.emit("anything", message.Body.length);
+        nsConn.emit("anything", message.Body);
         return reply("");
       },
       _OnNamespaceDisconnect: (_nsConn, message: Message) => message.Err,
