@@ -36,6 +36,7 @@ type fleet struct {
 	jsSide *jsGuests
 	round  int // of the newest marks
 	kills  []time.Time
+	starts []time.Time // after the kills; when the node served again
 }
 
 // startFleet starts a node and brings all guests into their rooms, where they emit
@@ -72,6 +73,7 @@ func (f *fleet) outage(t testing.TB, lasting time.Duration) {
 	f.server.kill()
 	<-time.After(lasting)
 	f.server.start(t)
+	f.starts = append(f.starts, time.Now())
 	f.all(t, "is back in its rooms", func(g *guest) bool { return len(g.backs) >= len(f.kills) })
 	f.mark(t)
 }

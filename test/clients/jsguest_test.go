@@ -68,8 +68,10 @@ func enterJS(t testing.TB, address string, guests []*guest, total int, h habits)
 	}
 	settings := map[string]any{
 		"url": "ws://" + address + "/ws", "pause": h.pause.Milliseconds(), "burst": h.burst, "total": total,
-		"reconnect": map[string]any{"base": h.base.Milliseconds(), "cap": h.cap.Milliseconds()},
-		"buffer":    map[string]any{"messages": h.kept}, "guests": list,
+		"buffer": map[string]any{"messages": h.kept}, "guests": list,
+	}
+	if h.cap > 0 {
+		settings["reconnect"] = map[string]any{"base": h.base.Milliseconds(), "cap": h.cap.Milliseconds()}
 	}
 	argument, err := json.Marshal(settings)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/stoa-io/stoa/client"
 )
 
 // killed is how often the node is killed.
@@ -42,18 +44,41 @@ func TestNodeRestarts(t *testing.T) {
 	for kill := range f.kills {
 		var both []time.Duration
 		for _, k := range kinds {
-			delays := f.firstDelays(k, kill)
+			delays := f.delays(k, kill)[0]
 			if len(delays) != guestsOfAKind {
 				t.Errorf("kill %d: %d guests of %v have lost their connection, want %d", kill, len(delays), k, guestsOfAKind)
 			}
-			spread(t, fmt.Sprintf("kill %d: delays of %v before the first attempt", kill, k), delays, h.cap)
+			spread(t, fmt.Sprintf("kill %d: first delays of %v", kill, k), delays, h.cap)
 			both = append(both, delays...)
 			all[k] = append(all[k], delays...)
 		}
-		spread(t, fmt.Sprintf("kill %d: delays of all guests before the first attempt", kill), both, h.cap)
+		spread(t, fmt.Sprintf("kill %d: first delays of all guests", kill), both, h.cap)
 	}
 	for _, k := range kinds {
-		spread(t, fmt.Sprintf("all delays of %v before a first attempt", k), all[k], h.cap)
+		spread(t, fmt.Sprintf("all first delays of %v", k), all[k], h.cap)
 	}
 	f.expectAttempts(t)
+}
+
+// TestOutage lets the guests come back as they do unless options say otherwise.
+func TestOutage(t *testing.T) {
+	lasting := time.Second
+	if *picture {
+		lasting = 5 * time.Second
+	}
+	f := startFleet(t, habits{pause: time.Second, kept: client.DefaultBufferMessages})
+	f.outage(t, lasting)
+	f.finish(t)
+	f.check(t)
+	for _, k := range kinds {
+		limit := client.DefaultReconnectBase
+		for i, delays := range f.delays(k, 0) {
+			spread(t, fmt.Sprintf("delays of %v before attempt %d", k, i+1), delays, limit)
+			limit = min(limit*client.DefaultReconnectFactor, client.DefaultReconnectCap)
+		}
+	}
+	f.expectAttempts(t)
+	if *picture {
+		f.draw(t, "../../docs/reconnecting.svg")
+	}
 }
