@@ -1,6 +1,6 @@
 import { hello, serialize } from "./codec.js";
 import type { Driver } from "./driver.js";
-import { ErrBadNamespace, ErrClosed, ErrDisconnected, ErrTimeout, errorFor, StoaError } from "./errors.js";
+import { ErrBadNamespace, ErrClosed, ErrDisconnected, errorFor } from "./errors.js";
 import type { AnyEvents, Name } from "./events.js";
 import type { Table } from "./handlers.js";
 import { Link, type End } from "./link.js";
@@ -43,19 +43,20 @@ export class Conn<E = AnyEvents> implements Driver {
   /** @internal */
   readonly _nativeOnly: boolean;
   private _session = new Session(this);
-  private _mailbox = new Mailbox();
+  /** @internal */
+  readonly _mailbox = new Mailbox();
   private _outbox: Outbox;
   private _link?: Link;
   // What waits for a namespace looks again when one is connected.
   private _lookers = new Set<() => void>();
-  private _listeners = new Map<string, Set<(event: never) => void>>();
+  private _listeners = new Set<[string, (event: never) => void]>();
   private _attempt = 0;
   private _exponent = 0;
   private _timer: unknown;
   private _stable: unknown;
-  private _probe: unknown;
-  private _release?: () => void;
-  private _settle?: { resolve: () => void; reject: (reason: unknown) => void };
+  private _probing = false;
+  // Ends what listens to the platform.
+  private _end = new AbortController();
 
   /** @internal */
   constructor(
@@ -156,36 +157,25 @@ export class Conn<E = AnyEvents> implements Driver {
 
   /** Listens until the function that is returned is called. */
   on<K extends keyof ConnEvents>(event: K, listener: (event: ConnEvents[K]) => void): () => void {
-    const listeners = this._listeners.get(event) ?? new Set();
-    this._listeners.set(event, listeners.add(listener));
-    return () => listeners.delete(listener);
+    const entry: [string, (event: never) => void] = [event, listener];
+    this._listeners.add(entry);
+    return () => this._listeners.delete(entry);
   }
 
   /** @internal */
-  _start(): Promise<Conn<E>> {
-    return new Promise((resolve, reject) => {
-      this._settle = { resolve: () => resolve(this), reject };
-      const { signal } = this._options;
-      const aborted = () => this._finish({ code: 1000, reason: "", error: signal?.reason }, true);
-      if (signal?.aborted) return aborted();
-      signal?.addEventListener("abort", aborted);
-      const sleep = onWake(() => this._wake());
-      this._release = () => {
-        signal?.removeEventListener("abort", aborted);
-        sleep();
-      };
-      this._dial();
-    });
+  _start(): void {
+    const { signal } = this._options;
+    const aborted = () => this._finish({ code: 1000, reason: "", error: signal?.reason }, true);
+    if (signal?.aborted) return aborted();
+    const until = this._end.signal;
+    signal?.addEventListener("abort", aborted, { signal: until });
+    onWake(() => this._wake(), until);
+    this._dial();
   }
 
   /** @internal */
   _send(payload: Data): void {
     this._link?.send(payload);
-  }
-
-  /** @internal */
-  _later(job: () => unknown): void {
-    this._mailbox.push(job);
   }
 
   /** @internal */
@@ -202,11 +192,6 @@ export class Conn<E = AnyEvents> implements Driver {
   /** @internal */
   _changed(): void {
     for (const look of this._lookers) look();
-  }
-
-  /** @internal */
-  _report(error: Error): void {
-    this._tell("error", error);
   }
 
   private _check(message: Message): Error | undefined {
@@ -276,7 +261,6 @@ export class Conn<E = AnyEvents> implements Driver {
     this._stable = this._clock.setTimeout(() => (this._exponent = 0), stableAfter);
     this._turn("connected");
     this._attempt = 0;
-    this._settle?.resolve();
   }
 
   private _lost(end: End): void {
@@ -295,20 +279,19 @@ export class Conn<E = AnyEvents> implements Driver {
   /** The end, by this side or the other. */
   private _finish(end: End, byProgram = false): void {
     if (this.isClosed()) return;
-    const { code, reason, error } = end;
     this._link?.close();
-    for (const timer of [this._timer, this._stable, this._probe]) this._clock.clearTimeout(timer);
-    this._release?.();
+    this._clock.clearTimeout(this._timer);
+    this._clock.clearTimeout(this._stable);
+    this._end.abort();
     this._turn("closed", end);
     this._session.lost(ErrClosed);
     this._outbox.fail(ErrClosed);
     this._changed();
-    this._settle?.reject(error ?? new StoaError(`closed with code ${code} ${reason}`.trim(), "closed"));
     // What the server sent before it closed is still handled, what arrived
     // before the program closed is not.
     if (byProgram) this._mailbox.clear();
     this._mailbox.push(async () => {
-      const fields = { IsForced: true, IsLocal: true, Err: error };
+      const fields = { IsForced: true, IsLocal: true, Err: end.error };
       for (const ns of [...this._session.namespaces.values()]) await this._session.ended(ns, fields, fields);
     });
   }
@@ -318,18 +301,14 @@ export class Conn<E = AnyEvents> implements Driver {
     if (this._timer !== undefined) {
       this._clock.clearTimeout(this._timer);
       this._dial();
-    } else if (this.state === "connected" && this._probe === undefined && !this._nativeOnly) {
+    } else if (this.state === "connected" && !this._probing && !this._nativeOnly) {
       const link = this._link;
-      const end = () => {
-        this._clock.clearTimeout(this._probe);
-        this._probe = undefined;
-      };
-      this._probe = this._clock.setTimeout(() => {
-        end();
-        link?.fail(ErrTimeout);
-      }, probeTimeout);
+      this._probing = true;
       // Every server answers the request to disconnect what is not connected.
-      this._session.question(new Message({ Namespace: "stoa:probe", Event: OnNamespaceDisconnect }), end);
+      this._session
+        .ask(new Message({ Namespace: "stoa:probe", Event: OnNamespaceDisconnect }), { timeout: probeTimeout }, () => 0)
+        .catch((error: Error) => link?.fail(error))
+        .finally(() => (this._probing = false));
     }
   }
 
@@ -339,9 +318,14 @@ export class Conn<E = AnyEvents> implements Driver {
     this._tell("state", transition);
   }
 
-  private _tell<K extends keyof ConnEvents>(event: K, value: ConnEvents[K]): void {
-    const listeners = [...(this._listeners.get(event) ?? [])] as ((value: ConnEvents[K]) => void)[];
-    if (event === "error" && !listeners.length) void Promise.reject(value);
-    for (const listener of listeners) listener(value);
+  /** @internal */
+  _tell<K extends keyof ConnEvents>(event: K, value: ConnEvents[K]): void {
+    let heard = event !== "error";
+    for (const [name, listener] of [...this._listeners]) {
+      if (name !== event) continue;
+      heard = true;
+      (listener as (value: ConnEvents[K]) => void)(value);
+    }
+    if (!heard) void Promise.reject(value);
   }
 }

@@ -1,3 +1,4 @@
+import type { Mailbox } from "./mailbox.js";
 import type { Data, Message } from "./message.js";
 import type { NSConn } from "./nsconn.js";
 import type { Clock } from "./options.js";
@@ -17,8 +18,8 @@ export interface Driver {
    * withdraws a message that waits.
    */
   _dispatch(m: Message, run: () => void, failed: (error: Error) => void): () => void;
-  /** Runs a job behind those that were given before. */
-  _later(job: () => unknown): void;
+  /** Runs jobs one after the other. */
+  readonly _mailbox: Mailbox;
   /** The server has accepted the connection. */
   _acknowledged(id: string): void;
   /** The server has refused the connection. */
@@ -28,5 +29,5 @@ export interface Driver {
   /** A namespace is connected. */
   _changed(): void;
   /** Takes what a handler has thrown where nobody waits. */
-  _report(error: Error): void;
+  _tell(event: "error", error: Error): void;
 }

@@ -1,4 +1,4 @@
-import { ErrTimeout, StoaError, toError } from "./errors.js";
+import { ErrTimeout, toError } from "./errors.js";
 import type { Data } from "./message.js";
 import type { Clock, Credentials, Options, Transition, WebSocketLike } from "./options.js";
 import { absoluteURL, openWith, platform, withParameters } from "./socket.js";
@@ -41,7 +41,7 @@ export class Link {
         url: withParameters(target, Object.entries(query ?? {})),
         protocols: options.protocols,
         headers: Object.entries(all),
-        refused: (status) => this._refused(status),
+        failed: (error, final) => this.fail(error, final),
       });
       if (this._over) return socket.close();
       this._attach(socket);
@@ -89,12 +89,6 @@ export class Link {
     // handler ws would throw it.
     socket.onerror = () => undefined;
     socket.onclose = ({ code, reason }: { code: number; reason: string }) => this._end({ code, reason });
-  }
-
-  /** Client errors but for "later" and "too many" mean that another attempt will fare no better. */
-  private _refused(status: number): void {
-    const final = status >= 400 && status < 500 && ![408, 425, 429].includes(status);
-    this.fail(new StoaError(`refused with status ${status}`, "refused"), final);
   }
 
   private _end(end: End): void {

@@ -1,5 +1,6 @@
 // The entry for Node.js: the same as index.ts, with real headers, and with the
 // ws package where there is no global WebSocket.
+import { StoaError } from "./errors.js";
 import type { WebSocketLike } from "./options.js";
 import { platform, type Request } from "./socket.js";
 
@@ -16,7 +17,7 @@ type WsModule = {
   WebSocket: new (url: string, protocols: string | string[] | undefined, options: object) => Extended;
 };
 
-async function open({ url, protocols, headers, refused }: Request): Promise<WebSocketLike> {
+async function open({ url, protocols, headers, failed }: Request): Promise<WebSocketLike> {
   const all = Object.fromEntries(headers);
   if (globalThis.WebSocket) return new (globalThis.WebSocket as unknown as WithHeaders)(url, { protocols, headers: all });
   // A name that is no literal keeps bundlers from looking for the package.
@@ -27,9 +28,15 @@ async function open({ url, protocols, headers, refused }: Request): Promise<WebS
   const socket = new ws.WebSocket(url, protocols ?? [], { headers: all, allowSynchronousEvents: false });
   socket.on("unexpected-response", (_request, response) => {
     response.resume();
-    refused(response.statusCode);
+    const status = response.statusCode;
+    failed(new StoaError(`refused with status ${status}`, "refused"), isFinal(status));
   });
   return socket;
+}
+
+/** Client errors but for "later" and "too many" mean that another attempt will fare no better. */
+function isFinal(status: number): boolean {
+  return status >= 400 && status < 500 && ![408, 425, 429].includes(status);
 }
 
 platform.open = open;

@@ -1,6 +1,7 @@
 import * as errors from "./errors.js";
 import type { Message } from "./message.js";
 import * as names from "./names.js";
+import { after } from "./promises.js";
 import type { Session } from "./session.js";
 
 // Both sides may ask for opposite things at the same time. A request is
@@ -17,34 +18,31 @@ export function answerRequest(session: Session, m: Message, epoch: number): unkn
 
   switch (m.Event) {
     case names.OnNamespaceConnect: {
-      if (session.asking(names.OnNamespaceDisconnect, m)) return refuse(errors.ErrUnavailable);
-      if (ns) return accept();
-      const place = session.driver._place(m.Namespace);
+      const place = ns ?? session.driver._place(m.Namespace);
       if (!place) return refuse(errors.ErrBadNamespace);
-      return session.fire(place, m, (refusal) => {
+      const decide = (refusal?: unknown) => {
         if (refusal instanceof Error) return refuse(refusal);
         if (session.asking(names.OnNamespaceDisconnect, m)) return refuse(errors.ErrUnavailable);
-        if (epoch !== session.epoch) return;
         accept();
-        return session.namespaces.has(m.Namespace) ? undefined : session.connected(place, { Body: m.Body });
-      });
+        if (session.namespaces.has(m.Namespace) || epoch !== session.epoch) return undefined;
+        return session.connected(place, { Body: m.Body });
+      };
+      return ns ? decide() : session.fire(place, m, decide);
     }
     case names.OnNamespaceDisconnect:
       if (!ns) return absent(names.OnNamespaceConnect, errors.ErrBadNamespace);
       return session.ended(ns, { Body: m.Body }, { IsForced: true }, accept);
-    case names.OnRoomJoin:
+    case names.OnRoomJoin: {
       if (!ns) return refuse(errors.ErrBadNamespace);
-      if (session.asking(names.OnRoomLeave, m)) return refuse(errors.ErrUnavailable);
-      if (ns.rooms.has(m.Room)) return accept();
-      return session.fire(ns, m, (refusal) => {
+      const decide = (refusal?: unknown) => {
         if (refusal instanceof Error) return refuse(refusal);
         if (!session.holds(ns)) return refuse(errors.ErrBadNamespace);
         if (session.asking(names.OnRoomLeave, m)) return refuse(errors.ErrUnavailable);
-        if (epoch !== session.epoch) return;
-        if (ns.rooms.has(m.Room)) return accept();
-        const joined = session.joined(ns, m.Room, { Body: m.Body });
-        return "then" in joined ? joined.then(accept) : accept();
-      });
+        if (epoch !== session.epoch) return undefined;
+        return after(ns.rooms.has(m.Room) || session.joined(ns, m.Room, { Body: m.Body }), accept);
+      };
+      return ns.rooms.has(m.Room) ? decide() : session.fire(ns, m, decide);
+    }
     case names.OnRoomLeave:
       if (!ns) return refuse(errors.ErrBadNamespace);
       if (!ns.rooms.delete(m.Room)) return absent(names.OnRoomJoin, errors.ErrBadRoom);

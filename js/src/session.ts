@@ -9,13 +9,14 @@ import { answerRequest } from "./requests.js";
 import { Room } from "./room.js";
 import type { Driver } from "./driver.js";
 
-// A server that never answers must not make a session grow.
-const maxLate = 16;
+// A server that never answers must not make a session grow: what fails while
+// so much is in flight is not waited for any more.
+const maxPending = 1000;
 
 interface Pending {
   message: Message;
   /** Takes the answer, or why there is none. */
-  end: (answer?: Message, error?: Error) => void;
+  end: (answer?: Message, error?: Error) => unknown;
 }
 
 /**
@@ -30,7 +31,6 @@ export class Session {
   private _held: Data[] = [];
   private _asks = 0;
   private _pending = new Map<string, Pending>();
-  private _late: string[] = [];
 
   constructor(readonly driver: Driver) {}
 
@@ -56,10 +56,7 @@ export class Session {
     this._open = false;
     this.epoch++;
     this._held = [];
-    this._late = [];
-    const pending = [...this._pending.values()];
-    this._pending.clear();
-    for (const { end } of pending) end(undefined, error);
+    for (const token of this._pending.keys()) this._answered(token, undefined, error);
   }
 
   private _message(payload: Data): void {
@@ -67,18 +64,18 @@ export class Session {
     const message = this.driver._nativeOnly ? undefined : parse(payload);
     if (!message) {
       const native = new Message({ Event: names.OnNativeMessage, Body: payload, IsNative: true, SetBinary: typeof payload !== "string" });
-      this.driver._later(() => {
+      this.driver._mailbox.push(() => {
         const ns = this.namespaces.get("");
-        return ns?._events.has(native.Event) ? this.fire(ns, native) : undefined;
+        return ns && this.fire(ns, native);
       });
       return;
     }
     // Answers come before everything that may have to wait: a handler that
     // waits may wait for them.
     const number = /^\$([1-9]\d*)$/.exec(message.wait)?.[1];
-    if (number && +number <= this._asks) return this._pending.get(message.wait)?.end(message);
+    if (number && +number <= this._asks) return this._answered(message.wait, message, message.Err);
     // Only an answer can be an error: events would bounce for ever.
-    if (!message.isError) this.driver._later(() => this._handle(message, epoch));
+    if (!message.isError) this.driver._mailbox.push(() => this._handle(message, epoch));
   }
 
   private _handle(m: Message, epoch: number): unknown {
@@ -106,7 +103,7 @@ export class Session {
     return attempt(
       () => handlerOf(ns, m)?.(ns, m),
       (result) => next?.(result instanceof Error || isReply(result) ? result : undefined),
-      (thrown) => (next ? next(errors.toError(thrown)) : void this.driver._report(errors.toError(thrown))),
+      (thrown) => (next ? next(errors.toError(thrown)) : void this.driver._tell("error", errors.toError(thrown))),
     );
   }
 
@@ -136,13 +133,7 @@ export class Session {
   /** Sends a message with a token and hands the answer over as soon as it comes. */
   question(m: Message, end: Pending["end"]): void {
     m.wait = `$${++this._asks}`;
-    this._pending.set(m.wait, {
-      message: m,
-      end: (answer, error) => {
-        this._pending.delete(m.wait);
-        end(answer, answer?.isError ? answer.Err : error);
-      },
-    });
+    this._pending.set(m.wait, { message: m, end });
     this.driver._send(serialize(m));
   }
 
@@ -158,7 +149,7 @@ export class Session {
         () => {
           sent = true;
           this.question(m, (answer, error) => {
-            if (!answer || error) return reject(error);
+            if (error || !answer) return reject(error);
             attempt(() => apply(answer), resolve as (value: unknown) => void, reject);
           });
         },
@@ -166,22 +157,18 @@ export class Session {
       );
       return () => {
         if (!sent) return withdraw();
-        this._pending.delete(m.wait);
-        if (late) this._expect(m, late);
+        const pending = this._pending.get(m.wait);
+        if (!late || this._pending.size > maxPending) this._pending.delete(m.wait);
+        // The other side may do it all the same.
+        else if (pending) pending.end = (_, error) => error ?? late();
       };
     });
   }
 
-  /** Waits for the answer to an ask that has failed: the other side may have done it. */
-  private _expect(m: Message, late: () => unknown): void {
-    this._pending.set(m.wait, {
-      message: m,
-      end: (answer) => {
-        this._pending.delete(m.wait);
-        if (answer && !answer.isError) late();
-      },
-    });
-    if (this._late.push(m.wait) > maxLate) this._pending.delete(this._late.shift() ?? "");
+  private _answered(token: string, answer?: Message, error?: Error): void {
+    const pending = this._pending.get(token);
+    this._pending.delete(token);
+    pending?.end(answer, error);
   }
 
   /** Takes back what the server did too late, unless it is being asked for again. */

@@ -5,8 +5,8 @@ export interface Request {
   url: string;
   protocols: Options["protocols"];
   headers: [string, string][];
-  /** Takes the status that the server has answered with instead of a WebSocket, where it is known. */
-  refused: (status: number) => void;
+  /** Takes why there is no WebSocket, where more is known than that; final says that there will never be one. */
+  failed: (error: Error, final: boolean) => void;
 }
 
 /** Opens a WebSocket. */

@@ -1,5 +1,7 @@
 import type { Message } from "./message.js";
 
+const nothing: IteratorReturnResult<undefined> = { value: undefined, done: true };
+
 /** The messages of a namespace as they come, until it is disconnected. */
 export class Stream implements AsyncIterableIterator<Message> {
   private _messages: Message[] = [];
@@ -12,11 +14,10 @@ export class Stream implements AsyncIterableIterator<Message> {
     private _forget: (stream: Stream) => void,
   ) {}
 
-  next(): Promise<IteratorResult<Message>> {
-    const message = this._messages.shift();
-    if (message) return Promise.resolve({ value: message, done: false });
-    if (this._ended) return Promise.resolve({ value: undefined, done: true });
-    return new Promise((resolve) => this._readers.push(resolve));
+  async next(): Promise<IteratorResult<Message>> {
+    const value = this._messages.shift();
+    if (value) return { value, done: false };
+    return this._ended ? nothing : new Promise((resolve) => this._readers.push(resolve));
   }
 
   return(): Promise<IteratorResult<Message>> {
@@ -40,6 +41,6 @@ export class Stream implements AsyncIterableIterator<Message> {
   _end(): void {
     this._ended = true;
     this._forget(this);
-    for (const reader of this._readers.splice(0)) reader({ value: undefined, done: true });
+    for (const reader of this._readers.splice(0)) reader(nothing);
   }
 }

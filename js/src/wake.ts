@@ -1,16 +1,15 @@
 /**
  * Calls a function when the browser comes back online or the page is looked
- * at again, until the returned function is called. Elsewhere it never does.
+ * at again, until the signal. Elsewhere it never does.
  */
-export function onWake(wake: () => void): () => void {
+export function onWake(wake: () => void, signal: AbortSignal): void {
   const { document } = globalThis;
-  const visible = () => {
-    if (document.visibilityState === "visible") wake();
-  };
-  globalThis.addEventListener?.("online", wake);
-  document?.addEventListener("visibilitychange", visible);
-  return () => {
-    globalThis.removeEventListener?.("online", wake);
-    document?.removeEventListener("visibilitychange", visible);
-  };
+  globalThis.addEventListener?.("online", wake, { signal });
+  document?.addEventListener(
+    "visibilitychange",
+    () => {
+      if (document.visibilityState === "visible") wake();
+    },
+    { signal },
+  );
 }
