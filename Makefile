@@ -48,14 +48,14 @@ cluster: build ## start three nodes, Redis and a load balancer
 	scripts/cluster.sh $(ARGS)
 
 .PHONY: test
-test: install lint test-go test-stream fuzz-smoke test-neffosgo test-client test-deploy test-js ## install what is missing and run every check and test
+test: install lint test-go test-stream fuzz-smoke test-neffosgo test-client test-clients test-deploy test-js ## install what is missing and run every check and test
 
 .PHONY: lint
 lint: $(STATICCHECK) $(NODE_PACKAGES) $(JS_PACKAGES) ## gofmt, vet for three systems, staticcheck, eslint
 	scripts/lint.sh $(STATICCHECK)
 
 .PHONY: test-go
-test-go: ## the Go tests, with the race detector
+test-go: js-build ## the Go tests, with the race detector
 	go test -race -shuffle=on ./...
 
 .PHONY: test-stream
@@ -67,10 +67,14 @@ test-neffosgo: ## the neffos client for Go against a node and the examples
 	go -C test/neffosgo test -race -shuffle=on ./...
 
 .PHONY: test-client
-test-client: build js-build test-peers ## the TypeScript client, against a node and a neffos server
+test-client: build js-build js-docs test-peers ## the TypeScript client, against a node and a neffos server
 	cd js && npm --silent test
 	cd js && npm --silent run size
 	cd js && node --test --test-reporter=spec test-integration/*.test.js
+
+.PHONY: test-clients
+test-clients: js-build ## a node that is killed 20 times, with 100 clients of each kind
+	STOA_TEST_ROUNDS=20 go test -race -v -run 'TestNodeRestarts|TestOutage' ./test/clients
 
 .PHONY: test-peers
 test-peers:
