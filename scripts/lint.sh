@@ -24,7 +24,7 @@ for module in . test/neffosgo; do
   echo "ok  staticcheck ($module)"
 done
 
-scripts=(test/js test/deploy)
+scripts=(test/js test/deploy test/clients)
 [ ! -d cmd/stoa/demo ] || scripts+=(cmd/stoa/demo)
 test/js/node_modules/.bin/eslint --config test/js/eslint.config.js --max-warnings 0 "${scripts[@]}"
 (cd js && npm --silent run lint)

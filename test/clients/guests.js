@@ -10,10 +10,10 @@ const { url, pause, burst, total, reconnect, buffer, guests } = JSON.parse(proce
 
 let lines = [];
 
-/** One write for what happens in one turn: a pipe is written at once, and waits for the reader. */
+/** What happens at about the same time is one write: a pipe is written at once, and waits for the reader. */
 function tell(line) {
   if (lines.push(JSON.stringify(line)) > 1) return;
-  setImmediate(() => {
+  setTimeout(() => {
     process.stdout.write(`${lines.join("\n")}\n`);
     lines = [];
   });

@@ -8,13 +8,14 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
 )
 
 // builtPackage is what guests.js imports.
-const builtPackage = "../../js/dist/esm/index.js"
+var builtPackage = filepath.Join(top, "js", "dist", "esm", "index.js")
 
 // jsGuests are all guests with stoa-client, in a process of their own.
 type jsGuests struct {

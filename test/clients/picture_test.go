@@ -46,7 +46,6 @@ const pictureStyle = `
 // plot is the attempts of one kind of guest, counted by the time since the kill.
 type plot struct {
 	first, further []int // by bin
-	tallest        int
 }
 
 // draw writes a picture of the attempts after the first kill.
@@ -80,7 +79,7 @@ func (f *fleet) draw(t testing.TB, path string) {
 	fmt.Fprintf(&out, `<text class="title" x="%d" y="26">%s</text>`+"\n", plotLeft, title)
 	away := f.starts[0].Sub(f.kills[0]).Seconds()
 	for i, k := range kinds {
-		f.drawPlot(&out, plots[k], k, plotTop+i*plotDistance, scale{seconds, (tallest + 9) / 10 * 10}, away)
+		plots[k].draw(&out, k, plotTop+i*plotDistance, scale{seconds, (tallest + 9) / 10 * 10}, away)
 	}
 	fmt.Fprintf(&out, `<text x="%d" y="%d" text-anchor="middle">seconds since the node was killed</text>`+"\n",
 		(plotLeft+plotRight)/2, pictureHeight-14)
@@ -102,10 +101,10 @@ func (s scale) height(attempts int) float64 {
 }
 
 // drawPlot draws the bars of one kind and their axes.
-func (f *fleet) drawPlot(out *strings.Builder, p *plot, k kind, top int, s scale, away float64) {
+func (p *plot) draw(out *strings.Builder, k kind, top int, s scale, away float64) {
 	bottom := float64(top + plotHeight)
 	fmt.Fprintf(out, `<rect class="away" x="%d" y="%d" width="%.1f" height="%d"/>`+"\n", plotLeft, top, s.x(away)-plotLeft, plotHeight)
-	fmt.Fprintf(out, `<text x="%.1f" y="%d" text-anchor="end">no node</text>`+"\n", s.x(away)-8, top+18)
+	fmt.Fprintf(out, `<text x="%.1f" y="%d" text-anchor="end">no node</text>`+"\n", s.x(away)-8, top+14)
 	for attempts := 0; attempts <= s.attempts; attempts += max(10, s.attempts/40*10) {
 		y := bottom - s.height(attempts)
 		fmt.Fprintf(out, `<line class="grid" x1="%d" x2="%d" y1="%.1f" y2="%.1f"/>`, plotLeft, plotRight, y, y)

@@ -3,6 +3,7 @@ package clients_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -57,7 +58,7 @@ func TestNodeRestarts(t *testing.T) {
 	for _, k := range kinds {
 		spread(t, fmt.Sprintf("all first delays of %v", k), all[k], h.cap)
 	}
-	f.expectAttempts(t)
+	f.expectAttempts(t, 0.25)
 }
 
 // TestOutage lets the guests come back as they do unless options say otherwise.
@@ -77,8 +78,8 @@ func TestOutage(t *testing.T) {
 			limit = min(limit*client.DefaultReconnectFactor, client.DefaultReconnectCap)
 		}
 	}
-	f.expectAttempts(t)
+	f.expectAttempts(t, 1)
 	if *picture {
-		f.draw(t, "../../docs/reconnecting.svg")
+		f.draw(t, filepath.Join(top, "docs", "reconnecting.svg"))
 	}
 }

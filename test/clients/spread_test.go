@@ -139,10 +139,11 @@ func (f *fleet) killBefore(at time.Time) int {
 	return newest
 }
 
-// expectAttempts checks the attempts themselves: nobody makes one before its time, and
-// all rounds together hold no crowd. The machine may have held everybody up for a
-// moment, so this is far from what is expected of the delays.
-func (f *fleet) expectAttempts(t testing.TB) {
+// expectAttempts checks the first attempts themselves: nobody makes one before its
+// time, and of all rounds together no window holds more than a share. The machine may
+// have held everybody up for a moment, so this is far from what is expected of the
+// delays.
+func (f *fleet) expectAttempts(t testing.TB, share float64) {
 	t.Helper()
 	first := make(map[kind][]time.Duration)
 	for _, a := range f.attempts() {
@@ -156,6 +157,9 @@ func (f *fleet) expectAttempts(t testing.TB) {
 		if want := guestsOfAKind * len(f.kills); count != want {
 			t.Errorf("%d first attempts of %v, want %d", count, k, want)
 			continue
+		}
+		if most := fullest(first[k]); float64(most) > share*float64(count) {
+			t.Errorf("%d of %d first attempts of %v within %v, want at most %.0f %%", most, count, k, window, share*100)
 		}
 		t.Logf("first attempts of %v: %d, from %v to %v after a kill, at most %d within %v",
 			k, count, first[k][0], first[k][count-1], fullest(first[k]), window)
