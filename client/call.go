@@ -17,12 +17,12 @@ type outcome struct {
 }
 
 // call asks the server: it waits for a connection, lets start ask the session, and
-// waits for the answer.
-func (c *Conn) call(ctx context.Context, start func(*session.Session) (uint64, error)) (outcome, error) {
+// waits for the answer. It fails when the place is over.
+func (c *Conn) call(ctx context.Context, at place, start func(*session.Session) (uint64, error)) (outcome, error) {
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
 	ended := make(chan outcome, 1)
-	l, id, err := c.begin(ctx, start, func(a *session.Answer) { ended <- c.outcome(a) })
+	l, id, err := c.begin(ctx, at, start, func(a *session.Answer) { ended <- c.outcome(a) })
 	if err != nil {
 		return outcome{}, err
 	}
@@ -41,14 +41,18 @@ func (c *Conn) call(ctx context.Context, start func(*session.Session) (uint64, e
 }
 
 // begin waits for a connection that is ready and asks.
-func (c *Conn) begin(ctx context.Context, start func(*session.Session) (uint64, error), caller func(*session.Answer)) (*link, uint64, error) {
+func (c *Conn) begin(ctx context.Context, at place, start func(*session.Session) (uint64, error), caller func(*session.Answer)) (*link, uint64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
+		if c.state == StateClosed {
+			return nil, 0, ErrClosed
+		}
+		if err := at.missing(); err != nil {
+			return nil, 0, err
+		}
 		l := c.link
 		switch {
-		case c.state == StateClosed:
-			return nil, 0, ErrClosed
 		case c.options.NativeOnly:
 			return nil, 0, wire.ErrBadNamespace
 		case c.state != StateConnected:

@@ -80,7 +80,7 @@ func (c *Conn) Connect(ctx context.Context, namespace string) (*NSConn, error) {
 		return nil, err
 	}
 	made := newNSConn(c, namespace)
-	result, err := c.call(ctx, func(s *session.Session) (uint64, error) {
+	result, err := c.call(ctx, place{}, func(s *session.Session) (uint64, error) {
 		return s.AskConnect(member{made}, nil)
 	})
 	if err != nil {

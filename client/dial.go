@@ -86,12 +86,11 @@ func newConn(ctx context.Context, address *url.URL, o Options) *Conn {
 		changed: make(chan struct{}), buffer: buffer{options: o.Buffer},
 		// A client believes its server; the size of a message bounds the rest.
 		sessions: session.Config{
-			Role: session.Client, MaxNamespaces: -1, MaxRooms: -1, MaxEarly: -1,
+			Role: session.Client, MaxNamespaces: -1, MaxRooms: -1,
 			Limits: wire.Limits{Message: -1, Token: -1, Namespace: -1, Room: -1, Event: -1},
 			Native: o.OnNative != nil, NativeOnly: o.NativeOnly,
 		}.WithDefaults(),
 	}
-	c.sessions.MaxEarly = session.DefaultMaxEarly
 	c.backoff.attempt = 1
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.worker = worker{ctx: c.ctx, log: o.Logger}

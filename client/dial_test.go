@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -36,6 +37,7 @@ func mount(tb testing.TB, declare func(*node.Node), start func(*httptest.Server)
 		tb.Fatal(err)
 	}
 	s := httptest.NewUnstartedServer(n)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	start(s)
 	tb.Cleanup(func() { _ = n.Close(); s.Close() })
 	return s
@@ -275,7 +277,9 @@ func proxy(tb testing.TB, secure bool, allow func(*http.Request) int) (*url.URL,
 			_, _ = io.Copy(to, data)
 			_ = to.Close()
 		}
-		tunnels.Go(func() { pipe(target, io.MultiReader(io.LimitReader(buffered, int64(buffered.Reader.Buffered())), from)) })
+		tunnels.Go(func() {
+			pipe(target, io.MultiReader(io.LimitReader(buffered, int64(buffered.Reader.Buffered())), from))
+		})
 		tunnels.Go(func() { pipe(from, bufio.NewReader(target)) })
 	}))
 	if secure {

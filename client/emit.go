@@ -10,17 +10,22 @@ type emission struct {
 	payload []byte
 	binary  bool
 	native  bool
-	ns      *NSConn // nil: a native message
-	room    *Room   // nil: none
+	place   place
 }
 
-// missing returns why an emission has no place on the server any more, or nil. It is
-// called with conn.mu held.
-func (e *emission) missing() error {
+// place is where a message belongs.
+type place struct {
+	ns   *NSConn // nil: nowhere, as a native message
+	room *Room   // nil: none
+}
+
+// missing returns why a message has no place any more, or nil. It is called with
+// conn.mu held.
+func (p place) missing() error {
 	switch {
-	case e.ns != nil && e.ns.over:
+	case p.ns != nil && p.ns.over:
 		return wire.ErrBadNamespace
-	case e.room != nil && e.room.over:
+	case p.room != nil && p.room.over:
 		return wire.ErrBadRoom
 	}
 	return nil
@@ -37,7 +42,7 @@ func (c *Conn) emit(m *Message, ns *NSConn, in *Room) error {
 			return c.missing(wire.ErrBadRoom)
 		}
 	}
-	return c.send(&emission{payload: m.payload(), binary: m.Binary, ns: ns, room: in})
+	return c.send(&emission{payload: m.payload(), binary: m.Binary, place: place{ns, in}})
 }
 
 // send queues an emission for the socket, or keeps it. It waits while the queue is full.
@@ -48,7 +53,7 @@ func (c *Conn) send(e *emission) error {
 		if c.state == StateClosed {
 			return ErrClosed
 		}
-		if err := e.missing(); err != nil {
+		if err := e.place.missing(); err != nil {
 			return err
 		}
 		l := c.link

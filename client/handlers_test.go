@@ -258,3 +258,28 @@ func TestNativeMessages(t *testing.T) {
 	_ = conn.WriteNative([]byte("two"), true)
 	heard.expect(t, "re: one false", "re: two true")
 }
+
+// What the server sends behind a request waits for the decision, and keeps its order.
+func TestMessagesWaitForADecision(t *testing.T) {
+	url := startServer(t, func(_ int, p *peer) {
+		if !p.hello("id") {
+			return
+		}
+		for _, text := range []string{
+			"1;ns;;_OnNamespaceConnect;0;0;", ";ns;;e;0;0;1", "2;ns;room;_OnRoomJoin;0;0;", ";ns;room;e;0;0;2",
+			"3;ns;locked;_OnRoomJoin;0;0;", "4;ns;room;_OnRoomLeave;0;0;", ";ns;;e;0;0;3",
+		} {
+			p.send(text)
+		}
+		for _, want := range []string{"1;;;;;;", "2;;;;;;", "3;ns;locked;_OnRoomJoin;1;0;not me", "4;;;;;;"} {
+			if got := p.text(); got != want {
+				t.Errorf("the client answered %q, want %q", got, want)
+			}
+		}
+		p.drain()
+	})
+	heard := newJournal()
+	dial(t, url, client.Options{Namespaces: map[string]client.Handlers{"ns": heard.handlers()}})
+	heard.expect(t, "connect? ", "connected ns", "emit e 1", "join? room", "joined room", "emit e 2", "join? locked",
+		"left room false <nil>", "emit e 3")
+}

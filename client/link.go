@@ -2,6 +2,7 @@ package client
 
 import (
 	"bufio"
+	"crypto/tls"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -45,7 +46,7 @@ type link struct {
 	queue   []outgoing
 	queued  int           // bytes in queue
 	eased   chan struct{} // closed when queue gets shorter; nil: nobody waits
-	leaving int           // messages that are being written
+	leaving int           // emissions that are being written
 	pong    []byte        // payload to answer with; nil: none
 	ping    bool          // due
 	ending  ending
@@ -112,7 +113,7 @@ func (l *link) run() {
 	if l.timer != nil {
 		l.timer.Stop()
 	}
-	if len(l.queue) > 0 && c.state == StateClosed {
+	if c.state == StateClosed && emissions(l.queue) > 0 {
 		c.unsent = true
 	}
 }
@@ -127,14 +128,41 @@ func (l *link) end(how ending, code wire.Code) {
 	l.over, l.ending, l.code = true, how, code
 	l.session.Close()
 	l.held, l.heldBy = nil, 0
+	if l.timer != nil {
+		l.timer.Stop()
+	}
 	if how == endingCut {
-		_ = l.socket.Close()
+		l.cut()
 	} else {
-		l.timer = time.AfterFunc(closeTimeout, func() { _ = l.socket.Close() })
+		l.timer = time.AfterFunc(closeTimeout, l.cut)
 	}
 	close(l.ended)
 	l.ease()
 	l.signal()
+}
+
+// cut closes the network connection. Closing one of TLS would say goodbye first, and
+// wait for a peer that does not read.
+func (l *link) cut() {
+	socket := l.socket
+	for {
+		secure, ok := socket.(*tls.Conn)
+		if !ok {
+			break
+		}
+		socket = secure.NetConn()
+	}
+	_ = socket.Close()
+}
+
+// emissions counts what belongs to the program and not to the connection.
+func emissions(queue []outgoing) (count int) {
+	for _, out := range queue {
+		if out.emission != nil {
+			count++
+		}
+	}
+	return count
 }
 
 // signal lets write look at what there is to do.

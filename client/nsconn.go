@@ -93,7 +93,7 @@ func (ns *NSConn) ask(ctx context.Context, m Message) (Message, error) {
 	if err := m.check(); err != nil {
 		return Message{}, err
 	}
-	result, err := ns.conn.call(ctx, func(s *session.Session) (uint64, error) {
+	result, err := ns.conn.call(ctx, place{ns: ns}, func(s *session.Session) (uint64, error) {
 		if m.Room == "" {
 			return s.Ask(member{ns}, nil, m.Event, m.Body, m.Binary)
 		}
@@ -116,7 +116,7 @@ func (ns *NSConn) JoinRoom(ctx context.Context, name string) (*Room, error) {
 		return nil, err
 	}
 	made := &Room{ns: ns, name: name}
-	result, err := ns.conn.call(ctx, func(s *session.Session) (uint64, error) {
+	result, err := ns.conn.call(ctx, place{ns: ns}, func(s *session.Session) (uint64, error) {
 		return s.AskJoin(member{ns}, made)
 	})
 	if err != nil {
@@ -154,7 +154,7 @@ func (ns *NSConn) Disconnect(ctx context.Context) error {
 	if ns.conn.forget(ns, nil) {
 		return nil
 	}
-	_, err := ns.conn.call(ctx, func(s *session.Session) (uint64, error) {
+	_, err := ns.conn.call(ctx, place{ns: ns}, func(s *session.Session) (uint64, error) {
 		return s.AskDisconnect(member{ns})
 	})
 	return err

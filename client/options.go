@@ -95,8 +95,9 @@ type Options struct {
 }
 
 // Reconnect says how a lost connection is replaced. Before attempt n, counted from
-// zero, the Conn waits a random time between nothing and the smaller of Cap and
-// Base·Factorⁿ. The count goes back to zero only when a connection has lasted for Cap.
+// zero, the Conn waits a random time between nothing and a bound, the smaller of Cap and
+// Base·Factorⁿ. The count goes back to zero when a connection has lasted longer than the
+// bound; so a server that accepts and drops at once is not dialled all the time.
 type Reconnect struct {
 	// Off: a lost connection closes the Conn, and Dial makes one attempt.
 	Off bool

@@ -61,7 +61,7 @@ func (l *link) fail(err error) {
 	defer c.mu.Unlock()
 	if l.over {
 		// It is being closed in good order, and this is how the peer ends it.
-		_ = l.socket.Close()
+		l.cut()
 		return
 	}
 	how, code := endingCut, wire.CodeNormal

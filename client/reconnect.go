@@ -126,7 +126,7 @@ func (c *Conn) lost(l *link, err error) {
 	}
 	if l != nil && l.phase == phaseReady {
 		t.To, t.Code, c.backoff.attempt = StateReconnecting, wire.CodeAbnormal, 0
-		if time.Since(l.since) >= c.options.Reconnect.Cap {
+		if r := &c.options.Reconnect; time.Since(l.since) >= r.delay(c.backoff.exponent, 0, 1) {
 			c.backoff.exponent = 0
 		}
 	}

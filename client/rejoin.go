@@ -92,7 +92,7 @@ func (l *link) ready() {
 	}
 	l.phase, l.since = phaseReady, time.Now()
 	for _, e := range c.buffer.take() {
-		if e.missing() == nil {
+		if e.place.missing() == nil {
 			l.push(outgoing{payload: e.payload, binary: e.binary, emission: e})
 		}
 	}

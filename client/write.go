@@ -110,7 +110,7 @@ func (l *link) take() (taken []outgoing, pong []byte, ping bool, closing []byte,
 	// The queue's array is not written again before these, its first elements.
 	taken, l.queue = l.queue[:count:count], l.queue[count:]
 	l.queued -= size
-	l.leaving = count
+	l.leaving = emissions(taken)
 	if len(l.queue) == 0 {
 		l.queue = nil
 		if l.ending == endingFlush {
