@@ -40,15 +40,11 @@ export class Conn<E = AnyEvents> implements Driver {
   readonly _clock: Clock;
   /** @internal */
   readonly _askTimeout: number;
-  /** @internal */
-  readonly _nativeOnly: boolean;
   private _session = new Session(this);
   /** @internal */
   readonly _mailbox = new Mailbox();
   private _outbox: Outbox;
   private _link?: Link;
-  // What waits for a namespace looks again when one is connected.
-  private _lookers = new Set<() => void>();
   private _listeners = new Set<[string, (event: never) => void]>();
   private _attempt = 0;
   private _exponent = 0;
@@ -67,7 +63,6 @@ export class Conn<E = AnyEvents> implements Driver {
     this._clock = _options.clock ?? systemClock;
     this._outbox = new Outbox(_options.buffer ?? {});
     this._askTimeout = _options.askTimeout ?? 30_000;
-    this._nativeOnly = !!_options.nativeOnly;
     if (_options.onState) this.on("state", _options.onState);
   }
 
@@ -81,7 +76,6 @@ export class Conn<E = AnyEvents> implements Driver {
   async waitServerConnect<N extends Name<E>>(namespace: N, options: AskOptions = {}): Promise<NSConn<E[N]>> {
     if (!this._handlers.has(namespace)) throw ErrBadNamespace;
     return bounded(this._clock, options, (resolve, reject) => {
-      const forget = () => this._lookers.delete(look);
       const look = () => {
         const ns = this.namespace(namespace);
         if (ns) resolve(ns);
@@ -89,7 +83,8 @@ export class Conn<E = AnyEvents> implements Driver {
         else return;
         forget();
       };
-      this._lookers.add(look);
+      const ends = [this.on("namespace", look), this.on("state", look)];
+      const forget = () => ends.forEach((end) => end());
       look();
       return forget;
     });
@@ -189,11 +184,6 @@ export class Conn<E = AnyEvents> implements Driver {
     return events && new NSConn(this, namespace, events, this._session);
   }
 
-  /** @internal */
-  _changed(): void {
-    for (const look of this._lookers) look();
-  }
-
   private _check(message: Message): Error | undefined {
     return this.isClosed() ? ErrClosed : this._session.check(message);
   }
@@ -221,10 +211,7 @@ export class Conn<E = AnyEvents> implements Driver {
   private _dial(): void {
     this._timer = undefined;
     const link = new Link(this._clock, {
-      opened: () => {
-        if (this._nativeOnly) this._session.open("");
-        else link.send(hello);
-      },
+      opened: () => link.send(hello),
       receive: (payload) => this._session.receive(payload),
       ended: (end) => this._lost(end),
     });
@@ -236,11 +223,6 @@ export class Conn<E = AnyEvents> implements Driver {
   _acknowledged(id: string): void {
     this.ID = id;
     const link = this._link;
-    if (this._nativeOnly) {
-      const ns = this.namespace("" as Name<E>) ? undefined : this._place("");
-      if (ns) void this._session.connected(ns, { IsLocal: true });
-      return this._connected();
-    }
     if (this.state === "connecting") return this._connected();
     // The loss of the connection is told by the link.
     rejoin(this._session).then(
@@ -286,7 +268,6 @@ export class Conn<E = AnyEvents> implements Driver {
     this._turn("closed", end);
     this._session.lost(ErrClosed);
     this._outbox.fail(ErrClosed);
-    this._changed();
     // What the server sent before it closed is still handled, what arrived
     // before the program closed is not.
     if (byProgram) this._mailbox.clear();
@@ -301,7 +282,7 @@ export class Conn<E = AnyEvents> implements Driver {
     if (this._timer !== undefined) {
       this._clock.clearTimeout(this._timer);
       this._dial();
-    } else if (this.state === "connected" && !this._probing && !this._nativeOnly) {
+    } else if (this.state === "connected" && !this._probing) {
       const link = this._link;
       this._probing = true;
       // Every server answers the request to disconnect what is not connected.

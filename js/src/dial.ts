@@ -18,7 +18,7 @@ export function dial<E extends EventMap<E> = AnyEvents>(
     const conn = new Conn<E>(url, resolveHandlers(handlers), options);
     conn.on("state", ({ state, error, code, reason }) => {
       if (state === "connected") resolve(conn);
-      if (state === "closed") reject(error ?? new StoaError(`closed with code ${code} ${reason}`.trim(), "closed"));
+      if (state === "closed") reject(error ?? new StoaError(reason || `closed with code ${code}`, "closed"));
     });
     conn._start();
   });

@@ -1,15 +1,13 @@
 import type { Mailbox } from "./mailbox.js";
 import type { Data, Message } from "./message.js";
 import type { NSConn } from "./nsconn.js";
-import type { Clock } from "./options.js";
+import type { Clock, ConnEvents } from "./options.js";
 
 /** The world around a session: the connection and the program. */
 export interface Driver {
   readonly _clock: Clock;
   /** Milliseconds; 0 is without limit. */
   readonly _askTimeout: number;
-  /** There is no protocol: every payload is a native message. */
-  readonly _nativeOnly: boolean;
   /** Puts a payload on the way at once. */
   _send(payload: Data): void;
   /**
@@ -26,8 +24,6 @@ export interface Driver {
   _refused(text: string): void;
   /** Makes a namespace with its handlers; undefined if it has none. */
   _place(namespace: string): NSConn | undefined;
-  /** A namespace is connected. */
-  _changed(): void;
-  /** Takes what a handler has thrown where nobody waits. */
-  _tell(event: "error", error: Error): void;
+  /** Takes what a handler has thrown where nobody waits, and namespaces that are connected. */
+  _tell<K extends "error" | "namespace">(event: K, value: ConnEvents[K]): void;
 }

@@ -41,8 +41,8 @@ export const ErrInvalidName = define("invalid name");
 export const ErrTimeout = define("timeout");
 /** The request crossed its opposite, or cannot be served now. */
 export const ErrUnavailable = define("unavailable");
-/** The request is understood and not allowed. */
-export const ErrForbidden = define("forbidden");
+// Understood and not allowed; told by nodes only.
+define("forbidden");
 /** The connection is closed for good. */
 export const ErrClosed = define("use of closed connection");
 /** The connection was lost before the answer came, or is away at the moment. */

@@ -1,3 +1,4 @@
+import type { NSConn } from "./nsconn.js";
 import type { Message } from "./message.js";
 
 /** How long an ask may take, and what ends it earlier. */
@@ -86,11 +87,6 @@ export interface Options {
   signal?: AbortSignal;
   /** Hears every transition, also those before dial has resolved. */
   onState?: (transition: Transition) => void;
-  /**
-   * The server has no protocol, every payload is a native message. There is no
-   * acknowledgement and the connection has no ID; the namespace "" is connected.
-   */
-  nativeOnly?: boolean;
   clock?: Clock;
 }
 
@@ -128,6 +124,8 @@ export interface Drop {
 export interface ConnEvents {
   state: Transition;
   drop: Drop;
+  /** A namespace was connected, by either side. */
+  namespace: NSConn;
   /** What handlers have thrown where nobody waits for an answer. Without a listener it is an unhandled rejection. */
   error: Error;
 }

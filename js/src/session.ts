@@ -41,14 +41,9 @@ export class Session {
     const text = toText(payload);
     if (text[0] === "H") return this.driver._refused(text.slice(1));
     if (text[0] !== "A") return void this._held.push(payload);
-    this.open(text.slice(1));
-    for (const held of this._held.splice(0)) this._message(held);
-  }
-
-  /** The connection is acknowledged. */
-  open(id: string): void {
     this._open = true;
-    this.driver._acknowledged(id);
+    this.driver._acknowledged(text.slice(1));
+    for (const held of this._held.splice(0)) this._message(held);
   }
 
   /** The connection was lost: what is in flight fails. */
@@ -61,7 +56,7 @@ export class Session {
 
   private _message(payload: Data): void {
     const epoch = this.epoch;
-    const message = this.driver._nativeOnly ? undefined : parse(payload);
+    const message = parse(payload);
     if (!message) {
       const native = new Message({ Event: names.OnNativeMessage, Body: payload, IsNative: true, SetBinary: typeof payload !== "string" });
       this.driver._mailbox.push(() => {
@@ -198,7 +193,7 @@ export class Session {
   /** Connects a namespace on this side. */
   connected(ns: NSConn, fields: Partial<Message>): unknown {
     this.namespaces.set(ns.namespace, ns);
-    return after(this.tell(ns, names.OnNamespaceConnected, fields), () => this.driver._changed());
+    return after(this.tell(ns, names.OnNamespaceConnected, fields), () => this.driver._tell("namespace", ns));
   }
 
   async disconnect(ns: NSConn, options?: AskOptions): Promise<void> {

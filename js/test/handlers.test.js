@@ -190,19 +190,6 @@ test("native messages", async () => {
   conn.close();
 });
 
-test("a server without the protocol", async () => {
-  const WebSocket = fakeWebSocket();
-  const bodies = [];
-  const dialled = stoa.dial("ws://server", { _OnNativeMessage: (ns, m) => void bodies.push(m.Body) }, { WebSocket, nativeOnly: true });
-  await settle();
-  WebSocket.last.open();
-  const conn = await dialled;
-  WebSocket.last.receive("a;b;c;d;e;f;g");
-  conn.write({ IsNative: true, Body: "M" });
-  assert.deepEqual([bodies, WebSocket.last.take()], [["a;b;c;d;e;f;g"], ["M"]]);
-  conn.close();
-});
-
 test("the end is told after what came before it, and only once", async () => {
   const log = [];
   const first = gate();
