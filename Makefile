@@ -67,7 +67,7 @@ test-neffosgo: ## the neffos client for Go against a node and the examples
 	go -C test/neffosgo test -race -shuffle=on ./...
 
 .PHONY: test-client
-test-client: build js-build js-docs test-peers ## the TypeScript client, against a node and a neffos server
+test-client: build js-build js-docs test-peers $(NODE_PACKAGES) ## the TypeScript client, against a node and a neffos server
 	cd js && npm --silent test
 	cd js && npm --silent run size
 	cd js && node --test --test-reporter=spec test-integration/*.test.js

@@ -4,6 +4,9 @@ import * as neffos from "neffos.js";
 
 import { within } from "./program.js";
 
+// For tests outside of this folder, which do not find the package.
+export { neffos };
+
 export const namespace = "default";
 const waitDeadline = 20_000;
 
