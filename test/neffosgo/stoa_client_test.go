@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/kataras/neffos"
+	"github.com/kataras/neffos/gobwas"
 
 	"github.com/stoa-io/stoa/client"
 	"github.com/stoa-io/stoa/wire"
@@ -352,4 +356,36 @@ func TestManyStoaClients(t *testing.T) {
 		}
 		all.Wait()
 	})
+}
+
+// neffos on gobwas drops the connection instead of answering a close frame.
+func TestStoaClientAgainstNeffosOnGobwas(t *testing.T) {
+	server := neffos.New(gobwas.DefaultUpgrader, neffos.Namespaces{"default": neffos.Events{
+		"echo": func(_ *neffos.NSConn, m neffos.Message) error { return neffos.Reply(m.Body) },
+	}})
+	gone := make(chan string, 10)
+	server.OnDisconnect = func(c *neffos.Conn) { gone <- c.ID() }
+	listening := httptest.NewServer(server)
+	defer listening.Close()
+	defer server.Close()
+	conn, heard := dialOurs(t, listening.URL, nil)
+	ns := connectOurs(t, conn, "default")
+	heard.expect(t, "connected default")
+	for i := range 100 {
+		want := fmt.Sprint(i)
+		if answer, err := ns.Ask(within(t), "echo", []byte(want)); err != nil || string(answer.Body) != want {
+			t.Errorf("Ask: %q, %v", answer.Body, err)
+		}
+	}
+	if err := conn.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	select {
+	case id := <-gone:
+		if id != conn.ID() {
+			t.Errorf("the server lost %q, want %q", id, conn.ID())
+		}
+	case <-time.After(deadline):
+		t.Error("the server does not notice")
+	}
 }
