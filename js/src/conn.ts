@@ -134,10 +134,10 @@ export class Conn<E = AnyEvents> implements Driver {
    * Closes the connection for good. What waits for an answer fails, the
    * handlers about leaving and disconnecting are called, and no others.
    */
-  close(code?: number, reason?: string): void {
+  close(code = 1000, reason = ""): void {
     if (this.isClosed()) return;
     this._link?.close(code, reason);
-    this._finish({ code: code ?? 1000, reason: reason ?? "" }, true);
+    this._finish({ code, reason }, true);
   }
 
   /** Reports whether the connection is closed for good. */
@@ -147,7 +147,7 @@ export class Conn<E = AnyEvents> implements Driver {
 
   /** Reports whether this connection is the result of a reconnect. */
   wasReconnected(): boolean {
-    return this.reconnectTries > 0;
+    return !!this.reconnectTries;
   }
 
   /** Listens until the function that is returned is called. */
@@ -255,7 +255,7 @@ export class Conn<E = AnyEvents> implements Driver {
         : retryDelay(this._options.reconnect, this._clock, this._attempt, this._exponent++, end.reason);
     if (delay === undefined) return this._finish(end);
     this._timer = this._clock.setTimeout(() => this._dial(), delay);
-    this._turn(this.state === "connecting" ? "connecting" : "reconnecting", { ...end, delay });
+    this._turn(this.state === "connecting" ? this.state : "reconnecting", { ...end, delay });
   }
 
   /** The end, by this side or the other. */
@@ -273,7 +273,7 @@ export class Conn<E = AnyEvents> implements Driver {
     if (byProgram) this._mailbox.clear();
     this._mailbox.push(async () => {
       const fields = { IsForced: true, IsLocal: true, Err: end.error };
-      for (const ns of [...this._session.namespaces.values()]) await this._session.ended(ns, fields, fields);
+      for (const ns of [...this._session.namespaces.values()]) await this._session.ended(ns, fields);
     });
   }
 
@@ -287,7 +287,7 @@ export class Conn<E = AnyEvents> implements Driver {
       this._probing = true;
       // Every server answers the request to disconnect what is not connected.
       this._session
-        .ask(new Message({ Namespace: "stoa:probe", Event: OnNamespaceDisconnect }), { timeout: probeTimeout }, () => 0)
+        .ask(new Message({ Namespace: "probe", Event: OnNamespaceDisconnect }), { timeout: probeTimeout }, () => 0)
         .catch((error: Error) => link?.fail(error))
         .finally(() => (this._probing = false));
     }

@@ -17,7 +17,7 @@ export function resolveHandlers(handlers: object): Table {
     if (typeof value === "function") own.set(key, value as Handler);
     else table.set(key, new Map(entries(value ?? {}) as [string, Handler][]));
   }
-  if (own.size && table.size) throw new TypeError("handlers: namespaces and functions cannot be mixed");
+  if (own.size && table.size) throw new TypeError("namespaces mixed with functions");
   if (own.size) table.set("", own);
   return table;
 }

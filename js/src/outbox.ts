@@ -38,9 +38,9 @@ export class Outbox {
   }
 
   fail(error: Error): void {
-    const entries = [...this._entries];
-    this._entries.clear();
-    this._size = 0;
-    for (const entry of entries) entry.failed(error);
+    for (const entry of this._entries) {
+      this.remove(entry);
+      entry.failed(error);
+    }
   }
 }

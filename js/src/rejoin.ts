@@ -1,6 +1,5 @@
 import type { Message } from "./message.js";
 import { OnNamespaceConnect, OnRoomJoin } from "./names.js";
-import type { NSConn } from "./nsconn.js";
 import type { Session } from "./session.js";
 
 /**
@@ -21,17 +20,13 @@ export async function rejoin(session: Session): Promise<void> {
       }),
     );
   for (const ns of session.namespaces.values()) {
-    again(ns._about(OnNamespaceConnect), (Err) => {
-      const fields = { Err, IsForced: true };
-      return session.ended(ns, fields, fields);
-    });
+    again(ns._about(OnNamespaceConnect), (Err) => session.ended(ns, { Err, IsForced: true }));
     for (const Room of ns.rooms.keys()) {
-      again(ns._about(OnRoomJoin, { Room }), (Err) => refuseRoom(session, ns, Room, Err));
+      again(ns._about(OnRoomJoin, { Room }), (Err) => {
+        if (ns.rooms.delete(Room)) return session.left(ns, Room, { Err, IsForced: true });
+        return undefined;
+      });
     }
   }
   await Promise.all(answers);
-}
-
-function refuseRoom(session: Session, ns: NSConn, name: string, Err: Error): unknown {
-  return ns.rooms.delete(name) ? session.left(ns, name, { Err, IsForced: true }) : undefined;
 }

@@ -31,7 +31,7 @@ export function answerRequest(session: Session, m: Message, epoch: number): unkn
     }
     case names.OnNamespaceDisconnect:
       if (!ns) return absent(names.OnNamespaceConnect, errors.ErrBadNamespace);
-      return session.ended(ns, { Body: m.Body }, { IsForced: true }, accept);
+      return session.ended(ns, { Body: m.Body }, accept);
     case names.OnRoomJoin: {
       if (!ns) return refuse(errors.ErrBadNamespace);
       const decide = (refusal?: unknown) => {

@@ -56,15 +56,9 @@ export class Session {
 
   private _message(payload: Data): void {
     const epoch = this.epoch;
-    const message = parse(payload);
-    if (!message) {
-      const native = new Message({ Event: names.OnNativeMessage, Body: payload, IsNative: true, SetBinary: typeof payload !== "string" });
-      this.driver._mailbox.push(() => {
-        const ns = this.namespaces.get("");
-        return ns && this.fire(ns, native);
-      });
-      return;
-    }
+    const message =
+      parse(payload) ??
+      new Message({ Event: names.OnNativeMessage, Body: payload, IsNative: true, SetBinary: typeof payload !== "string" });
     // Answers come before everything that may have to wait: a handler that
     // waits may wait for them.
     const number = /^\$([1-9]\d*)$/.exec(message.wait)?.[1];
@@ -198,17 +192,17 @@ export class Session {
 
   async disconnect(ns: NSConn, options?: AskOptions): Promise<void> {
     if (!this.holds(ns)) throw errors.ErrBadNamespace;
-    const end = () => this.ended(ns, { IsLocal: true }, { IsLocal: true, IsForced: true });
+    const end = () => this.ended(ns, { IsLocal: true });
     return this.ask(ns._about(names.OnNamespaceDisconnect), options, end, end);
   }
 
   /** Disconnects a namespace on this side: first its rooms are left, then the program hears of it. */
-  async ended(ns: NSConn, fields: Partial<Message>, leaveFields: Partial<Message>, answer?: () => void): Promise<void> {
+  async ended(ns: NSConn, fields: Partial<Message>, answer?: () => void): Promise<void> {
     if (!this.holds(ns)) return;
     this.namespaces.delete(ns.namespace);
     const rooms = [...ns.rooms.keys()];
     ns.rooms.clear();
-    for (const room of rooms) await this.left(ns, room, leaveFields);
+    for (const room of rooms) await this.left(ns, room, { ...fields, IsForced: true });
     answer?.();
     await this.tell(ns, names.OnNamespaceDisconnect, fields);
     ns._end();
