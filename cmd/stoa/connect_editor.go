@@ -16,6 +16,8 @@ type editor struct {
 	input    *os.File
 }
 
+// Bracketed pastes are not asked for: x/term would echo control characters in them.
+
 // screen is a terminal: it is read from one file and written to another.
 type screen struct {
 	io.Reader
@@ -48,8 +50,6 @@ func (e *editor) open(input, output *os.File) error {
 	}
 	e.input, e.before = input, before
 	e.resize(output)
-	// Where a paste is marked as such, a tab in it does not complete.
-	e.terminal.SetBracketedPasteMode(true)
 	return nil
 }
 
@@ -65,7 +65,6 @@ func (e *editor) close() {
 	if e.before == nil {
 		return
 	}
-	e.terminal.SetBracketedPasteMode(false)
 	_ = term.Restore(int(e.input.Fd()), e.before) // there is nothing else to be done about it
 }
 
@@ -76,10 +75,4 @@ func (e *editor) prompt(text string) {
 }
 
 // readLine returns the next line. The end is io.EOF: Ctrl-C, or Ctrl-D in an empty line.
-func (e *editor) readLine() (string, error) {
-	line, err := e.terminal.ReadLine()
-	if err == term.ErrPasteIndicator {
-		err = nil // what is pasted counts like what is typed
-	}
-	return line, err
-}
+func (e *editor) readLine() (string, error) { return e.terminal.ReadLine() }

@@ -43,7 +43,7 @@ func (h human) text(r *record) string {
 	case recordMessage:
 		return h.message(r, body)
 	case recordQuestion:
-		return h.message(r, body) + h.paint(styleQuiet, " (a question; answered with: "+r.Error+")")
+		return h.message(r, body) + h.paint(styleQuiet, " (a question; answered with: "+shownError(r.Error)+")")
 	case recordNative:
 		return h.paint(stylePlace, "native") + " " + body
 	case recordAnswer:

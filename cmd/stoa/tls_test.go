@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -19,7 +20,7 @@ import (
 	"time"
 )
 
-// writePair makes a certificate for "stoa.test", and who trusts it.
+// writePair makes a certificate for "stoa.test" and 127.0.0.1, and who trusts it.
 func writePair(t testing.TB) (pair tlsPair, trusted *x509.CertPool) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -27,7 +28,7 @@ func writePair(t testing.TB) (pair tlsPair, trusted *x509.CertPool) {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{"stoa.test"},
+		SerialNumber: big.NewInt(1), DNSNames: []string{"stoa.test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
