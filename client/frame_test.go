@@ -69,7 +69,7 @@ func TestFramesOfTheClient(t *testing.T) {
 	for _, length := range []int{0, 1, 125, 126, 65535, 65536, 70000} {
 		payload := bytes.Repeat([]byte("s"), length)
 		data := client.AppendFrame([]byte("before"), ws.OpBinary, payload, [4]byte{1, 2, 3, 4})
-		f, err := ws.ReadFrame(bytes.NewReader(data[len("before"):]))
+		f, err := readFrame(bytes.NewReader(data[len("before"):]))
 		if err != nil || !f.Header.Masked || !f.Header.Fin || f.Header.OpCode != ws.OpBinary {
 			t.Fatalf("%d bytes: header %+v, %v", length, f.Header, err)
 		}

@@ -260,9 +260,23 @@ func (p *peer) frame(f ws.Frame) {
 // write sends raw bytes. The client may have gone; what it says then is the test's.
 func (p *peer) write(data []byte) { _, _ = p.conn.Write(data) }
 
+// readFrame reads a whole frame; no test has one of more than 1 MB.
+func readFrame(r io.Reader) (ws.Frame, error) {
+	header, err := ws.ReadHeader(r)
+	if err != nil {
+		return ws.Frame{Header: header}, err
+	}
+	if header.Length > 1<<20 {
+		return ws.Frame{Header: header}, fmt.Errorf("a frame of %d bytes", header.Length)
+	}
+	payload := make([]byte, header.Length)
+	_, err = io.ReadFull(r, payload)
+	return ws.Frame{Header: header, Payload: payload}, err
+}
+
 // next reads the next frame, unmasked.
 func (p *peer) next() (ws.Frame, error) {
-	f, err := ws.ReadFrame(p.in)
+	f, err := readFrame(p.in)
 	if err == nil && !f.Header.Masked {
 		p.tb.Errorf("a frame of the client is not masked")
 	}

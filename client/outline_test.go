@@ -212,6 +212,15 @@ func TestTypedHelpers(t *testing.T) {
 	if answer, err = n.Ask(background(t), conn.ID(), node.Message{Namespace: "default", Event: "double", Body: []byte(`no`)}); err == nil && answer.Err == nil {
 		t.Error("the server's ask with a bad body has no error")
 	}
+	if err := client.EmitTyped(ns, "moved", client.JSON, make(chan int)); err == nil {
+		t.Error("a channel has become JSON")
+	}
+	if err := client.EmitTyped(ns, "moved", client.JSON, point{1, 2}); err != nil {
+		t.Errorf("EmitTyped: %v", err)
+	}
+	if err := ns.EmitBinary("moved", []byte{0xff}); err != nil {
+		t.Errorf("EmitBinary: %v", err)
+	}
 	_ = n.EmitTo(background(t), conn.ID(), node.Message{Namespace: "default", Event: "moved", Body: []byte(`{"X":7}`)})
 	if p := receive(t, "the typed emit", got); p.X != 7 {
 		t.Errorf("the typed emit: %v", p)

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/stoa-io/stoa/client"
@@ -343,107 +341,5 @@ func TestWithoutReconnecting(t *testing.T) {
 	}
 	if _, err := client.Dial(background(t), urlOf(n), client.Options{Reconnect: client.Reconnect{Off: true}}); err == nil {
 		t.Error("dialling a node that is gone succeeded")
-	}
-}
-
-func TestNothingIsLeftAfterManyReconnects(t *testing.T) {
-	var dropped atomic.Int32
-	url := startServer(t, func(number int, p *peer) {
-		if !p.hello("id") {
-			return
-		}
-		joins := 0
-		p.grant(func(text string) bool {
-			if strings.Contains(text, "_OnRoomJoin") {
-				joins++
-			}
-			if joins == 1 && dropped.Add(1) <= 200 {
-				return true
-			}
-			return false
-		})
-	})
-	before := runtime.NumGoroutine()
-	states := newStates()
-	o := client.Options{OnState: states.hear, Reconnect: client.Reconnect{Base: 1, Cap: 1}}
-	conn := dial(t, url, o)
-	ns, err := conn.Connect(background(t), "ns")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var room *client.Room
-	eventually(t, "the join outlasts the reconnects", func() bool {
-		room, err = ns.JoinRoom(background(t), "room")
-		return err == nil
-	})
-	if ns.Room("room") != room || dropped.Load() < 200 {
-		t.Errorf("%d connections were dropped, want 200", dropped.Load())
-	}
-	if err := conn.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := settled(before + 1); err != nil { // the server's last connection may still be there
-		t.Error(err)
-	}
-}
-
-func TestAServerThatCannotTellIsAskedAgain(t *testing.T) {
-	url := startServer(t, func(number int, p *peer) {
-		if !p.hello("id") {
-			return
-		}
-		p.answer(func(text string) (string, bool) {
-			token, rest, _ := strings.Cut(text, ";")
-			if number > 0 && number < 4 && strings.Contains(rest, "_OnRoomJoin") {
-				return token + ";" + strings.Replace(rest, ";0;0;", ";1;0;unavailable", 1), true
-			}
-			return token + ";;;;;;", !strings.Contains(text, ";die;")
-		})
-	})
-	heard, states := newJournal(), newStates()
-	room := join(t, url, client.Options{OnState: states.hear, Others: ptr(heard.handlers())}, "ns", "room")
-	states.await(t, client.StateConnected)
-	_ = room.Emit("die", nil)
-	for want := 1; want <= 4; want++ {
-		tr := states.await(t, client.StateReconnecting)
-		if tr.Attempt != want || want > 1 && (!errors.Is(tr.Err, wire.ErrUnavailable) || tr.Code != 0) {
-			t.Errorf("the transition is %+v, want attempt %d", tr, want)
-		}
-	}
-	states.await(t, client.StateConnected)
-	if room.NSConn().Room("room") != room {
-		t.Error("the room has ended")
-	}
-	heard.expect(t, "connected ns", "joined room")
-	_ = room.NSConn().Conn().Close()
-	heard.expect(t, "left room true client: closed")
-}
-
-func TestLeavingWhileReconnecting(t *testing.T) {
-	n, stop := startNode(t, "", nil)
-	heard, states := newJournal(), newStates()
-	room := join(t, urlOf(n), client.Options{
-		OnState: states.hear, Namespaces: map[string]client.Handlers{"default": heard.handlers()},
-		Reconnect: client.Reconnect{Base: 3600e9, Cap: 3600e9},
-	}, "default", "lobby")
-	ns := room.NSConn()
-	if _, err := ns.JoinRoom(background(t), "bar"); err != nil {
-		t.Fatal(err)
-	}
-	stop()
-	states.await(t, client.StateReconnecting)
-	if err := room.Leave(background(t)); err != nil || ns.Room("lobby") != nil {
-		t.Errorf("Leave: %v", err)
-	}
-	if err := room.Leave(background(t)); !errors.Is(err, wire.ErrBadRoom) {
-		t.Errorf("leaving again: %v, want %v", err, wire.ErrBadRoom)
-	}
-	if err := ns.Disconnect(background(t)); err != nil || ns.IsConnected() {
-		t.Errorf("Disconnect: %v", err)
-	}
-	heard.expect(t, "connected default", "joined lobby", "joined bar",
-		"left lobby false <nil>", "left bar true <nil>", "disconnected default false <nil> <nil>")
-	if err := ns.Emit("e", nil); !errors.Is(err, wire.ErrBadNamespace) {
-		t.Errorf("emitting afterwards: %v, want %v", err, wire.ErrBadNamespace)
 	}
 }
