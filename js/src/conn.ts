@@ -305,7 +305,9 @@ export class Conn<E = AnyEvents> implements Driver {
     for (const [name, listener] of [...this._listeners]) {
       if (name !== event) continue;
       heard = true;
-      (listener as (value: ConnEvents[K]) => void)(value);
+      // What a listener throws is its own affair, and must not stop this.
+      // eslint-disable-next-line @typescript-eslint/require-await -- to make a rejection of it
+      void (async () => (listener as (value: ConnEvents[K]) => void)(value))();
     }
     if (!heard) void Promise.reject(value);
   }

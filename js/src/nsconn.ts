@@ -12,7 +12,8 @@ import { Stream } from "./stream.js";
 export class NSConn<E = any> {
   /** The rooms that are joined, by name. Changed by joinRoom and leave only. */
   readonly rooms = new Map<string, Room<E>>();
-  private _streams = new Set<Stream>();
+  // With the event that each wants; undefined is every event.
+  private _streams = new Map<Stream, string | undefined>();
 
   /** @internal */
   constructor(
@@ -65,21 +66,21 @@ export class NSConn<E = any> {
    * ends with the namespace. What is not read yet is kept, without a limit.
    */
   events<K extends Name<E>>(event?: K): AsyncIterableIterator<Message<BodyOf<E[K]>>> {
-    const stream = new Stream(event, (ended) => this._streams.delete(ended));
-    this._streams.add(stream);
+    const stream = new Stream((ended) => this._streams.delete(ended));
+    this._streams.set(stream, event);
     return stream;
   }
 
   /** Hands a message to those who iterate. @internal */
   _tell(message: Message): void {
-    for (const stream of this._streams) {
-      if (stream._event === undefined || stream._event === message.Event) stream._push(message);
+    for (const [stream, event = message.Event] of this._streams) {
+      if (event === message.Event) stream._push(message);
     }
   }
 
   /** @internal */
   _end(): void {
-    for (const stream of this._streams) stream._end();
+    for (const stream of this._streams.keys()) stream._end();
   }
 
   /** Makes a message of this namespace. @internal */

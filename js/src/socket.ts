@@ -33,7 +33,6 @@ export function absoluteURL(url: string): string {
   const base = globalThis.location?.href;
   const absolute = new URL(/^(\/|\w+:\/\/)/.test(url) ? url : `ws://${url}`, base);
   absolute.protocol = absolute.protocol.replace("http", "ws");
-  absolute.hash = "";
   return absolute.href;
 }
 

@@ -8,11 +8,7 @@ export class Stream implements AsyncIterableIterator<Message> {
   private _readers: ((result: IteratorResult<Message>) => void)[] = [];
   private _ended = false;
 
-  constructor(
-    /** undefined takes every event. @internal */
-    readonly _event: string | undefined,
-    private _forget: (stream: Stream) => void,
-  ) {}
+  constructor(private _forget: (stream: Stream) => void) {}
 
   async next(): Promise<IteratorResult<Message>> {
     const value = this._messages.shift();
