@@ -1,5 +1,4 @@
 import { hello, serialize } from "./codec.js";
-import type { Driver } from "./driver.js";
 import { ErrBadNamespace, ErrClosed, ErrDisconnected, errorFor } from "./errors.js";
 import type { AnyEvents, Name } from "./events.js";
 import type { Table } from "./handlers.js";
@@ -29,7 +28,7 @@ const stableAfter = 20_000;
 const probeTimeout = 5000;
 
 /** A connection, through all reconnects. Made by dial. */
-export class Conn<E = AnyEvents> implements Driver {
+export class Conn<E = AnyEvents> {
   /** What the server calls this connection; a new one after each reconnect. */
   ID = "";
   state: State = "connecting";
@@ -285,9 +284,10 @@ export class Conn<E = AnyEvents> implements Driver {
     } else if (this.state === "connected" && !this._probing) {
       const link = this._link;
       this._probing = true;
-      // Every server answers the request to disconnect what is not connected.
+      // Every server answers the request to disconnect what is not connected,
+      // and nobody connects a namespace of this name.
       this._session
-        .ask(new Message({ Namespace: "probe", Event: OnNamespaceDisconnect }), { timeout: probeTimeout }, () => 0)
+        .ask(new Message({ Namespace: "\0", Event: OnNamespaceDisconnect }), { timeout: probeTimeout }, () => 0)
         .catch((error: Error) => link?.fail(error))
         .finally(() => (this._probing = false));
     }

@@ -43,8 +43,8 @@ export class Link {
         headers: Object.entries(all),
         failed: (error, final) => this.fail(error, final),
       });
-      if (this._over) return socket.close();
       this._attach(socket);
+      if (this._over) this.close();
     } catch (thrown) {
       // A URL that cannot be dialled will not get better.
       this.fail(toError(thrown), thrown instanceof TypeError || (thrown as Error)?.name === "SyntaxError");

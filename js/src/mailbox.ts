@@ -19,9 +19,14 @@ export class Mailbox {
   private async _run(): Promise<void> {
     this._busy = true;
     for (let job; (job = this._jobs.shift()); ) {
-      const result = job();
-      // Waiting for what is no promise would let the next frame in between.
-      if (result instanceof Promise) await result;
+      try {
+        const result = job();
+        // Waiting for what is no promise would let the next frame in between.
+        if (result instanceof Promise) await result;
+      } catch (thrown) {
+        // Such as a reply that is no JSON; the next job runs all the same.
+        void Promise.reject(thrown);
+      }
     }
     this._busy = false;
   }

@@ -32,11 +32,6 @@ export class Message<B = any> {
     Object.assign(this, fields);
   }
 
-  /** Reports whether somebody waits for an answer. */
-  isWait(): boolean {
-    return !!this.wait;
-  }
-
   /** Parses the body as JSON; an empty body is undefined. */
   unmarshal(): B {
     const text = toText(this.Body);

@@ -229,6 +229,26 @@ test("after close nothing is handled but the end", async () => {
   assert.deepEqual(log, ["1", "end true true"]);
 });
 
+test("a reply that cannot be sent holds up nothing", async () => {
+  const circular = {};
+  circular.self = circular;
+  const log = [];
+  const at = await connected({ default: { bad: () => stoa.reply(circular), e: (ns, m) => void log.push(m.Body) } });
+  const unhandled = new Promise((resolve) => {
+    const others = process.listeners("unhandledRejection");
+    process.removeAllListeners("unhandledRejection");
+    process.once("unhandledRejection", (error) => {
+      for (const listener of others) process.on("unhandledRejection", listener);
+      resolve(error);
+    });
+  });
+  at.socket.receive("1;default;;bad;0;0;");
+  at.socket.receive(";default;;e;0;0;next");
+  assert.ok((await unhandled) instanceof TypeError);
+  assert.deepEqual(log, ["next"]);
+  at.conn.close();
+});
+
 test("iteration", async () => {
   const at = await connected({ default: {} });
   const all = at.default.events();
