@@ -75,6 +75,8 @@ func enter(ctx context.Context, conn *client.Conn, named []namedPlaces) error {
 // connection in order, so its answer, whichever it is, means that it has got all that
 // was sent before.
 func confirm(ctx context.Context, conn *client.Conn) error {
+	const lost = "not everything has reached the server"
+	id := conn.ID()
 	for _, ns := range conn.Namespaces() {
 		err := ns.Disconnect(ctx)
 		switch code := answerCode(err); {
@@ -82,11 +84,15 @@ func confirm(ctx context.Context, conn *client.Conn) error {
 		case code == exitUnanswered:
 			return &clientError{code, fmt.Errorf("the server has not confirmed that it got everything: %w", err)}
 		default:
-			return unreachable("not everything has reached the server", reason(conn, err))
+			return unreachable(lost, reason(conn, err))
 		}
 	}
-	if err := conn.Err(); err != nil {
-		return unreachable("not everything has reached the server", err)
+	switch err := conn.Err(); {
+	case err != nil:
+		return unreachable(lost, err)
+	case conn.State() != client.StateConnected || conn.ID() != id:
+		// Without a connection a namespace ends at once, and nobody has answered.
+		return unreachable(lost, client.ErrDisconnected)
 	}
 	return nil
 }

@@ -14,7 +14,9 @@ import (
 	"github.com/stoa-io/stoa/client"
 )
 
-var connectLong = `Connect to a server, show what arrives, and do what is typed:
+// connectLong is a function because the list of commands is made by init.
+func connectLong() string {
+	return `Connect to a server, show what arrives, and do what is typed:
 
 ` + commandList() + `
 ` + commandRules + `
@@ -36,6 +38,7 @@ meanwhile is kept. The first connection is tried once.
 
 ` + fmt.Sprintf(clientExitCodes, "ended by the user, or all commands of standard input were done") + `
 where 2, 3 and 4 tell about the first command of standard input that has failed.`
+}
 
 const connectExample = `  stoa connect localhost:8080 -r lobby
   stoa connect wss://chat.example.com/ws -n default -r lobby -r news --ca ca.pem
@@ -81,7 +84,7 @@ func newConnectCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:     "connect URL",
 		Short:   "Connect to a server: show what arrives, send what is typed",
-		Long:    connectLong,
+		Long:    connectLong(),
 		Example: connectExample,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, arguments []string) error {
@@ -123,16 +126,19 @@ func connect(ctx context.Context, flags *connectFlags, address string, s streams
 	if d.conn, err = dialFirst(ctx, target); err != nil {
 		return err
 	}
-	defer d.close()
-	if err := d.enter(ctx, target.named); err != nil {
-		return err
+	if err = d.enter(ctx, target.named); err == nil {
+		first := target.named[0]
+		d.moveTo(place{first.namespace, append(first.rooms, "")[0]})
+		if interactive {
+			err = d.converseOnTerminal(ctx, input, output, flags.openHistory(s.stderr))
+		} else {
+			err = d.converseByLines(ctx, s.stdin, flags.stay)
+		}
 	}
-	first := target.named[0]
-	d.moveTo(place{first.namespace, append(first.rooms, "")[0]})
-	if interactive {
-		return d.converseOnTerminal(ctx, input, output, flags.openHistory(s.stderr))
+	if unsent := d.close(); err == nil {
+		err = unsent
 	}
-	return d.converseByLines(ctx, s.stdin, flags.stay)
+	return err
 }
 
 func (f *connectFlags) newPrinter(s streams, colours func(terminal bool) bool, interactive bool) *printer {

@@ -24,7 +24,7 @@ type dialogue struct {
 	state   client.State  // guarded by mu; as it was shown
 	prompt  func(string)  // guarded by mu; changes the prompt; nil: there is none
 	shown   map[any]bool  // guarded by mu; *client.NSConn and *client.Room that are shown as there
-	changed chan struct{} // guarded by mu; closed and replaced when shown changes
+	changed chan struct{} // guarded by mu; closed and replaced when shown or state changes
 }
 
 func newDialogue(p *printer, timeout time.Duration) *dialogue {
@@ -98,6 +98,11 @@ func (d *dialogue) setShown(handle any, there bool) {
 	} else {
 		delete(d.shown, handle)
 	}
+	d.change()
+}
+
+// change wakes whoever waits, with mu held.
+func (d *dialogue) change() {
 	close(d.changed)
 	d.changed = make(chan struct{})
 }
@@ -150,6 +155,7 @@ func (d *dialogue) onState(t client.Transition) {
 	d.mu.Lock()
 	d.state = t.To
 	d.setPrompt()
+	d.change()
 	d.mu.Unlock()
 	// The first attempt is the only one, and its failure the error of the command.
 	if t.From != client.StateConnecting || t.To == client.StateConnected {
@@ -188,8 +194,9 @@ func isJoined(r *client.Room) func() bool {
 }
 
 // finish waits until the server has got everything and all that came before its answer
-// was shown.
+// was shown. What was kept while there was no connection goes out with the next one.
 func (d *dialogue) finish(ctx context.Context) error {
+	d.await(ctx, func() bool { return d.state != client.StateReconnecting })
 	if err := confirm(ctx, d.conn); err != nil {
 		return err
 	}
@@ -198,14 +205,18 @@ func (d *dialogue) finish(ctx context.Context) error {
 }
 
 // close closes the connection and waits until that was shown, unless the output is not
-// read.
-func (d *dialogue) close() {
-	_ = d.conn.Close() // finish knows better what has arrived
+// read. The error is that something emitted was not sent.
+func (d *dialogue) close() error {
+	unsent := d.conn.Close()
 	select {
 	case <-d.closed:
 	case <-d.printer.broken:
 	case <-time.After(d.timeout):
 	}
+	if unsent != nil {
+		return unreachable("not everything that was emitted has been sent", unsent)
+	}
+	return nil
 }
 
 // here is where emit and ask go.

@@ -67,7 +67,9 @@ func startInTerminal(t testing.TB, environment []string, arguments ...string) *t
 	keys, device := openTerminal(t)
 	term := &terminal{keys: keys, screen: newOutput(), ended: make(chan error, 1)}
 	term.command = exec.Command(os.Args[0], arguments...)
-	term.command.Env = append(os.Environ(), append([]string{runMainVariable + "=1", "TERM=xterm", "NO_COLOR=1"}, environment...)...)
+	// The race detector waits a second at the end unless told otherwise.
+	settings := []string{runMainVariable + "=1", "TERM=xterm", "NO_COLOR=1", "GORACE=atexit_sleep_ms=10"}
+	term.command.Env = append(append(os.Environ(), settings...), environment...)
 	term.command.Stdin, term.command.Stdout, term.command.Stderr = device, device, device
 	term.command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := term.command.Start(); err != nil {

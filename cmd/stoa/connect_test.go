@@ -163,6 +163,54 @@ func TestConnectComesBack(t *testing.T) {
 	}
 }
 
+// What is emitted while there is no connection is sent before the program ends.
+func TestConnectKeepsEmits(t *testing.T) {
+	server := startPeer(t)
+	input, commands := io.Pipe()
+	p := launchWith(t, input, "connect", server.address)
+	write := func(line string) {
+		if _, err := io.WriteString(commands, line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("emit bye 1012 moved; retry-after=100\n")
+	p.stdout.await(t, `("state":"reconnecting")`)
+	write("emit note kept\n")
+	if err := commands.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if code := p.wait(t); code != 0 {
+		t.Errorf("exit code %d, want 0; standard error: %s", code, p.stderr)
+	}
+	if got := server.note(t); string(got.Body) != "kept" {
+		t.Errorf("got %+v, want what was emitted without a connection", got)
+	}
+}
+
+// Without a server what is kept cannot be sent, and that is an error.
+func TestConnectCannotSendWhatIsKept(t *testing.T) {
+	server := startPeer(t)
+	input, commands := io.Pipe()
+	p := launchWith(t, input, "connect", server.address, "--timeout", "200ms")
+	p.stdout.await(t, `("type":"connected")`)
+	if err := server.node.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p.stdout.await(t, `("state":"reconnecting")`)
+	if _, err := io.WriteString(commands, "emit note kept\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := commands.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if code := p.wait(t); code != exitFailure {
+		t.Errorf("exit code %d, want %d", code, exitFailure)
+	}
+	if got, want := p.stderr.String(), "stoa: not everything has reached the server: "; !strings.HasPrefix(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestConnectWithoutReconnect(t *testing.T) {
 	server := startPeer(t)
 	p := launchWith(t, openInput(t), "connect", server.address, "--no-reconnect")

@@ -2,8 +2,9 @@
 //
 // Without arguments it is "stoa serve" in the demo configuration: one open
 // namespace, "default", that relays emits, broadcasts and asks, on an embedded
-// broker, on 127.0.0.1:8080. With --redis the node is one of a cluster. One port serves the WebSocket endpoint, the demo page, health
-// and metrics. There is one file for each subcommand.
+// broker, on 127.0.0.1:8080. With --redis the node is one of a cluster. One port
+// serves the WebSocket endpoint, the demo page, health and metrics. There is one
+// file for each subcommand, and for the bigger ones several that begin with its name.
 //
 // # What goes where
 //
@@ -21,12 +22,22 @@
 //
 // # Exit codes
 //
-//	0  the node was asked to stop and has stopped, or help or the version was asked for
+//	0  the node was asked to stop and has stopped, or help or the version was asked for;
+//	   for a client: done
 //	1  it could not start or go on: port in use, no permission, password refused; for
-//	   "stoa nodes": a Redis server did not answer
-//	2  a flag, an argument or the configuration is wrong
+//	   "stoa nodes": a Redis server did not answer; for a client: it could not connect or
+//	   join, was refused, or the connection was lost
+//	2  a flag, an argument, the input or the configuration is wrong
+//	3  for a client: the answer is an error
+//	4  for a client: nobody answered
 //
-// With 1 and 2 there is one line on standard error that says why.
+// With all but 0 there is one line on standard error that says why.
+//
+// # Clients
+//
+// "stoa connect", "stoa emit" and "stoa ask" are programs over package client; the
+// files that they share begin with client_. What peers have chosen is shown through
+// client_shown.go only, so that nobody drives the terminal of another.
 //
 // # Signals
 //

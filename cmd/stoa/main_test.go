@@ -124,6 +124,9 @@ func TestHelpAndVersion(t *testing.T) {
 		{"help", []string{"--help"}, []string{"Examples:", "--listen", "serve", "version", "/metrics"}},
 		{"help of serve", []string{"serve", "--help"}, []string{"Examples:", "--listen", "/healthz", "--drain-timeout", "STOA_REDIS", "redis+sentinel://"}},
 		{"help of nodes", []string{"nodes", "--help"}, []string{"Examples:", "--redis", "STOA_REDIS", "STOA_CLUSTER_NAME"}},
+		{"help of connect", []string{"connect", "--help"}, []string{"Examples:", "disconnect NS", "--namespace", "--no-history", "  4  nobody"}},
+		{"help of emit", []string{"emit", "--help"}, []string{"Examples:", "--room", "--binary", "  4  nobody"}},
+		{"help of ask", []string{"ask", "--help"}, []string{"Examples:", "--header", "--binary", "  4  nobody"}},
 		{"version", []string{"version"}, []string{"stoa " + readBuild().version, "go1."}},
 		{"version flag", []string{"--version"}, []string{"stoa " + readBuild().version, "go1."}},
 	}
