@@ -11,8 +11,6 @@ const (
 	// guestsOfAKind are half of all guests.
 	guestsOfAKind = 100
 	rooms         = 20
-	// roomsOfAGuest are how many of them each guest joins.
-	roomsOfAGuest = 2
 )
 
 // habits are what all guests of a test have in common.
@@ -47,7 +45,7 @@ func startFleet(t testing.TB, h habits) *fleet {
 	ofKind := make(map[kind][]*guest)
 	for i := range guestsOfAKind {
 		for _, k := range kinds {
-			// The second room is a different one for those who share the first.
+			// Each joins two. The second room is a different one for those who share the first.
 			in := []int{i % rooms, (i%rooms + 1 + i/rooms) % rooms}
 			g := newGuest(k, len(f.guests), in)
 			f.guests = append(f.guests, g)

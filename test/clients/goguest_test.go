@@ -135,6 +135,7 @@ type goGuests struct {
 	guests []*goGuest
 	habits habits
 	stop   chan struct{}
+	once   sync.Once // closes stop
 	group  sync.WaitGroup
 }
 
@@ -155,6 +156,7 @@ func enterGo(t testing.TB, address string, guests []*guest, h habits) *goGuests 
 	}
 	all.group.Wait()
 	t.Cleanup(func() {
+		all.end()
 		for _, g := range all.guests {
 			if g.conn != nil {
 				all.group.Go(func() { _ = g.conn.Close() }) // what is unsent no longer matters
@@ -180,7 +182,8 @@ func (all *goGuests) mark(round int) {
 	}
 }
 
+// end may be called again.
 func (all *goGuests) end() {
-	close(all.stop)
+	all.once.Do(func() { close(all.stop) })
 	all.group.Wait()
 }

@@ -110,7 +110,10 @@ createInterface({ input: process.stdin })
   })
   .on("close", () => {
     leaving = true;
-    for (const { conn } of all) conn?.close();
+    for (const guest of all) {
+      guest.end();
+      guest.conn?.close();
+    }
   });
 
 await Promise.all(all.map((guest) => guest.enter()));

@@ -125,7 +125,7 @@ func (p *plot) draw(out *strings.Builder, k kind, top int, s scale, away float64
 		}
 	}
 	fmt.Fprintf(out, `<line class="axis" x1="%d" x2="%d" y1="%.1f" y2="%.1f"/>`+"\n", plotLeft, plotRight, bottom, bottom)
-	for second := range s.seconds + 1 {
+	for second := 0; second <= s.seconds; second += 1 + s.seconds/16 {
 		fmt.Fprintf(out, `<text x="%.1f" y="%.1f" text-anchor="middle">%d</text>`, s.x(float64(second)), bottom+18, second)
 	}
 	name := map[kind]string{kindGo: "Go: attempts in each tenth of a second", kindJS: "JavaScript: attempts in each tenth of a second"}[k]

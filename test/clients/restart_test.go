@@ -79,6 +79,7 @@ func TestOutage(t *testing.T) {
 		}
 	}
 	f.expectAttempts(t, 1)
+	f.logReturns(t)
 	if *picture {
 		f.draw(t, filepath.Join(top, "docs", "reconnecting.svg"))
 	}

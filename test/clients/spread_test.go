@@ -185,3 +185,22 @@ func (g *guest) firstAttempt(f *fleet, kill int) (at time.Time, delay time.Durat
 	}
 	return g.attempts[i], g.waits[j].delay
 }
+
+// logReturns says how long after the first outage guests were back in their rooms.
+func (f *fleet) logReturns(t testing.TB) {
+	t.Helper()
+	for _, k := range kinds {
+		var returns []time.Duration
+		for _, g := range f.guests {
+			g.mu.Lock()
+			if g.kind == k {
+				returns = append(returns, g.backs[0].at.Sub(f.starts[0]).Round(10*time.Millisecond))
+			}
+			g.mu.Unlock()
+		}
+		slices.Sort(returns)
+		count := len(returns)
+		t.Logf("after the node was there again, half of %v were back within %v, 9 of 10 within %v, all within %v",
+			k, returns[count/2], returns[count*9/10], returns[count-1])
+	}
+}
