@@ -3,6 +3,9 @@ package main
 import (
 	"encoding/base64"
 	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -107,5 +110,31 @@ func checkDrawn(t *testing.T, line []byte) {
 	text, ended := strings.CutSuffix(string(line), "\n")
 	if !ended || !isShown(text) {
 		t.Errorf("%q is not one line that a terminal simply draws", line)
+	}
+}
+
+// Programs read the fields, so each of them is explained.
+func TestFieldsAreDocumented(t *testing.T) {
+	content, err := os.ReadFile(filepath.Join("..", "..", "docs", "command-line.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wanted []string
+	fields := reflect.TypeFor[record]()
+	for i := range fields.NumField() {
+		if name, _, _ := strings.Cut(fields.Field(i).Tag.Get("json"), ","); name != "" {
+			wanted = append(wanted, name)
+		}
+	}
+	for _, kind := range []recordType{
+		recordMessage, recordQuestion, recordNative, recordAnswer, recordState, recordConnected, recordDisconnected,
+		recordJoined, recordLeft, recordStatus, recordRooms, recordError,
+	} {
+		wanted = append(wanted, string(kind))
+	}
+	for _, name := range wanted {
+		if !strings.Contains(string(content), "`"+name+"`") {
+			t.Errorf("docs/command-line.md does not mention `%s`", name)
+		}
 	}
 }
