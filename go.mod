@@ -26,4 +26,4 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 )
 
-ignore ./test/js/node_modules
+ignore node_modules
