@@ -51,7 +51,7 @@ cluster: build ## start three nodes, Redis and a load balancer
 test: install lint test-go test-stream fuzz-smoke test-neffosgo test-client test-clients test-deploy test-js ## install what is missing and run every check and test
 
 .PHONY: lint
-lint: $(STATICCHECK) $(NODE_PACKAGES) $(JS_PACKAGES) ## gofmt, vet for three systems, staticcheck, eslint
+lint: $(STATICCHECK) $(NODE_PACKAGES) js-build ## gofmt, vet for three systems, staticcheck, eslint
 	scripts/lint.sh $(STATICCHECK)
 
 .PHONY: test-go

@@ -33,7 +33,9 @@ export class Program {
       this.#child.once("close", (code, signal) => resolve({ code, signal }));
     });
     // A test that fails may never reach its clean-up.
-    process.once("exit", () => this.#child.kill("SIGKILL"));
+    const kill = () => this.#child.kill("SIGKILL");
+    process.once("exit", kill);
+    this.#child.once("close", () => process.off("exit", kill));
   }
 
   /** Waits until the program has printed where it listens. */
