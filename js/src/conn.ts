@@ -223,12 +223,12 @@ export class Conn<E = AnyEvents> {
     this.ID = id;
     const link = this._link;
     if (this.state === "connecting") return this._connected();
-    // The loss of the connection is told by the link.
+    // The link tells of its own loss; what cannot be answered now ends it.
     rejoin(this._session).then(
       () => {
         if (link === this._link) this._connected();
       },
-      () => undefined,
+      (error: Error) => link?.fail(error),
     );
   }
 

@@ -1,3 +1,4 @@
+import { ErrTimeout, ErrUnavailable } from "./errors.js";
 import type { Message } from "./message.js";
 import { OnNamespaceConnect, OnRoomJoin } from "./names.js";
 import type { Session } from "./session.js";
@@ -5,7 +6,7 @@ import type { Session } from "./session.js";
 /**
  * Connects all namespaces and joins all rooms again, in one round trip. What
  * is refused now ends; the promise rejects if the connection is lost before
- * everything has been answered.
+ * everything has been answered, or if it cannot be answered at the moment.
  */
 export async function rejoin(session: Session): Promise<void> {
   const answers: Promise<void>[] = [];
@@ -13,7 +14,8 @@ export async function rejoin(session: Session): Promise<void> {
     answers.push(
       new Promise((resolve, reject) => {
         session.question(m, (answer, error) => {
-          if (!answer) return reject(error);
+          // A server that cannot say yes at the moment has not said no.
+          if (!answer || error === ErrUnavailable || error === ErrTimeout) return reject(error);
           if (error) void refused(error);
           resolve();
         });

@@ -212,6 +212,28 @@ test("a rejoin that is not answered is a failed attempt", async () => {
   assert.ok(socket.closedWith);
 });
 
+test("a room that is unavailable at the moment is not given up", async () => {
+  const at = await connected({ default: {} });
+  await join(at.default, "r", at.socket);
+  const busy = await lose(at);
+  busy.accept();
+  busy.answerAll(([token, ns, room, event]) =>
+    room ? `${token};${ns};${room};${event};1;0;unavailable` : `${token};;;;;;`,
+  );
+  await settle();
+  assert.equal(at.conn.state, "reconnecting");
+  assert.equal(at.states.at(-1).error.code, "unavailable");
+  assert.ok(busy.closedWith);
+  await at.clock.advance(1000);
+  const socket = at.WebSocket.last;
+  assert.notEqual(socket, busy);
+  socket.accept("third");
+  socket.answerAll();
+  await settle();
+  assert.equal(at.conn.state, "connected");
+  assert.deepEqual([...at.default.rooms.keys()], ["r"]);
+});
+
 test("a refusal after a reconnect is the end", async () => {
   const at = await connected({ default: {} });
   const socket = await lose(at);
