@@ -66,7 +66,7 @@ export interface Clock {
   random(): number;
 }
 
-/** What dial can be told. Zero values and what is left out are the defaults. */
+/** What dial can be told. What is left out has its default. */
 export interface Options {
   /** false turns reconnecting off; a number is the base delay in milliseconds. */
   reconnect?: boolean | number | ReconnectOptions;
