@@ -4,7 +4,7 @@
 # What `make run` and `make cluster` pass on: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
 # Executions per fuzz target in `make test`, and the time per target in `make fuzz`.
-FUZZ_SMOKE ?= 100000x
+FUZZ_SMOKE ?= 20000x
 FUZZ_TIME ?= 60s
 
 NODE_PACKAGES := test/js/node_modules/.installed
