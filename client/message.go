@@ -22,11 +22,8 @@ type Message struct {
 // check reports why the message cannot be sent. A node would close the connection
 // over text that is no valid UTF-8, and take a system event for the protocol's own.
 func (m *Message) check() error {
-	if !utf8.ValidString(m.Namespace) || !utf8.ValidString(m.Room) || !utf8.ValidString(m.Event) {
-		return wire.ErrInvalidName
-	}
-	if wire.IsSystemEvent([]byte(m.Event)) {
-		return wire.ErrInvalidName
+	if err := wire.CheckOutgoing(m.Namespace, m.Room, m.Event); err != nil {
+		return err
 	}
 	return checkBody(m.Body, m.Binary)
 }

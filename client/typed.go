@@ -2,36 +2,21 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+
+	"github.com/stoa-io/stoa/internal/body"
 )
 
-// Codec turns bodies into values and back. It must be safe for concurrent use.
-type Codec interface {
-	Marshal(value any) ([]byte, error)
-	Unmarshal(body []byte, value any) error
-}
+// Codec turns bodies into values and back. It must be safe for concurrent use. One
+// that is written for a node fits a client, and the other way round.
+type Codec = body.Codec
 
 // JSON is the codec of package encoding/json.
-var JSON Codec = jsonCodec{}
-
-type jsonCodec struct{}
-
-func (jsonCodec) Marshal(value any) ([]byte, error)      { return json.Marshal(value) }
-func (jsonCodec) Unmarshal(body []byte, value any) error { return json.Unmarshal(body, value) }
+var JSON Codec = body.JSON{}
 
 // BodyError says that a body is not what a handler expects. Its text is the
-// answer to an ask.
-type BodyError struct {
-	Event string
-	Err   error // the codec's
-}
-
-// Error implements error.
-func (e *BodyError) Error() string { return fmt.Sprintf("bad body of %q: %v", e.Event, e.Err) }
-
-// Unwrap returns the codec's error.
-func (e *BodyError) Unwrap() error { return e.Err }
+// answer to an ask; Unwrap returns the codec's error.
+type BodyError = body.Error
 
 // TypedEmit makes the handler of an event whose body is an In:
 //
@@ -40,7 +25,7 @@ func (e *BodyError) Unwrap() error { return e.Err }
 // It is not called for a body that the codec does not take: that is a BodyError.
 func TypedEmit[In any](codec Codec, h func(ctx context.Context, ns *NSConn, in In) error) EmitHandler {
 	return func(ctx context.Context, ns *NSConn, m *Message) error {
-		in, err := decode[In](codec, m.Event, m.Body)
+		in, err := body.Decode[In](codec, m.Event, m.Body)
 		if err != nil {
 			return err
 		}
@@ -52,7 +37,7 @@ func TypedEmit[In any](codec Codec, h func(ctx context.Context, ns *NSConn, in I
 // body that the codec does not take: that is answered with a BodyError.
 func TypedAsk[In, Out any](codec Codec, h func(ctx context.Context, ns *NSConn, in In) (Out, error)) AskHandler {
 	return func(ctx context.Context, ns *NSConn, m *Message) ([]byte, error) {
-		in, err := decode[In](codec, m.Event, m.Body)
+		in, err := body.Decode[In](codec, m.Event, m.Body)
 		if err != nil {
 			return nil, err
 		}
@@ -67,29 +52,22 @@ func TypedAsk[In, Out any](codec Codec, h func(ctx context.Context, ns *NSConn, 
 // AskTyped asks the server, with In and Out as bodies. The errors are those of
 // NSConn.Ask, the codec's, and BodyError for an answer that the codec does not take.
 func AskTyped[Out, In any](ctx context.Context, ns *NSConn, event string, codec Codec, in In) (out Out, err error) {
-	body, err := codec.Marshal(in)
+	asked, err := codec.Marshal(in)
 	if err != nil {
 		return out, fmt.Errorf("client: body of %q: %w", event, err)
 	}
-	answer, err := ns.Ask(ctx, event, body)
+	answer, err := ns.Ask(ctx, event, asked)
 	if err != nil {
 		return out, err
 	}
-	return decode[Out](codec, event, answer.Body)
+	return body.Decode[Out](codec, event, answer.Body)
 }
 
 // EmitTyped emits an event with In as its body.
 func EmitTyped[In any](ns *NSConn, event string, codec Codec, in In) error {
-	body, err := codec.Marshal(in)
+	asked, err := codec.Marshal(in)
 	if err != nil {
 		return fmt.Errorf("client: body of %q: %w", event, err)
 	}
-	return ns.Emit(event, body)
-}
-
-func decode[T any](codec Codec, event string, body []byte) (value T, err error) {
-	if err = codec.Unmarshal(body, &value); err != nil {
-		err = &BodyError{event, err}
-	}
-	return value, err
+	return ns.Emit(event, asked)
 }

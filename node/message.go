@@ -22,11 +22,8 @@ type Message struct {
 // check reports why the message cannot be sent: a system event, for example. Text that is no valid UTF-8 would
 // make every browser that receives it drop its connection.
 func (m *Message) check() error {
-	if !utf8.ValidString(m.Namespace) || !utf8.ValidString(m.Room) || !utf8.ValidString(m.Event) {
-		return wire.ErrInvalidName
-	}
-	if wire.IsSystemEvent([]byte(m.Event)) {
-		return wire.ErrInvalidName // the receiver would take it for the protocol's own
+	if err := wire.CheckOutgoing(m.Namespace, m.Room, m.Event); err != nil {
+		return err
 	}
 	return checkBody(m.Body, m.Binary)
 }

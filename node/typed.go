@@ -2,36 +2,21 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+
+	"github.com/stoa-io/stoa/internal/body"
 )
 
-// Codec turns bodies into values and back. It must be safe for concurrent use.
-type Codec interface {
-	Marshal(value any) ([]byte, error)
-	Unmarshal(body []byte, value any) error
-}
+// Codec turns bodies into values and back. It must be safe for concurrent use. One
+// that is written for a node fits a client, and the other way round.
+type Codec = body.Codec
 
 // JSON is the codec of package encoding/json.
-var JSON Codec = jsonCodec{}
-
-type jsonCodec struct{}
-
-func (jsonCodec) Marshal(value any) ([]byte, error)      { return json.Marshal(value) }
-func (jsonCodec) Unmarshal(body []byte, value any) error { return json.Unmarshal(body, value) }
+var JSON Codec = body.JSON{}
 
 // BodyError says that a body is not what a handler expects. Its text is the
-// answer to an ask.
-type BodyError struct {
-	Event string
-	Err   error // the codec's
-}
-
-// Error implements error.
-func (e *BodyError) Error() string { return fmt.Sprintf("bad body of %q: %v", e.Event, e.Err) }
-
-// Unwrap returns the codec's error.
-func (e *BodyError) Unwrap() error { return e.Err }
+// answer to an ask; Unwrap returns the codec's error.
+type BodyError = body.Error
 
 // TypedEmit registers a handler for an event whose body is an In:
 //
@@ -40,7 +25,7 @@ func (e *BodyError) Unwrap() error { return e.Err }
 // It is not called for a body that the codec does not take: that is a BodyError.
 func TypedEmit[In any](ns *Namespace, event string, codec Codec, h func(ctx context.Context, c *NSConn, in In) error) {
 	ns.OnEmit(event, func(ctx context.Context, c *NSConn, m *Message) error {
-		in, err := decode[In](codec, m)
+		in, err := body.Decode[In](codec, m.Event, m.Body)
 		if err != nil {
 			return err
 		}
@@ -56,7 +41,7 @@ func TypedEmit[In any](ns *Namespace, event string, codec Codec, h func(ctx cont
 // a BodyError.
 func TypedAsk[In, Out any](ns *Namespace, event string, codec Codec, h func(ctx context.Context, c *NSConn, in In) (Out, error)) {
 	ns.OnAsk(event, func(ctx context.Context, c *NSConn, m *Message) ([]byte, error) {
-		in, err := decode[In](codec, m)
+		in, err := body.Decode[In](codec, m.Event, m.Body)
 		if err != nil {
 			return nil, err
 		}
@@ -68,25 +53,15 @@ func TypedAsk[In, Out any](ns *Namespace, event string, codec Codec, h func(ctx 
 	})
 }
 
-func decode[In any](codec Codec, m *Message) (in In, err error) {
-	if err = codec.Unmarshal(m.Body, &in); err != nil {
-		err = &BodyError{m.Event, err}
-	}
-	return in, err
-}
-
 // AskTyped asks a connection, with In and Out as bodies.
 func AskTyped[Out, In any](ctx context.Context, c *NSConn, event string, codec Codec, in In) (out Out, err error) {
-	body, err := codec.Marshal(in)
+	asked, err := codec.Marshal(in)
 	if err != nil {
 		return out, fmt.Errorf("node: body of %q: %w", event, err)
 	}
-	answer, err := c.Ask(ctx, event, body)
+	answer, err := c.Ask(ctx, event, asked)
 	if err != nil {
 		return out, err
 	}
-	if err := codec.Unmarshal(answer.Body, &out); err != nil {
-		return out, &BodyError{event, err}
-	}
-	return out, nil
+	return body.Decode[Out](codec, event, answer.Body)
 }

@@ -27,12 +27,12 @@ var rules = map[string]rule{
 	"cluster/clustertest": {own: []string{"cluster"}, forbidden: []string{"net/http"}},
 
 	"node": {
-		own:       []string{"wire", "internal/session", "rooms", "cluster"},
+		own:       []string{"wire", "internal/session", "internal/body", "rooms", "cluster"},
 		foreign:   []string{"golang.org/x/sys/", "github.com/gobwas/ws"},
 		forbidden: []string{"embed", "html", "html/template", "text/template"},
 	},
 	"client": {
-		own:     []string{"wire", "internal/session"},
+		own:     []string{"wire", "internal/session", "internal/body"},
 		foreign: []string{"github.com/gobwas/ws"},
 	},
 	"metrics": {
@@ -40,7 +40,10 @@ var rules = map[string]rule{
 		foreign: []string{"github.com/prometheus/"},
 	},
 
+	"internal/body": {forbidden: []string{"net", "net/http", "time", "log", "log/slog", "os"}},
+
 	"internal/archtest":  {},
+	"internal/buildtest": {},
 	"internal/golden":    {},
 	"internal/redistest": {},
 	"test/cluster":       {},

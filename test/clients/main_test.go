@@ -6,6 +6,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/stoa-io/stoa/internal/buildtest"
 )
 
 // patience is how long a test waits for what must happen; nothing is concluded from
@@ -17,11 +19,9 @@ var picture = flag.Bool("picture", false, "write docs/reconnecting.svg, after an
 // TestMain removes the program, if a test has built it.
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if programDirectory != "" {
-		if err := os.RemoveAll(programDirectory); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
+	if err := buildtest.Remove(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
 	}
 	os.Exit(code)
 }

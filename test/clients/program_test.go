@@ -5,35 +5,14 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/stoa-io/stoa/internal/buildtest"
 )
-
-// programDirectory is where the program was built; empty if no test has needed it.
-var programDirectory string
-
-// buildProgram builds the program for all tests, with the race detector if they have
-// it.
-var buildProgram = sync.OnceValues(func() (path string, err error) {
-	if programDirectory, err = os.MkdirTemp("", "stoa-test"); err != nil {
-		return "", err
-	}
-	path = filepath.Join(programDirectory, "stoa")
-	arguments := []string{"build", "-o", path}
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		arguments = append(arguments, "-race")
-	}
-	command := exec.Command("go", append(arguments, "github.com/stoa-io/stoa/cmd/stoa")...)
-	if output, err := command.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the program: %w\n%s", err, output)
-	}
-	return path, nil
-})
 
 // output is everything that a process has printed.
 type output struct {
@@ -67,7 +46,7 @@ type server struct {
 // startServer starts the node on a free port; it is killed at the end of the test.
 func startServer(t testing.TB) *server {
 	t.Helper()
-	path, err := buildProgram()
+	path, err := buildtest.Program()
 	if err != nil {
 		t.Fatal(err)
 	}

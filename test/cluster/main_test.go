@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/buildtest"
 	"github.com/stoa-io/stoa/internal/redistest"
 	"github.com/stoa-io/stoa/node"
 )
@@ -26,11 +27,9 @@ const (
 // TestMain removes the program, if a test has built it.
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if programDirectory != "" {
-		if err := os.RemoveAll(programDirectory); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
+	if err := buildtest.Remove(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
 	}
 	os.Exit(code)
 }

@@ -7,42 +7,15 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/stoa-io/stoa/internal/buildtest"
 )
-
-// programDirectory is where the program was built; empty if no test has needed it.
-var programDirectory string
-
-// buildProgram builds the program for all tests, with the race detector if they have
-// it.
-var buildProgram = sync.OnceValues(func() (path string, err error) {
-	if programDirectory, err = os.MkdirTemp("", "stoa-test"); err != nil {
-		return "", err
-	}
-	path = filepath.Join(programDirectory, "stoa")
-	arguments := []string{"build", "-o", path}
-	if raceDetector() {
-		arguments = append(arguments, "-race")
-	}
-	command := exec.Command("go", append(arguments, "github.com/stoa-io/stoa/cmd/stoa")...)
-	if output, err := command.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the program: %w\n%s", err, output)
-	}
-	return path, nil
-})
-
-// raceDetector is true if these tests were built with it.
-func raceDetector() bool {
-	info, ok := debug.ReadBuildInfo()
-	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
-}
 
 // program is a run of the real program.
 type program struct {
@@ -75,7 +48,7 @@ func (o *programOutput) String() string {
 // test has failed.
 func runProgram(t testing.TB, environment []string, arguments ...string) *program {
 	t.Helper()
-	path, err := buildProgram()
+	path, err := buildtest.Program()
 	if err != nil {
 		t.Fatal(err)
 	}
