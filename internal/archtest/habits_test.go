@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/stoa-io/stoa/internal/archmap"
 )
 
 const (
@@ -16,23 +18,23 @@ const (
 func TestEveryPackageHasADoc(t *testing.T) {
 	documented := make(map[string]bool)
 	for _, s := range sources(t) {
-		if _, seen := documented[s.dir]; !seen {
-			documented[s.dir] = false
+		if _, seen := documented[s.Dir]; !seen {
+			documented[s.Dir] = false
 		}
-		if path.Base(s.path) != "doc.go" {
-			if s.file.Doc != nil && !s.test {
-				t.Errorf("%s: the package comment belongs into doc.go", s.path)
+		if path.Base(s.Path) != "doc.go" {
+			if s.File.Doc != nil && !s.Test {
+				t.Errorf("%s: the package comment belongs into doc.go", s.Path)
 			}
 			continue
 		}
-		if s.file.Doc == nil {
-			t.Errorf("%s has no package comment; is there an empty line before the package clause?", s.path)
+		if s.File.Doc == nil {
+			t.Errorf("%s has no package comment; is there an empty line before the package clause?", s.Path)
 			continue
 		}
-		if len(s.file.Decls) != 0 {
-			t.Errorf("%s declares something; it is for prose only", s.path)
+		if len(s.File.Decls) != 0 {
+			t.Errorf("%s declares something; it is for prose only", s.Path)
 		}
-		documented[s.dir] = true
+		documented[s.Dir] = true
 	}
 	for dir, ok := range documented {
 		if !ok {
@@ -43,20 +45,20 @@ func TestEveryPackageHasADoc(t *testing.T) {
 
 func TestFilesAndFunctionsAreShort(t *testing.T) {
 	for _, s := range sources(t) {
-		if s.lines > maxFileLines {
-			t.Errorf("%s has %d lines, want at most %d", s.path, s.lines, maxFileLines)
+		if s.Lines > maxFileLines {
+			t.Errorf("%s has %d lines, want at most %d", s.Path, s.Lines, maxFileLines)
 		}
-		if s.test {
+		if s.Test {
 			continue
 		}
-		for _, declaration := range s.file.Decls {
+		for _, declaration := range s.File.Decls {
 			function, ok := declaration.(*ast.FuncDecl)
 			if !ok {
 				continue
 			}
-			first, last := s.line(function), s.files.Position(function.End()).Line
+			first, last := s.Line(function), s.Files.Position(function.End()).Line
 			if lines := last - first + 1; lines > maxFunctionLines {
-				t.Errorf("%s:%d: %s has %d lines, want at most %d", s.path, first, function.Name.Name, lines, maxFunctionLines)
+				t.Errorf("%s:%d: %s has %d lines, want at most %d", s.Path, first, function.Name.Name, lines, maxFunctionLines)
 			}
 		}
 	}
@@ -87,18 +89,18 @@ func TestLibrariesAreQuietAndTestsDoNotSleep(t *testing.T) {
 	for _, s := range sources(t) {
 		unwanted := libraryCalls
 		switch {
-		case s.test:
+		case s.Test:
 			unwanted = testCalls
-		case program(s.dir):
+		case program(s.Dir):
 			continue
 		}
 		names := importNames(s)
-		ast.Inspect(s.file, func(node ast.Node) bool {
+		ast.Inspect(s.File, func(node ast.Node) bool {
 			selector, ok := node.(*ast.SelectorExpr)
 			if !ok {
-				if call, ok := node.(*ast.CallExpr); ok && !s.test {
+				if call, ok := node.(*ast.CallExpr); ok && !s.Test {
 					if name, ok := call.Fun.(*ast.Ident); ok && (name.Name == "print" || name.Name == "println") {
-						t.Errorf("%s:%d: %s in a library", s.path, s.line(call), name.Name)
+						t.Errorf("%s:%d: %s in a library", s.Path, s.Line(call), name.Name)
 					}
 				}
 				return true
@@ -108,11 +110,11 @@ func TestLibrariesAreQuietAndTestsDoNotSleep(t *testing.T) {
 				return true
 			}
 			if pattern := unwanted[names[receiver.Name]]; pattern != nil && pattern.MatchString(selector.Sel.Name) {
-				t.Errorf("%s:%d: %s.%s does not belong here", s.path, s.line(selector), receiver.Name, selector.Sel.Name)
+				t.Errorf("%s:%d: %s.%s does not belong here", s.Path, s.Line(selector), receiver.Name, selector.Sel.Name)
 			}
-			if s.test && (receiver.Name == "t" || receiver.Name == "b" || receiver.Name == "tb") &&
+			if s.Test && (receiver.Name == "t" || receiver.Name == "b" || receiver.Name == "tb") &&
 				strings.HasPrefix(selector.Sel.Name, "Skip") {
-				t.Errorf("%s:%d: a skipped test proves nothing", s.path, s.line(selector))
+				t.Errorf("%s:%d: a skipped test proves nothing", s.Path, s.Line(selector))
 			}
 			return true
 		})
@@ -120,15 +122,10 @@ func TestLibrariesAreQuietAndTestsDoNotSleep(t *testing.T) {
 }
 
 // importNames maps the name of an import inside the file to its path.
-func importNames(s *source) map[string]string {
-	names := make(map[string]string, len(s.file.Imports))
-	for _, spec := range s.file.Imports {
-		imported := strings.Trim(spec.Path.Value, `"`)
-		name := path.Base(imported)
-		if spec.Name != nil {
-			name = spec.Name.Name
-		}
-		names[name] = imported
+func importNames(s *archmap.Source) map[string]string {
+	names := make(map[string]string, len(s.File.Imports))
+	for _, imported := range s.Imports() {
+		names[imported.Name] = imported.Path
 	}
 	return names
 }
@@ -140,10 +137,10 @@ var issueNumber = regexp.MustCompile(`#[0-9]+`)
 
 func TestCommentsLeaveNothingOpen(t *testing.T) {
 	for _, s := range sources(t) {
-		for _, group := range s.file.Comments {
+		for _, group := range s.File.Comments {
 			for _, comment := range group.List {
 				if unfinished.MatchString(comment.Text) && !issueNumber.MatchString(comment.Text) {
-					t.Errorf("%s:%d: unfinished without an issue number: %s", s.path, s.line(comment), comment.Text)
+					t.Errorf("%s:%d: unfinished without an issue number: %s", s.Path, s.Line(comment), comment.Text)
 				}
 			}
 		}
@@ -156,8 +153,8 @@ var accidental = regexp.MustCompile(`_(js|wasm|arm|arm64|amd64|386|android|ios|p
 
 func TestFileNamesDropNothing(t *testing.T) {
 	for _, s := range sources(t) {
-		if accidental.MatchString(s.path) {
-			t.Errorf("%s: Go compiles this file on some systems only", s.path)
+		if accidental.MatchString(s.Path) {
+			t.Errorf("%s: Go compiles this file on some systems only", s.Path)
 		}
 	}
 }
