@@ -39,6 +39,10 @@ js-build: $(JS_PACKAGES)
 js-docs: $(JS_PACKAGES) ## write the TypeScript client's reference to js/docs
 	cd js && npm --silent run docs
 
+.PHONY: docs-map
+docs-map: ## draw the packages and their imports to docs/architecture.svg
+	go run ./internal/archmap/draw
+
 .PHONY: run
 run: ## start a node with the demo page
 	go run ./cmd/stoa serve $(ARGS)

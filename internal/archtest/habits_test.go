@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,10 +65,12 @@ func TestFilesAndFunctionsAreShort(t *testing.T) {
 	}
 }
 
-// programs may write to the standard output and end the process.
-func program(dir string) bool {
-	return strings.HasPrefix(dir, "cmd/") || dir == "bench" || strings.HasPrefix(dir, "bench/") ||
-		strings.HasPrefix(dir, "examples/") || dir == "test/peer"
+// program reports whether a file belongs to a program, which may write to the
+// standard output and end the process.
+func program(s *archmap.Source) bool {
+	return s.File.Name.Name == "main" || slices.ContainsFunc([]string{"cmd/", "bench/", "examples/"}, func(folder string) bool {
+		return strings.HasPrefix(s.Dir, folder)
+	})
 }
 
 // calls that do not belong into a library, by import path.
@@ -91,7 +94,7 @@ func TestLibrariesAreQuietAndTestsDoNotSleep(t *testing.T) {
 		switch {
 		case s.Test:
 			unwanted = testCalls
-		case program(s.Dir):
+		case program(s):
 			continue
 		}
 		names := importNames(s)

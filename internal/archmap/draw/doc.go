@@ -1,0 +1,3 @@
+// Draw writes docs/architecture.svg, the drawing of the packages in
+// ARCHITECTURE.md. `make docs-map` runs it at the top of the module.
+package main
