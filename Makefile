@@ -7,7 +7,7 @@ ARGS ?=
 FUZZ_SMOKE ?= 20000x
 FUZZ_TIME ?= 60s
 
-NODE_PACKAGES := test/js/node_modules/.installed
+NODE_PACKAGES := test/compat/js/node_modules/.installed
 JS_PACKAGES := js/node_modules/.installed
 STATICCHECK := bin/tools/staticcheck
 
@@ -52,7 +52,7 @@ cluster: build ## start three nodes, Redis and a load balancer
 	scripts/cluster.sh $(ARGS)
 
 .PHONY: test
-test: install lint test-go test-stream fuzz-smoke test-neffosgo test-client test-clients test-deploy test-js ## install what is missing and run every check and test
+test: install lint test-go test-stream fuzz-smoke test-compat-go test-ts test-restart test-deploy test-compat-js ## install what is missing and run every check and test
 
 .PHONY: lint
 lint: $(STATICCHECK) $(NODE_PACKAGES) js-build ## gofmt, vet for three systems, staticcheck, eslint
@@ -66,32 +66,32 @@ test-go: js-build ## the Go tests, with the race detector
 test-stream: ## the tests of the node once more over the blocking transport
 	STOA_TEST_TRANSPORT=stream go test -race -shuffle=on ./node/... ./cmd/...
 
-.PHONY: test-neffosgo
-test-neffosgo: ## the neffos client for Go against a node and the examples
-	go -C test/neffosgo test -race -shuffle=on ./...
+.PHONY: test-compat-go
+test-compat-go: ## the neffos client for Go against a node and the examples
+	go -C test/compat/go test -race -shuffle=on ./...
 
-.PHONY: test-client
-test-client: build js-build js-docs test-peers $(NODE_PACKAGES) ## the TypeScript client, against a node and a neffos server
+.PHONY: test-ts
+test-ts: build js-build js-docs test-peers $(NODE_PACKAGES) ## the TypeScript client, against a node and a neffos server
 	cd js && npm --silent test
 	cd js && npm --silent run size
 	cd js && node --test --test-reporter=spec test-integration/*.test.js
 
-.PHONY: test-clients
-test-clients: js-build ## a node that is killed 20 times, with 100 clients of each kind
+.PHONY: test-restart
+test-restart: js-build ## a node that is killed 20 times, with 100 clients of each kind
 	STOA_TEST_ROUNDS=20 go test -race -v -run 'TestNodeRestarts|TestOutage' ./test/clients
 
 .PHONY: test-peers
 test-peers:
 	go build -o bin/test-peer ./test/peer
-	go build -C test/neffosgo -o ../../bin/test-neffos ./server
+	go build -C test/compat/go -o ../../../bin/test-neffos ./server
 
 .PHONY: test-deploy
 test-deploy: build $(NODE_PACKAGES) ## a cluster behind a load balancer, and the files in deploy
 	node --test --test-reporter=spec test/deploy/*.test.js
 
-.PHONY: test-js
-test-js: build examples test-peers $(NODE_PACKAGES) ## neffos.js, our client in a browser, the demo page, the examples
-	cd test/js && npm --silent test
+.PHONY: test-compat-js
+test-compat-js: build examples test-peers $(NODE_PACKAGES) ## neffos.js, our client in a browser, the demo page, the examples
+	cd test/compat/js && npm --silent test
 
 .PHONY: fuzz-smoke
 fuzz-smoke: ## every fuzz target for a few seconds
@@ -111,7 +111,7 @@ install: ## install what the tests need from the system's packages
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf bin test/js/node_modules js/node_modules js/dist js/docs
+	rm -rf bin test/compat/js/node_modules js/node_modules js/dist js/docs
 
 $(STATICCHECK): tools/go.mod tools/go.sum
 	go build -C tools -buildvcs=false -o ../$@ honnef.co/go/tools/cmd/staticcheck
@@ -121,6 +121,6 @@ $(JS_PACKAGES): js/package.json js/package-lock.json | install
 	cd js && npm ci --include=dev --silent
 	@touch $@
 
-$(NODE_PACKAGES): test/js/package.json test/js/package-lock.json | install
-	cd test/js && npm ci --include=dev --silent
+$(NODE_PACKAGES): test/compat/js/package.json test/compat/js/package-lock.json | install
+	cd test/compat/js && npm ci --include=dev --silent
 	@touch $@

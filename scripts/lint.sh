@@ -19,13 +19,13 @@ for system in linux darwin windows; do
   echo "ok  go vet ($system)"
 done
 
-for module in . test/neffosgo; do
+for module in . test/compat/go; do
   (cd "$module" && go mod tidy -diff && go vet ./... && "$staticcheck" ./...)
   echo "ok  staticcheck ($module)"
 done
 
-scripts=(test/js test/deploy test/clients)
+scripts=(test/compat/js test/deploy test/clients)
 [ ! -d cmd/stoa/demo ] || scripts+=(cmd/stoa/demo)
-test/js/node_modules/.bin/eslint --config test/js/eslint.config.js --max-warnings 0 "${scripts[@]}"
+test/compat/js/node_modules/.bin/eslint --config test/compat/js/eslint.config.js --max-warnings 0 "${scripts[@]}"
 (cd js && npm --silent run lint)
 echo "ok  eslint"

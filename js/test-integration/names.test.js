@@ -4,7 +4,7 @@ import { after, afterEach, before, it } from "node:test";
 
 import * as stoa from "stoa-client";
 
-import { Inbox } from "../../test/js/support/client.js";
+import { Inbox } from "../../test/compat/js/support/client.js";
 import { closeGuests, dial, enter } from "./support/guest.js";
 import { eachPeer, limit } from "./support/peers.js";
 

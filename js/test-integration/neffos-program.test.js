@@ -4,7 +4,7 @@ import { after, before, it } from "node:test";
 
 import * as stoa from "stoa-client";
 
-import { Inbox, neffos as theirs } from "../../test/js/support/client.js";
+import { Inbox, neffos as theirs } from "../../test/compat/js/support/client.js";
 import { eachPeer, limit } from "./support/peers.js";
 
 /** The program: neffos is what it imports. Returns what it has printed. */

@@ -9,8 +9,8 @@ import { after, afterEach, before, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-import { Inbox } from "../../test/js/support/client.js";
-import { startProgram } from "../../test/js/support/program.js";
+import { Inbox } from "../../test/compat/js/support/client.js";
+import { startProgram } from "../../test/compat/js/support/program.js";
 import { closeGuests, enter } from "./support/guest.js";
 
 const run = promisify(execFile);

@@ -4,7 +4,7 @@ import { after, afterEach, before, describe, it } from "node:test";
 
 import * as stoa from "stoa-client";
 
-import { peers, startPeer, startProgram } from "../../test/js/support/program.js";
+import { peers, startPeer, startProgram } from "../../test/compat/js/support/program.js";
 import { closeGuests, dial, enter } from "./support/guest.js";
 import { eachPeer, limit, quick } from "./support/peers.js";
 

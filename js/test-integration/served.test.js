@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, it } from "node:test";
 
-import { startProgram } from "../../test/js/support/program.js";
+import { startProgram } from "../../test/compat/js/support/program.js";
 import { limit } from "./support/peers.js";
 
 const built = new URL("../dist/stoa.min.js", import.meta.url);

@@ -4,8 +4,8 @@ import { readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 
-import { enter } from "../js/support/client.js";
-import { limit } from "../js/support/program.js";
+import { enter } from "../compat/js/support/client.js";
+import { limit } from "../compat/js/support/program.js";
 import { path, startCluster, until } from "./support/cluster.js";
 
 const room = "agora";

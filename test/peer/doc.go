@@ -1,6 +1,6 @@
 // Peer is a Stoa node that the tests of our clients talk to: its clients tell it what to
 // do, so that every name of the object model is used from both ends. It prints where it
-// listens, as the examples do. test/neffosgo/server is the same with a neffos server.
+// listens, as the examples do. test/compat/go/server is the same with a neffos server.
 //
 // Query parameters of the dial:
 //

@@ -2,8 +2,8 @@
 // rooms, and what state the connection is in.
 import * as stoa from "stoa-client";
 
-import { Inbox } from "../../../test/js/support/client.js";
-import { within } from "../../../test/js/support/program.js";
+import { Inbox } from "../../../test/compat/js/support/client.js";
+import { within } from "../../../test/compat/js/support/program.js";
 
 export { eachPeer, limit, patience, quick } from "./peers.js";
 import { patience, quick } from "./peers.js";

@@ -1,6 +1,6 @@
 import { describe } from "node:test";
 
-import { peers, startPeer } from "../../../test/js/support/program.js";
+import { peers, startPeer } from "../../../test/compat/js/support/program.js";
 
 /** How long anything may take before a test fails, in milliseconds. */
 export const patience = 20_000;

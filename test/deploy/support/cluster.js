@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
-import { within } from "../../js/support/program.js";
+import { within } from "../../compat/js/support/program.js";
 
 const top = fileURLToPath(new URL("../../..", import.meta.url));
 const deadline = 20_000;

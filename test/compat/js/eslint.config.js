@@ -70,7 +70,7 @@ export default [
   { files: ["cmd/**"], languageOptions: { globals: browser } },
   // Functions that playwright runs inside the page.
   {
-    files: ["test/js/test/client*.js", "test/js/test/demo*.js", "test/js/test/origin*.js", "test/js/support/browser.js", "test/js/support/client-page.js"],
+    files: ["test/compat/js/test/client*.js", "test/compat/js/test/demo*.js", "test/compat/js/test/origin*.js", "test/compat/js/support/browser.js", "test/compat/js/support/client-page.js"],
     languageOptions: { globals: browser },
   },
 ];

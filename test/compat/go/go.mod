@@ -1,4 +1,4 @@
-module github.com/stoa-io/stoa/test/neffosgo
+module github.com/stoa-io/stoa/test/compat/go
 
 go 1.26.0
 
@@ -18,4 +18,4 @@ require (
 	golang.org/x/sys v0.48.0 // indirect
 )
 
-replace github.com/stoa-io/stoa => ../..
+replace github.com/stoa-io/stoa => ../../..

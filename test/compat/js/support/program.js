@@ -5,8 +5,8 @@ import { describe } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const stoa =
-  process.env.STOA_PROGRAM ?? fileURLToPath(new URL("../../../bin/stoa", import.meta.url));
-const examples = new URL("../../../bin/examples/", import.meta.url);
+  process.env.STOA_PROGRAM ?? fileURLToPath(new URL("../../../../bin/stoa", import.meta.url));
+const examples = new URL("../../../../bin/examples/", import.meta.url);
 const startDeadline = 20_000;
 
 /** limit ends a test that waits for a promise that neffos.js never settles. */
@@ -121,7 +121,7 @@ export const peers = { stoa: "test-peer", neffos: "test-neffos" };
  * @returns {Promise<Program>}
  */
 export function startPeer(name, port = 0) {
-  const binary = fileURLToPath(new URL(`../../../bin/${name}`, import.meta.url));
+  const binary = fileURLToPath(new URL(`../../../../bin/${name}`, import.meta.url));
   return new Program(binary, ["-listen", `127.0.0.1:${port}`]).started();
 }
 

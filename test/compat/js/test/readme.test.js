@@ -7,7 +7,7 @@ import { after, before, it } from "node:test";
 import { enter } from "../support/client.js";
 import { limit, startProgram } from "../support/program.js";
 
-const readme = new URL("../../../README.md", import.meta.url);
+const readme = new URL("../../../../README.md", import.meta.url);
 // Beside the tests, where the example finds the neffos.js that it imports.
 const folder = new URL("../example-", import.meta.url);
 

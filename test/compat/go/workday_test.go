@@ -1,4 +1,4 @@
-package neffosgo_test
+package compat_test
 
 import (
 	"strings"

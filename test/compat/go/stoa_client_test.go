@@ -1,4 +1,4 @@
-package neffosgo_test
+package compat_test
 
 import (
 	"context"
@@ -32,7 +32,7 @@ type peerServer struct {
 
 // eachPeer runs a test against both.
 func eachPeer(t *testing.T, test func(t *testing.T, p *peerServer)) {
-	for name, folder := range map[string]string{"neffos": "./server", "stoa": "../peer"} {
+	for name, folder := range map[string]string{"neffos": "./server", "stoa": "../../peer"} {
 		t.Run(name, func(t *testing.T) {
 			p := &peerServer{t: t, binary: filepath.Join(t.TempDir(), "peer"), address: "127.0.0.1:0"}
 			build := exec.Command("go", "build", "-o", p.binary, ".")

@@ -1,4 +1,4 @@
-package neffosgo_test
+package compat_test
 
 import (
 	"bufio"
@@ -16,7 +16,7 @@ import (
 // TestReadmeExample runs the Go example of the README as it stands there, but for
 // the port.
 func TestReadmeExample(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+	readme, err := os.ReadFile("../../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}

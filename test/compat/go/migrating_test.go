@@ -1,4 +1,4 @@
-package neffosgo_test
+package compat_test
 
 import (
 	"bytes"
@@ -56,7 +56,7 @@ func main() {}
 // TestMigratingPageCompiles: every piece of Go in docs/migrating-from-neffos.md
 // begins with a comment that says whose it is, and compiles.
 func TestMigratingPageCompiles(t *testing.T) {
-	const path = "../../docs/migrating-from-neffos.md"
+	const path = "../../../docs/migrating-from-neffos.md"
 	page, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package neffosgo_test
+package compat_test
 
 import (
 	"context"
@@ -55,7 +55,7 @@ func buildExample(t testing.TB, name string) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), name)
 	build := exec.Command("go", "build", "-o", binary, "./examples/"+name)
-	build.Dir = filepath.Join("..", "..") // the module of the examples
+	build.Dir = filepath.Join("..", "..", "..") // the module of the examples
 	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("examples/%s does not build: %v\n%s", name, err, output)
 	}
