@@ -65,7 +65,7 @@ var scalars = []scalar{
 	gauge("handlers_running", "Calls of the program's handlers that have not returned.",
 		func(s *node.Stats) float64 { return float64(s.Handlers.Running) }),
 	gauge("handlers_in_line", "Connections that wait until their namespace may run one more handler.",
-		func(s *node.Stats) float64 { return float64(s.Handlers.InLine) }),
+		func(s *node.Stats) float64 { return float64(s.Handlers.Queued) }),
 	gauge("handler_bytes", "Bytes of messages that are handled or wait for that, overhead included.",
 		func(s *node.Stats) float64 { return float64(s.Handlers.Bytes) }),
 	gauge("rooms", "Rooms with a member, counted once for each loop that has one.",

@@ -60,7 +60,7 @@
 //	                                           native; result: ok, error, panic
 //	stoa_handlers_running           gauge      calls that have not returned
 //	stoa_handlers_in_line           gauge      connections that wait until their namespace may run one more handler
-//	                                           (NamespaceOptions.Handlers)
+//	                                           (NamespaceOptions.MaxHandlers)
 //	stoa_handler_bytes              gauge      bytes of messages that are handled or wait for that, overhead included
 //
 // Rooms:

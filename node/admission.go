@@ -71,14 +71,14 @@ func (a *Accept) ask(n *Node, l *loop) {
 	}
 	a.Request = a.Request.WithContext(ctx)
 	result := HandlerPanicked
-	defer l.workers.accept(a)()
+	defer l.handlers.accept(a)()
 	defer func() {
 		if result == HandlerPanicked {
 			a.err = ErrInternal
 			n.log.Error("handler panicked", logHandler, HandlerAccept.String(),
 				logReason, fmt.Sprint(recover()), logStack, string(debug.Stack()))
 		}
-		l.workers.count(HandlerAccept, result)
+		l.handlers.count(HandlerAccept, result)
 	}()
 	a.err = n.on.accept(ctx, a)
 	a.late = errors.Is(ctx.Err(), context.DeadlineExceeded)
@@ -162,9 +162,9 @@ func (l *loop) neverOpened(a *Accept) {
 		return
 	}
 	c := &Conn{loop: l, place: noPlace, secret: newSecret(), values: a.values, remote: a.Request.RemoteAddr, ended: true}
-	c.worker.conn = c
-	c.worker.add(&task{kind: HandlerClosed, ending: true, work: notice(func(ctx context.Context) error {
+	c.tasks.Init((*taskOwner)(c), l.handlers.Pool)
+	c.add(&notice{handlerCall{kind: HandlerClosed, ending: true}, func(ctx context.Context) error {
 		h(ctx, c, Closed{Code: wire.CodeAbnormal, By: ByServer})
 		return nil
-	})})
+	}})
 }

@@ -277,7 +277,7 @@ func (c *conn) handleMessage(payload []byte, binary bool) {
 func (c *conn) receiveMessage(payload []byte, binary bool) session.Verdict {
 	for c.working() {
 		verdict := c.session.ReceiveEvent(payload, binary)
-		if verdict != session.VerdictBusy || c.handle.worker.await() {
+		if verdict != session.VerdictBusy || c.handle.tasks.WatchIdle() {
 			return verdict
 		}
 		// They have ended meanwhile, and nobody would say so.

@@ -59,20 +59,20 @@ func (c *conn) decider(r *session.Request) (HandlerKind, func(ctx context.Contex
 func (c *conn) deliberate(r *session.Request, kind HandlerKind, ask func(ctx context.Context) error) {
 	later := c.session.Defer(r)
 	declared := c.loop.node.namespaces[string(later.Message.Namespace)]
-	c.hand(&task{
-		kind: kind, namespace: declared, size: len(later.Message.Body),
-		work: &deliberation{conn: c.handled(), request: later, ask: ask},
-	})
+	w := &deliberation{conn: c.handled(), request: later, ask: ask}
+	w.kind, w.namespace, w.Size = kind, declared, len(later.Message.Body)
+	c.hand(w)
 }
 
 // deliberation is the work of deciding about a request.
 type deliberation struct {
+	handlerCall
 	conn    *Conn
 	request *session.Request
 	ask     func(ctx context.Context) error
 }
 
-func (d *deliberation) do(ctx context.Context) error {
+func (d *deliberation) Do(ctx context.Context) error {
 	if err := d.ask(ctx); err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
+
+	"github.com/stoa-io/stoa/internal/taskqueue"
 )
 
 // NamespaceOptions says what a namespace allows without any handler.
@@ -18,9 +20,10 @@ type NamespaceOptions struct {
 	// Asks passes a client's ask with a room on to the room's other members, on
 	// every node; the first answer goes back. It needs Relay.
 	Asks bool
-	// Handlers is how many handlers of the namespace may run at the same time on
-	// this node; the others wait, without a goroutine. Zero means no limit.
-	Handlers int
+	// MaxHandlers is how many handlers of the namespace may run at the same time
+	// on this node. Further calls are queued and have no goroutine. Zero means no
+	// limit.
+	MaxHandlers int
 }
 
 // validate reports options that contradict each other.
@@ -32,8 +35,8 @@ func (o *NamespaceOptions) validate(name string) []error {
 	if o.Asks && !o.Relay {
 		errs = append(errs, fmt.Errorf("node: namespace %q: Asks needs Relay", name))
 	}
-	if o.Handlers < 0 {
-		errs = append(errs, fmt.Errorf("node: namespace %q: Handlers %d: want 0 or more", name, o.Handlers))
+	if o.MaxHandlers < 0 {
+		errs = append(errs, fmt.Errorf("node: namespace %q: MaxHandlers %d: want 0 or more", name, o.MaxHandlers))
 	}
 	return errs
 }
@@ -85,7 +88,7 @@ type Namespace struct {
 	node     *Node
 	name     string
 	options  NamespaceOptions
-	limit    *limiter // nil: none
+	limit    *taskqueue.Limiter // nil: none
 	handlers namespaceHandlers
 }
 
@@ -138,8 +141,8 @@ func (n *Node) Namespace(name string) *Namespace {
 // declare adds a namespace. It is called before the node starts, with mu held.
 func (n *Node) declare(name string, options NamespaceOptions) *Namespace {
 	ns := &Namespace{node: n, name: name, options: options}
-	if options.Handlers > 0 {
-		ns.limit = &limiter{free: options.Handlers}
+	if options.MaxHandlers > 0 {
+		ns.limit = taskqueue.NewLimiter(options.MaxHandlers)
 	}
 	n.namespaces[name] = ns
 	return ns
@@ -156,8 +159,8 @@ func (ns *Namespace) Configure(options NamespaceOptions) *Namespace {
 			panic(errs[0].Error())
 		}
 		ns.options, ns.limit = options, nil
-		if options.Handlers > 0 {
-			ns.limit = &limiter{free: options.Handlers}
+		if options.MaxHandlers > 0 {
+			ns.limit = taskqueue.NewLimiter(options.MaxHandlers)
 		}
 	})
 	return ns

@@ -125,10 +125,10 @@ func TestConfigure(t *testing.T) {
 		want    string // part of the panic; empty: none
 	}{
 		"nothing":                 {node.NamespaceOptions{}, ""},
-		"everything":              {node.NamespaceOptions{Relay: true, Broadcast: true, Asks: true, Handlers: 1}, ""},
+		"everything":              {node.NamespaceOptions{Relay: true, Broadcast: true, Asks: true, MaxHandlers: 1}, ""},
 		"broadcast without relay": {node.NamespaceOptions{Broadcast: true}, "Broadcast needs Relay"},
 		"asks without relay":      {node.NamespaceOptions{Asks: true}, "Asks needs Relay"},
-		"negative handlers":       {node.NamespaceOptions{Handlers: -1}, "Handlers -1"},
+		"negative handlers":       {node.NamespaceOptions{MaxHandlers: -1}, "MaxHandlers -1"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

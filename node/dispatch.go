@@ -66,15 +66,15 @@ func (c *conn) onAsk(ns *namespace, e *session.Event) MessageResult {
 func (c *conn) handEmit(ns *namespace, e *session.Event, event string, h EmitHandler) {
 	w := &emitWork{to: c.handled().member(ns.name), handler: h}
 	w.message = incoming(ns, e, event, append([]byte(nil), e.Message.Body...))
-	w.task = task{kind: HandlerEmit, namespace: ns.declared, event: event, size: len(w.message.Body), work: w}
-	c.hand(&w.task)
+	w.kind, w.namespace, w.event, w.Size = HandlerEmit, ns.declared, event, len(w.message.Body)
+	c.hand(w)
 }
 
 func (c *conn) handAsk(ns *namespace, e *session.Event, event string, h AskHandler) {
 	w := &askWork{to: c.handled().member(ns.name), handler: h, asked: e.Message.Clone()}
 	w.message = incoming(ns, e, event, w.asked.Body)
-	w.task = task{kind: HandlerAsk, namespace: ns.declared, event: event, size: len(w.message.Body), work: w}
-	c.hand(&w.task)
+	w.kind, w.namespace, w.event, w.Size = HandlerAsk, ns.declared, event, len(w.message.Body)
+	c.hand(w)
 }
 
 // replied queues the answer of the program to an ask.
@@ -105,13 +105,13 @@ func (c *conn) onNative(e *session.Event) {
 	result[MessageHandled]++
 	made, binary := c.handled(), e.Message.Binary
 	payload := append([]byte(nil), e.Payload...)
-	c.hand(&task{kind: HandlerNative, size: len(payload), work: notice(func(ctx context.Context) error {
-		return h(ctx, made, payload, binary)
-	})})
+	w := &notice{handlerCall{kind: HandlerNative}, func(ctx context.Context) error { return h(ctx, made, payload, binary) }}
+	w.Size = len(payload)
+	c.hand(w)
 }
 
 // relay passes a message on to others: at once if nobody wants to see it before
-// and nothing earlier of this connection is being handled, else from the worker.
+// and nothing earlier of this connection is being handled, else as a task.
 func (c *conn) relay(ns *namespace, e *session.Event) MessageResult {
 	event, h := "", RelayHandler(nil)
 	if all := &ns.declared.handlers; all.any {
@@ -147,8 +147,8 @@ func (ns *namespace) channelOf(e *session.Event) (channel string, partition part
 	return ns.channel, ns.partition
 }
 
-// relayLater publishes an emit when the worker has come to it, as the program
-// wants it.
+// relayLater publishes an emit as a task: after the connection's earlier messages
+// and as the handler leaves it.
 func (c *conn) relayLater(ns *namespace, e *session.Event, event string, h RelayHandler) {
 	channel, partition := ns.channelOf(e)
 	c.published |= partition
@@ -157,8 +157,8 @@ func (c *conn) relayLater(ns *namespace, e *session.Event, event string, h Relay
 	w.pass = func(m *Message) {
 		err := made.loop.node.broker.Publish(channel, &cluster.Envelope{Binary: m.Binary, Origin: made.ID(), Payload: m.payload()})
 		if err != nil && !errors.Is(err, cluster.ErrClosed) {
-			made.loop.workers.dropped[frameType(m.Binary)].Add(1)
+			made.loop.handlers.dropped[frameType(m.Binary)].Add(1)
 		}
 	}
-	c.hand(&w.task)
+	c.hand(w)
 }

@@ -45,7 +45,7 @@
 //     are not messages in this sense: they never wait.
 //   - when Limits.Mailbox bytes wait, the client itself: it is not read, and TCP
 //     tells it.
-//   - where NamespaceOptions.Handlers is set and so many handlers of the namespace
+//   - where NamespaceOptions.MaxHandlers is set and so many handlers of the namespace
 //     run, the handlers of other connections for that namespace.
 //
 // Nothing else does: not the other connections, not what others send to this
@@ -132,16 +132,16 @@
 // One per loop, one for the HTTP server, one per partition of the broker's
 // interest, and with the blocking transport one that accepts and one or two per
 // connection. Serve returns when all of them have ended. Besides one for each
-// connection that has something to handle (worker.go), and for each request that the
+// connection that has something to handle (handlerpool.go), and for each request that the
 // accept handler considers (admission.go).
 //
 // # Handlers and loops
 //
-// The loop makes a task of what a handler has to deal with and gives it to the
-// connection's worker; what the handler says comes back through the inbox. The
-// program sees a connection through its Conn, which the loop makes when a handler
-// first meets the connection, and in which it mirrors what the session knows
-// (handle.go). While a worker is busy the loop takes only events and answers from
-// the connection, so that what handlers see does not change under them but by what
-// they do.
+// The loop queues each handler call as a task of the connection (package
+// taskqueue); the handler's result comes back through the loop's inbox. The
+// application sees a connection through its Conn. The loop creates it for the
+// connection's first handler call and mirrors the session's state in it
+// (handle.go). While tasks are queued or running, the loop takes only events and
+// answers from the connection, so only the handlers themselves change the state
+// that they see.
 package node

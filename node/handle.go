@@ -19,7 +19,7 @@ func (c *conn) handled() *Conn {
 		return c.handle
 	}
 	c.handle = &Conn{loop: c.loop, place: c.place(), generation: c.generation, secret: c.secret, acked: c.loop.now - connectPause}
-	c.handle.worker.conn = c.handle
+	c.handle.tasks.Init((*taskOwner)(c.handle), c.loop.handlers.Pool)
 	c.handle.remote = c.remoteAddr()
 	c.handle.ended = c.flags&flagSessionEnd != 0
 	for ns := range c.session.Namespaces() {
@@ -31,9 +31,9 @@ func (c *conn) handled() *Conn {
 	return c.handle
 }
 
-// hand gives the connection's worker something to do.
-func (c *conn) hand(t *task) {
-	waiting := c.handled().worker.add(t)
+// hand queues a handler call.
+func (c *conn) hand(w work) {
+	waiting := c.handled().add(w)
 	c.loop.handed = true
 	if limit := c.loop.limits.Mailbox; limit > 0 && (c.mail != nil || waiting > limit) {
 		c.fillMail()
@@ -41,11 +41,11 @@ func (c *conn) hand(t *task) {
 }
 
 // working reports whether handlers are at work on earlier messages.
-func (c *conn) working() bool { return c.handle != nil && c.handle.worker.busy() }
+func (c *conn) working() bool { return c.handle != nil && c.handle.tasks.Busy() }
 
 // Held implements session.Holder: like working, and readMail is called when it is
 // not so any more.
-func (c *conn) Held() bool { return c.handle != nil && c.handle.worker.await() }
+func (c *conn) Held() bool { return c.handle != nil && c.handle.tasks.WatchIdle() }
 
 // member is Conn.Namespace for the loop, which is the only one to change what it
 // looks at.
@@ -113,10 +113,10 @@ func (c *conn) tellConnected(ns *namespace) {
 		made = c.handle.addNamespace(declared)
 	}
 	if h := declared.handlers.connected; h != nil {
-		c.hand(&task{kind: HandlerConnected, namespace: declared, work: notice(func(ctx context.Context) error {
+		c.hand(&notice{handlerCall{kind: HandlerConnected, namespace: declared}, func(ctx context.Context) error {
 			h(ctx, made)
 			return nil
-		})})
+		}})
 	}
 }
 
@@ -127,10 +127,10 @@ func (c *conn) tellDisconnected(ns *namespace, forced bool) {
 	}
 	gone := c.handle.removeNamespace(ns.name)
 	if h := ns.declared.handlers.disconnected; h != nil && gone != nil {
-		c.hand(&task{kind: HandlerDisconnected, namespace: ns.declared, ending: forced, work: notice(func(ctx context.Context) error {
+		c.hand(&notice{handlerCall{kind: HandlerDisconnected, namespace: ns.declared, ending: forced}, func(ctx context.Context) error {
 			h(ctx, gone, forced)
 			return nil
-		})})
+		}})
 	}
 }
 
@@ -141,10 +141,10 @@ func (c *conn) tellJoined(ns *namespace, in session.Room) {
 	}
 	made := c.handle.Namespace(ns.name).addRoom(in.Name())
 	if h := ns.declared.handlers.joined; h != nil {
-		c.hand(&task{kind: HandlerJoined, namespace: ns.declared, work: notice(func(ctx context.Context) error {
+		c.hand(&notice{handlerCall{kind: HandlerJoined, namespace: ns.declared}, func(ctx context.Context) error {
 			h(ctx, made)
 			return nil
-		})})
+		}})
 	}
 }
 
@@ -155,10 +155,10 @@ func (c *conn) tellLeft(ns *namespace, in session.Room, forced bool) {
 	}
 	gone := c.handle.Namespace(ns.name).removeRoom(in.Name())
 	if h := ns.declared.handlers.left; h != nil && gone != nil {
-		c.hand(&task{kind: HandlerLeft, namespace: ns.declared, ending: c.handle.IsClosed(), work: notice(func(ctx context.Context) error {
+		c.hand(&notice{handlerCall{kind: HandlerLeft, namespace: ns.declared, ending: c.handle.IsClosed()}, func(ctx context.Context) error {
 			h(ctx, gone, forced)
 			return nil
-		})})
+		}})
 	}
 }
 
@@ -169,10 +169,10 @@ func (c *conn) tellOpened() {
 		return
 	}
 	made := c.handled()
-	c.hand(&task{kind: HandlerOpened, work: notice(func(ctx context.Context) error {
+	c.hand(&notice{handlerCall{kind: HandlerOpened}, func(ctx context.Context) error {
 		h(ctx, made)
 		return nil
-	})})
+	}})
 }
 
 // tellClosed tells the program that a connection has ended.
@@ -182,8 +182,8 @@ func (c *conn) tellClosed() {
 		return
 	}
 	made, how := c.handled(), Closed{Code: c.closeCode, By: c.closeBy}
-	c.hand(&task{kind: HandlerClosed, ending: true, work: notice(func(ctx context.Context) error {
+	c.hand(&notice{handlerCall{kind: HandlerClosed, ending: true}, func(ctx context.Context) error {
 		h(ctx, made, how)
 		return nil
-	})})
+	}})
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/stoa-io/stoa/internal/taskqueue"
 	"github.com/stoa-io/stoa/wire"
 )
 
@@ -23,7 +24,7 @@ type Conn struct {
 	acked      uint32 // loop-owned; when the client was acknowledged, by the loop's clock
 	remote     string // the peer's address
 	values     map[any]any
-	worker     worker
+	tasks      taskqueue.Queue
 	ending     func() // loop-owned; the end that waits for handlers, see linger
 
 	mu         sync.Mutex

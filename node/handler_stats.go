@@ -1,27 +1,92 @@
 package node
 
-// HandlerStats is what the program's handlers have done and do. It goes on when
-// the loops have ended: some handlers hear of the end.
+import (
+	"time"
+
+	"github.com/stoa-io/stoa/internal/taskqueue"
+)
+
+// HandlerKind is the kind of a handler.
+type HandlerKind uint8
+
+// The kinds of handlers. HandlerNone stands for work of the node itself that is
+// queued between handlers.
+const (
+	HandlerNone HandlerKind = iota
+	HandlerAccept
+	HandlerOpened
+	HandlerClosed
+	HandlerConnect
+	HandlerConnected
+	HandlerDisconnected
+	HandlerJoin
+	HandlerJoined
+	HandlerLeave
+	HandlerLeft
+	HandlerEmit
+	HandlerAsk
+	HandlerRelay
+	HandlerNative
+	handlerKinds
+)
+
+// String returns the kind as one lower-case word, the name of the method that
+// registers such a handler.
+func (k HandlerKind) String() string {
+	return [...]string{"none", "accept", "opened", "closed", "connect", "connected", "disconnected", "join", "joined",
+		"leave", "left", "emit", "ask", "relay", "native", "unknown"}[min(k, handlerKinds)]
+}
+
+// HandlerResult is how a call of a handler ended.
+type HandlerResult uint8
+
+// The results of a handler. An error need not be a fault: it may be the answer
+// that the handler meant to give.
+const (
+	HandlerOK HandlerResult = iota
+	HandlerFailed
+	HandlerPanicked
+	handlerResults
+)
+
+// String returns the result as one lower-case word.
+func (r HandlerResult) String() string {
+	return [...]string{"ok", "error", "panic", "unknown"}[min(r, handlerResults)]
+}
+
+// RunningHandler is a handler that has not returned.
+type RunningHandler struct {
+	Kind HandlerKind
+	// Namespace and Event are empty where Kind has none.
+	Namespace, Event string
+	// Conn is the ID of the connection, empty for one that is not accepted yet.
+	Conn string
+	// Since is when it was called.
+	Since time.Time
+}
+
+// HandlerStats describes the application's handlers. It keeps changing after the
+// loops have ended: some handlers are called because of the end.
 type HandlerStats struct {
 	// State.
 	Running int // calls that have not returned
-	InLine  int // connections that wait until their namespace may run one more handler
-	Bytes   int // of the messages that are handled or wait for that, overhead included
+	Queued  int // connections that wait until their namespace may run one more handler
+	Bytes   int // of the messages that are handled or queued, overhead included
 
 	// Calls that have returned, by kind and result. Those of HandlerNone are not
 	// counted.
 	Calls [handlerKinds][handlerResults]uint64
 }
 
-// handlerStats gathers a snapshot. It stops nothing: what starts or ends
-// meanwhile may be in it or not.
+// handlerStats gathers a snapshot without stopping anything: handlers that start
+// or end during the call may be missing or included.
 func (n *Node) handlerStats() HandlerStats {
 	var s HandlerStats
 	for _, l := range n.loops {
-		l.workers.addTo(&s)
+		l.handlers.addTo(&s)
 	}
 	n.mu.Lock()
-	limiters := make([]*limiter, 0, len(n.namespaces))
+	limiters := make([]*taskqueue.Limiter, 0, len(n.namespaces))
 	for _, ns := range n.namespaces {
 		if ns.limit != nil {
 			limiters = append(limiters, ns.limit)
@@ -29,47 +94,31 @@ func (n *Node) handlerStats() HandlerStats {
 	}
 	n.mu.Unlock()
 	for _, l := range limiters {
-		l.addTo(&s)
+		waiting := l.Waiting()
+		s.Queued += len(waiting)
+		s.addQueues(waiting)
 	}
 	return s
 }
 
-// addTo adds the workers that are at work, and what has been counted.
-func (ws *workers) addTo(s *HandlerStats) {
-	for kind := range ws.counts {
-		for result := range ws.counts[kind] {
-			s.Calls[kind][result] += ws.counts[kind][result].Load()
+// addTo adds the pool's counters and active queues.
+func (p *handlerPool) addTo(s *HandlerStats) {
+	for kind := range p.counts {
+		for result := range p.counts[kind] {
+			s.Calls[kind][result] += p.counts[kind][result].Load()
 		}
 	}
-	ws.mu.Lock()
-	// A worker's lock comes before this one.
-	active := make([]*worker, 0, len(ws.active))
-	for w := range ws.active {
-		active = append(active, w)
-	}
-	s.Running += len(ws.accepting)
-	ws.mu.Unlock()
-	for _, w := range active {
-		w.addTo(s)
-	}
+	p.mu.Lock()
+	s.Running += len(p.accepting)
+	p.mu.Unlock()
+	s.addQueues(p.Active())
 }
 
-// addTo adds the workers in line.
-func (l *limiter) addTo(s *HandlerStats) {
-	l.mu.Lock()
-	waiting := append([]*worker(nil), l.waiting...)
-	l.mu.Unlock()
-	s.InLine += len(waiting)
-	for _, w := range waiting {
-		w.addTo(s)
-	}
-}
-
-func (w *worker) addTo(s *HandlerStats) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	s.Bytes += w.bytes
-	if w.current != nil && w.current.kind != HandlerNone {
-		s.Running++
+func (s *HandlerStats) addQueues(queues []taskqueue.Status) {
+	for i := range queues {
+		s.Bytes += queues[i].Bytes
+		if runningCall(&queues[i]) != nil {
+			s.Running++
+		}
 	}
 }

@@ -50,8 +50,8 @@ func TestHandlerCounts(t *testing.T) {
 			t.Errorf("%v, %v: %d calls, want %d", want.kind, want.result, got, want.count)
 		}
 	}
-	if h := &stats.Handlers; h.Running != 0 || h.InLine != 0 || h.Bytes != 0 {
-		t.Errorf("after the end %d run, %d are in line, %d bytes wait; want none", h.Running, h.InLine, h.Bytes)
+	if h := &stats.Handlers; h.Running != 0 || h.Queued != 0 || h.Bytes != 0 {
+		t.Errorf("after the end %d run, %d are queued, %d bytes wait; want none", h.Running, h.Queued, h.Bytes)
 	}
 	if got := stats.MessagesIn[0][node.MessageHandled]; got != 5 {
 		t.Errorf("%d messages handled, want 5", got)
@@ -59,11 +59,11 @@ func TestHandlerCounts(t *testing.T) {
 }
 
 // What runs and what waits is seen from outside while it lasts.
-func TestHandlersRunningAndInLine(t *testing.T) {
+func TestHandlersRunningAndQueued(t *testing.T) {
 	const conns, limit = 5, 2
 	goOn := make(chan struct{})
 	n := startHandling(t, nil, func(n *node.Node) {
-		ns := n.Namespace("slow").Configure(node.NamespaceOptions{Handlers: limit})
+		ns := n.Namespace("slow").Configure(node.NamespaceOptions{MaxHandlers: limit})
 		ns.OnAsk("wait", func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
 			<-goOn
 			return m.Body, nil
@@ -74,9 +74,9 @@ func TestHandlersRunningAndInLine(t *testing.T) {
 		peers[i] = join(t, n, "slow")
 		peers[i].send("$1;slow;;wait;0;0;hi")
 	}
-	eventually(t, "some run, the others are in line", func() bool {
+	eventually(t, "some run, the others are queued", func() bool {
 		h := n.Stats().Handlers
-		return h.Running == limit && h.InLine == conns-limit
+		return h.Running == limit && h.Queued == conns-limit
 	})
 	if got, least := n.Stats().Handlers.Bytes, conns*len("hi"); got < least {
 		t.Errorf("%d bytes, want at least %d", got, least)

@@ -95,7 +95,7 @@ func (l *ledger) declare(n *node.Node) {
 		delete(l.conns, c)
 	})
 	l.declareNamespace(n.Namespace("a").Configure(node.NamespaceOptions{Relay: true, Broadcast: true, Asks: true}))
-	l.declareNamespace(n.Namespace("b").Configure(node.NamespaceOptions{Handlers: 4}))
+	l.declareNamespace(n.Namespace("b").Configure(node.NamespaceOptions{MaxHandlers: 4}))
 }
 
 func (l *ledger) declareNamespace(ns *node.Namespace) {

@@ -17,8 +17,8 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// Two handlers of a namespace run at a time; the others wait in line, and without
-// a goroutine.
+// Two handlers of a namespace run at a time; the others are queued and have no
+// goroutine.
 func TestHandlersOfANamespace(t *testing.T) {
 	const conns, limit = 100, 2
 	var mu sync.Mutex
@@ -26,7 +26,7 @@ func TestHandlersOfANamespace(t *testing.T) {
 	var running, most atomic.Int32
 	goOn := make(chan struct{})
 	n := startHandling(t, nil, func(n *node.Node) {
-		slow := n.Namespace("slow").Configure(node.NamespaceOptions{Relay: true, Handlers: limit})
+		slow := n.Namespace("slow").Configure(node.NamespaceOptions{Relay: true, MaxHandlers: limit})
 		slow.OnAsk("wait", func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
 			if now := running.Add(1); now > most.Load() {
 				most.Store(now)
@@ -53,7 +53,7 @@ func TestHandlersOfANamespace(t *testing.T) {
 		if i < limit {
 			eventually(t, "the first handlers run", func() bool { return running.Load() == int32(i)+1 })
 		} else {
-			eventually(t, "the connection waits in line", func() bool { return node.Waiting(n, "slow") == i-limit+1 })
+			eventually(t, "the connection is queued", func() bool { return node.Waiting(n, "slow") == i-limit+1 })
 		}
 	}
 	if now := runtime.NumGoroutine(); now > before+limit {
@@ -63,10 +63,10 @@ func TestHandlersOfANamespace(t *testing.T) {
 	quick.expect("$1;quick;;echo;0;0;hi")
 	listener.send(";slow;r;relayed;0;0;hi") // no handler, so no limit
 	peers[conns-1].expect(";slow;r;relayed;0;0;hi")
-	_ = peers[conns-2].conn.Close() // who waits may go
+	_ = peers[conns-2].conn.Close() // a waiting connection may close
 	for i := limit; i < conns; i++ {
 		goOn <- struct{}{}
-		eventually(t, "the next in line runs", func() bool {
+		eventually(t, "the next one runs", func() bool {
 			mu.Lock()
 			defer mu.Unlock()
 			return len(order) == i+1 && order[i] == fmt.Sprint(i)
@@ -82,11 +82,11 @@ func TestHandlersOfANamespace(t *testing.T) {
 			p.expect(";slow;r;relayed;0;0;hi", fmt.Sprintf("$1;slow;;wait;0;0;%d", i))
 		}
 	}
-	eventually(t, "nobody runs", func() bool { return running.Load() == 0 })
+	eventually(t, "no handler runs", func() bool { return running.Load() == 0 })
 	if got := most.Load(); got != limit {
 		t.Errorf("%d handlers have run at the same time, want %d", got, limit)
 	}
-	// What falls over gives its place back.
+	// A handler that panics releases its slot.
 	for range 3 * limit {
 		for _, event := range []string{"panic", "goexit"} {
 			peers[0].send("$2;slow;;" + event + ";0;0;")
@@ -97,14 +97,14 @@ func TestHandlersOfANamespace(t *testing.T) {
 	peers[0].expect("$3;slow;;wait;0;0;last")
 }
 
-// One handler at a time over many connections: each message is handled, and each
-// connection's in its order.
+// With one handler at a time over many connections, every message is handled, and
+// the messages of each connection in order.
 func TestLimitedHandlersInOrder(t *testing.T) {
 	const conns, count = 20, 50
 	var running atomic.Int32
 	var j journal
 	n := startHandling(t, nil, func(n *node.Node) {
-		ns := n.Namespace("one").Configure(node.NamespaceOptions{Handlers: 1})
+		ns := n.Namespace("one").Configure(node.NamespaceOptions{MaxHandlers: 1})
 		ns.OnAsk("q", func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
 			if running.Add(1) != 1 {
 				j.add("together")

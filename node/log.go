@@ -38,13 +38,13 @@ func (l *loop) logDebug(message string, c *conn, args ...any) {
 }
 
 // logHandler logs what a handler of the program has done.
-func (l *loop) logHandler(level slog.Level, message string, c *Conn, t *task, args ...any) {
+func (l *loop) logHandler(level slog.Level, message string, c *Conn, h *handlerCall, args ...any) {
 	if !l.log.Enabled(context.Background(), level) {
 		return
 	}
-	about := []any{logConn, c.ID(), logHandler, t.kind.String(), logEvent, t.event}
-	if t.namespace != nil {
-		about = append(about, logNamespace, t.namespace.name)
+	about := []any{logConn, c.ID(), logHandler, h.kind.String(), logEvent, h.event}
+	if h.namespace != nil {
+		about = append(about, logNamespace, h.namespace.name)
 	}
 	l.log.Log(context.Background(), level, message, append(about, args...)...)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/internal/session"
+	"github.com/stoa-io/stoa/internal/taskqueue"
 	"github.com/stoa-io/stoa/rooms"
 )
 
@@ -46,9 +47,9 @@ type loop struct {
 	base    context.Context // of the connections' own
 	endBase context.CancelFunc
 
-	inbox   inbox   // any goroutine
-	workers workers // any goroutine
-	poller  *poller
+	inbox    inbox       // any goroutine
+	handlers handlerPool // any goroutine
+	poller   *poller
 
 	// Loop-owned from here on.
 	listener    int // descriptor, -1: none
@@ -119,7 +120,7 @@ func newLoop(n *Node, number int) (*loop, error) {
 		writeBuffer: make([]byte, 0, writeBufferSize),
 	}
 	l.base, l.endBase = context.WithCancel(n.handling)
-	l.workers.running, l.workers.active = &n.handlers, make(map[*worker]struct{})
+	l.handlers.Pool = taskqueue.NewPool(&n.handlers)
 	l.stats.Closes = make(map[CloseKey]uint64)
 	l.initUpgrader()
 	return l, nil
@@ -286,8 +287,8 @@ func (l *loop) snapshot() LoopStats {
 			s.Held++
 		}
 	}
-	for i := range l.workers.dropped {
-		s.MessagesIn[i][MessageDropped] += l.workers.dropped[i].Load()
+	for i := range l.handlers.dropped {
+		s.MessagesIn[i][MessageDropped] += l.handlers.dropped[i].Load()
 	}
 	l.inbox.mu.Lock()
 	s.InboxBytes = l.inbox.bytes

@@ -25,7 +25,7 @@ const (
 	itemEmit                              // a frame of the program for a connection
 	itemReply                             // the program's answer to an ask of a connection
 	itemDecided                           // the program's decision about a request of a connection
-	itemWorked                            // a connection's worker has room again, or nothing to do
+	itemWorked                            // a connection's handlers are idle or have room again
 	itemAccept                            // the program's decision about a WebSocket to be opened
 	itemList                              // the program wants to see the connections
 	itemNodeGone                          // a node has left the cluster
@@ -225,7 +225,7 @@ func (l *loop) handle(it *item) {
 	}
 }
 
-// fromProgram does what a handler, or the worker that calls it, has posted.
+// fromProgram does what a handler, or the queue that it runs on, has posted.
 func (c *conn) fromProgram(it *item) {
 	switch it.kind {
 	case itemEmit:

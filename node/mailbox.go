@@ -61,14 +61,14 @@ func (c *conn) readMail() {
 }
 
 // waiting is what waits in the mailbox and for the handlers, in bytes. If it is
-// above the limit, the worker says when half of it is free.
+// above the limit, the handlers' queue says when half of it is free.
 func (c *conn) waiting(limit int) int {
 	bytes := 0
 	if c.mail != nil {
 		bytes = c.mail.bytes
 	}
 	if c.handle != nil {
-		bytes += c.handle.worker.load(limit - bytes)
+		bytes += c.handle.tasks.WatchBytes(limit-bytes, c.loop.limits.Mailbox/2)
 	}
 	return bytes
 }

@@ -162,7 +162,7 @@ func (c *conn) relayAsk(e *session.Event) MessageResult {
 	return MessageRelayed
 }
 
-// relayAskLater does so when the worker has come to it, as the program wants it.
+// relayAskLater does so as a task, as the handler leaves the message.
 func (c *conn) relayAskLater(ns *namespace, e *session.Event, event string, h RelayHandler) MessageResult {
 	asked := c.openRelayedAsk(e)
 	if asked == nil {
@@ -176,7 +176,7 @@ func (c *conn) relayAskLater(ns *namespace, e *session.Event, event string, h Re
 			open.settle(Answers{}, err)
 		}
 	}
-	c.hand(&w.task)
+	c.hand(w)
 	return MessageRelayed
 }
 

@@ -123,7 +123,7 @@ func (n *Node) awaitHandlers(ctx context.Context) error {
 		case <-again.C:
 		}
 		for _, l := range n.loops {
-			left.Handlers = append(left.Handlers, l.workers.list()...)
+			left.Handlers = append(left.Handlers, l.handlers.runningHandlers()...)
 		}
 	}
 	n.log.Warn("handlers are left running", logCount, len(left.Handlers), logError, left.Error())

@@ -7,8 +7,8 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// What a worker does about messages. Each kind of work holds its task and its
-// message, so that a message costs one piece of memory beside its bytes.
+// The handler calls that messages bring about. Each holds its task and its message,
+// so that a message costs one piece of memory in addition to its bytes.
 
 // incoming makes a message of the program's own from one that is valid during
 // the call only.
@@ -22,25 +22,25 @@ func incoming(ns *namespace, e *session.Event, event string, body []byte) Messag
 
 // emitWork is an emit for a handler.
 type emitWork struct {
-	task    task
+	handlerCall
 	to      *NSConn
 	handler EmitHandler
 	message Message
 }
 
-func (w *emitWork) do(ctx context.Context) error { return w.handler(ctx, w.to, &w.message) }
+func (w *emitWork) Do(ctx context.Context) error { return w.handler(ctx, w.to, &w.message) }
 func (*emitWork) failed(error)                   {}
 
 // askWork is an ask for a handler.
 type askWork struct {
-	task    task
+	handlerCall
 	to      *NSConn
 	handler AskHandler
 	message Message
 	asked   wire.Message // as received; the answer repeats most of it
 }
 
-func (w *askWork) do(ctx context.Context) error {
+func (w *askWork) Do(ctx context.Context) error {
 	body, err := w.handler(ctx, w.to, &w.message)
 	if err == nil {
 		err = checkBody(body, w.asked.Binary)
@@ -65,7 +65,7 @@ func (w *askWork) answer(frame []byte) {
 // relayWork is a message on its way to others, that a handler sees before or that
 // must not overtake earlier ones which handlers work on.
 type relayWork struct {
-	task    task
+	handlerCall
 	from    *NSConn
 	handler RelayHandler // nil: nobody wants to see it
 	message Message
@@ -77,15 +77,15 @@ type relayWork struct {
 func newRelayWork(made *Conn, ns *namespace, e *session.Event, event string, body []byte, h RelayHandler) *relayWork {
 	w := &relayWork{from: made.member(ns.name), handler: h, message: incoming(ns, e, event, body)}
 	w.room = w.message.Room
-	w.task = task{event: event, size: len(body), work: w}
+	w.event, w.Size = event, len(body)
 	if h != nil {
 		// What no handler sees does not wait for the limit of the handlers either.
-		w.task.kind, w.task.namespace = HandlerRelay, ns.declared
+		w.kind, w.namespace = HandlerRelay, ns.declared
 	}
 	return w
 }
 
-func (w *relayWork) do(ctx context.Context) error {
+func (w *relayWork) Do(ctx context.Context) error {
 	m := &w.message
 	if w.handler != nil {
 		if err := w.handler(ctx, w.from, m); err != nil {

@@ -1,24 +1,19 @@
 package node
 
-// What tests of the handlers look at from outside.
+// Access to unexported state for the tests of handlers.
 
-// HandlerCount is how many calls of a kind of handler have ended so.
+// HandlerCount returns how many calls of a kind of handler had this result.
 func HandlerCount(n *Node, kind HandlerKind, result HandlerResult) (count uint64) {
 	for _, l := range n.loops {
-		count += l.workers.counts[kind][result].Load()
+		count += l.handlers.counts[kind][result].Load()
 	}
 	return count
 }
 
-// Waiting is how many workers wait for a namespace's limiter.
-func Waiting(n *Node, namespace string) int {
-	limit := n.namespaces[namespace].limit
-	limit.mu.Lock()
-	defer limit.mu.Unlock()
-	return len(limit.waiting)
-}
+// Waiting returns how many connections wait for a namespace's limiter.
+func Waiting(n *Node, namespace string) int { return len(n.namespaces[namespace].limit.Waiting()) }
 
-// whilePaused calls look while the loop stands between two items of its inbox.
+// whilePaused calls look while the loop is between two items of its inbox.
 func (l *loop) whilePaused(look func()) {
 	before, after := make(chan LoopStats), make(chan LoopStats)
 	l.inbox.mu.Lock()
@@ -35,7 +30,7 @@ func (l *loop) whilePaused(look func()) {
 	<-after
 }
 
-// MailFull reports whether a connection is not read because too much waits.
+// MailFull reports whether a connection is paused because too much is queued for it.
 func MailFull(n *Node, id string) (full bool) {
 	p, s, _ := parseConnID(n.config.ID, id)
 	l := n.loops[p.loop()]
