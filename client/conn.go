@@ -24,7 +24,7 @@ type Conn struct {
 	opened   chan struct{} // closed at the first connection
 	done     chan struct{} // closed when the Conn is closed
 	finished chan struct{} // closed when supervise has ended
-	worker   worker
+	handlers handlerQueue
 
 	mu         sync.Mutex
 	state      State         // guarded by mu
@@ -173,7 +173,7 @@ func (c *Conn) Close() error {
 	c.mu.Lock()
 	c.finish(ErrClosed)
 	c.mu.Unlock()
-	c.worker.discard()
+	c.handlers.discard()
 	<-c.finished
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -93,7 +93,7 @@ func newConn(ctx context.Context, address *url.URL, o Options) *Conn {
 	}
 	c.backoff.attempt = 1
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	c.worker = worker{ctx: c.ctx, log: o.Logger}
+	c.handlers.init(c.ctx, o.Logger)
 	return c
 }
 
@@ -206,7 +206,7 @@ func (c *Conn) authenticate(ctx context.Context) (http.Header, error) {
 		defer func() {
 			// A panic of the program must not take the rest of it along, as in handlers.
 			if cause := recover(); cause != nil {
-				c.worker.panicked(&task{handler: "authenticate"}, cause)
+				c.handlers.reportPanic("authenticate", cause)
 			}
 			done <- r
 		}()

@@ -92,7 +92,7 @@ func (l *link) decide(r *session.Request, handler, namespace string, ask func(ct
 			l.resume()
 		}
 	}
-	c.worker.add(&task{
+	c.handlers.add(0, &task{
 		handler: handler, namespace: namespace, message: true,
 		run: func(ctx context.Context) error {
 			if err := ask(ctx); err != nil {
@@ -176,8 +176,8 @@ func (l *link) Event(e *session.Event) {
 		return
 	}
 	m := fromWire(e.Message)
-	c.worker.add(&task{
-		handler: "emit", namespace: ns.name, event: event, size: len(m.Body), message: true,
+	c.handlers.add(len(m.Body), &task{
+		handler: "emit", namespace: ns.name, event: event, message: true,
 		run: func(ctx context.Context) error { return h(ctx, ns, m) },
 	})
 }
@@ -190,8 +190,8 @@ func (l *link) asked(ns *NSConn, event string, e *session.Event) {
 		return
 	}
 	asked, m := e.Message.Clone(), fromWire(e.Message)
-	l.conn.worker.add(&task{
-		handler: "ask", namespace: ns.name, event: event, size: 2 * len(m.Body), message: true,
+	l.conn.handlers.add(2*len(m.Body), &task{
+		handler: "ask", namespace: ns.name, event: event, message: true,
 		run: func(ctx context.Context) error {
 			body, err := h(ctx, ns, m)
 			if err == nil {
@@ -227,8 +227,8 @@ func (l *link) native(e *session.Event) {
 		return
 	}
 	payload, binary := slices.Clone(e.Payload), e.Message.Binary
-	c.worker.add(&task{
-		handler: "native", size: len(payload), message: true,
+	c.handlers.add(len(payload), &task{
+		handler: "native", message: true,
 		run: func(ctx context.Context) error { return h(ctx, c, payload, binary) },
 	})
 }

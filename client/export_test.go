@@ -17,11 +17,7 @@ func (r Reconnect) Delay(exponent int, suggested time.Duration, draw float64) ti
 func Suggestion(err error) time.Duration { return suggestion(err) }
 
 // Waiting returns how many bytes wait for handlers.
-func Waiting(c *Conn) int {
-	c.worker.mu.Lock()
-	defer c.worker.mu.Unlock()
-	return c.worker.bytes
-}
+func Waiting(c *Conn) int { return c.handlers.tasks.Status().Bytes }
 
 // AppendFrame is appendFrame.
 func AppendFrame(dst []byte, op ws.OpCode, payload []byte, mask [4]byte) []byte {

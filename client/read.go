@@ -166,7 +166,7 @@ func (l *link) pause() {
 		if limit >= 0 {
 			limit = max(0, limit-l.heldBy)
 		}
-		eased := c.worker.above(limit)
+		eased := c.handlers.overLimit(limit)
 		if eased == nil {
 			return
 		}

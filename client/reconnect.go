@@ -199,7 +199,7 @@ func (c *Conn) move(t Transition) {
 	c.state = t.To
 	c.change()
 	if h := c.options.OnState; h != nil {
-		c.worker.add(&task{handler: "state", ending: t.To == StateClosed, run: func(context.Context) error {
+		c.handlers.add(0, &task{handler: "state", ending: t.To == StateClosed, run: func(context.Context) error {
 			h(t)
 			return nil
 		}})

@@ -10,7 +10,7 @@ import (
 
 // notify lets the program hear of something.
 func (c *Conn) notify(handler, namespace string, run func(ctx context.Context) error) {
-	c.worker.add(&task{handler: handler, namespace: namespace, run: run})
+	c.handlers.add(0, &task{handler: handler, namespace: namespace, run: run})
 }
 
 // disconnected ends a namespace and its rooms, as far as they are there.
@@ -25,7 +25,7 @@ func (c *Conn) disconnected(ns *NSConn, forced bool, err error) {
 	c.namespaces = slices.DeleteFunc(c.namespaces, func(other *NSConn) bool { return other == ns })
 	c.change()
 	if h := ns.handlers.OnDisconnected; h != nil {
-		c.worker.add(&task{handler: "disconnected", namespace: ns.name, ending: true, run: func(ctx context.Context) error {
+		c.handlers.add(0, &task{handler: "disconnected", namespace: ns.name, ending: true, run: func(ctx context.Context) error {
 			h(ctx, ns, forced, err)
 			return nil
 		}})
@@ -42,7 +42,7 @@ func (c *Conn) left(in *Room, forced bool, err error) {
 	ns.rooms = slices.DeleteFunc(ns.rooms, func(other *Room) bool { return other == in })
 	c.change()
 	if h := ns.handlers.OnLeft; h != nil {
-		c.worker.add(&task{handler: "left", namespace: ns.name, ending: true, run: func(ctx context.Context) error {
+		c.handlers.add(0, &task{handler: "left", namespace: ns.name, ending: true, run: func(ctx context.Context) error {
 			h(ctx, in, forced, err)
 			return nil
 		}})
