@@ -11,11 +11,6 @@ import (
 	"github.com/stoa-io/stoa/internal/archmap"
 )
 
-const (
-	maxFileLines     = 450
-	maxFunctionLines = 100
-)
-
 func TestEveryPackageHasADoc(t *testing.T) {
 	documented := make(map[string]bool)
 	for _, s := range sources(t) {
@@ -40,27 +35,6 @@ func TestEveryPackageHasADoc(t *testing.T) {
 	for dir, ok := range documented {
 		if !ok {
 			t.Errorf("package %s has no doc.go with a package comment", dir)
-		}
-	}
-}
-
-func TestFilesAndFunctionsAreShort(t *testing.T) {
-	for _, s := range sources(t) {
-		if s.Lines > maxFileLines {
-			t.Errorf("%s has %d lines, want at most %d", s.Path, s.Lines, maxFileLines)
-		}
-		if s.Test {
-			continue
-		}
-		for _, declaration := range s.File.Decls {
-			function, ok := declaration.(*ast.FuncDecl)
-			if !ok {
-				continue
-			}
-			first, last := s.Line(function), s.Files.Position(function.End()).Line
-			if lines := last - first + 1; lines > maxFunctionLines {
-				t.Errorf("%s:%d: %s has %d lines, want at most %d", s.Path, first, function.Name.Name, lines, maxFunctionLines)
-			}
 		}
 	}
 }
