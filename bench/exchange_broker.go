@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker"
 )
 
 // brokerExchange is Stoa's broker without a node around it. The messages that wait
 // together leave together; with one outstanding, none waits.
 type brokerExchange struct {
-	broker      *cluster.Redis
+	broker      *redisbroker.Broker
 	channels    []string
 	outstanding uint64
 	sent        uint64
@@ -22,7 +23,7 @@ type brokerExchange struct {
 }
 
 func newBrokerExchange(address string, outstanding int) (*brokerExchange, error) {
-	broker, err := cluster.NewRedis(cluster.RedisConfig{Servers: []string{"redis://" + address}, Cluster: "bench"})
+	broker, err := redisbroker.New(redisbroker.Config{Servers: []string{"redis://" + address}, Cluster: "bench"})
 	if err != nil {
 		return nil, err
 	}

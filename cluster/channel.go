@@ -197,3 +197,24 @@ func unescape(text string) (name string, ok bool) {
 	}
 	return b.String(), true
 }
+
+// KindOf returns the kind of a channel that one of the functions of this package
+// has named, without the work of ParseChannel. The zero Kind stands for any other
+// name; the names inside a channel are not checked.
+func KindOf(channel string) Kind {
+	if len(channel) < len(roomPrefix) || channel[1] != separator {
+		return 0
+	}
+	switch channel[:len(roomPrefix)] {
+	case roomPrefix:
+		return KindRoom
+	case namespacePrefix:
+		return KindNamespace
+	case nodePrefix:
+		return KindNode
+	}
+	if channel == clusterChannel {
+		return KindCluster
+	}
+	return 0
+}

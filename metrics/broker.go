@@ -5,13 +5,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker"
 )
 
-// BrokerSource is where the figures of a cluster come from; *cluster.Redis is one.
+// BrokerSource is where the figures of a cluster come from; *redisbroker.Broker is one.
 // Stats is called as that of Source is.
 type BrokerSource interface {
-	Stats() cluster.RedisStats
+	Stats() redisbroker.Stats
 }
 
 // NewBrokerCollector returns a collector for the broker of a cluster. It is not
@@ -35,70 +35,70 @@ var (
 type brokerScalar struct {
 	desc  *prometheus.Desc
 	kind  prometheus.ValueType
-	value func(*cluster.RedisStats) float64
+	value func(*redisbroker.Stats) float64
 }
 
 var brokerScalars = []brokerScalar{
 	{describe("known_nodes", "Nodes of the cluster that this node knows to be alive, itself included."),
-		prometheus.GaugeValue, func(s *cluster.RedisStats) float64 { return float64(s.Nodes) }},
+		prometheus.GaugeValue, func(s *redisbroker.Stats) float64 { return float64(s.Nodes) }},
 }
 
 // serverScalar is a metric of one value for each server.
 type serverScalar struct {
 	desc  *prometheus.Desc
 	kind  prometheus.ValueType
-	value func(*cluster.RedisShardStats) float64
+	value func(*redisbroker.ShardStats) float64
 }
 
 var serverScalars = []serverScalar{
 	serverGauge("up", "1 while the server receives and delivers messages, else 0.",
-		func(s *cluster.RedisShardStats) float64 { return oneIf(s.Up) }),
+		func(s *redisbroker.ShardStats) float64 { return oneIf(s.Up) }),
 	serverGauge("congested", "1 while so much waits for the server that connections that publish to it are not read, else 0.",
-		func(s *cluster.RedisShardStats) float64 { return oneIf(s.Congested) }),
+		func(s *redisbroker.ShardStats) float64 { return oneIf(s.Congested) }),
 	serverGauge("subscriptions", "Subscriptions that the server has confirmed.",
-		func(s *cluster.RedisShardStats) float64 { return float64(s.Subscriptions) }),
+		func(s *redisbroker.ShardStats) float64 { return float64(s.Subscriptions) }),
 	serverGauge("queue_messages", "Messages that wait to be published or acknowledged.",
-		func(s *cluster.RedisShardStats) float64 { return float64(s.QueueMessages) }),
+		func(s *redisbroker.ShardStats) float64 { return float64(s.QueueMessages) }),
 	serverGauge("queue_bytes", "Bytes that wait to be published or acknowledged.",
-		func(s *cluster.RedisShardStats) float64 { return float64(s.QueueBytes) }),
+		func(s *redisbroker.ShardStats) float64 { return float64(s.QueueBytes) }),
 	serverCounter("published_messages_total", "Messages that the server has acknowledged.",
-		func(s *cluster.RedisShardStats) float64 { return float64(s.Published) }),
+		func(s *redisbroker.ShardStats) float64 { return float64(s.Published) }),
 	serverCounter("delivered_messages_total", "Messages received and passed to the node.",
-		func(s *cluster.RedisShardStats) float64 { return float64(s.Delivered) }),
+		func(s *redisbroker.ShardStats) float64 { return float64(s.Delivered) }),
 	serverCounter("resent_messages_total", "Messages published again after an outage.",
-		func(s *cluster.RedisShardStats) float64 { return float64(s.Resent) }),
+		func(s *redisbroker.ShardStats) float64 { return float64(s.Resent) }),
 	serverCounter("repeated_messages_total", "Messages received a second time and dropped for that.",
-		func(s *cluster.RedisShardStats) float64 { return float64(s.Repeats) }),
+		func(s *redisbroker.ShardStats) float64 { return float64(s.Repeats) }),
 	serverCounter("gaps_total", "Interruptions of the subscriptions.",
-		func(s *cluster.RedisShardStats) float64 { return float64(s.Gaps) }),
+		func(s *redisbroker.ShardStats) float64 { return float64(s.Gaps) }),
 	serverCounter("missed_messages_max_total", "Upper bound of the messages of other nodes that were missed in gaps.",
-		func(s *cluster.RedisShardStats) float64 { return float64(s.MissedAtMost) }),
+		func(s *redisbroker.ShardStats) float64 { return float64(s.MissedAtMost) }),
 	serverCounter("flush_timeouts_total", "Outages after which publishing went on before all known nodes were back.",
-		func(s *cluster.RedisShardStats) float64 { return float64(s.FlushTimeouts) }),
+		func(s *redisbroker.ShardStats) float64 { return float64(s.FlushTimeouts) }),
 }
 
 // serverHistogram is a histogram for each server.
 type serverHistogram struct {
 	desc  *prometheus.Desc
-	value func(*cluster.RedisShardStats) *cluster.Histogram
+	value func(*redisbroker.ShardStats) *redisbroker.Histogram
 }
 
 var serverHistograms = []serverHistogram{
 	{describe("broker_publish_seconds", "From publish to the server's acknowledgement, of the oldest message of each batch.", "server"),
-		func(s *cluster.RedisShardStats) *cluster.Histogram { return &s.PublishTime }},
+		func(s *redisbroker.ShardStats) *redisbroker.Histogram { return &s.PublishTime }},
 	{describe("broker_round_trip_seconds", "From sending a batch to its acknowledgement.", "server"),
-		func(s *cluster.RedisShardStats) *cluster.Histogram { return &s.AnswerTime }},
+		func(s *redisbroker.ShardStats) *redisbroker.Histogram { return &s.AnswerTime }},
 	{describe("broker_lag_seconds", "From publish to receive on the same node, of a sample of its own messages.", "server"),
-		func(s *cluster.RedisShardStats) *cluster.Histogram { return &s.Lag }},
+		func(s *redisbroker.ShardStats) *redisbroker.Histogram { return &s.Lag }},
 	{describe("broker_batch_messages", "Messages that left in one batch.", "server"),
-		func(s *cluster.RedisShardStats) *cluster.Histogram { return &s.BatchSize }},
+		func(s *redisbroker.ShardStats) *redisbroker.Histogram { return &s.BatchSize }},
 }
 
-func serverGauge(name, help string, value func(*cluster.RedisShardStats) float64) serverScalar {
+func serverGauge(name, help string, value func(*redisbroker.ShardStats) float64) serverScalar {
 	return serverScalar{describe("broker_"+name, help, "server"), prometheus.GaugeValue, value}
 }
 
-func serverCounter(name, help string, value func(*cluster.RedisShardStats) float64) serverScalar {
+func serverCounter(name, help string, value func(*redisbroker.ShardStats) float64) serverScalar {
 	return serverScalar{describe("broker_"+name, help, "server"), prometheus.CounterValue, value}
 }
 
@@ -131,7 +131,7 @@ func (c *brokerCollector) Collect(out chan<- prometheus.Metric) {
 }
 
 // collectDropped sums over the servers: a message that was refused has none.
-func collectDropped(out chan<- prometheus.Metric, stats *cluster.RedisStats) {
+func collectDropped(out chan<- prometheus.Metric, stats *redisbroker.Stats) {
 	var tooOld, badVersion, malformed uint64
 	for i := range stats.Shards {
 		s := &stats.Shards[i]
@@ -147,7 +147,7 @@ func collectDropped(out chan<- prometheus.Metric, stats *cluster.RedisStats) {
 	}
 }
 
-func collectServer(out chan<- prometheus.Metric, server string, stats *cluster.RedisShardStats) {
+func collectServer(out chan<- prometheus.Metric, server string, stats *redisbroker.ShardStats) {
 	for i := range serverScalars {
 		s := &serverScalars[i]
 		out <- prometheus.MustNewConstMetric(s.desc, s.kind, s.value(stats), server)

@@ -9,16 +9,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/metrics"
 )
 
 // fixedBroker is a source whose figures do not change.
-type fixedBroker cluster.RedisStats
+type fixedBroker redisbroker.Stats
 
-func (f fixedBroker) Stats() cluster.RedisStats { return cluster.RedisStats(f) }
+func (f fixedBroker) Stats() redisbroker.Stats { return redisbroker.Stats(f) }
 
-func newBrokerRegistry(t testing.TB, stats cluster.RedisStats) *prometheus.Registry {
+func newBrokerRegistry(t testing.TB, stats redisbroker.Stats) *prometheus.Registry {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
 	if err := registry.Register(metrics.NewBrokerCollector(fixedBroker(stats))); err != nil {
@@ -28,15 +28,15 @@ func newBrokerRegistry(t testing.TB, stats cluster.RedisStats) *prometheus.Regis
 }
 
 // populatedBroker is what populated is for a node, with two servers.
-func populatedBroker(t testing.TB) cluster.RedisStats {
+func populatedBroker(t testing.TB) redisbroker.Stats {
 	t.Helper()
-	stats := cluster.RedisStats{}
+	stats := redisbroker.Stats{}
 	next := uint64(10_000)
 	fill(t, reflect.ValueOf(&stats).Elem(), &next)
 	stats.Shards = stats.Shards[:2]
 	for i := range stats.Shards {
 		shard := &stats.Shards[i]
-		for _, h := range []*cluster.Histogram{&shard.PublishTime, &shard.AnswerTime, &shard.Lag, &shard.BatchSize} {
+		for _, h := range []*redisbroker.Histogram{&shard.PublishTime, &shard.AnswerTime, &shard.Lag, &shard.BatchSize} {
 			h.Count = 0
 			for _, n := range h.Counts {
 				h.Count += n
@@ -61,7 +61,7 @@ func TestBrokerGolden(t *testing.T) {
 	compareGolden(t, "broker.golden", exposition(t, newBrokerRegistry(t, populatedBroker(t))))
 }
 
-// Whoever adds a field to cluster.RedisStats is told here that it needs a metric.
+// Whoever adds a field to redisbroker.Stats is told here that it needs a metric.
 // Addresses are not shown.
 func TestEveryBrokerFieldIsShown(t *testing.T) {
 	stats := populatedBroker(t)
@@ -102,7 +102,7 @@ func TestEveryBrokerFieldIsShown(t *testing.T) {
 // A broker that has counted nothing shows its series all the same, one of each for
 // every server.
 func TestZeroBrokerStatsHasEverySeries(t *testing.T) {
-	got := string(exposition(t, newBrokerRegistry(t, cluster.RedisStats{Shards: make([]cluster.RedisShardStats, 2)})))
+	got := string(exposition(t, newBrokerRegistry(t, redisbroker.Stats{Shards: make([]redisbroker.ShardStats, 2)})))
 	for _, want := range []string{
 		`stoa_known_nodes 0`,
 		`stoa_broker_up{server="0"} 0`,

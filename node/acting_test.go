@@ -10,7 +10,7 @@ import (
 
 	"github.com/gobwas/ws"
 
-	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
 	"github.com/stoa-io/stoa/node"
 	"github.com/stoa-io/stoa/wire"
@@ -267,9 +267,9 @@ func TestActingAcrossTheCluster(t *testing.T) {
 	server := redistest.Start(t)
 	var j journal
 	var nodes []*node.Node
-	var brokers []*cluster.Redis
+	var brokers []*redisbroker.Broker
 	for _, id := range []string{"n0", "n1"} {
-		broker, err := cluster.NewRedis(cluster.RedisConfig{Servers: []string{server.URL()}, NodeID: id})
+		broker, err := redisbroker.New(redisbroker.Config{Servers: []string{server.URL()}, NodeID: id})
 		if err != nil {
 			t.Fatal(err)
 		}

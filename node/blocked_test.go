@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
 	"github.com/stoa-io/stoa/node"
 )
@@ -254,10 +254,10 @@ func TestShutdownDeadline(t *testing.T) {
 // when no loop is left.
 func TestHandlersOfTheEndEmit(t *testing.T) {
 	server := redistest.Start(t)
-	config := cluster.RedisConfig{Servers: []string{server.URL()}}
+	config := redisbroker.Config{Servers: []string{server.URL()}}
 	witness, first := startMember(t, "n0", config, nil)
 	config.NodeID = "n1"
-	second, err := cluster.NewRedis(config)
+	second, err := redisbroker.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}

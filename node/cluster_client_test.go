@@ -8,7 +8,7 @@ import (
 
 	"github.com/gobwas/ws"
 
-	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
 	"github.com/stoa-io/stoa/node"
 	"github.com/stoa-io/stoa/wire"
@@ -47,7 +47,7 @@ func TestClusterClientAsksRoom(t *testing.T) {
 // TestClusterClientAsksNobody: nothing is waited for where nobody can answer.
 func TestClusterClientAsksNobody(t *testing.T) {
 	server := redistest.Start(t)
-	config := cluster.RedisConfig{Servers: []string{server.URL()}}
+	config := redisbroker.Config{Servers: []string{server.URL()}}
 	patient := func(cfg *node.Config) { cfg.Timeouts.Ask = time.Hour }
 	n, broker := startMember(t, "n0", config, patient)
 	other, _ := startMember(t, "n1", config, patient)
@@ -115,14 +115,14 @@ func TestClusterNamesDoNotMix(t *testing.T) {
 	server := redistest.Start(t)
 	type half struct {
 		nodes   [2]*node.Node
-		brokers [2]*cluster.Redis
+		brokers [2]*redisbroker.Broker
 		peers   [2]*peer
 	}
 	halves := make(map[string]*half)
 	for _, name := range []string{"one", "one.two"} {
 		h := &half{}
 		for i, id := range []string{"n0", "n1"} {
-			h.nodes[i], h.brokers[i] = startMember(t, id, cluster.RedisConfig{Servers: []string{server.URL()}, Cluster: name}, nil)
+			h.nodes[i], h.brokers[i] = startMember(t, id, redisbroker.Config{Servers: []string{server.URL()}, Cluster: name}, nil)
 			h.peers[i] = join(t, h.nodes[i], "default", "r")
 		}
 		halves[name] = h

@@ -12,17 +12,17 @@ import (
 
 	"github.com/gobwas/ws"
 
-	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
 	"github.com/stoa-io/stoa/node"
 	"github.com/stoa-io/stoa/wire"
 )
 
 // startMember starts a node of a cluster over Redis.
-func startMember(tb testing.TB, id string, config cluster.RedisConfig, change func(*node.Config)) (*node.Node, *cluster.Redis) {
+func startMember(tb testing.TB, id string, config redisbroker.Config, change func(*node.Config)) (*node.Node, *redisbroker.Broker) {
 	tb.Helper()
 	config.NodeID = id
-	broker, err := cluster.NewRedis(config)
+	broker, err := redisbroker.New(config)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -41,16 +41,16 @@ func startCluster(tb testing.TB, ids ...string) []*node.Node {
 	tb.Helper()
 	server := redistest.Start(tb)
 	var nodes []*node.Node
-	var brokers []*cluster.Redis
+	var brokers []*redisbroker.Broker
 	for _, id := range ids {
-		n, broker := startMember(tb, id, cluster.RedisConfig{Servers: []string{server.URL()}}, nil)
+		n, broker := startMember(tb, id, redisbroker.Config{Servers: []string{server.URL()}}, nil)
 		nodes, brokers = append(nodes, n), append(brokers, broker)
 	}
 	awaitNodes(tb, len(ids), brokers...)
 	return nodes
 }
 
-func awaitNodes(tb testing.TB, count int, brokers ...*cluster.Redis) {
+func awaitNodes(tb testing.TB, count int, brokers ...*redisbroker.Broker) {
 	tb.Helper()
 	for _, b := range brokers {
 		eventually(tb, fmt.Sprintf("node %s knows %d nodes", b.NodeID(), count), func() bool { return len(b.Nodes()) == count })
@@ -281,7 +281,7 @@ func TestClusterCloseConn(t *testing.T) {
 // take.
 func TestClusterGone(t *testing.T) {
 	server := redistest.Start(t)
-	config := cluster.RedisConfig{Servers: []string{server.URL()}}
+	config := redisbroker.Config{Servers: []string{server.URL()}}
 	patient := func(cfg *node.Config) { cfg.Timeouts.Ask = time.Hour }
 	n, broker := startMember(t, "n0", config, patient)
 	second, _ := startMember(t, "n1", config, patient)
@@ -370,9 +370,9 @@ func TestClusterAskRoom(t *testing.T) {
 func TestClusterSilentNode(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.StartProxy(t, server)
-	n, first := startMember(t, "n0", cluster.RedisConfig{Servers: []string{server.URL()}}, nil)
-	other, second := startMember(t, "n1", cluster.RedisConfig{Servers: []string{server.URL()}}, nil)
-	cut, third := startMember(t, "n2", cluster.RedisConfig{Servers: []string{proxy.URL()}}, nil)
+	n, first := startMember(t, "n0", redisbroker.Config{Servers: []string{server.URL()}}, nil)
+	other, second := startMember(t, "n1", redisbroker.Config{Servers: []string{server.URL()}}, nil)
+	cut, third := startMember(t, "n2", redisbroker.Config{Servers: []string{proxy.URL()}}, nil)
 	awaitNodes(t, 3, first, second, third)
 	answering, silent := join(t, other, "default", "r"), join(t, cut, "default", "r")
 	proxy.Cut()

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
 	"github.com/stoa-io/stoa/node"
 	"github.com/stoa-io/stoa/wire"
@@ -21,8 +21,8 @@ func patientAsks(cfg *node.Config) { cfg.Timeouts.Ask = time.Hour }
 func TestNodeDiesWhileAsked(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.StartProxy(t, server)
-	config := func(url string) cluster.RedisConfig {
-		return cluster.RedisConfig{Servers: []string{url}, Lease: 2 * time.Second}
+	config := func(url string) redisbroker.Config {
+		return redisbroker.Config{Servers: []string{url}, Lease: 2 * time.Second}
 	}
 	n, first := startMember(t, "n0", config(server.URL()), patientAsks)
 	other, second := startMember(t, "n1", config(server.URL()), patientAsks)
@@ -87,8 +87,8 @@ func TestNodeDiesWhileAsked(t *testing.T) {
 func TestAskingNodeIsCutOff(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.StartProxy(t, server)
-	config := func(url string) cluster.RedisConfig {
-		return cluster.RedisConfig{Servers: []string{url}, Lease: 4 * time.Second}
+	config := func(url string) redisbroker.Config {
+		return redisbroker.Config{Servers: []string{url}, Lease: 4 * time.Second}
 	}
 	n, first := startMember(t, "n0", config(proxy.URL()), patientAsks)
 	other, second := startMember(t, "n1", config(server.URL()), patientAsks)
@@ -121,7 +121,7 @@ func TestAskingNodeIsCutOff(t *testing.T) {
 // TestNodeStopsWhileAsked: a node that stops says so.
 func TestNodeStopsWhileAsked(t *testing.T) {
 	server := redistest.Start(t)
-	config := cluster.RedisConfig{Servers: []string{server.URL()}, Lease: time.Hour}
+	config := redisbroker.Config{Servers: []string{server.URL()}, Lease: time.Hour}
 	n, first := startMember(t, "n0", config, patientAsks)
 	stopping, second := startMember(t, "n1", config, patientAsks)
 	awaitNodes(t, 2, first, second)

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker"
 )
 
 // The environment may say what flags say: flags stand in the list of processes,
@@ -62,8 +62,8 @@ STOA_CLUSTER_NAME what --redis-ca and --cluster-name would. Flags win.`
 
 // resolve returns what flags and environment say together. Without a server there
 // is no cluster.
-func (f *clusterFlags) resolve() (cluster.RedisConfig, error) {
-	config := cluster.RedisConfig{Servers: f.redis, Cluster: f.name}
+func (f *clusterFlags) resolve() (redisbroker.Config, error) {
+	config := redisbroker.Config{Servers: f.redis, Cluster: f.name}
 	if !f.set.Changed(redisFlag) {
 		config.Servers = splitURLs(os.Getenv(redisVariable))
 	}
@@ -137,7 +137,7 @@ const maxAdvertise = 255
 
 // parse checks what packages node and cluster do not check. A forgotten --redis
 // would otherwise be noticed only when messages do not reach the other nodes.
-func (f *memberFlags) parse() (cluster.RedisConfig, error) {
+func (f *memberFlags) parse() (redisbroker.Config, error) {
 	config, err := f.resolve()
 	errs := []error{err}
 	for _, name := range []string{clusterNameFlag, advertiseFlag} {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/node"
 )
 
@@ -77,7 +77,7 @@ type parsedFlags struct {
 	exposed   bool // others than this machine can reach the address
 	loops     int
 	tls       tlsPair
-	cluster   cluster.RedisConfig // without servers if the node is alone
+	cluster   redisbroker.Config // without servers if the node is alone
 }
 
 // maxLoops is how many loops a node has at most.

@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/node"
 )
 
 // member is the node as the others of its cluster know it.
 type member struct {
-	broker    *cluster.Redis
+	broker    *redisbroker.Broker
 	advertise string // empty: the address of the node's listener
 	host      string // of this machine; empty if not known
 	version   string
@@ -24,7 +25,7 @@ type member struct {
 
 // newMember returns nil for a node that is alone. Errors are the fault of the
 // configuration: nothing is connected yet.
-func newMember(flags *memberFlags, config cluster.RedisConfig, logger *slog.Logger) (*member, error) {
+func newMember(flags *memberFlags, config redisbroker.Config, logger *slog.Logger) (*member, error) {
 	if len(config.Servers) == 0 {
 		return nil, nil
 	}
@@ -33,7 +34,7 @@ func newMember(flags *memberFlags, config cluster.RedisConfig, logger *slog.Logg
 	m.host, _ = os.Hostname()
 	config.NodeID, config.Info, config.Logger = flags.nodeID, m.info, logger
 	var err error
-	if m.broker, err = cluster.NewRedis(config); err != nil {
+	if m.broker, err = redisbroker.New(config); err != nil {
 		return nil, err
 	}
 	return m, nil

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker"
 )
 
 // listTimeout bounds the questions to all servers.
@@ -58,7 +59,7 @@ func newNodesCommand() *cobra.Command {
 	return command
 }
 
-func listNodes(ctx context.Context, config cluster.RedisConfig, format string, stdout io.Writer) error {
+func listNodes(ctx context.Context, config redisbroker.Config, format string, stdout io.Writer) error {
 	if _, err := listFormats.parse("--format", format); err != nil {
 		return err
 	}
@@ -67,12 +68,12 @@ func listNodes(ctx context.Context, config cluster.RedisConfig, format string, s
 	}
 	// A broker that is not started only checks the configuration, which is how the
 	// fault of the caller is told from that of the servers.
-	if _, err := cluster.NewRedis(config); err != nil {
+	if _, err := redisbroker.New(config); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	nodes, err := cluster.ListNodes(ctx, config)
+	nodes, err := redisbroker.ListNodes(ctx, config)
 	if err == nil || len(nodes) > 0 {
 		err = errors.Join(err, writeNodes(stdout, format, nodes, time.Now()))
 	}

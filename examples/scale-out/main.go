@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"os"
 
-	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/examples/internal/run"
 	"github.com/stoa-io/stoa/node"
 )
@@ -28,7 +28,7 @@ func main() {
 	redis := flag.String("redis", "redis://127.0.0.1:6379", "URL of the Redis server that all nodes share")
 	flag.Parse()
 	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	broker, err := cluster.NewRedis(cluster.RedisConfig{Servers: []string{*redis}, Logger: logger})
+	broker, err := redisbroker.New(redisbroker.Config{Servers: []string{*redis}, Logger: logger})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func main() {
 
 // declare registers the handlers. Nothing in them depends on there being one node
 // or many, but the last.
-func declare(n *node.Node, broker *cluster.Redis) {
+func declare(n *node.Node, broker *redisbroker.Broker) {
 	// What a client emits into a room reaches the room's members on every node.
 	ns := n.Namespace(namespace).Configure(node.NamespaceOptions{Relay: true})
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
 	"github.com/stoa-io/stoa/node"
 )
@@ -16,7 +17,7 @@ import (
 func TestRedisKilledAgainAndAgain(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	nodes := startNodes(t, 3, cluster.RedisConfig{Servers: []string{server.URL()}})
+	nodes := startNodes(t, 3, redisbroker.Config{Servers: []string{server.URL()}})
 	l := startLoad(t, size{rooms: 10, members: 5, publishers: 3, pause: 4 * time.Millisecond}, nodes)
 	for range 6 {
 		l.progress(t, 20)
@@ -33,7 +34,7 @@ func TestRedisKilledAgainAndAgain(t *testing.T) {
 func TestOneOfSeveralServersKilled(t *testing.T) {
 	t.Parallel()
 	servers := []*redistest.Server{redistest.Start(t), redistest.Start(t)}
-	nodes := startNodes(t, 3, cluster.RedisConfig{Servers: []string{servers[0].URL(), servers[1].URL()}})
+	nodes := startNodes(t, 3, redisbroker.Config{Servers: []string{servers[0].URL(), servers[1].URL()}})
 	s := crowd
 	s.members = 8
 	l := startLoad(t, s, nodes)
@@ -74,7 +75,7 @@ func TestWhileRedisIsAway(t *testing.T) {
 	var nodes []*testNode
 	for i := range 2 {
 		nodes = append(nodes, startNode(t, nodeOptions{
-			id: fmt.Sprint("n", i), redis: cluster.RedisConfig{Servers: []string{server.URL()}}, change: short,
+			id: fmt.Sprint("n", i), redis: redisbroker.Config{Servers: []string{server.URL()}}, change: short,
 		}))
 	}
 	awaitMembers(t, nodes, 2)

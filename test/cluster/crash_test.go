@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
 	"github.com/stoa-io/stoa/node"
 	"github.com/stoa-io/stoa/wire"
@@ -21,7 +22,7 @@ import (
 func TestNodeKilled(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	config := cluster.RedisConfig{Servers: []string{server.URL()}}
+	config := redisbroker.Config{Servers: []string{server.URL()}}
 	var nodes []*testNode
 	for i := range 2 {
 		nodes = append(nodes, startNode(t, nodeOptions{
@@ -54,7 +55,7 @@ func TestNodeKilled(t *testing.T) {
 	endOfAsks()
 	eventually(t, "nothing of the node is left in Redis", func() bool { return len(residue(admin, nodes, l)) == 0 })
 	awaitMembers(t, nodes, 2)
-	listed, err := cluster.ListNodes(t.Context(), config)
+	listed, err := redisbroker.ListNodes(t.Context(), config)
 	if err != nil || len(listed) != 2 {
 		t.Errorf("ListNodes = %v, %v; want the two others", listed, err)
 	}

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
 	"github.com/stoa-io/stoa/node"
 )
@@ -44,7 +44,7 @@ func report(t testing.TB, nodes []*testNode) {
 func TestOneOrder(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	nodes := startNodes(t, 3, cluster.RedisConfig{Servers: []string{server.URL()}})
+	nodes := startNodes(t, 3, redisbroker.Config{Servers: []string{server.URL()}})
 	s := crowd
 	s.pause /= 2
 	l := startLoad(t, s, nodes)
@@ -72,7 +72,7 @@ func TestOneOrder(t *testing.T) {
 func TestConnectionsToRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	n := startNodes(t, 1, cluster.RedisConfig{Servers: []string{server.URL()}})[0]
+	n := startNodes(t, 1, redisbroker.Config{Servers: []string{server.URL()}})[0]
 	admin := openAdmin(t, server.Addr())
 	enter := func(i int) {
 		c, err := openClient(n.Addr().String(), func(string) {})

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/buildtest"
 	"github.com/stoa-io/stoa/internal/redistest"
 	"github.com/stoa-io/stoa/node"
@@ -37,13 +37,13 @@ func TestMain(m *testing.M) {
 // testNode is a node with its broker.
 type testNode struct {
 	*node.Node
-	broker *cluster.Redis
+	broker *redisbroker.Broker
 }
 
 // nodeOptions are what the nodes of a test differ in.
 type nodeOptions struct {
 	id     string
-	redis  cluster.RedisConfig
+	redis  redisbroker.Config
 	change func(*node.Config)
 }
 
@@ -53,7 +53,7 @@ func startNode(t testing.TB, o nodeOptions) *testNode {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(testWriter{t}, nil))
 	o.redis.NodeID, o.redis.Logger = o.id, logger
-	broker, err := cluster.NewRedis(o.redis)
+	broker, err := redisbroker.New(o.redis)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func startNode(t testing.TB, o nodeOptions) *testNode {
 
 // startNodes starts nodes n0, n1 and so on with the same configuration, and returns
 // when all know each other.
-func startNodes(t testing.TB, count int, config cluster.RedisConfig) []*testNode {
+func startNodes(t testing.TB, count int, config redisbroker.Config) []*testNode {
 	t.Helper()
 	nodes := make([]*testNode, count)
 	for i := range nodes {

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
 	"github.com/stoa-io/stoa/node"
 )
@@ -86,7 +86,7 @@ func (l *listener) question(t testing.TB) {
 func TestNames(t *testing.T) {
 	t.Parallel()
 	var namespaces []string
-	config := cluster.RedisConfig{Servers: []string{redistest.Start(t).URL()}}
+	config := redisbroker.Config{Servers: []string{redistest.Start(t).URL()}}
 	var nodes []*testNode
 	for _, name := range hostile {
 		if len(name) <= 128 && name != namespace {

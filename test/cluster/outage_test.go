@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
 )
 
@@ -31,7 +31,7 @@ func awaitReady(t testing.TB, nodes []*testNode, want bool) {
 func TestRedisKilled(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	nodes := startNodes(t, 3, cluster.RedisConfig{Servers: []string{server.URL()}})
+	nodes := startNodes(t, 3, redisbroker.Config{Servers: []string{server.URL()}})
 	l := startLoad(t, crowd, nodes)
 	l.progress(t, 10)
 	server.Kill()
@@ -53,7 +53,7 @@ func TestRedisKilled(t *testing.T) {
 func TestRedisKilledWithSmallQueues(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	nodes := startNodes(t, 3, cluster.RedisConfig{Servers: []string{server.URL()}, QueueBytes: 128 << 10})
+	nodes := startNodes(t, 3, redisbroker.Config{Servers: []string{server.URL()}, QueueBytes: 128 << 10})
 	l := startLoad(t, size{rooms: 6, members: 5, publishers: 3, pause: 5 * time.Millisecond}, nodes)
 	l.progress(t, 10)
 	server.Kill()
@@ -78,7 +78,7 @@ func TestRedisKilledWithSmallQueues(t *testing.T) {
 func TestRedisPaused(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	nodes := startNodes(t, 3, cluster.RedisConfig{Servers: []string{server.URL()}})
+	nodes := startNodes(t, 3, redisbroker.Config{Servers: []string{server.URL()}})
 	l := startLoad(t, crowd, nodes)
 	l.progress(t, 10)
 	server.Pause()
@@ -96,7 +96,7 @@ func TestRedisPaused(t *testing.T) {
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	group := redistest.StartGroup(t, "stoa")
-	nodes := startNodes(t, 3, cluster.RedisConfig{Servers: []string{group.URL()}})
+	nodes := startNodes(t, 3, redisbroker.Config{Servers: []string{group.URL()}})
 	l := startLoad(t, crowd, nodes)
 	l.progress(t, 10)
 	group.Master.Kill()
@@ -126,9 +126,9 @@ func TestNodeCutOff(t *testing.T) {
 
 func testCutOff(t *testing.T, broken bool) {
 	server := redistest.Start(t)
-	nodes := startNodes(t, 2, cluster.RedisConfig{Servers: []string{server.URL()}})
+	nodes := startNodes(t, 2, redisbroker.Config{Servers: []string{server.URL()}})
 	proxy := redistest.StartProxy(t, server)
-	cut := startNode(t, nodeOptions{id: "cut", redis: cluster.RedisConfig{Servers: []string{proxy.URL()}}})
+	cut := startNode(t, nodeOptions{id: "cut", redis: redisbroker.Config{Servers: []string{proxy.URL()}}})
 	all := append(nodes, cut)
 	awaitMembers(t, all, len(all))
 	s := crowd

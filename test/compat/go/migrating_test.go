@@ -28,7 +28,7 @@ import (
 	"github.com/kataras/neffos/gobwas"
 	"github.com/kataras/neffos/gorilla"
 
-	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/node"
 )
 
@@ -45,7 +45,7 @@ var (
 	_ = neffos.New
 	_ = gobwas.DefaultUpgrader
 	_ = gorilla.DefaultUpgrader
-	_ = cluster.NewRedis
+	_ = redisbroker.New
 	_ = node.New
 )
 

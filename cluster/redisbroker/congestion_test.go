@@ -1,0 +1,58 @@
+package redisbroker_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker"
+	"github.com/stoa-io/stoa/internal/redistest"
+)
+
+// TestCongestionOfOneServer kills one of two servers and fills its queue: the
+// handler is told of that server only, and the other one's messages go on.
+func TestCongestionOfOneServer(t *testing.T) {
+	servers := []*redistest.Server{redistest.Start(t), redistest.Start(t)}
+	l := newLedger()
+	b := startBroker(t, redisbroker.Config{
+		Servers: []string{servers[0].URL(), servers[1].URL()}, QueueBytes: 100_000,
+	}, l)
+	var channels [2]string // by partition
+	for i := 0; channels[0] == "" || channels[1] == ""; i++ {
+		channel := cluster.RoomChannel("chat", fmt.Sprint("room ", i))
+		channels[b.Partition(channel)] = channel
+	}
+	if err := b.Subscribe(t.Context(), channels[:]...); err != nil {
+		t.Fatal(err)
+	}
+	dead := 0
+	if b.Stats().Shards[1].Server == servers[0].Addr() {
+		dead = 1
+	}
+	alive := 1 - dead
+	servers[0].Kill()
+	waiting := 0
+	for ; !l.held(dead); waiting++ {
+		if err := b.Publish(channels[dead], &cluster.Envelope{Payload: fmt.Appendf(nil, "publisher/%d", waiting)}); err != nil {
+			t.Fatalf("Publish = %v after %d messages, want congestion first", err, waiting)
+		}
+	}
+	// Much more than the queue would take.
+	const count = 2000
+	for i := range count {
+		redistest.Eventually(t, "the other server's queue has room", patience, func() bool { return !l.held(alive) })
+		if err := b.Publish(channels[alive], &cluster.Envelope{Payload: fmt.Appendf(nil, "publisher/%d", i)}); err != nil {
+			t.Fatalf("Publish to the other server = %v, want nil", err)
+		}
+	}
+	redistest.Eventually(t, "everything has come through the other server", patience, func() bool { return l.count() == count })
+	shards := b.Stats().Shards
+	if !shards[dead].Congested || shards[alive].Congested || !l.held(dead) || l.held(alive) {
+		t.Errorf("congested: %v and %v, the handler was told %v and %v; want true for the server that was killed, and false",
+			shards[dead].Congested, shards[alive].Congested, l.held(dead), l.held(alive))
+	}
+	servers[0].Restart()
+	redistest.Eventually(t, "congestion ends", patience, func() bool { return !l.held(dead) })
+	redistest.Eventually(t, "what waited has come", patience, func() bool { return l.count() == count+waiting })
+	l.expectAll(t, "the node", map[string]int{channels[dead] + " publisher": waiting, channels[alive] + " publisher": count})
+}

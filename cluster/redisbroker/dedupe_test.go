@@ -1,0 +1,145 @@
+package redisbroker_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker"
+)
+
+func TestDedupe(t *testing.T) {
+	const window = redisbroker.DedupeWindow
+	type step struct {
+		number uint64
+		want   bool
+	}
+	for _, c := range []struct {
+		name  string
+		steps []step
+	}{
+		{"in order", []step{{1, true}, {2, true}, {3, true}}},
+		{"sent again", []step{{1, true}, {2, true}, {3, true}, {1, false}, {2, false}, {3, false}, {4, true}}},
+		{"only some were wanted here", []step{{5, true}, {9, true}, {5, false}, {9, false}, {10, true}}},
+		// The node was subscribed to the channel of 7 only after that had passed: the
+		// repetition brings it.
+		{"missed the first time", []step{{5, true}, {9, true}, {5, false}, {7, true}, {9, false}, {7, false}}},
+		{"before the first that came", []step{{100, true}, {99, true}, {99, false}, {100, false}}},
+		{"a whole pipeline behind", []step{{1, true}, {window, true}, {1, false}, {2, true}}},
+		{"out of the window", []step{{1, true}, {window + 1, true}, {1, false}}},
+		{"far jump", []step{{1, true}, {10 * window, true}, {9*window + 1, true}, {9 * window, false}, {10 * window, false}}},
+		{"without numbers", []step{{0, true}, {0, true}}},
+		{"largest", []step{{1<<64 - 1, true}, {1<<64 - 1, false}, {1<<64 - 2, true}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var d redisbroker.Dedupe
+			for i, s := range c.steps {
+				if got := d.Accept(redisbroker.Header{Node: "a", Incarnation: 1, Number: s.number}); got != s.want {
+					t.Errorf("step %d: number %d accepted: %v, want %v", i, s.number, got, s.want)
+				}
+			}
+		})
+	}
+}
+
+func TestDedupeKeepsOriginsApart(t *testing.T) {
+	var d redisbroker.Dedupe
+	for _, s := range []redisbroker.Header{
+		{Node: "a", Incarnation: 1, Number: 1},
+		{Node: "b", Incarnation: 1, Number: 1},
+		{Node: "a", Incarnation: 2, Number: 1}, // a has restarted
+	} {
+		if !d.Accept(s) {
+			t.Errorf("%+v was taken for a repeat", s)
+		}
+		if d.Accept(s) {
+			t.Errorf("%+v was accepted twice", s)
+		}
+	}
+}
+
+// TestDedupeCountsWhatWasMissed interrupts the subscription and looks at the bound of
+// what did not come.
+func TestDedupeCountsWhatWasMissed(t *testing.T) {
+	var d redisbroker.Dedupe
+	accept := func(number uint64) { d.Accept(redisbroker.Header{Node: "a", Number: number}) }
+	accept(1)
+	accept(5) // 2 to 4 were on other channels
+	if d.Missed() != 0 {
+		t.Errorf("%d missed without an interruption, want 0", d.Missed())
+	}
+	d.Interrupt()
+	accept(5) // sent again
+	if d.Missed() != 0 {
+		t.Errorf("%d missed although the first message was a repetition, want 0", d.Missed())
+	}
+	d.Interrupt()
+	accept(16)
+	if d.Missed() != 10 {
+		t.Errorf("%d missed, want 10", d.Missed())
+	}
+}
+
+func TestDedupeForgetsOrigins(t *testing.T) {
+	var d redisbroker.Dedupe
+	last := redisbroker.Header{}
+	for i := range redisbroker.MaxOrigins + 50 {
+		last = redisbroker.Header{Node: fmt.Sprint("node", i), Number: 1}
+		d.Accept(last)
+	}
+	if d.Origins() != redisbroker.MaxOrigins {
+		t.Errorf("%d origins remembered, want %d", d.Origins(), redisbroker.MaxOrigins)
+	}
+	if d.Accept(last) {
+		t.Error("the newest origin was forgotten, want the oldest")
+	}
+}
+
+func TestDedupeAllocations(t *testing.T) {
+	var d redisbroker.Dedupe
+	number := uint64(0)
+	d.Accept(redisbroker.Header{Node: "a", Number: 1})
+	header := redisbroker.Header{Node: "a"}
+	if allocations := testing.AllocsPerRun(500, func() {
+		number++
+		header.Number = number
+		d.Accept(header)
+	}); allocations > 1 {
+		// One is the test's own: a header made on the heap.
+		t.Errorf("accepting a message allocates %v times, want 0", allocations-1)
+	}
+}
+
+func TestRendezvous(t *testing.T) {
+	servers := []string{"a:6379", "b:6379", "c:6379"}
+	counts := make([]int, len(servers))
+	moved := 0
+	const channels = 30_000
+	for i := range channels {
+		channel := cluster.RoomChannel("chat", fmt.Sprint("room", i))
+		chosen := redisbroker.Rendezvous(servers, channel, nil)
+		counts[chosen]++
+		fewer := redisbroker.Rendezvous(servers[:2], channel, nil)
+		if chosen < 2 && fewer != chosen {
+			moved++
+		}
+		if got := redisbroker.Rendezvous(servers, channel, func(i int) bool { return i != chosen }); got == chosen {
+			t.Fatalf("a server that is not usable was chosen for %s", channel)
+		}
+		if got := redisbroker.Rendezvous(servers, channel, func(int) bool { return false }); got != chosen {
+			t.Fatalf("without usable servers %d was chosen for %s, want %d", got, channel, chosen)
+		}
+	}
+	for i, count := range counts {
+		if count < channels/3*95/100 || count > channels/3*105/100 {
+			t.Errorf("server %d has %d of %d channels, want a third", i, count, channels)
+		}
+	}
+	if moved != 0 {
+		t.Errorf("%d channels of other servers moved when one was taken away, want 0", moved)
+	}
+	// Nodes of different versions must agree for ever.
+	if got := redisbroker.Rendezvous(servers, "r:chat:lobby", nil); got != 1 {
+		t.Errorf("r:chat:lobby is on server %d, want 1 as always", got)
+	}
+}

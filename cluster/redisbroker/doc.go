@@ -1,0 +1,107 @@
+// Package redisbroker is the broker of nodes that meet on Redis servers.
+//
+// [New] makes a [Broker], which implements cluster.Broker and the optional
+// interfaces of package cluster. [ListNodes] reads the nodes of a cluster without
+// joining it. The package imports only cluster and the go-redis client.
+//
+// # Connections
+//
+// A node has two connections to every server, whatever it subscribes to: a
+// publisher, which also maintains the node's entry in the registry, and a
+// subscriber. Channels and keys begin with the cluster's name and a colon. The
+// broker never subscribes to a pattern.
+//
+// A channel belongs to one server, chosen by rendezvous hashing. The channel of a
+// node and the channel of the cluster exist on every server.
+//
+// # Guarantees
+//
+// While its servers are healthy the broker guarantees what every broker does:
+//
+//	delivery      as the contract says, over the server of the channel
+//	order         the order in which the server executes the publishes
+//	subscribed    when the server has confirmed the subscription
+//	unsubscribed  when the server has confirmed the end of the subscription
+//	Publish       appends a copy to the queue of the channel's server
+//	congestion    starts at half of Config.QueueBytes and ends at a quarter;
+//	              at all of it Publish returns ErrQueueFull; each server has its
+//	              own queue
+//
+// # Publishing
+//
+// The publisher sends the queue as transactions of up to 512 messages, one at a
+// time. A message stays in the queue until the server has acknowledged it. The
+// publisher sends a transaction again if the connection broke, or if the answer
+// took so long that a node may have lost its subscription in the meantime.
+//
+// After an interruption the publisher first ends its previous connection at the
+// server. Then it waits, for at most Config.FlushWait, until all known nodes are
+// subscribed to the cluster's channel; a node subscribes to that channel last.
+//
+// Messages are numbered per node, life of the node, and server. A receiver
+// remembers which of the last 4,096 numbers it has seen and drops repeats. A
+// transaction reaches a node wholly or not at all, so a repetition brings every
+// node the messages that it lacks, in order.
+//
+// An acknowledgement says that the server has executed a transaction. It does not
+// say that the server has written the messages to all subscribers: if the server
+// dies in between, some of them lack the messages. Therefore each publisher keeps
+// the messages that were acknowledged last, in addition to the queue and not
+// counted in QueueBytes: up to 3,584 messages of up to 1 MiB, acknowledged within
+// two ProbeIntervals, and always the last transaction. If the next connection is to
+// another Redis process, the publisher sends them again first. It knows this by the
+// run ID in the answer to INFO, which changes with a restart or a failover. If the
+// process is the same, the publisher drops them: a node that was cut off would
+// otherwise receive them after later messages, in another order than the other
+// nodes.
+//
+// # When a server fails
+//
+//	the server            what happens
+//	dies and restarts     No message is lost or repeated, and each publisher's order is
+//	empty                 kept. Publishes wait for up to QueueAge; Subscribe waits for
+//	                      its context. A subscriber that lagged further behind a
+//	                      publisher than the kept messages reach misses the rest. So
+//	                      does a subscriber if the publisher dies too, or may not call
+//	                      INFO. MissedAtMost counts the first. If two publishers had
+//	                      messages in flight or kept, nodes of which only some had
+//	                      received them may see the two in different orders. A node
+//	                      that subscribes to a channel after the restart may receive
+//	                      kept messages.
+//	stalls                The same, and no message is lost: subscriptions last as long
+//	                      as their connections.
+//	fails over            As when it dies. Messages that the old master accepted while it
+//	                      was cut off from the Sentinels and from other nodes, but not
+//	                      from the publisher, reach only the nodes still connected to it.
+//	is one of several     Only its channels are affected: every server has its own queue
+//	                      and its own congestion signal. Messages to nodes take another
+//	                      server.
+//
+//	one node              what happens
+//	is cut off            It queues its publishes and is not ready. It sends the messages
+//	                      in flight again, and receives them itself at that later place.
+//	                      It does not receive what the other nodes publish in the
+//	                      meantime; [ShardStats] counts the gap and bounds the number of
+//	                      messages.
+//	dies                  The other nodes forget it within a lease and a quarter of a
+//	                      probe's interval. Its keys expire, and its subscriptions end
+//	                      with its connections. The first flush after an outage may wait
+//	                      FlushWait for it.
+//
+// The broker does not drop a silent subscriber connection at once: if the server only
+// stalls, that would lose the messages on their way. It drops the connection when the
+// server answers on another connection while this one stays silent.
+//
+// # Rights
+//
+// A restricted user of the server needs the channels and keys that begin with the
+// cluster's name and a colon, and these commands: PUBLISH, SUBSCRIBE, UNSUBSCRIBE,
+// PUBSUB NUMSUB, PING, INFO, MULTI, EXEC, SET, MGET, DEL, SADD, SREM, SMEMBERS,
+// PEXPIRE, CLIENT ID, SETNAME, LIST and KILL, and with Sentinels ROLE.
+//
+// # Locks
+//
+// The lock of a server's subscriptions is taken before that of the session that sends
+// their commands. The broker holds the lock of a server's congestion signal, or the
+// lock of the inbox, while it calls the handler, and no other lock.
+package redisbroker

@@ -1,0 +1,238 @@
+package redisbroker
+
+import (
+	"encoding/binary"
+	"errors"
+	"strings"
+
+	"github.com/stoa-io/stoa/cluster"
+)
+
+// How an envelope looks between nodes. Lengths and the number are unsigned varints
+// as in encoding/binary.
+//
+//	| version | flags | number | incarnation | len node | len origin |  node  | origin | except | payload |
+//	|    1    |   1   |   v    |      8      |    v     |     v      | 0..n   | 0..n   |  0..n  |  0..n   |
+//
+//	except: | count v | (length v, ID)... |   only with flagExcept
+//
+// The number counts what a node published on one server, from 1; 0 is a message
+// without a number, of which repeats are not noticed. The incarnation is drawn at
+// random when a broker is made, so that the numbers of a restarted node do not
+// look like repeats. Node and origin lie beside each other because a connection's
+// ID begins with its node's: then both together are the origin's ID, and a decoder
+// takes it without copying.
+const (
+	envelopeVersion = 1
+
+	flagBinary       = 1 << 0
+	flagOrigin       = 1 << 1 // there is an origin
+	flagOriginSuffix = 1 << 2 // the origin's ID is the node's ID and what follows
+	flagExcept       = 1 << 3
+	flagControl      = 1 << 4
+	flagInternal     = 1 << 5 // for the brokers themselves, never for a handler
+	knownFlags       = 1<<6 - 1
+
+	// maxExcept bounds what a decoder allocates for the list.
+	maxExcept = 1 << 16
+	// maxIDBytes bounds the lengths of IDs; the payload is whatever remains.
+	maxIDBytes = 1 << 16
+)
+
+var (
+	errEnvelopeVersion   = errors.New("cluster: envelope of an unknown version")
+	errEnvelopeMalformed = errors.New("cluster: malformed envelope")
+)
+
+// header is what the brokers add to an envelope.
+type header struct {
+	node        string // the publishing node
+	incarnation uint64
+	number      uint64
+	internal    bool
+}
+
+// envelopeSize is an upper bound of what appendEnvelope appends.
+func envelopeSize(s *header, env *cluster.Envelope) int {
+	size := 2 + 8 + 3*binary.MaxVarintLen64 + len(s.node) + len(env.Origin) + len(env.Payload)
+	if len(env.Except) > 0 {
+		size += binary.MaxVarintLen64
+		for _, id := range env.Except {
+			size += binary.MaxVarintLen64 + len(id)
+		}
+	}
+	return size
+}
+
+// appendEnvelope appends the encoding of an envelope.
+func appendEnvelope(dst []byte, s *header, env *cluster.Envelope) []byte {
+	flags, origin := byte(0), env.Origin
+	if env.Binary {
+		flags |= flagBinary
+	}
+	if origin != "" {
+		flags |= flagOrigin
+		if suffix, is := strings.CutPrefix(origin, s.node); is && s.node != "" {
+			flags |= flagOriginSuffix
+			origin = suffix
+		}
+	}
+	if len(env.Except) > 0 {
+		flags |= flagExcept
+	}
+	if env.Kind == cluster.KindControl {
+		flags |= flagControl
+	}
+	if s.internal {
+		flags |= flagInternal
+	}
+	dst = append(dst, envelopeVersion, flags)
+	dst = binary.AppendUvarint(dst, s.number)
+	dst = binary.BigEndian.AppendUint64(dst, s.incarnation)
+	dst = binary.AppendUvarint(dst, uint64(len(s.node)))
+	dst = binary.AppendUvarint(dst, uint64(len(origin)))
+	dst = append(dst, s.node...)
+	dst = append(dst, origin...)
+	if len(env.Except) > 0 {
+		dst = binary.AppendUvarint(dst, uint64(len(env.Except)))
+		for _, id := range env.Except {
+			dst = binary.AppendUvarint(dst, uint64(len(id)))
+			dst = append(dst, id...)
+		}
+	}
+	return append(dst, env.Payload...)
+}
+
+// decodeEnvelope reads an envelope. The strings of h and env are parts of data; the
+// payload is copied to the end of scratch, which is returned for the next call. It
+// allocates only for a list of exceptions and where scratch is too short.
+func decodeEnvelope(data string, scratch []byte, s *header, env *cluster.Envelope) ([]byte, error) {
+	*s, *env = header{}, cluster.Envelope{}
+	if len(data) == 0 {
+		return scratch, errEnvelopeMalformed
+	}
+	if data[0] != envelopeVersion {
+		return scratch, errEnvelopeVersion
+	}
+	r := envelopeReader{rest: data[1:]}
+	flags := r.byte()
+	if flags&^byte(knownFlags) != 0 {
+		return scratch, errEnvelopeVersion
+	}
+	s.number = r.uvarint()
+	s.incarnation = r.uint64()
+	nodeLen, originLen := r.length(), r.length()
+	both := r.take(nodeLen + originLen)
+	if r.bad {
+		return scratch, errEnvelopeMalformed
+	}
+	s.node = both[:nodeLen]
+	s.internal = flags&flagInternal != 0
+	env.Kind = cluster.KindMessage
+	if flags&flagControl != 0 {
+		env.Kind = cluster.KindControl
+	}
+	env.Binary = flags&flagBinary != 0
+	switch {
+	case flags&flagOriginSuffix != 0:
+		env.Origin = both
+	default:
+		env.Origin = both[nodeLen:]
+	}
+	if (flags&flagOrigin != 0) != (env.Origin != "") || !canonicalOrigin(flags, s.node, env.Origin) {
+		return scratch, errEnvelopeMalformed
+	}
+	if flags&flagExcept != 0 {
+		env.Except = r.list()
+	}
+	if r.bad {
+		return scratch, errEnvelopeMalformed
+	}
+	scratch = append(scratch[:0], r.rest...)
+	env.Payload = scratch
+	return scratch, nil
+}
+
+// canonicalOrigin is false for encodings that appendEnvelope does not make: an
+// envelope has one form only.
+func canonicalOrigin(flags byte, node, origin string) bool {
+	if flags&flagOriginSuffix != 0 {
+		return flags&flagOrigin != 0 && node != ""
+	}
+	return node == "" || origin == "" || !strings.HasPrefix(origin, node)
+}
+
+// envelopeReader reads from the front of rest; after a failure bad is set and
+// everything it returns is zero.
+type envelopeReader struct {
+	rest string
+	bad  bool
+}
+
+func (r *envelopeReader) byte() byte {
+	taken := r.take(1)
+	if r.bad {
+		return 0
+	}
+	return taken[0]
+}
+
+func (r *envelopeReader) uint64() uint64 {
+	taken := r.take(8)
+	var value uint64
+	for i := range len(taken) {
+		value = value<<8 | uint64(taken[i])
+	}
+	return value
+}
+
+// uvarint accepts only the shortest form.
+func (r *envelopeReader) uvarint() uint64 {
+	var value uint64
+	for i := 0; i < len(r.rest) && i < binary.MaxVarintLen64; i++ {
+		c := r.rest[i]
+		if i == binary.MaxVarintLen64-1 && c > 1 || i > 0 && c == 0 {
+			break
+		}
+		value |= uint64(c&0x7f) << (7 * i)
+		if c < 0x80 {
+			r.rest = r.rest[i+1:]
+			return value
+		}
+	}
+	r.bad, r.rest = true, ""
+	return 0
+}
+
+func (r *envelopeReader) length() int {
+	value := r.uvarint()
+	if value > maxIDBytes {
+		r.bad, r.rest = true, ""
+		return 0
+	}
+	return int(value)
+}
+
+func (r *envelopeReader) take(length int) string {
+	if r.bad || length > len(r.rest) {
+		r.bad, r.rest = true, ""
+		return ""
+	}
+	taken := r.rest[:length]
+	r.rest = r.rest[length:]
+	return taken
+}
+
+func (r *envelopeReader) list() []string {
+	count := r.uvarint()
+	// Every entry takes a byte at least.
+	if count == 0 || count > maxExcept || count > uint64(len(r.rest)) {
+		r.bad, r.rest = true, ""
+		return nil
+	}
+	list := make([]string, 0, count)
+	for range count {
+		list = append(list, r.take(r.length()))
+	}
+	return list
+}

@@ -1,0 +1,147 @@
+package redisbroker_test
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// envelopeCases are encoded in testdata/envelope, one file each: what the nodes of a
+// cluster that is being updated send each other.
+var envelopeCases = []struct {
+	name   string
+	header redisbroker.Header
+	env    cluster.Envelope
+}{
+	{"empty", redisbroker.Header{}, cluster.Envelope{Kind: cluster.KindMessage}},
+	{"text", redisbroker.Header{Node: "k3n7x1qa", Incarnation: 0x0102030405060708, Number: 1},
+		cluster.Envelope{Kind: cluster.KindMessage, Payload: []byte("0;chat;lobby;say;0;0;hello")}},
+	{"binary from a connection of the node", redisbroker.Header{Node: "k3n7x1qa", Incarnation: 1, Number: 300},
+		cluster.Envelope{Kind: cluster.KindMessage, Binary: true, Origin: "k3n7x1qa-0123456789abcdefghijkl", Payload: []byte{0, 1, 255}}},
+	{"origin of another node", redisbroker.Header{Node: "k3n7x1qa", Incarnation: 1, Number: 1 << 40},
+		cluster.Envelope{Kind: cluster.KindMessage, Origin: "other-0123456789", Payload: []byte("x")}},
+	{"origin is the node", redisbroker.Header{Node: "n", Number: 1},
+		cluster.Envelope{Kind: cluster.KindMessage, Origin: "n", Payload: []byte("x")}},
+	{"exceptions", redisbroker.Header{Node: "a", Incarnation: 1<<64 - 1, Number: 1<<64 - 1},
+		cluster.Envelope{Kind: cluster.KindMessage, Except: []string{"a-1", "", "b-2"}, Payload: []byte("x")}},
+	{"control", redisbroker.Header{Node: "a", Incarnation: 2, Number: 127},
+		cluster.Envelope{Kind: cluster.KindControl, Binary: true, Payload: []byte("command")}},
+	{"internal", redisbroker.Header{Node: "a", Incarnation: 2, Internal: true},
+		cluster.Envelope{Kind: cluster.KindMessage, Binary: true, Payload: []byte("p12345678")}},
+}
+
+func goldenFile(name string) string {
+	return filepath.Join("testdata", "envelope", strings.ReplaceAll(name, " ", "-")+".hex")
+}
+
+func TestEnvelopeGolden(t *testing.T) {
+	for _, c := range envelopeCases {
+		t.Run(c.name, func(t *testing.T) {
+			encoded := redisbroker.AppendEnvelope(nil, c.header, &c.env)
+			file := goldenFile(c.name)
+			if *update {
+				if err := os.WriteFile(file, []byte(hex.EncodeToString(encoded)+"\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			golden, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := hex.EncodeToString(encoded) + "\n"; got != string(golden) {
+				t.Errorf("encoded as %s, want %s", got, golden)
+			}
+			if limit := redisbroker.EnvelopeSize(c.header, &c.env); len(encoded) > limit {
+				t.Errorf("%d bytes, more than the %d announced", len(encoded), limit)
+			}
+			header, env, _, err := redisbroker.DecodeEnvelope(string(encoded), nil)
+			if err != nil {
+				t.Fatalf("decode = %v, want nil", err)
+			}
+			if len(env.Payload) == 0 {
+				env.Payload = nil
+			}
+			if header != c.header || !reflect.DeepEqual(env, c.env) {
+				t.Errorf("decoded as %+v %+v, want %+v %+v", header, env, c.header, c.env)
+			}
+		})
+	}
+}
+
+func TestEnvelopeRefuses(t *testing.T) {
+	good := string(redisbroker.AppendEnvelope(nil, redisbroker.Header{Node: "node", Incarnation: 7, Number: 9},
+		&cluster.Envelope{Origin: "node-1", Except: []string{"x"}}))
+	for _, c := range []struct {
+		name, data string
+		want       error
+	}{
+		{"nothing", "", redisbroker.ErrEnvelopeMalformed},
+		{"version 0", "\x00" + good[1:], redisbroker.ErrEnvelopeVersion},
+		{"version 2", "\x02" + good[1:], redisbroker.ErrEnvelopeVersion},
+		{"a neffos message", "0;chat;lobby;say;0;0;hello", redisbroker.ErrEnvelopeVersion},
+		{"a flag of the future", good[:1] + "\x80" + good[2:], redisbroker.ErrEnvelopeVersion},
+		{"version only", good[:1], redisbroker.ErrEnvelopeMalformed},
+		{"cut in the number", good[:2], redisbroker.ErrEnvelopeMalformed},
+		{"cut in the incarnation", good[:8], redisbroker.ErrEnvelopeMalformed},
+		{"cut in the IDs", good[:15], redisbroker.ErrEnvelopeMalformed},
+		{"cut in the exceptions", good[:len(good)-1], redisbroker.ErrEnvelopeMalformed},
+		{"number not shortest", "\x01\x00\x80\x00" + strings.Repeat("\x00", 10), redisbroker.ErrEnvelopeMalformed},
+		{"number too long", "\x01\x00" + strings.Repeat("\xff", 10) + strings.Repeat("\x00", 10), redisbroker.ErrEnvelopeMalformed},
+		{"length too large", "\x01\x00\x01" + strings.Repeat("\x00", 8) + "\xff\xff\xff\xff\x0f\x00", redisbroker.ErrEnvelopeMalformed},
+		{"origin without its flag", "\x01\x00\x01" + strings.Repeat("\x00", 8) + "\x00\x01x", redisbroker.ErrEnvelopeMalformed},
+		{"flag without an origin", "\x01\x02\x01" + strings.Repeat("\x00", 8) + "\x00\x00", redisbroker.ErrEnvelopeMalformed},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if _, _, _, err := redisbroker.DecodeEnvelope(c.data, nil); !errors.Is(err, c.want) {
+				t.Errorf("decode = %v, want %v", err, c.want)
+			}
+		})
+	}
+}
+
+// FuzzEnvelope checks that nothing makes the decoder fail badly, and that what it
+// takes is exactly what the encoder makes.
+func FuzzEnvelope(f *testing.F) {
+	for _, c := range envelopeCases {
+		f.Add(string(redisbroker.AppendEnvelope(nil, c.header, &c.env)))
+	}
+	f.Fuzz(func(t *testing.T, data string) {
+		header, env, _, err := redisbroker.DecodeEnvelope(data, nil)
+		if err != nil {
+			return
+		}
+		if again := redisbroker.AppendEnvelope(nil, header, &env); !bytes.Equal(again, []byte(data)) {
+			t.Errorf("%x is decoded as %+v %+v, which is encoded as %x", data, header, env, again)
+		}
+	})
+}
+
+func TestEnvelopeAllocations(t *testing.T) {
+	header := redisbroker.Header{Node: "k3n7x1qa", Incarnation: 1 << 60, Number: 1 << 20}
+	env := &cluster.Envelope{Origin: "k3n7x1qa-0123456789abcdefghijkl", Payload: make([]byte, 100)}
+	buffer := make([]byte, 0, redisbroker.EnvelopeSize(header, env))
+	data := string(redisbroker.AppendEnvelope(nil, header, env))
+	scratch := make([]byte, 0, 1024)
+	for _, c := range []struct {
+		name string
+		call func()
+	}{
+		{"encode", func() { buffer = redisbroker.AppendEnvelope(buffer[:0], header, env) }},
+		{"decode", func() { _, _, scratch, _ = redisbroker.DecodeEnvelope(data, scratch) }},
+	} {
+		if allocations := testing.AllocsPerRun(200, c.call); allocations != 0 {
+			t.Errorf("%s allocates %v times, want 0", c.name, allocations)
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package redisbroker
+
+import (
+	"context"
+	"time"
+
+	"github.com/stoa-io/stoa/cluster"
+)
+
+// What the tests of the Redis broker need from inside.
+
+const (
+	DedupeWindow = dedupeWindow
+	MaxPipeline  = maxPipeline
+	MaxKept      = maxKept
+	MaxKeptBytes = maxKeptBytes
+	MaxOrigins   = maxOrigins
+)
+
+var (
+	ErrEnvelopeVersion   = errEnvelopeVersion
+	ErrEnvelopeMalformed = errEnvelopeMalformed
+)
+
+// Stamp is what brokers add to an envelope.
+type Header struct {
+	Node                string
+	Incarnation, Number uint64
+	Internal            bool
+}
+
+func AppendEnvelope(dst []byte, s Header, env *cluster.Envelope) []byte {
+	return appendEnvelope(dst, s.inside(), env)
+}
+
+func EnvelopeSize(s Header, env *cluster.Envelope) int { return envelopeSize(s.inside(), env) }
+
+func (s Header) inside() *header {
+	return &header{node: s.Node, incarnation: s.Incarnation, number: s.Number, internal: s.Internal}
+}
+
+func DecodeEnvelope(data string, scratch []byte) (s Header, env cluster.Envelope, _ []byte, err error) {
+	var inside header
+	scratch, err = decodeEnvelope(data, scratch, &inside, &env)
+	return Header{Node: inside.node, Incarnation: inside.incarnation, Number: inside.number, Internal: inside.internal},
+		env, scratch, err
+}
+
+// Dedupe is the filter of repeats.
+type Dedupe struct{ dedupe dedupe }
+
+func (d *Dedupe) Accept(s Header) bool { return d.dedupe.accept(s.inside()) }
+func (d *Dedupe) Interrupt()           { d.dedupe.interrupt() }
+func (d *Dedupe) Missed() uint64       { return d.dedupe.missed }
+func (d *Dedupe) Origins() int         { return len(d.dedupe.origins) }
+
+// Rendezvous is the choice of a server by identity.
+func Rendezvous(identities []string, channel string, usable func(int) bool) int {
+	seeds := make([]uint64, len(identities))
+	for i, identity := range identities {
+		seeds[i] = hashString(identity)
+	}
+	return rendezvous(seeds, channel, usable)
+}
+
+// ServerFacts is what a URL says.
+type ServerFacts struct {
+	Identity, Master, Username, Password string
+	SentinelUsername, SentinelPassword   string
+	Addresses                            []string
+	Database                             int
+	TLS                                  bool
+}
+
+func ParseURL(text string) (ServerFacts, error) {
+	s, err := parseURL(text)
+	if err != nil {
+		return ServerFacts{}, err
+	}
+	return ServerFacts{
+		Identity: s.identity, Master: s.master, Username: s.username, Password: s.password,
+		SentinelUsername: s.sentinelUsername, SentinelPassword: s.sentinelPassword,
+		Addresses: s.addresses, Database: s.database, TLS: s.tls != nil,
+	}, nil
+}
+
+// Trace is what a connection leaves to its successor.
+type Trace struct {
+	ID        int64
+	Name, Run string
+}
+
+// Introduce opens a connection to the server of a URL as the successor of another
+// one, and returns its own trace. alive tells whether it still answers.
+func Introduce(ctx context.Context, url string, name string, previous Trace) (own Trace, alive func() bool, end func(), err error) {
+	config := Config{Servers: []string{url}}.withDefaults()
+	servers, err := config.servers()
+	if err != nil {
+		return Trace{}, nil, nil, err
+	}
+	link, err := newLink(ctx, &config, servers[0], linkOptions{
+		name: name, timeout: config.DialTimeout, previous: &linkTrace{id: previous.ID, name: previous.Name, run: previous.Run},
+	})
+	if err != nil {
+		return Trace{}, nil, nil, err
+	}
+	alive = func() bool { return link.client.Ping(ctx).Err() == nil }
+	err = link.client.Ping(ctx).Err()
+	return Trace{link.trace.id, link.trace.name, link.trace.run}, alive, link.end, err
+}
+
+// Kept is a queue with messages that are acknowledged.
+type Kept struct{ queue *publishQueue }
+
+func NewKept() Kept { return Kept{newPublishQueue("", header{node: "node"})} }
+
+// Acknowledge puts messages into the queue and acknowledges them.
+func (k Kept) Acknowledge(count, size int, now, age time.Duration) (bytes, fresh int) {
+	for range count {
+		_, _, _ = k.queue.push("channel", &cluster.Envelope{Payload: make([]byte, size)}, false, now, nil)
+	}
+	return k.queue.acknowledge(count, now, age)
+}
+
+// Doubt returns how many messages wait again, Forget keeps none.
+func (k Kept) Suspect() int { return k.queue.suspect() }
+func (k Kept) Forget()      { k.queue.forget() }
+
+// AcknowledgeAgain is for messages that wait again.
+func (k Kept) AcknowledgeAgain(count int, now, age time.Duration) (bytes, fresh int) {
+	return k.queue.acknowledge(count, now, age)
+}
+
+// Usage is what still waits, and whether memory is held for anything.
+func (k Kept) Usage() (messages, bytes int, empty bool) {
+	messages, bytes = k.queue.usage()
+	return messages, bytes, len(k.queue.entries) == 0 && k.queue.keeping == 0
+}

@@ -1,0 +1,265 @@
+package redisbroker
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+var (
+	errLinkEnded  = errors.New("cluster: connection has ended")
+	errNotMaster  = errors.New("cluster: the server is not the master")
+	errNoSentinel = errors.New("cluster: no Sentinel answers")
+)
+
+// link is one connection to a server. go-redis' clients open another
+// connection when one fails, subscribe it to everything in one command and send
+// again what they like; here the order of all that matters. So the client of a link
+// may dial once, and whatever goes wrong ends the link.
+type link struct {
+	client  *redis.Client
+	dialer  *onceDialer
+	address string // where it was dialled
+	trace   linkTrace
+}
+
+// linkTrace is what is needed to end a connection from another one.
+type linkTrace struct {
+	id   int64  // the server's number for it; 0 if not known
+	name string // the name that it gave itself
+	run  string // the server's name for this life of its process; empty if not known
+}
+
+// linkOptions are what the links of a server differ in.
+type linkOptions struct {
+	name     string        // shown by CLIENT LIST
+	timeout  time.Duration // of a read or write
+	previous *linkTrace    // a connection that must not be heard of again; nil: no trace is needed
+}
+
+// newLink prepares a connection; it is opened by the first command. ctx bounds the
+// question to the Sentinels.
+func newLink(ctx context.Context, config *Config, server *endpoint, o linkOptions) (*link, error) {
+	quietClient()
+	address := server.addresses[0]
+	if server.master != "" {
+		var err error
+		if address, err = server.findMaster(ctx, config.DialTimeout); err != nil {
+			return nil, err
+		}
+	}
+	l := &link{dialer: newOnceDialer(config.DialTimeout, server.tls, address), address: address}
+	l.trace.name = o.name
+	options := clientOptions(address, config.DialTimeout)
+	options.Dialer = l.dialer.dial
+	options.Username, options.Password, options.DB = server.username, server.password, server.database
+	options.ClientName = o.name
+	options.ReadTimeout, options.WriteTimeout = o.timeout, o.timeout
+	options.OnConnect = func(ctx context.Context, cn *redis.Conn) error {
+		return l.introduce(ctx, cn, server.master != "", o.previous)
+	}
+	l.client = redis.NewClient(options)
+	return l, nil
+}
+
+// quietClient keeps go-redis from writing to the standard error. What it would say
+// there comes as an error too, and is logged by those who get it.
+var quietClient = sync.OnceFunc(func() { redis.SetLogger(discardClientLog{}) })
+
+type discardClientLog struct{}
+
+func (discardClientLog) Printf(context.Context, string, ...any) {}
+
+// clientOptions are options of a client with one connection and no will of its own.
+func clientOptions(address string, dialTimeout time.Duration) *redis.Options {
+	return &redis.Options{
+		Addr: address,
+		// RESP2 suffices, and has no messages that come between replies.
+		Protocol:              2,
+		DisableIdentity:       true,
+		PoolSize:              1,
+		PipelinePoolSize:      -1,
+		MaxRetries:            -1,
+		DialerRetries:         1,
+		DialTimeout:           dialTimeout,
+		PoolTimeout:           dialTimeout,
+		ConnMaxIdleTime:       -1,
+		ContextTimeoutEnabled: true,
+	}
+}
+
+// introduce runs on the new connection before anything else. The server may still
+// hold commands of the previous connection that it has not read (it was stopped, or
+// the network was): they must not be executed after what this one sends, and its
+// subscription must not be counted. Ending it is refused to users without the
+// right; then the order of the two is left to chance.
+func (l *link) introduce(ctx context.Context, cn *redis.Conn, wantMaster bool, previous *linkTrace) error {
+	if wantMaster {
+		role, err := cn.Do(ctx, "role").Slice()
+		if err != nil {
+			return err
+		}
+		if len(role) == 0 || role[0] != "master" {
+			return errNotMaster
+		}
+	}
+	if previous == nil {
+		return nil
+	}
+	if err := l.trace.learn(ctx, cn); err != nil {
+		return err
+	}
+	if err := l.trace.endPrevious(ctx, cn, previous); err != nil && !isReply(err) {
+		return err
+	}
+	return nil
+}
+
+// learn asks the server; what a user may not know stays empty.
+func (t *linkTrace) learn(ctx context.Context, cn *redis.Conn) error {
+	id, err := cn.ClientID(ctx).Result()
+	if err != nil && !isReply(err) {
+		return err
+	}
+	info, err := cn.Info(ctx, "server").Result()
+	if err != nil && !isReply(err) {
+		return err
+	}
+	t.id = id
+	for line := range strings.Lines(info) {
+		if run, found := strings.CutPrefix(line, "run_id:"); found {
+			t.run = strings.TrimSpace(run)
+		}
+	}
+	return nil
+}
+
+// endPrevious ends the previous connection. Where the server was started again, or is
+// another one, its number is somebody else's by now, perhaps this connection's own.
+func (t *linkTrace) endPrevious(ctx context.Context, cn *redis.Conn, previous *linkTrace) error {
+	if previous.id == 0 || previous.id == t.id || t.elsewhere(previous) {
+		return nil
+	}
+	// It is not known that it is another one if the run ID is not.
+	listed, err := cn.Do(ctx, "client", "list", "id", previous.id).Text()
+	if err != nil || !strings.Contains(listed, " name="+previous.name+" ") {
+		return err
+	}
+	return cn.Do(ctx, "client", "kill", "id", previous.id).Err()
+}
+
+// elsewhere is true if the connection is known to be to another process than the
+// previous one: Redis was started again, or has failed over.
+func (t *linkTrace) elsewhere(previous *linkTrace) bool {
+	return t.run != "" && previous.run != "" && t.run != previous.run
+}
+
+// end closes the connection; whatever waits for it fails. It may be called from any
+// goroutine, and again.
+func (l *link) end() {
+	l.dialer.end()
+	// It fails only if it was closed before.
+	_ = l.client.Close()
+}
+
+// findMaster asks the Sentinels, one after the other.
+func (s *endpoint) findMaster(ctx context.Context, timeout time.Duration) (string, error) {
+	var problems []error
+	for _, address := range s.addresses {
+		master, err := s.askSentinel(ctx, address, timeout)
+		if err == nil {
+			return master, nil
+		}
+		problems = append(problems, fmt.Errorf("sentinel %s: %w", address, err))
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return "", fmt.Errorf("%w: %w", errNoSentinel, errors.Join(problems...))
+}
+
+func (s *endpoint) askSentinel(ctx context.Context, address string, timeout time.Duration) (string, error) {
+	dialer := newOnceDialer(timeout, s.tls, address)
+	defer dialer.end()
+	stop := context.AfterFunc(ctx, dialer.end)
+	defer stop()
+	options := clientOptions(address, timeout)
+	options.Dialer = dialer.dial
+	options.Username, options.Password = s.sentinelUsername, s.sentinelPassword
+	options.ReadTimeout, options.WriteTimeout = timeout, timeout
+	client := redis.NewSentinelClient(options)
+	defer func() { _ = client.Close() }()
+	found, err := client.GetMasterAddrByName(ctx, s.master).Result()
+	if err != nil {
+		return "", err
+	}
+	if len(found) != 2 {
+		return "", errMaster
+	}
+	return net.JoinHostPort(found[0], found[1]), nil
+}
+
+// onceDialer dials one connection and can end it at any time, which go-redis'
+// contexts cannot while a reply is awaited.
+type onceDialer struct {
+	timeout time.Duration
+	tls     *tls.Config
+	address string
+
+	mu    sync.Mutex // guards the rest
+	conn  net.Conn
+	used  bool
+	ended bool
+}
+
+func newOnceDialer(timeout time.Duration, config *tls.Config, address string) *onceDialer {
+	return &onceDialer{timeout: timeout, tls: config, address: address}
+}
+
+// dial is for redis.Options.Dialer.
+func (d *onceDialer) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	d.mu.Lock()
+	refused := d.used || d.ended
+	d.used = true
+	d.mu.Unlock()
+	if refused {
+		return nil, errLinkEnded
+	}
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	plainDialer := net.Dialer{}
+	var conn net.Conn
+	var err error
+	if d.tls == nil {
+		conn, err = plainDialer.DialContext(ctx, "tcp", d.address)
+	} else {
+		conn, err = (&tls.Dialer{NetDialer: &plainDialer, Config: d.tls}).DialContext(ctx, "tcp", d.address)
+	}
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.ended {
+		_ = conn.Close()
+		return nil, errLinkEnded
+	}
+	d.conn = conn
+	return conn, nil
+}
+
+func (d *onceDialer) end() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ended = true
+	if d.conn != nil {
+		_ = d.conn.Close()
+	}
+}

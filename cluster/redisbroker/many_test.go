@@ -1,0 +1,54 @@
+package redisbroker_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker"
+	"github.com/stoa-io/stoa/internal/redistest"
+)
+
+// TestManyChannelsComeBack restarts the server under a node with 100,000
+// channels, while two nodes publish.
+func TestManyChannelsComeBack(t *testing.T) {
+	const count = 100_000
+	server := redistest.Start(t)
+	f := startTraffic(t, rooms(2), repeated(2, redisbroker.Config{Servers: []string{server.URL()}})...)
+	channels := make([]string, count)
+	for i := range channels {
+		channels[i] = cluster.RoomChannel("chat", fmt.Sprint("room ", i))
+	}
+	began := time.Now()
+	if err := f.nodes[0].Subscribe(t.Context(), channels...); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d channels subscribed in %v", count, time.Since(began))
+	all := func() bool { return f.nodes[0].Stats().Shards[0].Subscriptions >= count+2 }
+	redistest.Eventually(t, "all is subscribed", patience, all)
+	f.run(t, 200)
+	server.Restart()
+	began = time.Now()
+	redistest.Eventually(t, "the subscriptions are known to be gone", patience, func() bool { return !all() })
+	redistest.Eventually(t, "all is subscribed again", patience, all)
+	t.Logf("%d channels subscribed again %v after the restart", count, time.Since(began))
+	f.run(t, 500)
+	f.expectNothingLost(t)
+	// A sample of the channels works.
+	for i := 0; i < count; i += count / 100 {
+		if err := f.nodes[1].Publish(channels[i], &cluster.Envelope{Payload: []byte("sample/0")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	redistest.Eventually(t, "messages come on the channels", patience, func() bool {
+		f.ledgers[0].mu.Lock()
+		defer f.ledgers[0].mu.Unlock()
+		for i := 0; i < count; i += count / 100 {
+			if len(f.ledgers[0].numbers[channels[i]+" sample"]) != 1 {
+				return false
+			}
+		}
+		return true
+	})
+}

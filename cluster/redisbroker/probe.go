@@ -1,0 +1,154 @@
+package redisbroker
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/stoa-io/stoa/cluster"
+)
+
+// probes are messages of a node to itself through one server: they show that a
+// message makes its way, keep both connections busy, and make the publisher notice
+// when the server stands still. These are the ones that somebody waits for. Safe for
+// concurrent use.
+type probes struct {
+	mu     sync.Mutex // guards the rest
+	number uint64
+	under  map[uint64]chan struct{} // under way; closed when back
+}
+
+func (p *probes) begin() (number uint64, back <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.under == nil {
+		p.under = make(map[uint64]chan struct{})
+	}
+	p.number++
+	returned := make(chan struct{})
+	p.under[p.number] = returned
+	return p.number, returned
+}
+
+// back is called for a probe that has returned, also for those that nobody waits for.
+func (p *probes) back(number uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if returned, found := p.under[number]; found {
+		close(returned)
+		delete(p.under, number)
+	}
+}
+
+// forget is called for a probe that will not return.
+func (p *probes) forget(number uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.under, number)
+}
+
+// probe sends one round unless one waits in the queue. Nobody waits for its return: it
+// may be lost with the subscriber's connection, and the next one must go all the same.
+func (s *shard) probe() {
+	if !s.probing.CompareAndSwap(false, true) {
+		return
+	}
+	// It fails if the broker is closed, and then there is nothing to probe.
+	if err := s.pushProbe(0, func(int, error) { s.probing.Store(false) }); err != nil {
+		s.probing.Store(false)
+	}
+}
+
+// sendProbe sends one whose return the caller waits for.
+func (s *shard) sendProbe() (number uint64, back <-chan struct{}, err error) {
+	number, back = s.probes.begin()
+	err = s.pushProbe(number, func(_ int, err error) {
+		if err != nil {
+			s.probes.forget(number)
+		}
+	})
+	if err != nil {
+		s.probes.forget(number)
+	}
+	return number, back, err
+}
+
+// pushProbe queues a probe; done is that of PublishCount.
+func (s *shard) pushProbe(number uint64, done func(int, error)) error {
+	payload := binary.BigEndian.AppendUint64([]byte{tellProbe}, number)
+	return s.push(s.broker.ownChannel, &cluster.Envelope{Binary: true, Payload: payload}, true, done)
+}
+
+// ready makes a round trip.
+func (s *shard) ready(ctx context.Context) error {
+	if err := s.problem(); err != nil {
+		return err
+	}
+	number, back, err := s.sendProbe()
+	if err != nil {
+		return fmt.Errorf("redis %s: %w", s.server.identity, err)
+	}
+	select {
+	case <-back:
+		return nil
+	case <-s.broker.closing:
+		return cluster.ErrClosed
+	case <-ctx.Done():
+		s.probes.forget(number)
+		if err := s.problem(); err != nil {
+			return err
+		}
+		return fmt.Errorf("redis %s: no round trip: %w", s.server.identity, ctx.Err())
+	}
+}
+
+// problem returns why one of the connections does not work, nil if both do.
+func (s *shard) problem() error {
+	if err := s.publishing.err(); err != nil {
+		return err
+	}
+	return s.subscribing.err()
+}
+
+// lagEvery is the share of own messages whose way is timed.
+const (
+	lagEvery = 64
+	lagSlots = 64
+)
+
+// lagSampler times the way of some of the node's own messages, from Publish to
+// delivery here. It needs no clock but this process's. Safe for concurrent use.
+type lagSampler struct {
+	mu    sync.Mutex // guards the rest
+	slots [lagSlots]lagSlot
+}
+
+type lagSlot struct {
+	number uint64
+	since  time.Duration
+}
+
+func (l *lagSampler) sent(number uint64, now time.Duration) {
+	if number%lagEvery != 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.slots[number/lagEvery%lagSlots] = lagSlot{number: number, since: now}
+}
+
+func (l *lagSampler) observe(number uint64, now time.Duration, into *histogram) {
+	if number == 0 || number%lagEvery != 0 {
+		return
+	}
+	l.mu.Lock()
+	slot := &l.slots[number/lagEvery%lagSlots]
+	found, since := slot.number == number, slot.since
+	*slot = lagSlot{}
+	l.mu.Unlock()
+	if found {
+		into.observe((now - since).Seconds())
+	}
+}

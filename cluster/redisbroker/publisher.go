@@ -1,0 +1,301 @@
+package redisbroker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/stoa-io/stoa/cluster"
+)
+
+// numsubInterval is the pause between two looks whether all nodes are back.
+const numsubInterval = 20 * time.Millisecond
+
+// publisher empties the queue of one server over one connection. What was sent
+// stays in the queue until the server has acknowledged it, and at most one pipeline
+// is under way. What was acknowledged lately is kept for the case that the server
+// dies with it: only these two can ever be repeated, and the order is that of the
+// queue whatever fails.
+//
+// A pipeline is a transaction. A node that subscribes while one is executed sees
+// all of it or nothing, so if it is sent again the node gets what it missed in the
+// right order; and what a connection that broke has sent only in part is not
+// executed at all.
+type publisher struct {
+	shard *shard
+
+	// Owned by run.
+	link    *link
+	conn    *redis.Conn
+	trace   linkTrace       // of the connection before
+	batch   []queuedMessage // its memory never moves: the commands point into it
+	counts  []*redis.IntCmd
+	batched []redis.Cmder // the same commands
+	unsure  int           // messages at the front that were sent, and are not known to have arrived
+	blind   bool          // it was said that the server does not tell its run ID
+}
+
+func newPublisher(shard *shard) *publisher {
+	p := &publisher{shard: shard, batch: make([]queuedMessage, 0, maxPipeline)}
+	slots := p.batch[:maxPipeline]
+	for i := range slots {
+		command := redis.NewIntCmd(context.Background(), "publish", &slots[i].channel, &slots[i].payload)
+		p.counts = append(p.counts, command)
+		p.batched = append(p.batched, command)
+	}
+	return p
+}
+
+// run is the publisher's goroutine.
+func (p *publisher) run(ctx context.Context) {
+	retry := newBackoff(p.shard.config().RetryMax)
+	for ctx.Err() == nil {
+		err := p.connect(ctx)
+		if err == nil {
+			p.shard.publishing.set(ctx, nil)
+			p.shard.announceSoon()
+			retry.reset()
+			err = p.serve(ctx)
+		}
+		p.disconnect()
+		p.shard.gate.Store(true)
+		p.shard.publishing.set(ctx, err)
+		p.pause(ctx, retry.next(), err)
+	}
+}
+
+func (p *publisher) connect(ctx context.Context) error {
+	s := p.shard
+	link, err := newLink(ctx, s.config(), s.server, linkOptions{
+		name: s.linkName("publisher"), timeout: s.answerTimeout(), previous: &p.trace,
+	})
+	if err != nil {
+		return err
+	}
+	p.link, p.conn = link, link.client.Conn()
+	s.publishing.attach(link)
+	stop := context.AfterFunc(ctx, link.dialer.end)
+	defer stop()
+	if err := p.conn.Ping(ctx).Err(); err != nil {
+		return err
+	}
+	p.takeOver(ctx, link.trace)
+	return nil
+}
+
+// takeOver decides what becomes of the messages that were acknowledged on the
+// connection before. If that was to another Redis, it may have died before it wrote
+// them to everybody.
+// If it is the same, they were delivered, and whoever was cut off from it meanwhile
+// must not see them behind later ones, at another place than the others.
+func (p *publisher) takeOver(ctx context.Context, trace linkTrace) {
+	s := p.shard
+	if trace.elsewhere(&p.trace) {
+		p.unsure += s.queue.suspect()
+	} else {
+		s.queue.forget()
+	}
+	p.trace = trace
+	if trace.run == "" && !p.blind {
+		p.blind = true
+		s.config().Logger.LogAttrs(ctx, slog.LevelWarn,
+			"Redis does not let this user know its run ID (INFO): after a crash messages that it acknowledged last may be missing",
+			slog.String("server", s.server.identity))
+	}
+}
+
+func (p *publisher) disconnect() {
+	if p.link == nil {
+		return
+	}
+	p.shard.publishing.attach(nil)
+	p.link.end()
+	p.link, p.conn = nil, nil
+}
+
+// serve publishes until the connection fails or ctx ends.
+func (p *publisher) serve(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, p.link.dialer.end)
+	defer stop()
+	for {
+		p.expire()
+		if p.shard.gate.Load() {
+			if err := p.waitForNodes(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		p.batch = p.shard.queue.peek(p.batch[:0])
+		if len(p.batch) > 0 {
+			if err := p.publish(ctx); err != nil {
+				return err
+			}
+			select {
+			case request := <-p.shard.control:
+				if err := request.run(ctx, p.conn); err != nil {
+					return err
+				}
+			default:
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-p.shard.queue.wake:
+		case request := <-p.shard.control:
+			if err := request.run(ctx, p.conn); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// publish sends the batch, and lets the queue know when it is acknowledged.
+func (p *publisher) publish(ctx context.Context) error {
+	s := p.shard
+	count := len(p.batch)
+	repeated := min(p.unsure, count)
+	s.stats.resent.Add(uint64(repeated))
+	p.unsure = max(p.unsure, count)
+	began := s.now()
+	if err := p.send(ctx, count); err != nil {
+		return err
+	}
+	ended := s.now()
+	s.stats.answerTime.observe((ended - began).Seconds())
+	if ended-began >= s.config().ProbeInterval/2 && repeated < count {
+		// Whatever held the server up may have cost a node its subscription, and
+		// the server may have gone on before the node was back. Sending it again
+		// when all are back is safe; hoping is not.
+		s.gate.Store(true)
+		return nil
+	}
+	p.unsure = max(0, p.unsure-count)
+	s.stats.batchSize.observe(float64(count))
+	s.stats.publishTime.observe((ended - p.batch[0].since).Seconds())
+	for i := range count {
+		if done := p.batch[i].done; done != nil {
+			done(int(p.counts[i].Val()), nil)
+		}
+	}
+	bytes, fresh := s.queue.acknowledge(count, ended, s.keptAge())
+	s.stats.published.Add(uint64(fresh))
+	s.adjust(-bytes)
+	return nil
+}
+
+// send executes the first commands as one transaction.
+func (p *publisher) send(ctx context.Context, count int) error {
+	for _, command := range p.counts[:count] {
+		command.SetErr(nil)
+	}
+	if count == 1 {
+		return p.conn.Process(ctx, p.counts[0])
+	}
+	transaction := p.conn.TxPipeline()
+	if err := transaction.BatchProcess(ctx, p.batched[:count]...); err != nil {
+		return err
+	}
+	_, err := transaction.Exec(ctx)
+	return err
+}
+
+// expire drops what has waited too long.
+func (p *publisher) expire() {
+	s := p.shard
+	count := s.queue.expired(s.now() - s.config().QueueAge)
+	for count > 0 {
+		p.batch = s.queue.peek(p.batch[:0])
+		dropped := min(count, len(p.batch))
+		for i := range dropped {
+			if done := p.batch[i].done; done != nil {
+				done(0, cluster.ErrExpired)
+			}
+			if p.batch[i].acknowledged == 0 {
+				s.stats.tooOld.Add(1)
+			}
+		}
+		s.adjust(-s.queue.pop(dropped))
+		p.unsure = max(0, p.unsure-dropped)
+		count -= dropped
+	}
+}
+
+// waitForNodes returns when this node is subscribed and as many are on the cluster
+// channel as are known, or FlushWait has passed. A node subscribes to that channel
+// last.
+func (p *publisher) waitForNodes(ctx context.Context) error {
+	s := p.shard
+	s.gate.Store(false)
+	began := s.now()
+	timer := time.NewTimer(numsubInterval)
+	defer timer.Stop()
+	name := s.broker.prefix + clusterChannel
+	for {
+		counts, err := p.conn.PubSubNumSub(ctx, name).Result()
+		if err != nil {
+			return err
+		}
+		if counts[name] >= int64(s.registry.count()) && s.subscribing.works() {
+			return nil
+		}
+		if s.now()-began >= s.config().FlushWait {
+			s.stats.flushTimeouts.Add(1)
+			return nil
+		}
+		timer.Reset(numsubInterval)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+		case request := <-s.control:
+			if err := request.run(ctx, p.conn); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// pause waits before the next attempt to connect.
+func (p *publisher) pause(ctx context.Context, pause time.Duration, reason error) {
+	p.expire()
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			return
+		case request := <-p.shard.control:
+			request.finish(fmt.Errorf("cluster: not connected: %w", reason))
+		}
+	}
+}
+
+// controlRequest is a short exchange on the publisher's connection, so that a
+// server costs a node no third one.
+type controlRequest struct {
+	call func(ctx context.Context, conn *redis.Conn) error
+	done func(err error) // must not block; may be nil
+}
+
+// run returns an error only if the connection is lost.
+func (r *controlRequest) run(ctx context.Context, conn *redis.Conn) error {
+	err := r.call(ctx, conn)
+	r.finish(err)
+	if err != nil && !isReply(err) {
+		return err
+	}
+	return nil
+}
+
+func (r *controlRequest) finish(err error) {
+	if r.done != nil {
+		r.done(err)
+	}
+}

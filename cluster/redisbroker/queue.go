@@ -1,0 +1,297 @@
+package redisbroker
+
+import (
+	"sync"
+	"time"
+
+	"github.com/stoa-io/stoa/cluster"
+)
+
+const (
+	// One pipeline holds at most this much, so that a failure repeats little, other
+	// clients of the server get their turn, and the receivers' windows are enough.
+	maxPipeline      = 512
+	maxPipelineBytes = 256 << 10
+
+	// This much of what was acknowledged is kept, and the last pipeline whatever it
+	// holds. The receivers' windows depend on it.
+	maxKept      = 7 * maxPipeline
+	maxKeptBytes = 1 << 20
+
+	// chunkBytes is how much memory is taken at a time for encoded messages. Longer
+	// messages than a quarter of it have memory of their own.
+	chunkBytes     = 64 << 10
+	maxSharedBytes = chunkBytes / 4
+	maxFreeChunks  = 16
+
+	// queuedOverhead is what an entry takes beside its bytes.
+	queuedOverhead = 112
+)
+
+// queued is a message that waits to be published, or to be acknowledged.
+type queuedMessage struct {
+	channel wireBytes // with the cluster's prefix
+	payload wireBytes // the encoded envelope
+	chunk   *chunk    // where both are; nil if they have their own memory
+	since   time.Duration
+	own     bool                       // the broker's own: Close does not wait for it
+	done    func(nodes int, err error) // nil: nobody asks
+
+	// acknowledged is when a server last did, 0 if none has; from the first time on the
+	// message is neither counted nor waited for.
+	acknowledged time.Duration
+}
+
+func (q *queuedMessage) size() int { return len(q.channel) + len(q.payload) + queuedOverhead }
+
+// wireBytes is an argument of a command that go-redis takes by pointer, without
+// allocating.
+type wireBytes []byte
+
+// MarshalBinary implements encoding.BinaryMarshaler.
+func (w *wireBytes) MarshalBinary() ([]byte, error) { return *w, nil }
+
+// chunk is memory for the bytes of several messages.
+type chunk struct {
+	buffer []byte
+	used   int // messages in it
+}
+
+// publishQueue is the queue of one server, safe for concurrent use. What peek
+// returned stays in it until acknowledge or pop.
+//
+// What was acknowledged last is kept for a while: the server may answer the publisher
+// before it has written the messages to all subscribers, and if it dies in between,
+// the answer was worth nothing. To those who keep up it writes at the end of the turn
+// in which it has answered, so the last pipeline would suffice; one whose socket is
+// full lags further behind.
+type publishQueue struct {
+	wake chan struct{} // capacity 1: something was put into it
+
+	mu      sync.Mutex // guards the rest
+	header  header     // of the next message
+	prefix  string
+	closed  bool
+	entries []queuedMessage // those before head are gone
+	head    int
+	kept    int // entries from head on that were acknowledged last
+	keeping int // their bytes
+	bytes   int // of what is not acknowledged
+	foreign int // messages that are not the broker's own, and not acknowledged
+	current *chunk
+	free    []*chunk
+	drained chan struct{} // closed when foreign is 0, if somebody waits for that
+}
+
+func newPublishQueue(prefix string, s header) *publishQueue {
+	return &publishQueue{wake: make(chan struct{}, 1), prefix: prefix, header: s}
+}
+
+// push adds a message and returns the bytes that it takes and its number.
+func (q *publishQueue) push(channel string, env *cluster.Envelope, internal bool, now time.Duration,
+	done func(int, error),
+) (size int, number uint64, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return 0, 0, cluster.ErrClosed
+	}
+	q.header.number++
+	q.header.internal = internal
+	e := queuedMessage{since: now, own: internal, done: done}
+	if !internal {
+		q.foreign++
+	}
+	nameBytes := len(q.prefix) + len(channel)
+	buffer := q.reserve(&e, nameBytes+envelopeSize(&q.header, env))
+	start := len(buffer)
+	buffer = append(append(buffer, q.prefix...), channel...)
+	buffer = appendEnvelope(buffer, &q.header, env)
+	e.channel = buffer[start : start+nameBytes : start+nameBytes]
+	e.payload = buffer[start+nameBytes : len(buffer) : len(buffer)]
+	if e.chunk != nil {
+		e.chunk.buffer = buffer
+	}
+	q.entries = append(q.entries, e)
+	size = e.size()
+	q.bytes += size
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+	return size, q.header.number, nil
+}
+
+// reserve returns a buffer with room for size more bytes. It is called with mu held.
+func (q *publishQueue) reserve(e *queuedMessage, size int) []byte {
+	if size > maxSharedBytes {
+		return make([]byte, 0, size)
+	}
+	if q.current == nil || cap(q.current.buffer)-len(q.current.buffer) < size {
+		if last := len(q.free) - 1; last >= 0 {
+			q.current, q.free[last] = q.free[last], nil
+			q.free = q.free[:last]
+		} else {
+			q.current = &chunk{buffer: make([]byte, 0, chunkBytes)}
+		}
+	}
+	e.chunk = q.current
+	e.chunk.used++
+	return q.current.buffer
+}
+
+// peek copies the oldest messages that are not acknowledged, as many as make a
+// pipeline, into batch and returns it.
+func (q *publishQueue) peek(batch []queuedMessage) []queuedMessage {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	size := 0
+	for i := q.head + q.kept; i < len(q.entries) && len(batch) < maxPipeline; i++ {
+		if size += q.entries[i].size(); size > maxPipelineBytes && len(batch) > 0 {
+			break
+		}
+		batch = append(batch, q.entries[i])
+	}
+	return batch
+}
+
+// acknowledge is called when the server has acknowledged the oldest count messages.
+// They are kept, and of those that were kept before as many as maxKept allows, for as
+// long as age. It returns the bytes of those that were not acknowledged before, and
+// how many they are.
+func (q *publishQueue) acknowledge(count int, now, age time.Duration) (bytes, fresh int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	bytes, fresh = q.keep(count, now)
+	for q.kept > count && (q.kept > maxKept || q.keeping > maxKeptBytes || q.entries[q.head].acknowledged < now-age) {
+		q.release(1)
+	}
+	q.compact()
+	return bytes, fresh
+}
+
+// doubt makes what is kept wait again, and returns how many messages that are.
+func (q *publishQueue) suspect() (count int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	count = q.kept
+	q.kept, q.keeping = 0, 0
+	return count
+}
+
+// forget keeps nothing any more.
+func (q *publishQueue) forget() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.release(q.kept)
+	q.compact()
+}
+
+// pop removes the oldest count messages, and what is kept before them. It returns the
+// bytes of those that were not acknowledged.
+func (q *publishQueue) pop(count int) (bytes int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	bytes, _ = q.keep(count, 0)
+	q.release(q.kept)
+	q.compact()
+	return bytes
+}
+
+// keep makes the oldest count messages kept ones. Those that were not acknowledged
+// before are not counted any more; it returns how many they are, and their bytes. It
+// is called with mu held.
+func (q *publishQueue) keep(count int, now time.Duration) (bytes, fresh int) {
+	first := q.head + q.kept
+	for i := range q.entries[first : first+count] {
+		e := &q.entries[first+i]
+		size := e.size()
+		q.keeping += size
+		if e.acknowledged == 0 {
+			bytes += size
+			fresh++
+			if !e.own {
+				q.foreign--
+			}
+		}
+		e.acknowledged, e.done = now, nil
+	}
+	q.kept += count
+	q.bytes -= bytes
+	if q.foreign == 0 && q.drained != nil {
+		close(q.drained)
+		q.drained = nil
+	}
+	return bytes, fresh
+}
+
+// release removes the oldest count of those that are kept. It is called with mu held.
+func (q *publishQueue) release(count int) {
+	for range count {
+		e := &q.entries[q.head]
+		q.keeping -= e.size()
+		q.recycle(e.chunk)
+		*e = queuedMessage{}
+		q.head++
+	}
+	q.kept -= count
+}
+
+// recycle gives a message's memory back. It is called with mu held.
+func (q *publishQueue) recycle(c *chunk) {
+	if c == nil {
+		return
+	}
+	if c.used--; c.used > 0 {
+		return
+	}
+	c.buffer = c.buffer[:0]
+	if c != q.current && len(q.free) < maxFreeChunks {
+		q.free = append(q.free, c)
+	}
+}
+
+// compact is called with mu held.
+func (q *publishQueue) compact() {
+	switch length := len(q.entries) - q.head; {
+	case length == 0:
+		if cap(q.entries) > 4*maxPipeline {
+			q.entries = nil
+		}
+		q.entries, q.head = q.entries[:0], 0
+	case q.head > length && q.head > maxPipeline:
+		q.entries = append(q.entries[:0], q.entries[q.head:]...)
+		clear(q.entries[length : length+q.head])
+		q.head = 0
+	}
+}
+
+// expired returns how many of the oldest messages are older than the age.
+func (q *publishQueue) expired(oldest time.Duration) (count int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i := q.head + q.kept; i < len(q.entries) && q.entries[i].since < oldest; i++ {
+		count++
+	}
+	return count
+}
+
+// close lets nothing more in. The result is closed when nobody's message is left.
+func (q *publishQueue) close() <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	drained := make(chan struct{})
+	if q.foreign == 0 {
+		close(drained)
+		return drained
+	}
+	q.drained = drained
+	return drained
+}
+
+func (q *publishQueue) usage() (messages, bytes int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.entries) - q.head - q.kept, q.bytes
+}

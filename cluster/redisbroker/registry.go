@@ -1,0 +1,361 @@
+package redisbroker
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/stoa-io/stoa/cluster"
+)
+
+// What a node leaves on every server of its cluster, under the cluster's prefix:
+//
+//	<cluster>:nodes       a set of node IDs; expires when the last node is gone
+//	<cluster>:node:<ID>   a member as JSON; expires after the node's lease
+//
+// Nodes hear of each other by announcements on the cluster channel; the keys are for
+// those who come later and for people.
+const (
+	nodesKey   = "nodes"
+	nodeKey    = "node:"
+	setInLease = 2 // leases until the set expires
+)
+
+// What brokers tell each other, as the first byte of a payload.
+const (
+	tellAnnounce = 'a' // a member as JSON follows
+	tellLeave    = 'l' // the same
+	tellProbe    = 'p' // a number of 8 bytes follows, for the node itself
+)
+
+// member is a node's entry.
+type peerNode struct {
+	cluster.NodeInfo
+	Incarnation uint64 `json:"incarnation,string"`
+}
+
+// registry is what one server's connections have told about the nodes. Safe for
+// concurrent use.
+type registry struct {
+	self   string
+	looked time.Duration // Broker.now; when the keeper last looked for the dead; the keeper's
+
+	mu    sync.Mutex // guards the rest
+	nodes map[string]registryEntry
+}
+
+type registryEntry struct {
+	node peerNode
+	seen time.Duration // Broker.now
+}
+
+func (r *registry) init(self string) {
+	r.self, r.nodes = self, make(map[string]registryEntry)
+}
+
+// see records a sign of life and returns the predecessor whose ID the node has taken.
+func (r *registry) see(m peerNode, now time.Duration) (gone []peerNode) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if before, found := r.nodes[m.ID]; found && before.node.Incarnation != m.Incarnation {
+		gone = append(gone, before.node)
+	}
+	r.nodes[m.ID] = registryEntry{node: m, seen: now}
+	return gone
+}
+
+// leave forgets a node that has said so and returns it, unless it was not known or has
+// come back meanwhile.
+func (r *registry) leave(m peerNode) (gone []peerNode) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if before, found := r.nodes[m.ID]; found && before.node.Incarnation == m.Incarnation {
+		delete(r.nodes, m.ID)
+		gone = append(gone, before.node)
+	}
+	return gone
+}
+
+// expire forgets the nodes that were last seen before oldest and returns them.
+func (r *registry) expire(oldest time.Duration) (gone []peerNode) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, e := range r.nodes {
+		if e.seen < oldest && id != r.self {
+			delete(r.nodes, id)
+			gone = append(gone, e.node)
+		}
+	}
+	return gone
+}
+
+// knows is false for a node of the same ID that has been started again.
+func (r *registry) knows(m peerNode) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e, found := r.nodes[m.ID]
+	return found && e.node.Incarnation == m.Incarnation
+}
+
+// renew gives every node a new lease: while the server was away nobody could give a
+// sign of life.
+func (r *registry) renew(now time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, e := range r.nodes {
+		e.seen = now
+		r.nodes[id] = e
+	}
+}
+
+// count is the number of nodes, this one included.
+func (r *registry) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	count := len(r.nodes)
+	if _, found := r.nodes[r.self]; !found {
+		count++
+	}
+	return count
+}
+
+func (r *registry) collect(into map[string]registryEntry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, e := range r.nodes {
+		if e.seen >= into[id].seen {
+			into[id] = e
+		}
+	}
+}
+
+// self is this node's entry.
+func (b *Broker) self() peerNode {
+	info := b.config.Info()
+	info.ID = b.config.NodeID
+	return peerNode{NodeInfo: info, Incarnation: b.incarnation}
+}
+
+// announceNode renews the lease on the server and tells the others. It runs on the
+// publisher's connection.
+func (s *shard) announceNode(ctx context.Context, conn *redis.Conn) error {
+	self := s.broker.self()
+	value, err := json.Marshal(self)
+	if err != nil {
+		return err
+	}
+	lease := s.config().Lease
+	prefix := s.broker.prefix
+	transaction := conn.TxPipeline()
+	transaction.Set(ctx, prefix+nodeKey+self.ID, value, lease)
+	transaction.SAdd(ctx, prefix+nodesKey, self.ID)
+	transaction.PExpire(ctx, prefix+nodesKey, setInLease*lease)
+	transaction.Publish(ctx, prefix+clusterChannel, s.tell(tellAnnounce, value))
+	listed := transaction.SMembers(ctx, prefix+nodesKey)
+	if _, err := transaction.Exec(ctx); err != nil {
+		return err
+	}
+	s.broker.gone(s.registry.see(self, s.now()))
+	return s.learn(ctx, conn, listed.Val())
+}
+
+// learn reads the entries of nodes that have not been heard of. Those without an
+// entry are taken out of the set: they have died.
+func (s *shard) learn(ctx context.Context, conn *redis.Conn, ids []string) error {
+	known := make(map[string]registryEntry)
+	s.registry.collect(known)
+	ids = slices.DeleteFunc(ids, func(id string) bool {
+		_, found := known[id]
+		return found
+	})
+	nodes, dead, err := readNodes(ctx, conn, s.broker.prefix, ids)
+	if err != nil {
+		return err
+	}
+	for _, m := range nodes {
+		s.broker.gone(s.registry.see(m, s.now()))
+	}
+	if len(dead) == 0 {
+		return nil
+	}
+	return conn.SRem(ctx, s.broker.prefix+nodesKey, dead...).Err()
+}
+
+// leaveCluster removes the node's entry, unless it belongs to a successor of the same
+// name, and tells the others.
+func (s *shard) leaveCluster(ctx context.Context, conn *redis.Conn) error {
+	self := s.broker.self()
+	value, err := json.Marshal(self)
+	if err != nil {
+		return err
+	}
+	prefix := s.broker.prefix
+	nodes, _, err := readNodes(ctx, conn, prefix, []string{self.ID})
+	if err != nil {
+		return err
+	}
+	if len(nodes) == 1 && nodes[0].Incarnation != self.Incarnation {
+		return nil
+	}
+	transaction := conn.TxPipeline()
+	transaction.Del(ctx, prefix+nodeKey+self.ID)
+	transaction.SRem(ctx, prefix+nodesKey, self.ID)
+	transaction.Publish(ctx, prefix+clusterChannel, s.tell(tellLeave, value))
+	_, err = transaction.Exec(ctx)
+	return err
+}
+
+// tell encodes a message to brokers that takes no part in the numbering.
+func (s *shard) tell(what byte, value []byte) []byte {
+	from := header{node: s.config().NodeID, incarnation: s.broker.incarnation, internal: true}
+	return appendEnvelope(nil, &from, &cluster.Envelope{Binary: true, Payload: append([]byte{what}, value...)})
+}
+
+// internal takes a message that brokers sent. What is not understood is of a later
+// version.
+func (s *shard) internal(from *header, payload []byte) {
+	if len(payload) == 0 {
+		return
+	}
+	switch rest := payload[1:]; payload[0] {
+	case tellProbe:
+		if len(rest) == 8 && from.incarnation == s.broker.incarnation {
+			s.probes.back(binary.BigEndian.Uint64(rest))
+		}
+	case tellAnnounce, tellLeave:
+		var m peerNode
+		if err := json.Unmarshal(rest, &m); err != nil || !plainName(m.ID) {
+			s.stats.malformed.Add(1)
+			return
+		}
+		if payload[0] == tellLeave {
+			s.broker.gone(s.registry.leave(m))
+		} else {
+			s.broker.gone(s.registry.see(m, s.now()))
+		}
+	}
+}
+
+// expireNodes forgets the nodes that have died. While the server is away nobody can
+// tell who has, and neither can a process that was stopped itself: what the others
+// said meanwhile is still to be read.
+func (s *shard) expireNodes() {
+	now, lease := s.now(), s.config().Lease
+	stopped := now-s.registry.looked > lease/2
+	s.registry.looked = now
+	if stopped || !s.up() {
+		s.registry.renew(now)
+		return
+	}
+	gone := s.registry.expire(now - lease)
+	if len(gone) > 0 {
+		s.broker.gone(gone)
+		s.announceSoon()
+	}
+}
+
+// gone tells the handler of nodes that a server has forgotten, unless another server
+// still knows them: who is known is what Nodes returns.
+func (b *Broker) gone(nodes []peerNode) {
+	for _, m := range nodes {
+		known := slices.ContainsFunc(b.shards, func(s *shard) bool { return s.registry.knows(m) })
+		if handler, wants := b.handler.(cluster.MembershipHandler); wants && !known && m.ID != b.config.NodeID {
+			handler.NodeGone(m.ID)
+		}
+	}
+}
+
+// readNodes reads entries; the IDs that have none are returned as dead.
+func readNodes(ctx context.Context, conn redis.Cmdable, prefix string, ids []string) (nodes []peerNode, dead []any, err error) {
+	if len(ids) == 0 {
+		return nil, nil, nil
+	}
+	keys := make([]string, len(ids))
+	for i, id := range ids {
+		keys[i] = prefix + nodeKey + id
+	}
+	values, err := conn.MGet(ctx, keys...).Result()
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, value := range values {
+		text, found := value.(string)
+		if !found {
+			dead = append(dead, ids[i])
+			continue
+		}
+		var m peerNode
+		if err := json.Unmarshal([]byte(text), &m); err != nil || m.ID != ids[i] {
+			continue
+		}
+		nodes = append(nodes, m)
+	}
+	return nodes, dead, nil
+}
+
+// ListNodes returns the nodes of a cluster, in the order of their IDs, without being
+// one. Of config it uses Servers, Cluster, DialTimeout and TLS. If some of the
+// servers do not answer it returns what the others say, and an error.
+func ListNodes(ctx context.Context, config Config) ([]cluster.NodeInfo, error) {
+	config = config.withDefaults()
+	servers, err := config.servers()
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]cluster.NodeInfo)
+	var problems []error
+	for _, server := range servers {
+		nodes, err := listServer(ctx, &config, server)
+		if err != nil {
+			problems = append(problems, &serverError{server: server.identity, err: err})
+			continue
+		}
+		for _, m := range nodes {
+			found[m.ID] = m.NodeInfo
+		}
+	}
+	return sortNodes(found), errors.Join(problems...)
+}
+
+func listServer(ctx context.Context, config *Config, server *endpoint) ([]peerNode, error) {
+	link, err := newLink(ctx, config, server, linkOptions{name: config.Cluster + ".list", timeout: config.DialTimeout})
+	if err != nil {
+		return nil, err
+	}
+	defer link.end()
+	stop := context.AfterFunc(ctx, link.dialer.end)
+	defer stop()
+	prefix := config.prefix()
+	ids, err := link.client.SMembers(ctx, prefix+nodesKey).Result()
+	if err != nil {
+		return nil, err
+	}
+	nodes, _, err := readNodes(ctx, link.client, prefix, ids)
+	return nodes, err
+}
+
+func sortNodes(nodes map[string]cluster.NodeInfo) []cluster.NodeInfo {
+	sorted := make([]cluster.NodeInfo, 0, len(nodes))
+	for _, info := range nodes {
+		sorted = append(sorted, info)
+	}
+	slices.SortFunc(sorted, func(a, b cluster.NodeInfo) int { return strings.Compare(a.ID, b.ID) })
+	return sorted
+}
+
+// serverError says which server an error belongs to.
+type serverError struct {
+	server string
+	err    error
+}
+
+func (e *serverError) Error() string { return "redis " + e.server + ": " + e.err.Error() }
+
+func (e *serverError) Unwrap() error { return e.err }

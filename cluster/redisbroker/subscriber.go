@@ -1,0 +1,275 @@
+package redisbroker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/stoa-io/stoa/cluster"
+)
+
+// subscriber keeps one subscribed connection to a server and reads it.
+type subscriber struct {
+	shard *shard
+
+	// Owned by run.
+	trace   linkTrace // of the connection before
+	dedupe  dedupe
+	scratch []byte // holds the payload during a delivery
+
+	current atomic.Pointer[subscriberSession]
+}
+
+// subscriberSession is one connection of the subscriber. Its writer sends commands
+// while the read loop reads, so that neither waits for the other.
+type subscriberSession struct {
+	subscriber *subscriber
+	link       *link
+	pubsub     *redis.PubSub
+	received   atomic.Uint64 // messages of all kinds so far; tells silence from life
+	abandoned  atomic.Bool   // doubt ended it
+	wake       chan struct{} // capacity 1
+
+	mu          sync.Mutex // guards the rest; taken inside subscriptions.mu
+	commands    []subscribeCommand
+	unconfirmed int // channels in commands that were sent
+	pingDue     bool
+}
+
+// run is the subscriber's goroutine, and the read loop.
+func (s *subscriber) run(ctx context.Context) {
+	retry := newBackoff(s.shard.config().RetryMax)
+	for ctx.Err() == nil {
+		session, err := s.connect(ctx)
+		if err == nil {
+			retry.reset()
+			err = s.serve(ctx, session)
+		}
+		s.shard.subscribing.set(ctx, err)
+		wait(ctx, retry.next())
+	}
+}
+
+// connect opens a connection; nothing is subscribed on it.
+func (s *subscriber) connect(ctx context.Context) (*subscriberSession, error) {
+	shard := s.shard
+	link, err := newLink(ctx, shard.config(), shard.server, linkOptions{
+		name: shard.linkName("subscriber"), timeout: shard.answerTimeout(), previous: &s.trace,
+	})
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, link.dialer.end)
+	defer stop()
+	session := &subscriberSession{
+		subscriber: s, link: link, pubsub: link.client.Subscribe(ctx), wake: make(chan struct{}, 1),
+	}
+	if err := session.pubsub.Ping(ctx); err != nil {
+		link.end()
+		return nil, err
+	}
+	s.trace = link.trace
+	return session, nil
+}
+
+// serve reads until the connection fails or ctx ends.
+func (s *subscriber) serve(ctx context.Context, session *subscriberSession) error {
+	shard := s.shard
+	shard.subscribing.attach(session.link)
+	s.current.Store(session)
+	shard.subscriptions.attach(session, shard.broker.ownChannel, clusterChannel)
+
+	ended, end := context.WithCancel(ctx)
+	stop := context.AfterFunc(ended, session.link.dialer.end)
+	var writer sync.WaitGroup
+	writer.Go(func() { session.write(ended) })
+	err := session.read()
+	end()
+	writer.Wait()
+	stop()
+
+	s.current.Store(nil)
+	shard.subscribing.attach(nil)
+	_ = session.pubsub.Close() // fails only if closed before
+	session.link.end()
+	if shard.subscriptions.detach() > 0 && ctx.Err() == nil {
+		s.dedupe.interrupt()
+		shard.stats.gaps.Add(1)
+		shard.gate.Store(true)
+	}
+	if session.abandoned.Load() {
+		return errSilent
+	}
+	return err
+}
+
+// read is the read loop. The first read takes away the deadline that the handshake
+// left on the connection; the others set none, which saves a system timer per
+// message: the keeper ends a silent connection.
+func (session *subscriberSession) read() error {
+	ctx := context.Background()
+	timeout := time.Duration(0)
+	for {
+		received, err := session.pubsub.ReceiveTimeout(ctx, timeout)
+		if err != nil {
+			return err
+		}
+		timeout = -1
+		session.received.Add(1)
+		switch m := received.(type) {
+		case *redis.Message:
+			session.subscriber.deliver(m.Channel, m.Payload)
+		case *redis.Subscription:
+			if err := session.confirm(m); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// confirm takes the confirmation of one channel.
+func (session *subscriberSession) confirm(m *redis.Subscription) error {
+	shard := session.subscriber.shard
+	prefix := shard.broker.prefix
+	if len(m.Channel) < len(prefix) {
+		return fmt.Errorf("cluster: unexpected confirmation of %q", m.Channel)
+	}
+	channel := m.Channel[len(prefix):]
+	shard.subscriptions.confirm(session, channel, m.Kind == "subscribe")
+	if channel == clusterChannel {
+		shard.subscribing.set(context.Background(), nil)
+		shard.announceSoon()
+	}
+	return nil
+}
+
+// deliver hands a message to the handler, unless it came before.
+func (s *subscriber) deliver(name, data string) {
+	shard := s.shard
+	var received header
+	var env cluster.Envelope
+	var err error
+	s.scratch, err = decodeEnvelope(data, s.scratch, &received, &env)
+	switch {
+	case errors.Is(err, errEnvelopeVersion):
+		shard.stats.badVersion.Add(1)
+		return
+	case err != nil || len(name) < len(shard.broker.prefix):
+		shard.stats.malformed.Add(1)
+		return
+	}
+	if !s.dedupe.accept(&received) {
+		shard.stats.repeats.Add(1)
+		return
+	}
+	if missed := s.dedupe.missed; missed > 0 {
+		shard.stats.missedAtMost.Add(missed)
+		s.dedupe.missed = 0
+	}
+	if received.incarnation == shard.broker.incarnation {
+		shard.lag.observe(received.number, shard.now(), &shard.stats.lag)
+	}
+	if received.internal {
+		shard.internal(&received, env.Payload)
+		return
+	}
+	shard.stats.delivered.Add(1)
+	shard.broker.deliver(name[len(shard.broker.prefix):], &env)
+}
+
+// add queues a command for a channel. It is called with subscriptions.mu held.
+func (session *subscriberSession) add(ending bool, channel string) {
+	session.mu.Lock()
+	defer session.mu.Unlock()
+	last := len(session.commands) - 1
+	if last < 0 || session.commands[last].ending != ending || len(session.commands[last].channels) >= subscribeBatch {
+		session.commands = append(session.commands, subscribeCommand{ending: ending})
+		last++
+	}
+	command := &session.commands[last]
+	command.channels = append(command.channels, channel)
+	session.signal()
+}
+
+// ping makes the server give a sign of life.
+func (session *subscriberSession) ping() {
+	session.mu.Lock()
+	defer session.mu.Unlock()
+	session.pingDue = true
+	session.signal()
+}
+
+// confirmed counts a confirmation. It is called with subscriptions.mu held.
+func (session *subscriberSession) confirmed() {
+	session.mu.Lock()
+	defer session.mu.Unlock()
+	session.unconfirmed--
+	session.signal()
+}
+
+// signal is called with mu held.
+func (session *subscriberSession) signal() {
+	select {
+	case session.wake <- struct{}{}:
+	default:
+	}
+}
+
+// next returns what to send: a ping, or a command if not too much is unconfirmed.
+func (session *subscriberSession) next() (ping bool, command subscribeCommand) {
+	session.mu.Lock()
+	defer session.mu.Unlock()
+	if session.pingDue {
+		session.pingDue = false
+		return true, command
+	}
+	if len(session.commands) == 0 || session.unconfirmed >= maxUnconfirmed {
+		return false, command
+	}
+	command = session.commands[0]
+	session.commands[0] = subscribeCommand{}
+	session.commands = session.commands[1:]
+	session.unconfirmed += len(command.channels)
+	return false, command
+}
+
+// write is the goroutine that sends commands. If it cannot, the connection ends.
+func (session *subscriberSession) write(ctx context.Context) {
+	for {
+		ping, command := session.next()
+		var err error
+		switch {
+		case ping:
+			err = session.pubsub.Ping(ctx)
+		case len(command.channels) > 0:
+			err = session.send(ctx, command)
+		default:
+			select {
+			case <-ctx.Done():
+				return
+			case <-session.wake:
+			}
+		}
+		if err != nil {
+			session.link.dialer.end()
+			return
+		}
+	}
+}
+
+func (session *subscriberSession) send(ctx context.Context, command subscribeCommand) error {
+	prefix := session.subscriber.shard.broker.prefix
+	names := make([]string, len(command.channels))
+	for i, channel := range command.channels {
+		names[i] = prefix + channel
+	}
+	if command.ending {
+		return session.pubsub.Unsubscribe(ctx, names...)
+	}
+	return session.pubsub.Subscribe(ctx, names...)
+}

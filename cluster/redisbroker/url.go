@@ -1,0 +1,182 @@
+package redisbroker
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const (
+	redisPort    = "6379"
+	sentinelPort = "26379"
+)
+
+// endpoint says how to reach one server. Immutable. It holds passwords: only
+// identity may be shown to anybody.
+type endpoint struct {
+	// identity is what rendezvous hashing and people know the server by: host:port,
+	// or the master's name and its Sentinels in alphabetical order.
+	identity  string
+	addresses []string // of the server, or of its Sentinels
+	master    string   // the master's name; empty without Sentinels
+	username  string
+	password  string
+	database  int
+	tls       *tls.Config // nil: plain TCP
+
+	sentinelUsername string
+	sentinelPassword string
+}
+
+// Errors of parseURL. They name no part of the URL: whatever a password with
+// characters that are not encoded turns the URL into, it must not be printed.
+var (
+	errScheme   = errors.New("the URL must begin with redis://, rediss://, redis+sentinel:// or rediss+sentinel://")
+	errURL      = errors.New("the URL cannot be read; are special characters of the password percent-encoded?")
+	errHost     = errors.New("the URL names no host, or an invalid port")
+	errDatabase = errors.New("the URL's database is not a number")
+	errMaster   = errors.New("the Sentinel URL names no master: redis+sentinel://host/master")
+	errQuery    = errors.New("the URL has a parameter that is not known")
+)
+
+// parseURL reads the forms that Config.Servers describes. It does not use
+// net/url for the whole, which refuses lists of hosts.
+func parseURL(text string) (*endpoint, error) {
+	scheme, rest, found := strings.Cut(text, "://")
+	if !found {
+		return nil, errScheme
+	}
+	s := &endpoint{}
+	sentinel := false
+	switch scheme {
+	case "redis":
+	case "rediss":
+		s.tls = &tls.Config{}
+	case "redis+sentinel":
+		sentinel = true
+	case "rediss+sentinel":
+		sentinel, s.tls = true, &tls.Config{}
+	default:
+		return nil, errScheme
+	}
+	rest, query, _ := strings.Cut(rest, "?")
+	authority, path, _ := strings.Cut(rest, "/")
+	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
+		if err := s.parseUser(authority[:at]); err != nil {
+			return nil, err
+		}
+		authority = authority[at+1:]
+	}
+	port := redisPort
+	if sentinel {
+		port = sentinelPort
+	}
+	if err := s.parseHosts(authority, port, sentinel); err != nil {
+		return nil, err
+	}
+	if err := s.parsePath(path, sentinel); err != nil {
+		return nil, err
+	}
+	if err := s.parseQuery(query, sentinel); err != nil {
+		return nil, err
+	}
+	s.identity = s.addresses[0]
+	if sentinel {
+		s.identity = s.master + "@" + strings.Join(s.addresses, ",")
+	}
+	if s.database != 0 {
+		s.identity += "/" + strconv.Itoa(s.database)
+	}
+	return s, nil
+}
+
+func (s *endpoint) parseUser(text string) error {
+	user, password, both := strings.Cut(text, ":")
+	var err error
+	if s.username, err = url.PathUnescape(user); err != nil {
+		return errURL
+	}
+	if !both {
+		return nil
+	}
+	if s.password, err = url.PathUnescape(password); err != nil {
+		return errURL
+	}
+	return nil
+}
+
+func (s *endpoint) parseHosts(text, defaultPort string, several bool) error {
+	hosts := strings.Split(text, ",")
+	if len(hosts) > 1 && !several {
+		return errHost
+	}
+	for _, address := range hosts {
+		host, port, err := net.SplitHostPort(address)
+		if err != nil {
+			// No port; an IPv6 address keeps its brackets in a URL.
+			host, port = strings.TrimSuffix(strings.TrimPrefix(address, "["), "]"), defaultPort
+			if strings.Contains(host, ":") && net.ParseIP(host) == nil {
+				return errHost
+			}
+		}
+		number, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || number == 0 || host == "" || strings.ContainsAny(host, " @/?#[]%\t\r\n") {
+			return errHost
+		}
+		s.addresses = append(s.addresses, net.JoinHostPort(strings.ToLower(host), port))
+	}
+	slices.Sort(s.addresses)
+	s.addresses = slices.Compact(s.addresses)
+	return nil
+}
+
+// parsePath reads "db", or "master" and "master/db".
+func (s *endpoint) parsePath(path string, sentinel bool) error {
+	database := path
+	if sentinel {
+		var master string
+		master, database, _ = strings.Cut(path, "/")
+		if !plainName(master) {
+			return errMaster
+		}
+		s.master = master
+	}
+	if database == "" {
+		return nil
+	}
+	number, err := strconv.ParseUint(database, 10, 15)
+	if err != nil {
+		return errDatabase
+	}
+	s.database = int(number)
+	return nil
+}
+
+func (s *endpoint) parseQuery(query string, sentinel bool) error {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return errURL
+	}
+	for name := range values {
+		switch {
+		case sentinel && name == "sentinel_username":
+			s.sentinelUsername = values.Get(name)
+		case sentinel && name == "sentinel_password":
+			s.sentinelPassword = values.Get(name)
+		default:
+			return errQuery
+		}
+	}
+	return nil
+}
+
+// useTLS replaces the TLS configuration of a server that is reached over TLS.
+func (s *endpoint) useTLS(config *tls.Config) {
+	if s.tls != nil && config != nil {
+		s.tls = config.Clone()
+	}
+}
