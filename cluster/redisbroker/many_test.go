@@ -15,7 +15,12 @@ import (
 func TestManyChannelsComeBack(t *testing.T) {
 	const count = 100_000
 	server := redistest.Start(t)
-	f := startTraffic(t, rooms(2), repeated(2, redisbroker.Config{Servers: []string{server.URL()}})...)
+	f := startTraffic(t, rooms(2), repeated(2, redisbroker.Config{
+		Servers: []string{server.URL()},
+		// The subscriptions keep a busy machine from reading for more than the
+		// 300 ms after which a probe every 200 ms would call the server silent.
+		ProbeInterval: time.Second,
+	})...)
 	channels := make([]string, count)
 	for i := range channels {
 		channels[i] = cluster.RoomChannel("chat", fmt.Sprint("room ", i))
