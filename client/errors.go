@@ -45,6 +45,7 @@ var (
 	// ErrInternal is what the server is told when a handler panicked.
 	ErrInternal = errors.New("internal error")
 
+	errCloseFrame = fmt.Errorf("%w: malformed close frame", ErrProtocol)
 	// errScheme: a proxy of a kind that is not supported.
 	errScheme = fmt.Errorf("%w: want http or https", ErrProxy)
 )

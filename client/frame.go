@@ -108,20 +108,14 @@ func parseClose(payload []byte) (*CloseError, error) {
 	if len(payload) == 0 {
 		return &CloseError{Code: wire.CodeNoStatus}, nil
 	}
-	if len(payload) == 1 || !utf8.Valid(payload[2:]) || !mayTravel(binary.BigEndian.Uint16(payload)) {
-		return nil, fmt.Errorf("%w: malformed close frame", ErrProtocol)
+	if len(payload) == 1 {
+		return nil, errCloseFrame
 	}
-	return &CloseError{Code: wire.Code(binary.BigEndian.Uint16(payload)), Reason: string(payload[2:])}, nil
-}
-
-// mayTravel reports whether a close code may be in a frame: RFC 6455 section 7.4 and
-// the registry that it opened, which has 1012 to 1014 as well.
-func mayTravel(code uint16) bool {
-	switch {
-	case code >= 1000 && code <= 1003, code >= 1007 && code <= 1014:
-		return true
+	code := wire.Code(binary.BigEndian.Uint16(payload))
+	if !code.Sendable() || !utf8.Valid(payload[2:]) {
+		return nil, errCloseFrame
 	}
-	return code >= 3000 && code <= 4999
+	return &CloseError{Code: code, Reason: string(payload[2:])}, nil
 }
 
 // appendFrame appends a whole, final frame, masked with the key: RFC 6455 sections 5.2

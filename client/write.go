@@ -125,7 +125,7 @@ func (l *link) take() (taken []outgoing, pong []byte, ping bool, closing []byte,
 
 // closing is the payload of the close frame.
 func (l *link) closing() []byte {
-	if !mayTravel(uint16(l.code)) {
+	if !l.code.Sendable() {
 		return []byte{} // the answer to a close frame without a code
 	}
 	return binary.BigEndian.AppendUint16(nil, uint16(l.code))

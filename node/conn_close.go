@@ -55,7 +55,7 @@ func (c *conn) onCloseFrame(payload []byte) {
 	code := wire.CodeNoStatus
 	answer := []byte(nil)
 	if len(payload) > 0 {
-		if len(payload) == 1 || !mayTravel(binary.BigEndian.Uint16(payload)) {
+		if len(payload) == 1 || !wire.Code(binary.BigEndian.Uint16(payload)).Sendable() {
 			c.fail(wire.CodeProtocolError, "invalid close code")
 			return
 		}
@@ -91,18 +91,6 @@ func (c *conn) endLinger() {
 	end := c.handle.ending
 	c.handle.ending = nil
 	end()
-}
-
-// mayTravel reports whether a close frame may carry the code: RFC 6455 section
-// 7.4 and the registry that it opened, which holds 1012 to 1014 by now.
-func mayTravel(code uint16) bool {
-	switch {
-	case code < 1000 || code > 4999:
-		return false
-	case code < 3000:
-		return code <= 1003 || code >= 1007 && code <= 1014
-	}
-	return true
 }
 
 // startClose takes the connection out of everything; from here on it only waits

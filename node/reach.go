@@ -161,7 +161,7 @@ func (n *Node) ready(m *Message) error {
 // checkClose reports why a close frame cannot be sent.
 func checkClose(code wire.Code, reason string) error {
 	switch {
-	case !mayTravel(uint16(code)):
+	case !code.Sendable():
 		return ErrCloseCode
 	case !utf8.ValidString(reason):
 		return ErrNotText

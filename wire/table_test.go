@@ -44,6 +44,22 @@ func TestErrorTexts(t *testing.T) {
 	}
 }
 
+func TestSendable(t *testing.T) {
+	sendable := func(code int) bool {
+		return code >= 1000 && code <= 1003 || code >= 1007 && code <= 1014 || code >= 3000 && code <= 4999
+	}
+	for code := range math.MaxUint16 + 1 {
+		if got, want := wire.Code(code).Sendable(), sendable(code); got != want {
+			t.Errorf("Code(%d).Sendable() is %v, want %v", code, got, want)
+		}
+	}
+	for _, info := range wire.Codes() {
+		if got, want := info.Code.Sendable(), info.Sender != wire.SenderNobody; got != want {
+			t.Errorf("Code(%d).Sendable() is %v, but its sender is %v", info.Code, got, info.Sender)
+		}
+	}
+}
+
 func TestCodes(t *testing.T) {
 	labels := map[string]bool{"other": true}
 	var last wire.Code
