@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/stoa-io/stoa/client"
+	"github.com/stoa-io/stoa/codec"
 	"github.com/stoa-io/stoa/node"
 	"github.com/stoa-io/stoa/wire"
 )
@@ -117,7 +118,7 @@ func ExampleAskTyped() {
 		log.Fatal(err)
 	}
 	type result struct{ Double int }
-	answer, err := client.AskTyped[result](ctx, ns, "double", client.JSON, 7)
+	answer, err := client.AskTyped[result](ctx, ns, "double", codec.JSON{}, 7)
 	fmt.Println(answer.Double, err)
 	// Output: 77 <nil>
 }

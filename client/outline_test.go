@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/stoa-io/stoa/client"
+	"github.com/stoa-io/stoa/codec"
 	"github.com/stoa-io/stoa/node"
 	"github.com/stoa-io/stoa/wire"
 )
@@ -187,9 +188,9 @@ func TestTypedHelpers(t *testing.T) {
 	n, _ := startNode(t, "", echo)
 	got := make(chan point, 1)
 	listen := client.Options{Namespaces: map[string]client.Handlers{"default": {OnEmit: map[string]client.EmitHandler{
-		"moved": client.TypedEmit(client.JSON, func(_ context.Context, _ *client.NSConn, p point) error { got <- p; return nil }),
+		"moved": client.TypedEmit(codec.JSON{}, func(_ context.Context, _ *client.NSConn, p point) error { got <- p; return nil }),
 	}, OnAsk: map[string]client.AskHandler{
-		"double": client.TypedAsk(client.JSON, func(_ context.Context, _ *client.NSConn, p point) (point, error) {
+		"double": client.TypedAsk(codec.JSON{}, func(_ context.Context, _ *client.NSConn, p point) (point, error) {
 			return point{2 * p.X, 2 * p.Y}, nil
 		}),
 	}}}}
@@ -198,12 +199,12 @@ func TestTypedHelpers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, err := client.AskTyped[point](background(t), ns, "echo", client.JSON, point{1, 2}); err != nil || p != (point{1, 2}) {
+	if p, err := client.AskTyped[point](background(t), ns, "echo", codec.JSON{}, point{1, 2}); err != nil || p != (point{1, 2}) {
 		t.Errorf("AskTyped: %v, %v", p, err)
 	}
-	var bad *client.BodyError
-	if _, err := client.AskTyped[point](background(t), ns, "echo", client.JSON, "text"); !errors.As(err, &bad) {
-		t.Errorf("AskTyped with another type: %v, want a BodyError", err)
+	var bad *codec.DecodeError
+	if _, err := client.AskTyped[point](background(t), ns, "echo", codec.JSON{}, "text"); !errors.As(err, &bad) {
+		t.Errorf("AskTyped with another type: %v, want a DecodeError", err)
 	}
 	answer, err := n.Ask(background(t), conn.ID(), node.Message{Namespace: "default", Event: "double", Body: []byte(`{"X":2,"Y":3}`)})
 	if err != nil || string(answer.Body) != `{"X":4,"Y":6}` {
@@ -212,10 +213,10 @@ func TestTypedHelpers(t *testing.T) {
 	if answer, err = n.Ask(background(t), conn.ID(), node.Message{Namespace: "default", Event: "double", Body: []byte(`no`)}); err == nil && answer.Err == nil {
 		t.Error("the server's ask with a bad body has no error")
 	}
-	if err := client.EmitTyped(ns, "moved", client.JSON, make(chan int)); err == nil {
+	if err := client.EmitTyped(ns, "moved", codec.JSON{}, make(chan int)); err == nil {
 		t.Error("a channel has become JSON")
 	}
-	if err := client.EmitTyped(ns, "moved", client.JSON, point{1, 2}); err != nil {
+	if err := client.EmitTyped(ns, "moved", codec.JSON{}, point{1, 2}); err != nil {
 		t.Errorf("EmitTyped: %v", err)
 	}
 	if err := ns.EmitBinary("moved", []byte{0xff}); err != nil {

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 
+	"github.com/stoa-io/stoa/codec"
 	"github.com/stoa-io/stoa/node"
 	"github.com/stoa-io/stoa/wire"
 )
@@ -81,7 +82,7 @@ func ExampleTypedAsk() {
 
 	n, _ := node.New(node.Config{})
 	shop := n.Namespace("shop")
-	node.TypedAsk(shop, "order", node.JSON, func(_ context.Context, _ *node.NSConn, o Order) (Receipt, error) {
+	node.TypedAsk(shop, "order", codec.JSON{}, func(_ context.Context, _ *node.NSConn, o Order) (Receipt, error) {
 		return Receipt{Number: len(o.Item)}, nil
 	})
 	defer exampleServe(n)()

@@ -2,30 +2,18 @@ package node
 
 import (
 	"context"
-	"fmt"
 
-	"github.com/stoa-io/stoa/internal/body"
+	"github.com/stoa-io/stoa/codec"
 )
-
-// Codec turns bodies into values and back. It must be safe for concurrent use. One
-// that is written for a node fits a client, and the other way round.
-type Codec = body.Codec
-
-// JSON is the codec of package encoding/json.
-var JSON Codec = body.JSON{}
-
-// BodyError says that a body is not what a handler expects. Its text is the
-// answer to an ask; Unwrap returns the codec's error.
-type BodyError = body.Error
 
 // TypedEmit registers a handler for an event whose body is an In:
 //
-//	node.TypedEmit(orders, "cancel", node.JSON, func(ctx context.Context, c *node.NSConn, id OrderID) error { … })
+//	node.TypedEmit(orders, "cancel", codec.JSON{}, func(ctx context.Context, c *node.NSConn, id OrderID) error { … })
 //
-// It is not called for a body that the codec does not take: that is a BodyError.
-func TypedEmit[In any](ns *Namespace, event string, codec Codec, h func(ctx context.Context, c *NSConn, in In) error) {
+// It is not called for a body that the codec does not take: that is a codec.DecodeError.
+func TypedEmit[In any](ns *Namespace, event string, with codec.Codec, h func(ctx context.Context, c *NSConn, in In) error) {
 	ns.OnEmit(event, func(ctx context.Context, c *NSConn, m *Message) error {
-		in, err := body.Decode[In](codec, m.Event, m.Body)
+		in, err := codec.Decode[In](with, m.Event, m.Body)
 		if err != nil {
 			return err
 		}
@@ -35,13 +23,13 @@ func TypedEmit[In any](ns *Namespace, event string, codec Codec, h func(ctx cont
 
 // TypedAsk registers a handler that answers an In with an Out:
 //
-//	node.TypedAsk(orders, "place", node.JSON, func(ctx context.Context, c *node.NSConn, o Order) (Receipt, error) { … })
+//	node.TypedAsk(orders, "place", codec.JSON{}, func(ctx context.Context, c *node.NSConn, o Order) (Receipt, error) { … })
 //
 // It is not called for a body that the codec does not take: that is answered with
-// a BodyError.
-func TypedAsk[In, Out any](ns *Namespace, event string, codec Codec, h func(ctx context.Context, c *NSConn, in In) (Out, error)) {
+// a codec.DecodeError.
+func TypedAsk[In, Out any](ns *Namespace, event string, with codec.Codec, h func(ctx context.Context, c *NSConn, in In) (Out, error)) {
 	ns.OnAsk(event, func(ctx context.Context, c *NSConn, m *Message) ([]byte, error) {
-		in, err := body.Decode[In](codec, m.Event, m.Body)
+		in, err := codec.Decode[In](with, m.Event, m.Body)
 		if err != nil {
 			return nil, err
 		}
@@ -49,19 +37,19 @@ func TypedAsk[In, Out any](ns *Namespace, event string, codec Codec, h func(ctx 
 		if err != nil {
 			return nil, err
 		}
-		return codec.Marshal(out)
+		return with.Marshal(out)
 	})
 }
 
 // AskTyped asks a connection, with In and Out as bodies.
-func AskTyped[Out, In any](ctx context.Context, c *NSConn, event string, codec Codec, in In) (out Out, err error) {
-	asked, err := codec.Marshal(in)
+func AskTyped[Out, In any](ctx context.Context, c *NSConn, event string, with codec.Codec, in In) (out Out, err error) {
+	asked, err := codec.Encode(with, event, in)
 	if err != nil {
-		return out, fmt.Errorf("node: body of %q: %w", event, err)
+		return out, err
 	}
 	answer, err := c.Ask(ctx, event, asked)
 	if err != nil {
 		return out, err
 	}
-	return body.Decode[Out](codec, event, answer.Body)
+	return codec.Decode[Out](with, event, answer.Body)
 }

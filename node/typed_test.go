@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stoa-io/stoa/codec"
 	"github.com/stoa-io/stoa/node"
 	"github.com/stoa-io/stoa/wire"
 )
@@ -46,14 +47,14 @@ func TestTyped(t *testing.T) {
 	var out logged
 	n := startHandling(t, out.into, func(n *node.Node) {
 		ns := n.Namespace("shop")
-		node.TypedAsk(ns, "place", node.JSON, func(_ context.Context, c *node.NSConn, o order) (receipt, error) {
+		node.TypedAsk(ns, "place", codec.JSON{}, func(_ context.Context, c *node.NSConn, o order) (receipt, error) {
 			if o.Count == 0 {
 				return receipt{}, errors.New("of nothing")
 			}
 			return receipt{Total: 3 * o.Count}, nil
 		})
 		node.TypedAsk(ns, "minus", decimal{}, func(_ context.Context, _ *node.NSConn, number int) (int, error) { return number - 10, nil })
-		node.TypedEmit(ns, "cancel", node.JSON, func(_ context.Context, _ *node.NSConn, o *order) error {
+		node.TypedEmit(ns, "cancel", codec.JSON{}, func(_ context.Context, _ *node.NSConn, o *order) error {
 			j.add("cancel %s", o.Item)
 			return nil
 		})
@@ -91,7 +92,7 @@ func TestAskTyped(t *testing.T) {
 	c := <-conns
 	ask := func(item string) func() (receipt, error) {
 		return meanwhile(func() (receipt, error) {
-			return node.AskTyped[receipt](within(t), c, "price", node.JSON, order{Item: item, Count: 1})
+			return node.AskTyped[receipt](within(t), c, "price", codec.JSON{}, order{Item: item, Count: 1})
 		})
 	}
 	wait := ask("tea")
@@ -101,16 +102,16 @@ func TestAskTyped(t *testing.T) {
 	}
 	wait = ask("x")
 	p.send(p.request(`;shop;;price;0;0;{"item":"x","count":1}`) + ";shop;;price;0;0;none")
-	var bad *node.BodyError
+	var bad *codec.DecodeError
 	if _, err := wait(); !errors.As(err, &bad) || bad.Event != "price" || errors.Unwrap(bad) == nil {
-		t.Errorf("%v, want a BodyError of the answer", err)
+		t.Errorf("%v, want a DecodeError of the answer", err)
 	}
 	wait = ask("y")
 	p.send(p.request(`;shop;;price;0;0;{"item":"y","count":1}`) + ";shop;;price;1;0;sold out")
 	if _, err := wait(); !errors.Is(err, wire.RemoteError("sold out")) {
 		t.Errorf("%v, want the client's error", err)
 	}
-	if _, err := node.AskTyped[int](within(t), c, "price", node.Codec(decimal{}), -1); err == nil || !strings.Contains(err.Error(), `body of "price"`) {
+	if _, err := node.AskTyped[int](within(t), c, "price", codec.Codec(decimal{}), -1); err == nil || !strings.Contains(err.Error(), `body of "price"`) {
 		t.Errorf("%v, want an error that says that the question has no body", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/stoa-io/stoa/codec"
 	"github.com/stoa-io/stoa/examples/internal/run"
 	"github.com/stoa-io/stoa/node"
 	"github.com/stoa-io/stoa/wire"
@@ -107,27 +108,27 @@ func newNode() (*node.Node, error) {
 		people.leave(user(c), c.Conn().ID())
 	})
 
-	node.TypedAsk(private, "send", node.JSON, func(ctx context.Context, c *node.NSConn, l letter) (string, error) {
+	node.TypedAsk(private, "send", codec.JSON{}, func(ctx context.Context, c *node.NSConn, l letter) (string, error) {
 		return confirmed(ctx, user(c), l, func(ctx context.Context, m node.Message) (node.Answer, error) {
 			m.Room = roomOf(l.To)
 			// The first device that confirms is enough.
 			return n.AskRoom(ctx, m)
 		})
 	})
-	node.TypedAsk(private, "whisper", node.JSON, func(ctx context.Context, c *node.NSConn, l letter) (string, error) {
+	node.TypedAsk(private, "whisper", codec.JSON{}, func(ctx context.Context, c *node.NSConn, l letter) (string, error) {
 		return confirmed(ctx, user(c), l, func(ctx context.Context, m node.Message) (node.Answer, error) {
 			return n.Ask(ctx, people.find(l.To), m)
 		})
 	})
 	// Who needs no confirmation emits. Nobody learns whether it has arrived.
-	node.TypedEmit(private, "note", node.JSON, func(ctx context.Context, c *node.NSConn, l letter) error {
+	node.TypedEmit(private, "note", codec.JSON{}, func(ctx context.Context, c *node.NSConn, l letter) error {
 		m := message(user(c), l)
 		m.Room = roomOf(l.To)
 		return n.Emit(ctx, m)
 	})
 	// The same to the one connection of the directory: the error says at least
 	// that it is gone.
-	node.TypedEmit(private, "murmur", node.JSON, func(ctx context.Context, c *node.NSConn, l letter) error {
+	node.TypedEmit(private, "murmur", codec.JSON{}, func(ctx context.Context, c *node.NSConn, l letter) error {
 		return n.EmitTo(ctx, people.find(l.To), message(user(c), l))
 	})
 	return n, nil

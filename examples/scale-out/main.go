@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/stoa-io/stoa/cluster/redisbroker"
+	"github.com/stoa-io/stoa/codec"
 	"github.com/stoa-io/stoa/examples/internal/run"
 	"github.com/stoa-io/stoa/node"
 )
@@ -51,22 +52,22 @@ func declare(n *node.Node, broker *redisbroker.Broker) {
 	ns.OnAsk("whoami", func(_ context.Context, c *node.NSConn, _ *node.Message) ([]byte, error) {
 		return []byte(c.Conn().ID()), nil
 	})
-	node.TypedAsk(ns, "find", node.JSON, func(ctx context.Context, _ *node.NSConn, r request) (node.ConnInfo, error) {
+	node.TypedAsk(ns, "find", codec.JSON{}, func(ctx context.Context, _ *node.NSConn, r request) (node.ConnInfo, error) {
 		return n.Find(ctx, r.Conn)
 	})
 	// EmitTo returns when the other node has queued the message, or with "gone".
-	node.TypedAsk(ns, "tell", node.JSON, func(ctx context.Context, _ *node.NSConn, r request) (string, error) {
+	node.TypedAsk(ns, "tell", codec.JSON{}, func(ctx context.Context, _ *node.NSConn, r request) (string, error) {
 		m := node.Message{Namespace: namespace, Event: "told", Body: []byte(r.Text)}
 		return "queued", n.EmitTo(ctx, r.Conn, m)
 	})
 	// Ask returns what the other client has answered.
-	node.TypedAsk(ns, "question", node.JSON, func(ctx context.Context, _ *node.NSConn, r request) (string, error) {
+	node.TypedAsk(ns, "question", codec.JSON{}, func(ctx context.Context, _ *node.NSConn, r request) (string, error) {
 		m := node.Message{Namespace: namespace, Event: "question", Body: []byte(r.Text)}
 		answer, err := n.Ask(ctx, r.Conn, m)
 		return string(answer.Body), err
 	})
 	// Join returns when the other client is in the room and hears everything there.
-	node.TypedAsk(ns, "invite", node.JSON, func(ctx context.Context, _ *node.NSConn, r request) (string, error) {
+	node.TypedAsk(ns, "invite", codec.JSON{}, func(ctx context.Context, _ *node.NSConn, r request) (string, error) {
 		if err := n.Join(ctx, r.Conn, namespace, r.Room); err != nil {
 			return "", err
 		}
@@ -75,6 +76,6 @@ func declare(n *node.Node, broker *redisbroker.Broker) {
 		return "joined", n.Emit(ctx, m, r.Conn)
 	})
 	ns.OnAsk("nodes", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) {
-		return node.JSON.Marshal(broker.Nodes())
+		return codec.JSON{}.Marshal(broker.Nodes())
 	})
 }

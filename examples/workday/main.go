@@ -8,6 +8,7 @@ import (
 	"log"
 	"time"
 
+	"github.com/stoa-io/stoa/codec"
 	"github.com/stoa-io/stoa/examples/internal/run"
 	"github.com/stoa-io/stoa/node"
 )
@@ -32,7 +33,7 @@ func declare(n *node.Node) {
 	ns.OnEmit("hello", hello)
 	// With a typed handler neither side of the answer is bytes: a body that is no
 	// such JSON never gets here, and its sender is told so.
-	node.TypedAsk(ns, "days", node.JSON, days)
+	node.TypedAsk(ns, "days", codec.JSON{}, days)
 }
 
 // workday answers an ask: with a body, or with an error whose text is the answer.
