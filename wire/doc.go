@@ -1,8 +1,7 @@
-// Package wire is the message protocol of Stoa, which is that of the neffos
-// framework, as a pure codec: bytes to messages and back, limits, error texts
-// and close codes. It imports only the standard library, keeps no state, and
-// does no I/O. What the messages mean to each other is the business of
-// package internal/session.
+// Package wire is a pure codec for Stoa's message protocol, which is that of the
+// neffos framework. It holds the messages, their limits, the error texts and the
+// close codes. It imports only the standard library, keeps no state, and does no
+// I/O. Package internal/session has the rules for sequences of messages.
 //
 // # Message
 //
@@ -17,7 +16,7 @@
 //	|  |       |     event
 //	|  |       room, empty: none
 //	|  namespace
-//	wait token, empty: nobody waits for an answer
+//	wait token, empty: no answer is expected
 //
 // A semicolon in namespace, room or event is written as "@%!semicolon@%!"; a
 // name that really contains this text arrives as a semicolon. Token and body

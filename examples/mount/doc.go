@@ -1,6 +1,6 @@
-// Command mount puts a node under a path of a net/http server that has other
-// routes, a middleware and a login. Who may open a WebSocket is decided by the
-// cookie that the login has set.
+// Command mount puts a node under a path of a net/http server. The server has
+// other routes, a middleware and a login, whose cookie a client needs to open a
+// WebSocket.
 //
 //	go run ./examples/mount -listen 127.0.0.1:8080
 //	curl -i -d user=ada http://127.0.0.1:8080/login

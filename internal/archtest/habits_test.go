@@ -2,6 +2,7 @@ package archtest_test
 
 import (
 	"go/ast"
+	"go/doc"
 	"path"
 	"regexp"
 	"slices"
@@ -10,6 +11,13 @@ import (
 
 	"github.com/stoa-io/stoa/internal/archmap"
 )
+
+// maxSynopsis is the most words that the first sentence of a package has: it says
+// what the package is for.
+const maxSynopsis = 20
+
+// longSynopses are the packages whose first sentence is still to be shortened.
+var longSynopses = []string{"bench", "node"}
 
 func TestEveryPackageHasADoc(t *testing.T) {
 	documented := make(map[string]bool)
@@ -29,6 +37,10 @@ func TestEveryPackageHasADoc(t *testing.T) {
 		}
 		if len(s.File.Decls) != 0 {
 			t.Errorf("%s declares something; it is for prose only", s.Path)
+		}
+		synopsis := new(doc.Package).Synopsis(s.File.Doc.Text())
+		if words := len(strings.Fields(synopsis)); words > maxSynopsis && !slices.Contains(longSynopses, s.Dir) {
+			t.Errorf("%s: the first sentence has %d words, want at most %d", s.Path, words, maxSynopsis)
 		}
 		documented[s.Dir] = true
 	}

@@ -1,28 +1,30 @@
-// Peer is a Stoa node that the tests of our clients talk to: its clients tell it what to
-// do, so that every name of the object model is used from both ends. It prints where it
-// listens, as the examples do. test/compat/go/server is the same with a neffos server.
+// Peer is a Stoa node that its clients control, for the tests of the client
+// libraries. The tests use every name of the object model from both ends. Peer
+// prints its address, as the examples do. test/compat/go/server is the same with
+// a neffos server.
 //
 // Query parameters of the dial:
 //
 //	refuse=TEXT   the connection is refused: HTTP status 403 (neffos: the text, in the
 //	              acknowledgement)
-//	bring=NAME    the server connects the client to this namespace by itself
+//	bring=NAME    the server connects the client to this namespace
 //
-// Namespaces: "default", "second", "brought", "deny" (refuses: "not allowed"), "n;s"
-// (answers the event "e;v" with the body), and "" for native messages, which are answered
-// with "native:" before them. In "default" the room "locked" cannot be joined ("room is
-// locked") and the room "sticky" cannot be left ("cannot leave"). Events there:
+// Namespaces: "default", "second", "brought", "deny" (refuses: "not allowed"),
+// "n;s" (answers the event "e;v" with the body), and "" for native messages,
+// which are answered with "native:" before them. In "default" the room "locked"
+// cannot be joined ("room is locked") and the room "sticky" cannot be left
+// ("cannot leave"). Events there:
 //
 //	echo         an ask, answered with its body; also in "second" and "brought"
 //	fail         an ask, answered with the error "boom;1"
 //	silent       an ask that is never answered
 //	header       an ask, answered with the value of the header or URL parameter
 //	             that the body names
-//	chat         goes to the others, in the room if it has one
+//	chat         is relayed to the other members, of the room if it has one
 //	push         comes back as "pushed"; push-binary comes back in a binary frame
 //	do           the body, "ask EVENT", "connect NAMESPACE", "join ROOM", "leave ROOM" or
-//	             "disconnect NAMESPACE", is what the server now asks of the client;
-//	             "did" says how that went: the answer's body, "done", or "error: TEXT"
+//	             "disconnect NAMESPACE", is the server's request to the client;
+//	             "did" returns the result: the answer's body, "done", or "error: TEXT"
 //	end          the server closes the connection: with the close code and the reason in
 //	             the body, "1012 moved; retry-after=300" (neffos: without either)
 package main

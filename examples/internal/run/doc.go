@@ -1,3 +1,3 @@
-// Package run is what every example needs and none is about: it listens, says
-// where, and ends cleanly when it is told to.
+// Package run listens, prints the address, and shuts down on a signal. Every
+// example uses it.
 package run
