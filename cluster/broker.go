@@ -99,8 +99,8 @@ type Partitioned interface {
 	Partition(channel string) int
 }
 
-// Reached is implemented by brokers that can tell how far a message went.
-type Reached interface {
+// CountingPublisher is implemented by brokers that can tell how far a message went.
+type CountingPublisher interface {
 	// PublishCount is Publish that reports its outcome: done is called exactly once
 	// with the number of nodes that were subscribed when the message passed, or with
 	// the error that Publish would have returned or that ended the message later
@@ -144,8 +144,8 @@ type NodeInfo struct {
 	Started time.Time `json:"started,omitzero"`
 }
 
-// instant is implemented by brokers that subscribe without waiting for anybody.
-type instant interface {
+// syncSubscriber is implemented by brokers that subscribe without waiting for anybody.
+type syncSubscriber interface {
 	// SubscribeNow subscribes like Subscribe, but never blocks; false if it is not
 	// possible (any more).
 	SubscribeNow(channel string) bool

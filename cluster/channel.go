@@ -2,13 +2,13 @@ package cluster
 
 import "strings"
 
-// Kind is what a channel is for.
-type Kind uint8
+// ChannelKind is what a channel is for.
+type ChannelKind uint8
 
 // The kinds of channels.
 const (
 	// KindRoom: what is emitted into one room.
-	KindRoom Kind = iota + 1
+	KindRoom ChannelKind = iota + 1
 	// KindNamespace: what is emitted to everybody in a namespace.
 	KindNamespace
 	// KindNode: what is meant for one node.
@@ -17,7 +17,7 @@ const (
 	KindCluster
 )
 
-func (k Kind) String() string {
+func (k ChannelKind) String() string {
 	switch k {
 	case KindRoom:
 		return "room"
@@ -33,7 +33,7 @@ func (k Kind) String() string {
 
 // Address is what a channel name says.
 type Address struct {
-	Kind      Kind
+	Kind      ChannelKind
 	Namespace string // of KindRoom and KindNamespace
 	Room      string // empty unless Kind is KindRoom; may be empty then too
 	Node      string // the ID of the node if Kind is KindNode
@@ -199,9 +199,9 @@ func unescape(text string) (name string, ok bool) {
 }
 
 // KindOf returns the kind of a channel that one of the functions of this package
-// has named, without the work of ParseChannel. The zero Kind stands for any other
+// has named, without the work of ParseChannel. The zero kind stands for any other
 // name; the names inside a channel are not checked.
-func KindOf(channel string) Kind {
+func KindOf(channel string) ChannelKind {
 	if len(channel) < len(roomPrefix) || channel[1] != separator {
 		return 0
 	}

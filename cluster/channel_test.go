@@ -144,11 +144,11 @@ func FuzzRoomChannel(f *testing.F) {
 }
 
 func TestKindString(t *testing.T) {
-	for kind, want := range map[cluster.Kind]string{
+	for kind, want := range map[cluster.ChannelKind]string{
 		cluster.KindRoom: "room", cluster.KindNamespace: "namespace", 0: "unknown", 200: "unknown",
 	} {
 		if got := kind.String(); got != want {
-			t.Errorf("Kind(%d).String() = %q, want %q", kind, got, want)
+			t.Errorf("ChannelKind(%d).String() = %q, want %q", kind, got, want)
 		}
 	}
 }

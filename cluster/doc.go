@@ -9,7 +9,7 @@
 // # Parts
 //
 // [Broker] and [Handler] are the contract between a node and its broker.
-// [Partitioned], [Reached] and [Membership] are optional abilities of a broker.
+// [Partitioned], [CountingPublisher] and [Membership] are optional abilities of a broker.
 // [Memory] is the broker of a cluster of one process; package redisbroker has the
 // broker for several. [RoomChannel], [NamespaceChannel], [NodeChannel] and
 // [ClusterChannel] name channels. [Interest] subscribes a node to exactly the
@@ -41,7 +41,7 @@
 // the channel. It releases the channel after the last member has left. So a client
 // whose join was answered receives everything published after that. The first
 // loop's Acquire subscribes. The last loop's Release unsubscribes after one to two
-// InterestConfig.Linger, unless a loop acquires the channel again.
+// InterestConfig.UnsubscribeDelay, unless a loop acquires the channel again.
 //
 // One goroutine per partition makes the calls to the broker, one at a time and for
 // many channels each. So the outcome of a channel is always that of the newest call.

@@ -3,20 +3,20 @@ package cluster
 // EnvelopeKind is what an envelope holds.
 type EnvelopeKind uint8
 
-// The kinds of envelopes. Zero stands for KindMessage.
+// The kinds of envelopes. Zero stands for EnvelopeMessage.
 const (
-	// KindMessage: the payload is a wire message for everybody in the channel.
-	KindMessage EnvelopeKind = iota + 1
-	// KindControl: the payload is a command from node to node. Package node encodes
+	// EnvelopeMessage: the payload is a wire message for everybody in the channel.
+	EnvelopeMessage EnvelopeKind = iota + 1
+	// EnvelopeControl: the payload is a command from node to node. Package node encodes
 	// and understands it; to this package it is bytes.
-	KindControl
+	EnvelopeControl
 )
 
 func (k EnvelopeKind) String() string {
 	switch k {
-	case 0, KindMessage:
+	case 0, EnvelopeMessage:
 		return "message"
-	case KindControl:
+	case EnvelopeControl:
 		return "control"
 	}
 	return "unknown"
@@ -24,7 +24,7 @@ func (k EnvelopeKind) String() string {
 
 // Envelope is what travels from a publishing node to the nodes that subscribed.
 type Envelope struct {
-	// Kind is what Payload is. Zero means KindMessage; what is delivered may say
+	// Kind is what Payload is. Zero means EnvelopeMessage; what is delivered may say
 	// either for a message.
 	Kind EnvelopeKind
 	// Binary is the frame type that receivers are sent: binary if true, text if
@@ -37,6 +37,6 @@ type Envelope struct {
 	// Usually empty; like the payload it belongs to whoever made the envelope.
 	Except []string
 	// Payload is the wire message, byte for byte as receivers see it, or the
-	// command if Kind is KindControl.
+	// command if Kind is EnvelopeControl.
 	Payload []byte
 }

@@ -14,7 +14,7 @@ const (
 	maxInterestLoops = 64
 	interestShards   = 64
 
-	defaultLinger           = time.Second
+	defaultUnsubscribeDelay = time.Second
 	defaultBatch            = 512
 	defaultSubscribeTimeout = 5 * time.Second
 )
@@ -22,10 +22,10 @@ const (
 // InterestConfig is the configuration of an Interest. The zero value of every
 // field is its default.
 type InterestConfig struct {
-	// Linger is how long a subscription outlives its last loop, so that a room
+	// UnsubscribeDelay is how long a subscription outlives its last loop, so that a room
 	// that empties and fills again costs the broker nothing. It ends between one
 	// and two lingers after the last Release. 1 s by default; negative: at once.
-	Linger time.Duration
+	UnsubscribeDelay time.Duration
 	// Batch is the largest number of channels in one call to the broker; 512 by
 	// default. It bounds how long one call can take and how much one failure hits.
 	Batch int
@@ -39,10 +39,10 @@ type InterestConfig struct {
 
 func (c InterestConfig) withDefaults() InterestConfig {
 	switch {
-	case c.Linger == 0:
-		c.Linger = defaultLinger
-	case c.Linger < 0:
-		c.Linger = 0
+	case c.UnsubscribeDelay == 0:
+		c.UnsubscribeDelay = defaultUnsubscribeDelay
+	case c.UnsubscribeDelay < 0:
+		c.UnsubscribeDelay = 0
 	}
 	if c.Batch <= 0 {
 		c.Batch = defaultBatch
@@ -65,14 +65,14 @@ func (c InterestConfig) withDefaults() InterestConfig {
 // always belongs to the newest call: no late confirmation can undo what was asked
 // for after it. There is no goroutine and no timer per channel.
 type Interest struct {
-	broker      Broker
-	instant     instant     // nil if the broker's subscriptions take time
-	partitioned Partitioned // nil if the broker is one server
-	config      InterestConfig
-	epoch       time.Time // what interestEntry.idleSince counts from
-	seed        maphash.Seed
-	shards      [interestShards]interestShard
-	workers     []*interestWorker
+	broker         Broker
+	syncSubscriber syncSubscriber // nil if the broker's subscriptions take time
+	partitioned    Partitioned    // nil if the broker is one server
+	config         InterestConfig
+	epoch          time.Time // what interestEntry.idleSince counts from
+	seed           maphash.Seed
+	shards         [interestShards]interestShard
+	workers        []*interestWorker
 
 	closed atomic.Bool
 	cancel context.CancelFunc
@@ -84,7 +84,7 @@ type Interest struct {
 // worker's lock is taken inside it.
 type interestShard struct {
 	mu         sync.Mutex // guards the rest and the entries' fields
-	entries    table[*interestEntry]
+	entries    shrinkingMap[*interestEntry]
 	subscribed int // entries in subscriptionConfirmed
 	waiting    int // entries in subscriptionWaiting
 
@@ -128,7 +128,7 @@ type interestEntry struct {
 	idleSince time.Duration // when loops became 0
 	state     subscriptionState
 	queued    bool // in the worker's pending queue or in its current call
-	lingering bool // in the worker's idle queue
+	idle      bool // in the worker's idle queue
 }
 
 // interestWaiter is one Acquire that has not been answered.
@@ -147,7 +147,7 @@ func NewInterest(b Broker, config InterestConfig) *Interest {
 		epoch:  time.Now(),
 		seed:   maphash.MakeSeed(),
 	}
-	i.instant, _ = b.(instant)
+	i.syncSubscriber, _ = b.(syncSubscriber)
 	i.partitioned, _ = b.(Partitioned)
 	count := 1
 	if i.partitioned != nil {
@@ -215,11 +215,11 @@ func (i *Interest) Acquire(channel string, loop int, done func(error)) bool {
 // caller has marked its loop in it. An entry whose subscription is being ended is
 // left to the worker, whose call could otherwise overtake this one.
 func (i *Interest) acquireNow(shard *interestShard, e *interestEntry) bool {
-	if i.instant == nil || e.state == subscriptionEnding || i.closed.Load() {
+	if i.syncSubscriber == nil || e.state == subscriptionEnding || i.closed.Load() {
 		return false
 	}
 	shard.mu.Unlock()
-	confirmed := i.instant.SubscribeNow(e.channel)
+	confirmed := i.syncSubscriber.SubscribeNow(e.channel)
 	shard.mu.Lock()
 	if confirmed {
 		shard.setState(e, subscriptionConfirmed)
@@ -255,17 +255,17 @@ func (i *Interest) Release(channel string, loop int) {
 	}
 	e.loops &^= bit
 	if e.loops == 0 && e.state == subscriptionConfirmed {
-		i.linger(e)
+		i.unsubscribeLater(e)
 	}
 }
 
-// linger puts an entry that nobody wants into the worker's idle queue. It is
+// unsubscribeLater puts an entry that nobody wants into the worker's idle queue. It is
 // called with the shard's lock held.
-func (i *Interest) linger(e *interestEntry) {
+func (i *Interest) unsubscribeLater(e *interestEntry) {
 	e.idleSince = i.now()
-	if !e.lingering {
-		e.lingering = true
-		i.worker(e.channel).pushIdle(e, e.idleSince+i.config.Linger)
+	if !e.idle {
+		e.idle = true
+		i.worker(e.channel).pushIdle(e, e.idleSince+i.config.UnsubscribeDelay)
 	}
 }
 

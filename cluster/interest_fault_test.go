@@ -98,13 +98,13 @@ type held interface {
 	Set(clustertest.Faults)
 }
 
-// instantFaulty answers at once like a memory broker, but has faults otherwise.
-type instantFaulty struct {
+// syncFaulty answers at once like a memory broker, but has faults otherwise.
+type syncFaulty struct {
 	*clustertest.Faulty
 	memory *cluster.Memory
 }
 
-func (f instantFaulty) SubscribeNow(channel string) bool { return f.memory.SubscribeNow(channel) }
+func (f syncFaulty) SubscribeNow(channel string) bool { return f.memory.SubscribeNow(channel) }
 
 // The room fills again while the broker is unsubscribing it: the newer wish wins.
 func TestInterestAcquireDuringUnsubscribe(t *testing.T) {
@@ -115,8 +115,8 @@ func TestInterestAcquireDuringUnsubscribe(t *testing.T) {
 	}{
 		{"waiting broker", func(m *cluster.Memory) held { return clustertest.NewFaulty(m) }, nil},
 		{"waiting broker, failing", func(m *cluster.Memory) held { return clustertest.NewFaulty(m) }, errRefused},
-		{"instant broker", func(m *cluster.Memory) held { return instantFaulty{clustertest.NewFaulty(m), m} }, nil},
-		{"instant broker, failing", func(m *cluster.Memory) held { return instantFaulty{clustertest.NewFaulty(m), m} }, errRefused},
+		{"synchronous broker", func(m *cluster.Memory) held { return syncFaulty{clustertest.NewFaulty(m), m} }, nil},
+		{"synchronous broker, failing", func(m *cluster.Memory) held { return syncFaulty{clustertest.NewFaulty(m), m} }, errRefused},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -171,7 +171,7 @@ func TestInterestUnsubscribeFails(t *testing.T) {
 }
 
 func TestInterestUnsubscribeFailureDoesNotSpin(t *testing.T) {
-	inBubble(t, cluster.InterestConfig{Linger: -1}, func(t *testing.T, b *fixture) {
+	inBubble(t, cluster.InterestConfig{UnsubscribeDelay: -1}, func(t *testing.T, b *fixture) {
 		b.expectAnswer(b.acquire(lobby, 0), nil)
 		b.broker.Set(clustertest.Faults{Unsubscribe: errRefused})
 		b.interest.Release(lobby, 0)

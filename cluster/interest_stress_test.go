@@ -46,7 +46,7 @@ func TestInterestUnderFaults(t *testing.T) {
 		wrap func(m *cluster.Memory) held
 	}{
 		{"waiting broker", func(m *cluster.Memory) held { return clustertest.NewFaulty(m) }},
-		{"instant broker", func(m *cluster.Memory) held { return instantFaulty{clustertest.NewFaulty(m), m} }},
+		{"synchronous broker", func(m *cluster.Memory) held { return syncFaulty{clustertest.NewFaulty(m), m} }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			seed := rand.Uint64()

@@ -187,7 +187,7 @@ func TestInterestConfirmsAtOnceOnMemory(t *testing.T) {
 	})
 }
 
-func TestInterestLingers(t *testing.T) {
+func TestInterestUnsubscribesLater(t *testing.T) {
 	inBubble(t, cluster.InterestConfig{}, func(t *testing.T, b *fixture) {
 		b.expectAnswer(b.acquire(lobby, 0), nil)
 		b.expectConfirmed(b.acquire(lobby, 1))
@@ -207,8 +207,8 @@ func TestInterestLingers(t *testing.T) {
 	})
 }
 
-func TestInterestWithoutLinger(t *testing.T) {
-	inBubble(t, cluster.InterestConfig{Linger: -1}, func(t *testing.T, b *fixture) {
+func TestInterestUnsubscribesAtOnce(t *testing.T) {
+	inBubble(t, cluster.InterestConfig{UnsubscribeDelay: -1}, func(t *testing.T, b *fixture) {
 		b.expectAnswer(b.acquire(lobby, 0), nil)
 		b.interest.Release(lobby, 0)
 		b.expectCalls("subscribe "+lobby, "unsubscribe "+lobby)

@@ -101,7 +101,7 @@ func (w *interestWorker) settle(batch []*interestEntry, err error) {
 			shard.setState(e, subscriptionDoubtful)
 		}
 		if e.loops == 0 {
-			w.interest.linger(e)
+			w.interest.unsubscribeLater(e)
 		}
 		shard.mu.Unlock()
 		waiters.finish(err)
@@ -133,7 +133,7 @@ func (w *interestWorker) unsubscribe(ctx context.Context) bool {
 			shard.entries.remove(e.channel)
 		default:
 			shard.setState(e, subscriptionDoubtful)
-			w.interest.linger(e)
+			w.interest.unsubscribeLater(e)
 		}
 		shard.mu.Unlock()
 	}
@@ -208,7 +208,7 @@ func (w *interestWorker) takeExpired(limit int) []*interestEntry {
 	if now < w.pausedUntil {
 		return nil
 	}
-	linger := w.interest.config.Linger
+	delay := w.interest.config.UnsubscribeDelay
 	var batch []*interestEntry
 	for len(batch) < limit {
 		e := w.popIdle(now)
@@ -217,16 +217,16 @@ func (w *interestWorker) takeExpired(limit int) []*interestEntry {
 		}
 		shard := w.interest.shard(e.channel)
 		shard.mu.Lock()
-		e.lingering = false
+		e.idle = false
 		settled := !e.queued && (e.state == subscriptionConfirmed || e.state == subscriptionDoubtful)
 		switch {
 		case e.loops != 0 || !settled:
 			// Wanted again; the next last Release puts it back.
-		case e.idleSince+linger > now:
+		case e.idleSince+delay > now:
 			// Wanted and released again while it was in the queue. It goes to the
 			// end, not where it belongs, which costs it up to another linger.
-			e.lingering = true
-			w.pushIdle(e, now+linger)
+			e.idle = true
+			w.pushIdle(e, now+delay)
 		default:
 			shard.setState(e, subscriptionEnding)
 			batch = append(batch, e)

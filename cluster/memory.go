@@ -65,16 +65,16 @@ type memoryStripe struct {
 	mu       sync.Mutex // guards the rest
 	state    brokerState
 	handler  Handler
-	channels table[struct{}]
+	channels shrinkingMap[struct{}]
 
 	_ [64]byte // keeps two stripes' locks out of one cache line
 }
 
 var (
-	_ Broker     = (*Memory)(nil)
-	_ Reached    = (*Memory)(nil)
-	_ Membership = (*Memory)(nil)
-	_ instant    = (*Memory)(nil)
+	_ Broker            = (*Memory)(nil)
+	_ CountingPublisher = (*Memory)(nil)
+	_ Membership        = (*Memory)(nil)
+	_ syncSubscriber    = (*Memory)(nil)
 )
 
 // NewMemory returns a broker that is not started.
@@ -124,7 +124,7 @@ func (m *Memory) Publish(channel string, env *Envelope) error {
 	return err
 }
 
-// PublishCount implements [Reached]; it calls done before it returns, with 0 or 1.
+// PublishCount implements [CountingPublisher]; it calls done before it returns, with 0 or 1.
 func (m *Memory) PublishCount(channel string, env *Envelope, done func(nodes int, err error)) {
 	done(m.publish(channel, env))
 }
@@ -223,7 +223,7 @@ func (m *Memory) setState(state brokerState, h Handler) {
 	for i := range m.stripes {
 		stripe := &m.stripes[i]
 		stripe.mu.Lock()
-		stripe.state, stripe.handler, stripe.channels = state, h, table[struct{}]{}
+		stripe.state, stripe.handler, stripe.channels = state, h, shrinkingMap[struct{}]{}
 		stripe.mu.Unlock()
 	}
 }

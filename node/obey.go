@@ -28,8 +28,8 @@ func (n *Node) command(node string, cmd *command, lost func(error)) {
 // publishCounted publishes a command and learns how many nodes it reached. A
 // broker that cannot tell is taken to have reached one.
 func (n *Node) publishCounted(channel string, cmd *command, done func(nodes int, err error)) {
-	env := &cluster.Envelope{Kind: cluster.KindControl, Payload: cmd.append(nil)}
-	if counting, ok := n.broker.(cluster.Reached); ok {
+	env := &cluster.Envelope{Kind: cluster.EnvelopeControl, Payload: cmd.append(nil)}
+	if counting, ok := n.broker.(cluster.CountingPublisher); ok {
 		counting.PublishCount(channel, env, done)
 		return
 	}

@@ -37,7 +37,7 @@ func TestQuestionsAreCounted(t *testing.T) {
 func TestBadCommandsAreCounted(t *testing.T) {
 	broker := cluster.NewMemory(cluster.MemoryConfig{})
 	n := startNode(t, func(cfg *node.Config) { cfg.Broker = broker })
-	env := &cluster.Envelope{Kind: cluster.KindControl, Payload: []byte("\xff of a later version")}
+	env := &cluster.Envelope{Kind: cluster.EnvelopeControl, Payload: []byte("\xff of a later version")}
 	if err := broker.Publish(cluster.NodeChannel(n.ID()), env); err != nil {
 		t.Fatal(err)
 	}

@@ -92,7 +92,7 @@ func (c *conn) count(verdict session.Verdict, binary bool) {
 // once, and enters the inbox of every loop that has members. The broker calls it
 // under the channel's lock, which gives all loops one order.
 func (n *Node) Deliver(channel string, env *cluster.Envelope) {
-	if env.Kind == cluster.KindControl {
+	if env.Kind == cluster.EnvelopeControl {
 		n.deliverCommand(env)
 		return
 	}

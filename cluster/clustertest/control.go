@@ -16,8 +16,8 @@ func (s *suite) kindAndExcept(t *testing.T) {
 	subscriber.subscribe(t, "r:chat:lobby")
 	envelopes := []cluster.Envelope{
 		{Payload: []byte("message")},
-		{Kind: cluster.KindMessage, Payload: []byte("message")},
-		{Kind: cluster.KindControl, Payload: []byte("command")},
+		{Kind: cluster.EnvelopeMessage, Payload: []byte("message")},
+		{Kind: cluster.EnvelopeControl, Payload: []byte("command")},
 		{Except: []string{"node1.a", "node2.b"}, Payload: []byte("exceptions")},
 		{Origin: "node1.a", Except: []string{"", "\x00*\r\n;\xff", strings.Repeat("語", 80)}, Payload: []byte("odd exceptions")},
 		{Payload: []byte("end")},
@@ -25,7 +25,7 @@ func (s *suite) kindAndExcept(t *testing.T) {
 	var want []string
 	for i := range envelopes {
 		want = append(want, "")
-		if envelopes[i].Kind == cluster.KindControl || len(envelopes[i].Except) > 0 {
+		if envelopes[i].Kind == cluster.EnvelopeControl || len(envelopes[i].Except) > 0 {
 			want[i] = describe(&envelopes[i])
 		}
 		publisher.publish(t, "r:chat:lobby", &envelopes[i])
@@ -47,10 +47,10 @@ func describe(env *cluster.Envelope) string {
 	return fmt.Sprintf("%v except %q", env.Kind, slices.Concat(env.Except))
 }
 
-// count runs for brokers that implement cluster.Reached.
+// count runs for brokers that implement cluster.CountingPublisher.
 func (s *suite) count(t *testing.T) {
 	nodes := s.start(t, 0)
-	publisher, is := nodes[0].Broker.(cluster.Reached)
+	publisher, is := nodes[0].Broker.(cluster.CountingPublisher)
 	if !is {
 		return
 	}

@@ -58,7 +58,7 @@ func (r *recorder) Deliver(channel string, env *cluster.Envelope) {
 	r.mu.Unlock()
 
 	got := delivery{channel: channel, binary: env.Binary, origin: env.Origin, payload: string(env.Payload)}
-	if env.Kind == cluster.KindControl || len(env.Except) > 0 {
+	if env.Kind == cluster.EnvelopeControl || len(env.Except) > 0 {
 		got.description = describe(env)
 	}
 	for range r.yields {

@@ -65,7 +65,7 @@ var clusterChannel = cluster.ClusterChannel()
 var (
 	_ cluster.Broker      = (*Broker)(nil)
 	_ cluster.Partitioned = (*Broker)(nil)
-	_ cluster.Reached     = (*Broker)(nil)
+	_ cluster.CountingPublisher     = (*Broker)(nil)
 	_ cluster.Membership  = (*Broker)(nil)
 )
 

@@ -80,7 +80,7 @@ func appendEnvelope(dst []byte, s *header, env *cluster.Envelope) []byte {
 	if len(env.Except) > 0 {
 		flags |= flagExcept
 	}
-	if env.Kind == cluster.KindControl {
+	if env.Kind == cluster.EnvelopeControl {
 		flags |= flagControl
 	}
 	if s.internal {
@@ -128,9 +128,9 @@ func decodeEnvelope(data string, scratch []byte, s *header, env *cluster.Envelop
 	}
 	s.node = both[:nodeLen]
 	s.internal = flags&flagInternal != 0
-	env.Kind = cluster.KindMessage
+	env.Kind = cluster.EnvelopeMessage
 	if flags&flagControl != 0 {
-		env.Kind = cluster.KindControl
+		env.Kind = cluster.EnvelopeControl
 	}
 	env.Binary = flags&flagBinary != 0
 	switch {

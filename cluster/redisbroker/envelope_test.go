@@ -24,21 +24,21 @@ var envelopeCases = []struct {
 	header redisbroker.Header
 	env    cluster.Envelope
 }{
-	{"empty", redisbroker.Header{}, cluster.Envelope{Kind: cluster.KindMessage}},
+	{"empty", redisbroker.Header{}, cluster.Envelope{Kind: cluster.EnvelopeMessage}},
 	{"text", redisbroker.Header{Node: "k3n7x1qa", Incarnation: 0x0102030405060708, Number: 1},
-		cluster.Envelope{Kind: cluster.KindMessage, Payload: []byte("0;chat;lobby;say;0;0;hello")}},
+		cluster.Envelope{Kind: cluster.EnvelopeMessage, Payload: []byte("0;chat;lobby;say;0;0;hello")}},
 	{"binary from a connection of the node", redisbroker.Header{Node: "k3n7x1qa", Incarnation: 1, Number: 300},
-		cluster.Envelope{Kind: cluster.KindMessage, Binary: true, Origin: "k3n7x1qa-0123456789abcdefghijkl", Payload: []byte{0, 1, 255}}},
+		cluster.Envelope{Kind: cluster.EnvelopeMessage, Binary: true, Origin: "k3n7x1qa-0123456789abcdefghijkl", Payload: []byte{0, 1, 255}}},
 	{"origin of another node", redisbroker.Header{Node: "k3n7x1qa", Incarnation: 1, Number: 1 << 40},
-		cluster.Envelope{Kind: cluster.KindMessage, Origin: "other-0123456789", Payload: []byte("x")}},
+		cluster.Envelope{Kind: cluster.EnvelopeMessage, Origin: "other-0123456789", Payload: []byte("x")}},
 	{"origin is the node", redisbroker.Header{Node: "n", Number: 1},
-		cluster.Envelope{Kind: cluster.KindMessage, Origin: "n", Payload: []byte("x")}},
+		cluster.Envelope{Kind: cluster.EnvelopeMessage, Origin: "n", Payload: []byte("x")}},
 	{"exceptions", redisbroker.Header{Node: "a", Incarnation: 1<<64 - 1, Number: 1<<64 - 1},
-		cluster.Envelope{Kind: cluster.KindMessage, Except: []string{"a-1", "", "b-2"}, Payload: []byte("x")}},
+		cluster.Envelope{Kind: cluster.EnvelopeMessage, Except: []string{"a-1", "", "b-2"}, Payload: []byte("x")}},
 	{"control", redisbroker.Header{Node: "a", Incarnation: 2, Number: 127},
-		cluster.Envelope{Kind: cluster.KindControl, Binary: true, Payload: []byte("command")}},
+		cluster.Envelope{Kind: cluster.EnvelopeControl, Binary: true, Payload: []byte("command")}},
 	{"internal", redisbroker.Header{Node: "a", Incarnation: 2, Internal: true},
-		cluster.Envelope{Kind: cluster.KindMessage, Binary: true, Payload: []byte("p12345678")}},
+		cluster.Envelope{Kind: cluster.EnvelopeMessage, Binary: true, Payload: []byte("p12345678")}},
 }
 
 func goldenFile(name string) string {

@@ -13,7 +13,7 @@ func (b *Broker) Publish(channel string, env *cluster.Envelope) error {
 	return b.shard(channel).push(channel, env, false, nil)
 }
 
-// PublishCount implements [Reached].
+// PublishCount implements [CountingPublisher].
 func (b *Broker) PublishCount(channel string, env *cluster.Envelope, done func(nodes int, err error)) {
 	if err := b.shard(channel).push(channel, env, false, done); err != nil {
 		done(0, err)

@@ -168,7 +168,7 @@ func TestInboxAndCount(t *testing.T) {
 	count := func(from *redisbroker.Broker, channel string) int {
 		t.Helper()
 		counted := make(chan int, 1)
-		from.PublishCount(channel, &cluster.Envelope{Kind: cluster.KindControl, Payload: []byte("x/0")}, func(nodes int, err error) {
+		from.PublishCount(channel, &cluster.Envelope{Kind: cluster.EnvelopeControl, Payload: []byte("x/0")}, func(nodes int, err error) {
 			if err != nil {
 				t.Errorf("PublishCount reported %v, want nil", err)
 			}
