@@ -1,22 +1,36 @@
 package cluster
 
-import "errors"
+import (
+	"errors"
+	"net"
+)
 
+// ErrClosed is returned by every call after Close, and by calls that Close
+// interrupted. It matches net.ErrClosed.
+var ErrClosed error = closedError{}
+
+// Errors of brokers.
 var (
-	// ErrClosed is returned by every call after Close, and by calls that Close
-	// interrupted.
-	ErrClosed = errors.New("cluster: closed")
 	// ErrNotStarted is returned by calls that need Start first.
 	ErrNotStarted = errors.New("cluster: not started")
 	// ErrStarted is returned by a second Start.
 	ErrStarted = errors.New("cluster: already started")
 	// ErrQueueFull is returned by Publish when the publish queue has reached its
-	// hard limit: the message was not accepted and nobody will receive it.
+	// hard limit. The message was not accepted, and no node receives it.
 	ErrQueueFull = errors.New("cluster: publish queue full")
-	// ErrExpired ends a message that was accepted, but waited for its server longer
-	// than the broker keeps messages. It is reported by PublishCount only.
+	// ErrExpired is the outcome of a message that was accepted, but waited for its
+	// server longer than the broker keeps messages. Only PublishCount reports it.
 	ErrExpired = errors.New("cluster: message waited too long")
-	// ErrInvalidChannel is returned by ParseChannel for a name that none of the
-	// functions of this package makes.
+	// ErrInvalidChannel is returned by ParseChannel for a name that no function of
+	// this package makes.
 	ErrInvalidChannel = errors.New("cluster: invalid channel name")
 )
+
+// closedError keeps the text of net.ErrClosed, which speaks of a connection, out of
+// the message.
+type closedError struct{}
+
+func (closedError) Error() string { return "cluster: closed" }
+
+// Is reports whether the target is net.ErrClosed.
+func (closedError) Is(target error) bool { return target == net.ErrClosed }
