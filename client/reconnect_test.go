@@ -279,7 +279,7 @@ func TestCallsWaitForTheConnection(t *testing.T) {
 
 func TestCloseCodesThatSayDoNotComeBack(t *testing.T) {
 	for _, info := range wire.Codes() {
-		if info.Sender == wire.SenderNobody {
+		if info.Sender == wire.SenderNone {
 			continue
 		}
 		t.Run(info.Name, func(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 type Codec interface {
 	// Marshal returns the body of a value.
 	Marshal(value any) ([]byte, error)
-	// Unmarshal stores a body in the value that the pointer points to. It must not
-	// keep the body.
+	// Unmarshal stores a body in the value that the pointer points to. It must
+	// not keep the body.
 	Unmarshal(body []byte, pointer any) error
 }
 
@@ -23,8 +23,8 @@ func (JSON) Marshal(value any) ([]byte, error) { return json.Marshal(value) }
 // Unmarshal implements Codec.
 func (JSON) Unmarshal(body []byte, pointer any) error { return json.Unmarshal(body, pointer) }
 
-// DecodeError is returned for a body that a codec cannot decode. Its text is sent
-// to the peer as the answer to an ask.
+// DecodeError is returned for a body that a codec cannot decode. Its text is
+// sent to the peer as the answer to an ask.
 type DecodeError struct {
 	Event string // of the message with the body
 	Err   error  // the codec's

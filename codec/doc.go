@@ -1,9 +1,10 @@
 // Package codec turns the bodies of messages into values and back.
 //
-// A [Codec] is passed to the typed functions of package node and package client.
-// Both take the same codecs, so one type describes a body on both ends. [JSON] is
-// the codec of package encoding/json; another format is a type with the two methods
-// of Codec. The functions [Encode] and [Decode] name the event in their errors.
+// A [Codec] is passed to the typed functions of package node and package
+// client. Both take the same codecs, so one type describes a body on both ends.
+// [JSON] is the codec of package encoding/json; another format is a type with
+// the two methods of Codec. The functions [Encode] and [Decode] name the event
+// in their errors.
 //
 // The package imports the standard library only and has no state.
 package codec

@@ -141,8 +141,8 @@ func TestJoinInDeadNamespacePanics(t *testing.T) {
 	x.Join(ns, "lobby", 1)
 }
 
-// Disconnecting before leaving is a mistake of the caller; it must not leave the
-// index with rooms that nobody finds.
+// Disconnecting before leaving is a mistake of the caller; it must not leave
+// the index with rooms that cannot be found.
 func TestDisconnectBeforeLeave(t *testing.T) {
 	var x rooms.Index[int]
 	ns, _ := x.Connect("chat", 1)

@@ -7,8 +7,8 @@ import (
 	"github.com/stoa-io/stoa/rooms"
 )
 
-// connection stands for what a node keeps per connection: a pointer member is what
-// the real index holds.
+// connection stands for what a node keeps per connection: a pointer member is
+// what the real index holds.
 type connection struct {
 	id int
 }

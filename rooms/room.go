@@ -1,6 +1,6 @@
 package rooms
 
-// Room is the members of one room on one loop. It exists while somebody is in it;
+// Room is the members of one room on one loop. It exists while it has members;
 // see the package comment.
 type Room[M comparable] struct {
 	name      string
@@ -17,7 +17,7 @@ func (r *Room[M]) Namespace() *Namespace[M] { return r.namespace }
 // Len is the number of members.
 func (r *Room[M]) Len() int { return len(r.set.members) }
 
-// Members is a view of the room's members in no particular order. It must not be
-// written to, and is valid until the next Join or Leave in the room; to let
+// Members is a view of the room's members in no particular order. It must not
+// be written to, and is valid until the next Join or Leave in the room; to let
 // members leave while iterating use Backward.
 func (r *Room[M]) Members() []M { return r.set.members }

@@ -9,14 +9,15 @@ const (
 	// scanLimit is the size up to which a set is searched member by member: two
 	// cache lines of pointers cost no more than one look-up in a table.
 	scanLimit = 16
-	// unscanLimit is the size at which the table is given up again. It is half of
-	// scanLimit, so that a room around the limit does not build a table per join.
+	// unscanLimit is the size at which the table is given up again. It is half
+	// of scanLimit, so that a room around the limit does not build a table per
+	// join.
 	unscanLimit = scanLimit / 2
 
 	minSlots = 32
 	// A table grows when 13 of 16 slots are taken: linear probing then looks at
-	// 15 slots (two cache lines) for a member that is not there; at 7/8 it would
-	// be 32.
+	// 15 slots (two cache lines) for a member that is not there; at 7/8 it
+	// would be 32.
 	loadNumerator, loadDenominator = 13, 16
 
 	// A slice gives memory back when only a quarter of it is used.
@@ -37,8 +38,8 @@ type set[M comparable] struct {
 	single [1]M
 }
 
-// table maps hashes to positions by linear probing. A slot's home is given by the
-// upper bits of its hash, so growing moves the slots in order.
+// table maps hashes to positions by linear probing. A slot's home is given by
+// the upper bits of its hash, so growing moves the slots in order.
 type table struct {
 	slots []slot
 	shift uint8

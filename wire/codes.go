@@ -37,10 +37,10 @@ const (
 // Sender says which side sends a close code.
 type Sender uint8
 
-// Who sends a code. Nobody: the code stands for a connection that ended
-// without one and never travels.
+// The senders of a code. SenderNone: the code is never sent, and stands for a
+// connection that ended without one.
 const (
-	SenderNobody Sender = iota + 1
+	SenderNone Sender = iota + 1
 	SenderNode
 	SenderEither
 )
@@ -48,8 +48,8 @@ const (
 // String returns the sender as one lower-case word.
 func (s Sender) String() string {
 	switch s {
-	case SenderNobody:
-		return "nobody"
+	case SenderNone:
+		return "none"
 	case SenderNode:
 		return "node"
 	case SenderEither:
@@ -65,7 +65,7 @@ type CodeInfo struct {
 	Name string
 	// Label is what Label returns.
 	Label string
-	// Sender is who sends the code.
+	// Sender is the side that sends the code.
 	Sender Sender
 	// Retry says whether a client should connect again, after a back-off.
 	Retry bool
@@ -77,8 +77,8 @@ var codes = [...]CodeInfo{
 	{CodeGoingAway, "going away", "going_away", SenderEither, true},
 	{CodeProtocolError, "protocol error", "protocol_error", SenderEither, false},
 	{CodeUnsupportedData, "unsupported data", "unsupported_data", SenderEither, false},
-	{CodeNoStatus, "no status", "no_status", SenderNobody, true},
-	{CodeAbnormal, "abnormal closure", "abnormal", SenderNobody, true},
+	{CodeNoStatus, "no status", "no_status", SenderNone, true},
+	{CodeAbnormal, "abnormal closure", "abnormal", SenderNone, true},
 	{CodeInvalidData, "invalid data", "invalid_data", SenderEither, false},
 	{CodePolicy, "policy violation", "policy", SenderNode, false},
 	{CodeTooBig, "message too big", "too_big", SenderEither, false},
@@ -97,8 +97,8 @@ func Codes() []CodeInfo {
 	return append([]CodeInfo(nil), codes[:]...)
 }
 
-// Info returns what is known about a code; ok is false for a code that is not
-// in the table.
+// Info returns the row of a code in the table; ok is false for a code that is
+// not in the table.
 func (c Code) Info() (info CodeInfo, ok bool) {
 	for i := range codes {
 		if codes[i].Code == c {
@@ -125,9 +125,10 @@ func (c Code) Label() string {
 	return "other"
 }
 
-// Sendable reports whether a close frame may carry the code: RFC 6455 section 7.4
-// and the registry that it opened, which contains 1012 to 1014 today. Other codes
-// below 3000 are reserved, and 1004 to 1006 stand for frames without a code.
+// Sendable reports whether a close frame may carry the code: RFC 6455 section
+// 7.4 and the registry that it opened, which contains 1012 to 1014 today. Other
+// codes below 3000 are reserved, and 1004 to 1006 stand for frames without a
+// code.
 func (c Code) Sendable() bool {
 	switch {
 	case c < CodeNormal || c > maxCode:

@@ -40,8 +40,8 @@ func split(payload []byte, binary bool) (Message, error) {
 		if end < 0 {
 			return Message{}, ErrInvalidPayload
 		}
-		// The capacity ends with the field: what follows in the payload
-		// belongs to somebody else.
+		// The capacity ends with the field: an append to it must not
+		// overwrite the rest of the payload.
 		fields[i] = rest[:end:end]
 		rest = rest[end+1:]
 	}

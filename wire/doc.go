@@ -1,7 +1,8 @@
-// Package wire is a pure codec for Stoa's message protocol, which is that of the
-// neffos framework. It holds the messages, their limits, the error texts and the
-// close codes. It imports only the standard library, keeps no state, and does no
-// I/O. Package internal/session has the rules for sequences of messages.
+// Package wire is a pure codec for Stoa's message protocol, which is that of
+// the neffos framework. It holds the messages, their limits, the error texts
+// and the close codes. It imports only the standard library, keeps no state,
+// and does no I/O. Package internal/session has the rules for sequences of
+// messages.
 //
 // # Message
 //

@@ -27,7 +27,7 @@ func Append(dst []byte, m *Message) []byte {
 }
 
 // AppendEmptyReply appends the positive answer to the system request or ask
-// with this token. It travels in a text frame, whatever the request's type.
+// with this token. It is sent in a text frame even if the request was binary.
 func AppendEmptyReply(dst, token []byte) []byte {
 	dst = append(dst, token...)
 	return append(dst, ";;;;;;"...)
@@ -35,7 +35,7 @@ func AppendEmptyReply(dst, token []byte) []byte {
 
 // AppendError appends the negative answer to m: token, namespace, room and
 // event of m with the error flag and the text. An empty text is replaced by a
-// generic one. The answer belongs in a text frame, whatever the type of m, so
+// generic one. The answer belongs in a text frame even if m is binary, so
 // bytes of text that are not UTF-8 are replaced; m itself must have passed
 // Limits.Check.
 func AppendError(dst []byte, m *Message, text string) []byte {

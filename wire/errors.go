@@ -25,7 +25,8 @@ var (
 	ErrNameTooLong = errors.New("name too long")
 	// ErrInvalidName: the token or a name is not valid UTF-8.
 	ErrInvalidName = errors.New("invalid name")
-	// ErrTooManyNamespaces: the connection may not connect to one more namespace.
+	// ErrTooManyNamespaces: the connection may not connect to one more
+	// namespace.
 	ErrTooManyNamespaces = errors.New("too many namespaces")
 	// ErrTooManyRooms: the connection may not join one more room.
 	ErrTooManyRooms = errors.New("too many rooms")
@@ -33,12 +34,13 @@ var (
 	ErrTimeout = errors.New("timeout")
 	// ErrForbidden: the request is understood and not allowed.
 	ErrForbidden = errors.New("forbidden")
-	// ErrUnavailable: the request cannot be served now; it may be repeated later.
+	// ErrUnavailable: the request cannot be served now; it may be repeated
+	// later.
 	ErrUnavailable = errors.New("unavailable")
-	// ErrGone: the connection that was asked does not exist any more, or its node
-	// does not.
+	// ErrGone: the connection that was asked does not exist any more, or its
+	// node does not.
 	ErrGone = errors.New("gone")
-	// ErrNobody: nobody else is in the room that was asked.
+	// ErrNobody: the room that was asked has no other members.
 	ErrNobody = errors.New("nobody there")
 	// ErrTooManyAsks: the connection has as many asks open as it may.
 	ErrTooManyAsks = errors.New("too many asks")

@@ -74,8 +74,8 @@ func checkLimits(t *testing.T, payload []byte, binary bool, m wire.Message, pars
 	}
 }
 
-// FuzzAppend: whatever a program puts into a message, the peer gets seven
-// fields, and an answer that is an error.
+// FuzzAppend: for every message of a program the peer gets seven fields, and
+// for an error an answer that is an error.
 func FuzzAppend(f *testing.F) {
 	f.Add("$7", "default", "lobby", "chat", "a;b", true, false)
 	f.Add("", "n;s", "@%!semicolon;", "@%!semicolon@%!", "", false, true)

@@ -15,8 +15,8 @@ const (
 // Zero means the default, a negative value no limit. Names count in their
 // unescaped form.
 type Limits struct {
-	// Message is the length of a whole payload. Whoever reads frames applies
-	// it, before there is a message to check.
+	// Message is the length of a whole payload. The reader of frames
+	// applies it, before there is a message to check.
 	Message int
 	// Token is the length of a wait token.
 	Token     int

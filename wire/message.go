@@ -7,8 +7,8 @@ package wire
 // exception, they are fresh copies. Clone detaches a message from its payload.
 // A Message has no locks: share it between goroutines only for reading.
 type Message struct {
-	// Token is the wait token, verbatim as it stands on the wire; empty if
-	// nobody waits for an answer. The internal origin mark of neffos servers
+	// Token is the wait token, verbatim as it stands on the wire; empty if no
+	// answer is expected. The internal origin mark of neffos servers
 	// ("neffos(0x...") is no token: Parse leaves Token empty for it. The
 	// mark of a stack exchange ("!" as second byte) is left in. A token never
 	// contains a semicolon.

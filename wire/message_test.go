@@ -146,8 +146,8 @@ func TestParseRefusesShortPayloads(t *testing.T) {
 	}
 }
 
-// Whoever appends to a field of a parsed message must not write into the
-// payload, which may be shared by all receivers of a relay.
+// An append to a field of a parsed message must not write into the payload,
+// which may be shared by all receivers of a relay.
 func TestViewsDoNotReachBeyondTheirField(t *testing.T) {
 	const text = "$7;default;lobby;chat;0;0;hello"
 	payload := []byte(text)

@@ -54,7 +54,7 @@ func TestSendable(t *testing.T) {
 		}
 	}
 	for _, info := range wire.Codes() {
-		if got, want := info.Code.Sendable(), info.Sender != wire.SenderNobody; got != want {
+		if got, want := info.Code.Sendable(), info.Sender != wire.SenderNone; got != want {
 			t.Errorf("Code(%d).Sendable() is %v, but its sender is %v", info.Code, got, info.Sender)
 		}
 	}

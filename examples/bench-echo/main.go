@@ -17,8 +17,9 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// "chat" has no handler, not even one that looks at it before it is relayed:
-	// so it never leaves the loop that has read it until it is delivered.
+	// "chat" has no handler, not even one that looks at it before it is
+	// relayed: so it never leaves the loop that has read it until it is
+	// delivered.
 	ns := n.Namespace("default").Configure(node.NamespaceOptions{Relay: true, Broadcast: true})
 	ns.OnAsk("echo", func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
 		return m.Body, nil

@@ -38,8 +38,8 @@ func main() {
 }
 
 func declare(n *node.Node) {
-	// The accept handler sees the HTTP request and keeps what is needed later. Here
-	// everybody is who they say they are; examples/mount asks a cookie.
+	// The accept handler sees the HTTP request and keeps what is needed later.
+	// Here everybody is who they say they are; examples/mount asks a cookie.
 	n.OnAccept(func(_ context.Context, a *node.Accept) error {
 		name := strings.TrimSpace(a.Request.URL.Query().Get("name"))
 		if len(name) > maxName {
@@ -61,8 +61,8 @@ func declare(n *node.Node) {
 	})
 
 	// Broadcast reaches all members but the one whose room this is, which is
-	// just what is wanted here. Left is called for whatever reason: the client has
-	// left the room, has disconnected, or its connection is lost.
+	// just what is wanted here. Left is called for whatever reason: the client
+	// has left the room, has disconnected, or its connection is lost.
 	chat.OnJoined(func(ctx context.Context, r *node.Room) { tell(ctx, r, "came") })
 	chat.OnLeft(func(ctx context.Context, r *node.Room, _ bool) { tell(ctx, r, "went") })
 
@@ -70,8 +70,8 @@ func declare(n *node.Node) {
 	chat.OnRelay("chat", func(_ context.Context, c *node.NSConn, m *node.Message) error {
 		text, err := tidy(m.Body)
 		if err != nil {
-			// Nobody waits for the outcome of an emit, so the sender is told by an
-			// event.
+			// Nobody waits for the outcome of an emit, so the sender is told by
+			// an event.
 			refused := node.Message{Namespace: namespace, Room: m.Room, Event: "refused", Body: []byte(err.Error())}
 			return errors.Join(err, c.Conn().Write(refused))
 		}

@@ -13,9 +13,9 @@ import (
 const (
 	// maxMessage is the largest message in bytes; more is closed with 1009.
 	maxMessage = 16 << 20
-	// maxQueue is how much may wait for a client that sends faster than it reads:
-	// some messages of the largest kind. Beyond it the connection is closed, as
-	// nothing may wait without a bound.
+	// maxQueue is how much may wait for a client that sends faster than it
+	// reads: some messages of the largest kind. Beyond it the connection is
+	// closed, as nothing may wait without a bound.
 	maxQueue = 4 * maxMessage
 )
 

@@ -30,12 +30,12 @@ func main() {
 }
 
 func declare(n *node.Node) {
-	// Opened is called as soon as the client knows its ID. Handlers do not run on
-	// the node's loops, so they may wait for the client.
+	// Opened is called as soon as the client knows its ID. Handlers do not run
+	// on the node's loops, so they may wait for the client.
 	n.OnOpened(func(ctx context.Context, c *node.Conn) {
 		if err := bringIn(ctx, c); err != nil {
-			// The client may refuse, or not know the namespace. Whoever is not on
-			// the tour has nothing to do here.
+			// The client may refuse, or not know the namespace. Whoever is not
+			// on the tour has nothing to do here.
 			log.Printf("%s: not brought in: %v", c.ID(), err)
 			c.Close(1008, "join the tour or go home")
 		}
@@ -43,7 +43,8 @@ func declare(n *node.Node) {
 
 	tour := n.Namespace(namespace)
 	tour.OnEmit("go", move)
-	// The client's own wishes are decided here; what the server asks of it is not.
+	// The client's own wishes are decided here; what the server asks of it is
+	// not.
 	tour.OnJoin(func(context.Context, *node.NSConn, string) error { return errStay })
 	tour.OnLeave(func(context.Context, *node.Room) error { return errStay })
 }
@@ -67,7 +68,8 @@ func bringIn(ctx context.Context, c *node.Conn) error {
 }
 
 // move handles what a client wants. While this handler waits for the client's
-// answers, further messages of this client wait for the handler; nobody else does.
+// answers, further messages of this client wait for the handler; nobody else
+// does.
 func move(ctx context.Context, c *node.NSConn, m *node.Message) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -89,8 +91,8 @@ func move(ctx context.Context, c *node.NSConn, m *node.Message) error {
 	return next.Emit("welcome", []byte("This is "+next.Name()+"."))
 }
 
-// takeOut takes a client out of all rooms and out of the namespace. Its connection
-// stays: it may be in other namespaces.
+// takeOut takes a client out of all rooms and out of the namespace. Its
+// connection stays: it may be in other namespaces.
 func takeOut(ctx context.Context, c *node.NSConn) error {
 	if err := c.Emit("goodbye", []byte("No ticket, no tour.")); err != nil {
 		return err

@@ -57,22 +57,22 @@ func serve(ctx context.Context, address string) error {
 	case err = <-served:
 	case <-ctx.Done():
 	}
-	// net/http does not know of the connections that the node has taken over, so
-	// both have to be told.
+	// net/http does not know of the connections that the node has taken over,
+	// so both have to be told.
 	ctx, cancel := context.WithTimeout(context.Background(), run.Patience)
 	defer cancel()
 	return errors.Join(err, server.Shutdown(ctx), n.Shutdown(ctx))
 }
 
-// newNode makes a node with the namespace "chat", in which everybody speaks under
-// the name of the cookie.
+// newNode makes a node with the namespace "chat", in which everybody speaks
+// under the name of the cookie.
 func newNode(sessions *sessions) (*node.Node, error) {
 	n, err := node.New(node.Config{})
 	if err != nil {
 		return nil, err
 	}
-	// A refusal is an ordinary HTTP answer: there is no WebSocket yet. That a page
-	// of another site cannot come along with the cookie is seen to by
+	// A refusal is an ordinary HTTP answer: there is no WebSocket yet. That a
+	// page of another site cannot come along with the cookie is seen to by
 	// Config.AllowOrigins, which by default allows the own host only.
 	n.OnAccept(func(_ context.Context, a *node.Accept) error {
 		name, err := sessions.user(a.Request)
@@ -95,8 +95,8 @@ func newNode(sessions *sessions) (*node.Node, error) {
 	return n, nil
 }
 
-// countingWriter is what a middleware has that wants to know how much is written.
-// It need not implement http.Hijacker itself: Unwrap is enough, for
+// countingWriter is what a middleware has that wants to know how much is
+// written. It need not implement http.Hijacker itself: Unwrap is enough, for
 // http.ResponseController and so for the node.
 type countingWriter struct {
 	http.ResponseWriter
@@ -112,8 +112,8 @@ func (w *countingWriter) Write(p []byte) (int, error) {
 func (w *countingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // logged is a middleware that logs every request. An upgrade has been answered
-// when the node's handler returns, past the writer; the connection lives on in the
-// node.
+// when the node's handler returns, past the writer; the connection lives on in
+// the node.
 func logged(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		counting := &countingWriter{ResponseWriter: w}

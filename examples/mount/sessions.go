@@ -52,8 +52,8 @@ func (s *sessions) login(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// user returns the name in the request's cookie, if it was signed here and has not
-// expired.
+// user returns the name in the request's cookie, if it was signed here and has
+// not expired.
 func (s *sessions) user(r *http.Request) (string, error) {
 	cookie, err := r.Cookie(cookieName)
 	if err != nil {

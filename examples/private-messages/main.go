@@ -39,18 +39,18 @@ func user(c *node.NSConn) string { return c.Conn().Value(userKey{}).(string) }
 
 // There are two ways to find a user's connections.
 //
-// A room per user: the program puts every connection of a user into it, and sends
-// into the room. It reaches all devices of the user, whichever node they are
-// connected to, and there is nothing to keep: the node takes a connection out of
-// its rooms when it ends. This is the better one.
+// A room per user: the program puts every connection of a user into it, and
+// sends into the room. It reaches all devices of the user, whichever node they
+// are connected to, and there is nothing to keep: the node takes a connection
+// out of its rooms when it ends. This is the better one.
 //
-// A directory of connection IDs, which the program keeps: it reaches one certain
-// connection, the latest here, and the program may decide which. It must be kept up
-// to date, and each node knows its own users only; in a cluster it would have to
-// live in a database. An ID itself works on every node.
+// A directory of connection IDs, which the program keeps: it reaches one
+// certain connection, the latest here, and the program may decide which. It
+// must be kept up to date, and each node knows its own users only; in a cluster
+// it would have to live in a database. An ID itself works on every node.
 
-// roomOf is the room of a user. Clients cannot join rooms by themselves here (see
-// OnJoin), or everybody could read everything.
+// roomOf is the room of a user. Clients cannot join rooms by themselves here
+// (see OnJoin), or everybody could read everything.
 func roomOf(name string) string { return "user:" + name }
 
 // directory says which connection a user had last.
@@ -134,14 +134,15 @@ func newNode() (*node.Node, error) {
 	return n, nil
 }
 
-// message is what the receiver gets. The sender is who the program knows it to be.
+// message is what the receiver gets. The sender is who the program knows it to
+// be.
 func message(from string, l letter) node.Message {
 	body, _ := json.Marshal(letter{From: from, Text: l.Text}) // of strings only, so there is no error
 	return node.Message{Namespace: namespace, Event: "message", Body: body}
 }
 
-// confirmed sends by asking, and returns the receiver's answer. The handler waits
-// for it, and so do only the sender's further messages.
+// confirmed sends by asking, and returns the receiver's answer. The handler
+// waits for it, and so do only the sender's further messages.
 func confirmed(ctx context.Context, from string, l letter, ask func(context.Context, node.Message) (node.Answer, error)) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

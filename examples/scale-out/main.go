@@ -15,8 +15,8 @@ import (
 
 const namespace = "default"
 
-// request names a connection, on whichever node it is, and what is wanted of it.
-// Here everybody may do everything with everybody; a real program looks at
+// request names a connection, on whichever node it is, and what is wanted of
+// it. Here everybody may do everything with everybody; a real program looks at
 // c.Conn().Value, as in examples/mount, before it obeys.
 type request struct {
 	Conn string `json:"conn"`
@@ -33,7 +33,8 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// The node and its broker have one ID. The node starts the broker and closes it.
+	// The node and its broker have one ID. The node starts the broker and
+	// closes it.
 	n, err := node.New(node.Config{ID: broker.NodeID(), Broker: broker, Logger: logger})
 	if err != nil {
 		log.Fatal(err)
@@ -42,8 +43,8 @@ func main() {
 	run.Serve(run.Context(), n, *listen, "/ws")
 }
 
-// declare registers the handlers. Nothing in them depends on there being one node
-// or many, but the last.
+// declare registers the handlers. Nothing in them depends on there being one
+// node or many, but the last.
 func declare(n *node.Node, broker *redisbroker.Broker) {
 	// What a client emits into a room reaches the room's members on every node.
 	ns := n.Namespace(namespace).Configure(node.NamespaceOptions{Relay: true})
@@ -55,7 +56,8 @@ func declare(n *node.Node, broker *redisbroker.Broker) {
 	node.TypedAsk(ns, "find", codec.JSON{}, func(ctx context.Context, _ *node.NSConn, r request) (node.ConnInfo, error) {
 		return n.Find(ctx, r.Conn)
 	})
-	// EmitTo returns when the other node has queued the message, or with "gone".
+	// EmitTo returns when the other node has queued the message, or with
+	// "gone".
 	node.TypedAsk(ns, "tell", codec.JSON{}, func(ctx context.Context, _ *node.NSConn, r request) (string, error) {
 		m := node.Message{Namespace: namespace, Event: "told", Body: []byte(r.Text)}
 		return "queued", n.EmitTo(ctx, r.Conn, m)
@@ -66,7 +68,8 @@ func declare(n *node.Node, broker *redisbroker.Broker) {
 		answer, err := n.Ask(ctx, r.Conn, m)
 		return string(answer.Body), err
 	})
-	// Join returns when the other client is in the room and hears everything there.
+	// Join returns when the other client is in the room and hears everything
+	// there.
 	node.TypedAsk(ns, "invite", codec.JSON{}, func(ctx context.Context, _ *node.NSConn, r request) (string, error) {
 		if err := n.Join(ctx, r.Conn, namespace, r.Room); err != nil {
 			return "", err

@@ -42,8 +42,9 @@ func main() {
 	ctx := run.Context()
 	t := &ticker{node: n, messages: *messages, batch: *batch}
 	n.Namespace(namespace).OnEmit("start", func(context.Context, *node.NSConn, *node.Message) error {
-		// On a goroutine of its own: as a part of the handler it would keep whatever
-		// else this client sends waiting, and would end when the client goes.
+		// On a goroutine of its own: as a part of the handler it would keep
+		// whatever else this client sends waiting, and would end when the
+		// client goes.
 		if t.running.CompareAndSwap(false, true) {
 			go t.run(ctx)
 		}
@@ -63,12 +64,13 @@ func (t *ticker) run(ctx context.Context) {
 }
 
 // broadcast emits in batches. Emit by itself waits while the node has more to
-// deliver than it can; but what a node can deliver, a single client may be too slow
-// for. What such a client does not read waits in the node, at most Limits.Queue bytes
-// (1 MiB); then the node closes it, as one client must not hold up a room. That is
-// right for most rooms, and wrong where nothing may be lost: there somebody has to
-// say when to go on. Here the clients do. Who has answered a question has read all
-// that its connection was sent before, so never more than about a batch waits for it.
+// deliver than it can; but what a node can deliver, a single client may be too
+// slow for. What such a client does not read waits in the node, at most
+// Limits.Queue bytes (1 MiB); then the node closes it, as one client must not
+// hold up a room. That is right for most rooms, and wrong where nothing may be
+// lost: there somebody has to say when to go on. Here the clients do. Who has
+// answered a question has read all that its connection was sent before, so
+// never more than about a batch waits for it.
 func (t *ticker) broadcast(ctx context.Context) error {
 	for number := 1; number <= t.messages; number++ {
 		if err := t.node.Emit(ctx, message("tick", number)); err != nil {
@@ -83,8 +85,8 @@ func (t *ticker) broadcast(ctx context.Context) error {
 	return t.node.Emit(ctx, message("end", t.messages))
 }
 
-// awaitEverybody asks the room. What is answered does not matter, nor does an error:
-// it is an answer, too. Who says nothing is waited for only so long.
+// awaitEverybody asks the room. What is answered does not matter, nor does an
+// error: it is an answer, too. Who says nothing is waited for only so long.
 func (t *ticker) awaitEverybody(ctx context.Context) error {
 	patient, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

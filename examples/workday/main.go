@@ -31,17 +31,18 @@ func declare(n *node.Node) {
 	ns := n.Namespace("default")
 	ns.OnAsk("workday", workday)
 	ns.OnEmit("hello", hello)
-	// With a typed handler neither side of the answer is bytes: a body that is no
-	// such JSON never gets here, and its sender is told so.
+	// With a typed handler neither side of the answer is bytes: a body that is
+	// no such JSON never gets here, and its sender is told so.
 	node.TypedAsk(ns, "days", codec.JSON{}, days)
 }
 
-// workday answers an ask: with a body, or with an error whose text is the answer.
+// workday answers an ask: with a body, or with an error whose text is the
+// answer.
 func workday(ctx context.Context, c *node.NSConn, m *node.Message) ([]byte, error) {
 	day, err := time.Parse(time.DateOnly, string(m.Body))
 	if err != nil {
-		// The client waits for our answer, and we for its answer to our question.
-		// That blocks nobody: answers do not wait behind handlers.
+		// The client waits for our answer, and we for its answer to our
+		// question. That blocks nobody: answers do not wait behind handlers.
 		if day, err = askBack(ctx, c, m.Body); err != nil {
 			return nil, err
 		}
@@ -68,8 +69,8 @@ func askBack(ctx context.Context, c *node.NSConn, said []byte) (time.Time, error
 	return day, nil
 }
 
-// hello handles an emit: nobody waits for an answer, but the handler may ask and
-// emit.
+// hello handles an emit: nobody waits for an answer, but the handler may ask
+// and emit.
 func hello(ctx context.Context, c *node.NSConn, _ *node.Message) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

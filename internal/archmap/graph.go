@@ -17,15 +17,15 @@ type box struct {
 	width float64
 }
 
-// graph is the drawing: boxes with arrows from the importing package down to the
-// imported one.
+// graph is the drawing: boxes with arrows from the importing package down to
+// the imported one.
 type graph struct {
 	boxes  []*box
 	layers [][]*box // from left to right, bends included; the lowest comes first
 }
 
-// newGraph makes the graph of the rows whose group is drawn. It has the imports of
-// sources that are no tests, but those that follow from others.
+// newGraph makes the graph of the rows whose group is drawn. It has the imports
+// of sources that are no tests, but those that follow from others.
 func newGraph(rows []*Row, sources []*Source) *graph {
 	g := new(graph)
 	for _, row := range rows {
@@ -91,9 +91,9 @@ func (b *box) reaches(to *box) bool {
 	return b == to || slices.ContainsFunc(b.down, func(next *box) bool { return next.reaches(to) })
 }
 
-// assignLayers puts every box above all that it imports, by its longest way down,
-// and then shortens arrows: a box without more arrows down than up rises as
-// far as the boxes above it allow.
+// assignLayers puts every box above all that it imports, by its longest way
+// down, and then shortens arrows: a box without more arrows down than up rises
+// as far as the boxes above it allow.
 func (g *graph) assignLayers() {
 	top := 0
 	for _, b := range g.boxes {

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// drawn makes the graph of packages in a map from paths to imports, separated by
-// spaces.
+// drawn makes the graph of packages in a map from paths to imports, separated
+// by spaces.
 func drawn(t *testing.T, imports map[string]string) *graph {
 	t.Helper()
 	var (

@@ -11,8 +11,8 @@ import (
 const starts = 40
 
 // order arranges and places the boxes of every layer so that few arrows cross,
-// and arrows are short. It improves several random arrangements, always the same
-// ones, and keeps the best.
+// and arrows are short. It improves several random arrangements, always the
+// same ones, and keeps the best.
 func (g *graph) order() {
 	random := rand.New(rand.NewPCG(1, 1))
 	var best [][]*box
@@ -32,8 +32,9 @@ func (g *graph) order() {
 	g.place()
 }
 
-// improve sorts each layer by the middle of the neighbors, up and down the layers,
-// and swaps neighbors as long as that helps. It keeps the best arrangement.
+// improve sorts each layer by the middle of the neighbors, up and down the
+// layers, and swaps neighbors as long as that helps. It keeps the best
+// arrangement.
 func (g *graph) improve() {
 	best, fewest := g.arrangement(), g.crossings()
 	for round := range 12 {
@@ -75,7 +76,8 @@ func (g *graph) arrangement() [][]*box {
 	return layers
 }
 
-// sortLayer sorts a layer by the mean position of the neighbors in the next one.
+// sortLayer sorts a layer by the mean position of the neighbors in the next
+// one.
 func (g *graph) sortLayer(layer int, neighbors func(*box) []*box, next []*box) {
 	middle := make(map[*box]float64)
 	for i, b := range g.layers[layer] {
@@ -134,8 +136,8 @@ func (g *graph) crossings() int {
 	return count
 }
 
-// place gives the boxes their x. Each layer in turn moves toward its neighbors, as
-// far as the order and the gaps allow.
+// place gives the boxes their x. Each layer in turn moves toward its neighbors,
+// as far as the order and the gaps allow.
 func (g *graph) place() {
 	for _, layer := range g.layers {
 		x := 0.0

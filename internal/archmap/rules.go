@@ -47,8 +47,8 @@ func within(path, folder string) bool {
 type Rules map[string]*Rule
 
 // NewRules makes the rules of the packages from the rows of the map. The error
-// names every package without a row, every row without a package, and every word
-// that is neither a package nor a module.
+// names every package without a row, every row without a package, and every
+// word that is neither a package nor a module.
 func NewRules(rows []*Row, packages, modules []string) (Rules, error) {
 	var problems []error
 	rules := make(Rules)

@@ -14,8 +14,8 @@ import (
 // Drawing is the file with the drawing, relative to the top of the module.
 const Drawing = "docs/architecture.svg"
 
-// The measures of the drawing in pixels. The font has a fixed width, so that the
-// text fits without measuring it.
+// The measures of the drawing in pixels. The font has a fixed width, so that
+// the text fits without measuring it.
 const (
 	nameWidth   = 8.4 // of a character in 14 px
 	pathWidth   = 6.0 // of a character in 10 px
@@ -158,8 +158,8 @@ func (d drawing) arrow(from *box, i int, next *box) {
 	d.out.WriteString(`"/>` + "\n")
 }
 
-// port returns where the i-th arrow leaves or enters a box: the arrows are spread
-// over its edge, in the order of their other ends.
+// port returns where the i-th arrow leaves or enters a box: the arrows are
+// spread over its edge, in the order of their other ends.
 func port(b *box, neighbors []*box, i int) float64 {
 	sorted := slices.SortedStableFunc(slices.Values(neighbors), func(a, b *box) int { return cmp.Compare(a.x, b.x) })
 	position := slices.Index(sorted, neighbors[i])

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestNodeNeedsNoBrokerOfAServer lists what a program over package node compiles
-// with the memory broker.
+// TestNodeNeedsNoBrokerOfAServer lists what a program over package node
+// compiles with the memory broker.
 func TestNodeNeedsNoBrokerOfAServer(t *testing.T) {
 	command := exec.Command("go", "list", "-deps", "./node")
 	command.Dir = top

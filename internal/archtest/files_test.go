@@ -21,8 +21,8 @@ func (f file) lines() int {
 }
 
 // files reads the files whose names have one of the endings, other modules
-// included. It leaves out installed packages, recorded conversations and what the
-// build makes.
+// included. It leaves out installed packages, recorded conversations and what
+// the build makes.
 func files(t *testing.T, endings ...string) []file {
 	t.Helper()
 	made := []string{".git", "node_modules", "testdata", "bin", "dist", "js/docs", "demo/stoa.js"}

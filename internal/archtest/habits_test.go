@@ -12,8 +12,8 @@ import (
 	"github.com/stoa-io/stoa/internal/archmap"
 )
 
-// maxSynopsis is the most words that the first sentence of a package has: it says
-// what the package is for.
+// maxSynopsis is the most words that the first sentence of a package has: it
+// says what the package is for.
 const maxSynopsis = 20
 
 // longSynopses are the packages whose first sentence is still to be shortened.
@@ -68,8 +68,8 @@ var libraryCalls = map[string]*regexp.Regexp{
 	"log/slog": regexp.MustCompile(`^(Debug|Info|Warn|Error|Log|Default|SetDefault)(Attrs)?(Context)?$`),
 }
 
-// calls that do not belong into a test: waits are for conditions, and a test that
-// does not run is not a test.
+// calls that do not belong into a test: waits are for conditions, and a test
+// that does not run is not a test.
 var testCalls = map[string]*regexp.Regexp{
 	"time": regexp.MustCompile(`^Sleep$`),
 }
@@ -119,7 +119,8 @@ func importNames(s *archmap.Source) map[string]string {
 	return names
 }
 
-// unfinished are the words that mark work left to do. They need an issue's number.
+// unfinished are the words that mark work left to do. They need an issue's
+// number.
 var unfinished = regexp.MustCompile(`\b(TODO|FIXME|XXX|HACK)\b`)
 
 var issueNumber = regexp.MustCompile(`#[0-9]+`)

@@ -14,9 +14,10 @@ import (
 
 // retired is a name that the code does not use any more.
 type retired struct {
-	// old is words in lower case, as in "roll call", which an identifier or a file
-	// name must not contain in this order; or a whole identifier, with an equals
-	// sign in front; or the name of a Go file, which stands for its test, too.
+	// old is words in lower case, as in "roll call", which an identifier or a
+	// file name must not contain in this order; or a whole identifier, with an
+	// equals sign in front; or the name of a Go file, which stands for its
+	// test, too.
 	old     string
 	instead string
 	in      string // folders, separated by spaces; empty means all
@@ -25,9 +26,10 @@ type retired struct {
 // server are the packages that a node consists of.
 const server = "node internal/netpoll internal/engine internal/hub internal/rpc internal/taskqueue"
 
-// retirements are the names that one thing had in the past. ARCHITECTURE.md has a
-// glossary of the names that things have. Names that are ordinary words are
-// retired as whole identifiers, in the packages where they had a special meaning.
+// retirements are the names that one thing had in the past. ARCHITECTURE.md has
+// a glossary of the names that things have. Names that are ordinary words are
+// retired as whole identifiers, in the packages where they had a special
+// meaning.
 var retirements = []retired{
 	{"obey", "serve, execute", ""},
 	{"command", "rpc.Request", server},

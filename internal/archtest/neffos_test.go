@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// neffosRows is how many rows the table in docs/migrating-from-neffos.md has: what
-// is wrong with a neffos server.
+// neffosRows is how many rows the table in docs/migrating-from-neffos.md has:
+// the faults of a neffos server.
 const neffosRows = 25
 
 var (

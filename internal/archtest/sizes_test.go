@@ -13,8 +13,8 @@ const (
 	maxPageLines         = 250
 )
 
-// tooLong are the files that are still to be split, with their lines, and tooBig
-// the packages, with their files.
+// tooLong are the files that are still to be split, with their lines, and
+// tooBig the packages, with their files.
 var (
 	tooLong = map[string]int{
 		"node/cluster_test.go":    410,

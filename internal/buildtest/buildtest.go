@@ -13,8 +13,8 @@ import (
 // directory is where the program is; empty if no test has needed it.
 var directory string
 
-// Program builds the program once for all tests of a package, with the race detector
-// if they have it, and returns its path. Safe for concurrent use.
+// Program builds the program once for all tests of a package, with the race
+// detector if they have it, and returns its path. Safe for concurrent use.
 var Program = sync.OnceValues(func() (path string, err error) {
 	if directory, err = os.MkdirTemp("", "stoa-test"); err != nil {
 		return "", err

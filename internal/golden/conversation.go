@@ -52,7 +52,7 @@ type Conversation struct {
 	// Bug is not empty if the recorded behaviour is a bug; a better server
 	// answers differently.
 	Bug string `json:"bug"`
-	// Nondeterministic says what may differ between two recordings.
+	// Nondeterministic describes possible differences between two recordings.
 	Nondeterministic string `json:"nondeterministic"`
 	// ServerInitiated: frames of the server were triggered from outside, the
 	// frames of the client alone do not bring them about.

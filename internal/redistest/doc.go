@@ -3,7 +3,8 @@
 //
 // StartSecure starts one with TLS and users.
 //
-// Every server listens on a free port of 127.0.0.1, keeps nothing on disk, works
-// in the test's temporary directory and ends with the test. Only the Sentinels
-// need a configuration file, which they write. redis-server must be in the path.
+// Every server listens on a free port of 127.0.0.1, keeps nothing on disk,
+// works in the test's temporary directory and ends with the test. Only the
+// Sentinels need a configuration file, which they write. redis-server must be
+// in the path.
 package redistest

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Proxy is a network between a client and a server that can be cut: the connections
-// stay open and new ones are accepted, but nothing gets through (as with a firewall
-// that drops packets).
+// Proxy is a network between a client and a server that can be cut: the
+// connections stay open and new ones are accepted, but nothing gets through (as
+// with a firewall that drops packets).
 type Proxy struct {
 	listener net.Listener
 	target   string
@@ -53,8 +53,8 @@ func (p *Proxy) Cut() {
 	}
 }
 
-// Heal lets everything through; what was sent meanwhile on connections that still
-// exist arrives.
+// Heal lets everything through; data that was sent in the meantime on
+// connections that still exist arrives.
 func (p *Proxy) Heal() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -117,8 +117,8 @@ func (p *Proxy) keep(conns ...net.Conn) bool {
 }
 
 // copy forwards one direction while the network is open. A connection that ends
-// takes the other one with it, but not while the network is cut: a cut network does
-// not report ends either.
+// takes the other one with it, but not while the network is cut: a cut network
+// does not report ends either.
 func (p *Proxy) copy(to, from net.Conn) {
 	buffer := make([]byte, 64<<10)
 	for {

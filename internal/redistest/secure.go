@@ -18,17 +18,18 @@ import (
 	"time"
 )
 
-// SecureServer is a Redis server that speaks TLS only and lets in nobody but its
+// SecureServer is a Redis server that speaks TLS only and lets in only its
 // users.
 type SecureServer struct {
 	*Server
-	// Authority is a PEM file with the certificate that vouches for the server's. No
-	// system trusts it.
+	// Authority is a PEM file with the certificate that vouches for the
+	// server's. No system trusts it.
 	Authority string
 }
 
-// StartSecure starts such a server. Users are as a configuration file has them, with
-// name and rights: "admin on >secret ~* &* +@all". A password has no spaces.
+// StartSecure starts such a server. Users are as a configuration file has them,
+// with name and rights: "admin on >secret ~* &* +@all". A password has no
+// spaces.
 func StartSecure(t testing.TB, users ...string) *SecureServer {
 	t.Helper()
 	s := &Server{t: t, directory: t.TempDir()}

@@ -16,8 +16,9 @@ type Group struct {
 	Name      string
 }
 
-// StartGroup starts a master, one replica and three Sentinels, two of which suffice
-// to fail over. It returns when the Sentinels know the replica and each other.
+// StartGroup starts a master, one replica and three Sentinels, two of which
+// suffice to fail over. It returns when the Sentinels know the replica and each
+// other.
 func StartGroup(t testing.TB, name string) *Group {
 	t.Helper()
 	g := &Group{Name: name, Master: Start(t)}

@@ -20,13 +20,13 @@ const (
 	program = "redis-server"
 	// patience is how long a server may take to start or stop.
 	patience = 20 * time.Second
-	// attempts to find a port that nobody else takes meanwhile.
+	// attempts to find a port that no other process takes in the meantime.
 	attempts  = 5
 	pollPause = 5 * time.Millisecond
 )
 
-// Server is a Redis server or Sentinel. Its methods fail the test if they cannot do
-// what they are for. They are called from one goroutine at a time.
+// Server is a Redis server or Sentinel. Its methods fail the test on errors.
+// They are called from one goroutine at a time.
 type Server struct {
 	t         testing.TB
 	arguments []string
@@ -94,8 +94,8 @@ func (s *Server) URL() string {
 	return "redis://" + s.Addr()
 }
 
-// Process is the operating system's ID of the process, for measuring; 0 while it
-// does not run.
+// Process is the operating system's ID of the process, for measuring; 0 while
+// it does not run.
 func (s *Server) Process() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,8 +141,8 @@ func (s *Server) execute(arguments []string) bool {
 	return s.awaitAnswer(process.Process.Pid, ended)
 }
 
-// awaitAnswer waits until the server answers: false if it ended instead, as it does
-// if somebody else took its port.
+// awaitAnswer waits until the server answers: false if it ended instead, as it
+// does if another process took its port.
 func (s *Server) awaitAnswer(process int, ended <-chan struct{}) bool {
 	s.t.Helper()
 	deadline := time.After(patience)
@@ -175,8 +175,8 @@ func (s *Server) answers(process int) bool {
 	return strings.Contains(info, "\nprocess_id:"+strconv.Itoa(process)+"\r\n")
 }
 
-// ask sends one command on a connection of its own and returns the answer: a line, or
-// the content of a string.
+// ask sends one command on a connection of its own and returns the answer: a
+// line, or the content of a string.
 func (s *Server) ask(command string) (string, error) {
 	conn, err := s.dial()
 	if err != nil {
@@ -212,8 +212,8 @@ func (s *Server) dial() (net.Conn, error) {
 	return dialer.Dial("tcp", s.Addr())
 }
 
-// Kill ends the server at once, as a crash would; nothing is kept. A paused server is
-// ended too. It does nothing if the server does not run.
+// Kill ends the server at once, as a crash would; nothing is kept. A paused
+// server is ended too. It does nothing if the server does not run.
 func (s *Server) Kill() {
 	s.mu.Lock()
 	process, ended := s.process, s.ended
@@ -222,7 +222,7 @@ func (s *Server) Kill() {
 	if process == nil {
 		return
 	}
-	// It fails if the process has ended by itself.
+	// It fails if the process has already ended.
 	_ = process.Process.Kill()
 	<-ended
 }
@@ -248,7 +248,8 @@ func (s *Server) Stop() {
 	}
 }
 
-// Restart starts the server again on its port, empty. It is killed first if it runs.
+// Restart starts the server again on its port, empty. It is killed first if it
+// runs.
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.Kill()

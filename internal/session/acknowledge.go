@@ -99,8 +99,8 @@ func (s *Session) drain() {
 
 // Holder is implemented by drivers that use ReceiveEvent.
 type Holder interface {
-	// Held reports whether requests must wait now. The driver that says so calls
-	// Resume when they need not any more.
+	// Held reports whether requests must wait now. The driver that says so
+	// calls Resume when they need not any more.
 	Held() bool
 }
 

@@ -58,8 +58,8 @@ type patient struct {
 
 func (p *patient) Held() bool { return p.held }
 
-// What was held back waits for a driver that says so, answers and events do not,
-// and nothing overtakes.
+// What was held back waits for a driver that says so, answers and events do
+// not, and nothing overtakes.
 func TestEarlyRequestsWaitForTheDriver(t *testing.T) {
 	config := session.Config{Role: session.Server}.WithDefaults()
 	p := &patient{probe: new(probe)}

@@ -14,8 +14,8 @@ import (
 // like, in any interleaving. When all is quiet both know of the same
 // namespaces and rooms, and every ask has ended once.
 func TestRandomOperations(t *testing.T) {
-	// Rounds are short: what goes wrong in a long one mends itself before anybody
-	// looks, as later asks bring the two sides together again.
+	// Rounds are short: what goes wrong in a long one mends itself before
+	// anybody looks, as later asks bring the two sides together again.
 	const runs, rounds, steps = 1000, 10, 20
 	for seed := range uint64(runs) {
 		m := newModel(t, seed)
@@ -46,8 +46,8 @@ type model struct {
 	stubborn bool
 	// obliging programs accept everything at once.
 	obliging bool
-	// names is how many namespaces, and rooms in each, there are: the fewer, the
-	// more the asks of the two sides collide.
+	// names is how many namespaces, and rooms in each, there are: the fewer,
+	// the more the asks of the two sides collide.
 	names int
 	// pace is how many percent of the steps deliver a message.
 	pace  int

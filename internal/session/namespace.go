@@ -4,7 +4,8 @@ package session
 type membership struct {
 	namespace Namespace
 	rooms     []Room
-	// generation tells a namespace from the same one before it was disconnected.
+	// generation tells a namespace from the same one before it was
+	// disconnected.
 	generation uint32
 	// index is nil while there are few rooms: a short walk beats a map, in time
 	// and above all in memory.

@@ -26,10 +26,10 @@ func (s *Session) Receive(payload []byte, binary bool) Verdict {
 	return s.receiveEarly(payload, binary)
 }
 
-// ReceiveAnswer takes the payload if it is the answer to an ask of this side, in
-// flight or ended, and else returns VerdictBusy and does nothing: for a driver
-// that keeps messages behind others. An answer must not wait there, as what is
-// waited for may depend on it.
+// ReceiveAnswer takes the payload if it is the answer to an ask of this side,
+// in flight or ended, and else returns VerdictBusy and does nothing: for a
+// driver that keeps messages behind others. An answer must not wait there, as
+// what is waited for may depend on it.
 func (s *Session) ReceiveAnswer(payload []byte, binary bool) Verdict {
 	token, _, found := bytes.Cut(payload, []byte(";"))
 	if !found || s.state != open {
@@ -41,10 +41,10 @@ func (s *Session) ReceiveAnswer(payload []byte, binary bool) Verdict {
 	return s.Receive(payload, binary)
 }
 
-// ReceiveEvent is Receive, but for requests (connect, disconnect, join, leave): it
-// returns VerdictBusy for them and does nothing, as long as the session is
-// acknowledged. It is for a driver that must end its work on earlier events before
-// namespaces and rooms change.
+// ReceiveEvent is Receive, but for requests (connect, disconnect, join, leave):
+// it returns VerdictBusy for them and does nothing, as long as the session is
+// acknowledged. It is for a driver that must end its work on earlier events
+// before namespaces and rooms change.
 func (s *Session) ReceiveEvent(payload []byte, binary bool) Verdict {
 	if s.state != open || len(payload) == 0 {
 		return s.Receive(payload, binary)

@@ -88,8 +88,8 @@ func (s *Session) offer(c *scratch, r Request) Verdict {
 // Defer postpones the decision about a request that is being offered and
 // returns a copy that lasts until it is decided. Until then Receive takes only
 // answers to this side's asks and, if all that is deferred are joins, joins of
-// other rooms. What is deferred already is returned as it is; Defer returns nil if
-// the request is decided.
+// other rooms. What is deferred already is returned as it is; Defer returns nil
+// if the request is decided.
 func (s *Session) Defer(r *Request) *Request {
 	if r.progress == deferred {
 		return r

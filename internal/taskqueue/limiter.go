@@ -2,8 +2,8 @@ package taskqueue
 
 import "sync"
 
-// Limiter bounds how many tasks run at the same time, over all queues. Queues that
-// wait for it are served in order and have no goroutine.
+// Limiter bounds how many tasks run at the same time, over all queues. Queues
+// that wait for it are served in order and have no goroutine.
 type Limiter struct {
 	mu      sync.Mutex
 	free    int      // guarded by mu

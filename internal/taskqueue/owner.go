@@ -3,14 +3,15 @@ package taskqueue
 import "context"
 
 // Owner is the side of a queue that its tasks belong to. Its methods are called
-// from the goroutine that runs the queue, without any lock of this package held.
+// from the goroutine that runs the queue, without any lock of this package
+// held.
 type Owner interface {
 	// Context returns the context in which a task runs.
 	Context(t *Task) context.Context
 	// Ended receives the outcome of each task, before the next one runs.
 	Ended(t *Task, o Outcome)
-	// Notify is called once for each successful WatchIdle or WatchBytes. The queue
-	// may have changed again by then.
+	// Notify is called once for each successful WatchIdle or WatchBytes. The
+	// queue may have changed again by then.
 	Notify()
 }
 
@@ -40,8 +41,8 @@ func (r Result) String() string {
 // Outcome describes the end of a task.
 type Outcome struct {
 	Result Result
-	// Text is the error's text or the panic's value; empty for OK. The error itself
-	// is not passed on: its methods are the task's code, too.
+	// Text is the error's text or the panic's value; empty for OK. The error
+	// itself is not passed on: its methods are the task's code, too.
 	Text string
 	// Stack is where the task panicked; empty for other results.
 	Stack string

@@ -3,9 +3,9 @@ package taskqueue
 import "sync"
 
 // Pool runs queues on workers: goroutines that take one ready queue after the
-// other. A worker starts the next one before it runs a queue, if others are ready
-// and none is starting. So fast tasks share a few goroutines, and a blocked one
-// delays no other queue.
+// other. A worker starts the next one before it runs a queue, if others are
+// ready and none is starting. So fast tasks share a few goroutines, and a
+// blocked one delays no other queue.
 type Pool struct {
 	running *sync.WaitGroup // counts the workers; the caller's
 
@@ -83,8 +83,8 @@ func (p *Pool) pop() *Queue {
 	return q
 }
 
-// runQueue runs a queue. A task that calls runtime.Goexit ends the worker; another
-// worker then continues with the queue.
+// runQueue runs a queue. A task that calls runtime.Goexit ends the worker;
+// another worker then continues with the queue.
 func (p *Pool) runQueue(q *Queue) {
 	returned := false
 	defer func() {

@@ -28,9 +28,10 @@ type Work interface {
 // Overhead is what a task is taken to cost in addition to its Size, in bytes.
 const Overhead = 200
 
-// Queue runs the tasks of one owner, one at a time and in order. It is ready for a
-// worker of its pool, or runs on one, only while it has tasks that may run. Init
-// must be called before its first use. All methods are safe for concurrent use.
+// Queue runs the tasks of one owner, one at a time and in order. It is ready
+// for a worker of its pool, or runs on one, only while it has tasks that may
+// run. Init must be called before its first use. All methods are safe for
+// concurrent use.
 type Queue struct {
 	owner Owner // immutable
 	pool  *Pool // immutable
@@ -90,7 +91,8 @@ func (q *Queue) Add(t *Task) (bytes int) {
 // Busy reports whether a task is queued or running.
 func (q *Queue) Busy() bool { return q.state.Load() != queueIdle }
 
-// WatchIdle is Busy. If the queue is busy, the owner is notified when it is idle.
+// WatchIdle is Busy. If the queue is busy, the owner is notified when it is
+// idle.
 func (q *Queue) WatchIdle() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -134,8 +136,8 @@ func (q *Queue) run() {
 	}
 }
 
-// next takes the next task if its limiter permits. It returns nil when the worker
-// is to leave the queue.
+// next takes the next task if its limiter permits. It returns nil when the
+// worker is to leave the queue.
 func (q *Queue) next() *Task {
 	q.mu.Lock()
 	t := q.first

@@ -20,8 +20,8 @@ func (q *Queue) Status() Status {
 	return Status{Owner: q.owner, Bytes: q.bytes, Current: q.current, Since: q.since}
 }
 
-// Active returns the queues that are ready or running. Queues that become so, or
-// become idle, during the call may be missing or included.
+// Active returns the queues that are ready or running. Queues that become so,
+// or become idle, during the call may be missing or included.
 func (p *Pool) Active() []Status {
 	p.mu.Lock()
 	active := make([]*Queue, 0, len(p.active))

@@ -15,9 +15,9 @@ import (
 
 var update = flag.Bool("update", false, "write docs/conformance.md")
 
-// cell is one name in one library: how it is spelled there, and a test that uses it, by
-// its file and by its name or title. Without a test it is not there, for the reason in
-// spelled.
+// cell is one name in one library: how it is spelled there, and a test that
+// uses it, by its file and by its name or title. Without a test it is not
+// there, for the reason in spelled.
 type cell struct{ spelled, file, test string }
 
 // row is one name of the object model.
@@ -82,8 +82,9 @@ var (
 	}
 )
 
-// TestConformance holds docs/conformance.md to the table above, and the table to the
-// libraries: each name is there, and the test that it names is there and uses it.
+// TestConformance holds docs/conformance.md to the table above, and the table
+// to the libraries: each name is there, and the test that it names is there and
+// uses it.
 func TestConformance(t *testing.T) {
 	for _, r := range rows {
 		what := r.of + "." + r.name

@@ -17,8 +17,8 @@ const (
 type habits struct {
 	// base and cap are those of reconnecting; zero means the default.
 	base, cap time.Duration
-	// pause is the time between two emissions of a guest, burst how many more it makes
-	// when it hears that the connection is lost.
+	// pause is the time between two emissions of a guest, burst how many more
+	// it makes when it hears that the connection is lost.
 	pause time.Duration
 	burst int
 	// kept is how many emissions a guest keeps while it has no connection.
@@ -37,15 +37,16 @@ type fleet struct {
 	starts []time.Time // after the kills; when the node served again
 }
 
-// startFleet starts a node and brings all guests into their rooms, where they emit
-// until finish. Half of the members of each room are of either kind.
+// startFleet starts a node and brings all guests into their rooms, where they
+// emit until finish. Half of the members of each room are of either kind.
 func startFleet(t testing.TB, h habits) *fleet {
 	t.Helper()
 	f := &fleet{server: startServer(t), rooms: make([][]*guest, rooms)}
 	ofKind := make(map[kind][]*guest)
 	for i := range guestsOfAKind {
 		for _, k := range kinds {
-			// Each joins two. The second room is a different one for those who share the first.
+			// Each joins two. The second room is a different one for those who
+			// share the first.
 			in := []int{i % rooms, (i%rooms + 1 + i/rooms) % rooms}
 			g := newGuest(k, len(f.guests), in)
 			f.guests = append(f.guests, g)
@@ -63,8 +64,9 @@ func startFleet(t testing.TB, h habits) *fleet {
 	return f
 }
 
-// outage kills the node, lets some time pass and starts it again. It returns when
-// every guest is back in its rooms and has heard a mark of everybody else there.
+// outage kills the node, lets some time pass and starts it again. It returns
+// when every guest is back in its rooms and has heard a mark of everybody else
+// there.
 func (f *fleet) outage(t testing.TB, lasting time.Duration) {
 	t.Helper()
 	f.kills = append(f.kills, time.Now())
@@ -76,7 +78,8 @@ func (f *fleet) outage(t testing.TB, lasting time.Duration) {
 	f.mark(t)
 }
 
-// mark lets every guest emit into every room, and waits until all have heard it.
+// mark lets every guest emit into every room, and waits until all have heard
+// it.
 func (f *fleet) mark(t testing.TB) {
 	t.Helper()
 	f.round++
@@ -99,7 +102,8 @@ func (f *fleet) finish(t testing.TB) {
 	f.mark(t)
 }
 
-// all waits until something holds for all guests; it is asked with their lock held.
+// all waits until something holds for all guests; it is asked with their lock
+// held.
 func (f *fleet) all(t testing.TB, what string, holds func(*guest) bool) {
 	t.Helper()
 	missing := func() []string {

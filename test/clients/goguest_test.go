@@ -114,8 +114,8 @@ func (g *goGuest) put(room int, event, body string) {
 	g.next++
 }
 
-// run emits at intervals, and for the first time after a part of one that is different
-// for each guest.
+// run emits at intervals, and for the first time after a part of one that is
+// different for each guest.
 func (g *goGuest) run(pause time.Duration, guests int, stop <-chan struct{}) {
 	next := time.NewTimer(pause * time.Duration(g.place) / time.Duration(guests))
 	defer next.Stop()

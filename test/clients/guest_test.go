@@ -30,8 +30,8 @@ func (k kind) String() string {
 	return "invalid"
 }
 
-// guest is a client of either kind and everything that it has done and heard. What it
-// does is up to goGuest and guests.js; both tell it here.
+// guest is a client of either kind and everything that it has done and heard.
+// What it does is up to goGuest and guests.js; both tell it here.
 type guest struct {
 	kind  kind
 	place int   // among all guests
@@ -56,8 +56,8 @@ func newGuest(k kind, place int, rooms []int) *guest {
 type emission struct {
 	At   time.Time // before it was emitted
 	Room int
-	// Kept: it was taken while there was no connection. Refused: it was not taken, and
-	// the program was told.
+	// Kept: it was taken while there was no connection. Refused: it was not
+	// taken, and the program was told.
 	Kept, Refused bool
 	// Mark: everybody in the room has heard it, or the test has failed.
 	Mark bool
@@ -145,8 +145,8 @@ func (g *guest) emitted(number int, e emission) {
 	g.emissions = append(g.emissions, e)
 }
 
-// Events of the guests. The body of a message is the sender's place and the number of
-// the emission, that of a mark has the round as well.
+// Events of the guests. The body of a message is the sender's place and the
+// number of the emission, that of a mark has the round as well.
 const (
 	eventMessage = "message"
 	eventMark    = "mark"

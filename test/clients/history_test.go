@@ -18,22 +18,25 @@ import (
 //   - whoever was back before another guest even tried to connect heard everything that
 //     this guest had kept.
 //
-// What was emitted between the mark and the moment when the guest heard that the node
-// is gone may be lost: the node was killed with it, and a client cannot know that. So
-// may be what was kept by somebody who was back first: nobody was there to hear it.
+// What was emitted between the mark and the moment when the guest heard that
+// the node is gone may be lost: the node was killed with it, and a client
+// cannot know that. So may be what was kept by somebody who was back first:
+// nobody was there to hear it.
 type history struct {
 	t       testing.TB
 	fleet   *fleet
 	figures map[kind]*figures
 }
 
-// figures are what a history has counted, for the emissions of one kind of guest.
+// figures are what a history has counted, for the emissions of one kind of
+// guest.
 type figures struct {
 	emitted, kept, refused int
-	// heard is how often somebody heard one of them, certain how many of that had to be.
+	// heard is how often somebody heard one of them, certain how many of that
+	// had to be.
 	heard, certain int
-	// keptCertain are kept emissions that somebody had to hear, keptUnheard those that
-	// nobody has heard.
+	// keptCertain are kept emissions that somebody had to hear, keptUnheard
+	// those that nobody has heard.
 	keptCertain, keptUnheard int
 	// lost are those that were not kept and that nobody has heard.
 	lost int
@@ -124,9 +127,9 @@ func (h *history) emission(g *guest, number int, e emission) (complaints []strin
 	return complaints
 }
 
-// certainty returns the connection, counted from zero, with which an emission has
-// certainly reached the node, and since when the guest may have sent it; negative if
-// it may be lost.
+// certainty returns the connection, counted from zero, with which an emission
+// has certainly reached the node, and since when the guest may have sent it;
+// negative if it may be lost.
 func (h *history) certainty(g *guest, number int, e emission) (since time.Time, connection int) {
 	connection, _ = slices.BinarySearchFunc(g.backs, number, func(b back, number int) int { return b.number - number - 1 })
 	switch {

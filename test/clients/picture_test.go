@@ -22,7 +22,8 @@ const (
 // bin is the time that one bar stands for.
 const bin = 100 * time.Millisecond
 
-// pictureStyle brings its own background, so that nothing depends on that of the page.
+// pictureStyle brings its own background, so that nothing depends on that of
+// the page.
 const pictureStyle = `
   text { font: 13px system-ui, sans-serif; fill: #24292f }
   .title { font-weight: 600 }
@@ -43,7 +44,8 @@ const pictureStyle = `
   }
 `
 
-// plot is the attempts of one kind of guest, counted by the time since the kill.
+// plot is the attempts of one kind of guest, counted by the time since the
+// kill.
 type plot struct {
 	first, further []int // by bin
 }

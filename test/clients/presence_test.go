@@ -73,8 +73,8 @@ func functionsOf(folder string) (functions, error) {
 	return found, nil
 }
 
-// uses reports whether a function, or one of the package's that it names, has x.name in
-// it, or a field of this name in a composite literal.
+// uses reports whether a function, or one of the package's that it names, has
+// x.name in it, or a field of this name in a composite literal.
 func (all functions) uses(f *function, name string, seen map[*function]bool) (found bool) {
 	if seen[f] {
 		return false
@@ -97,7 +97,8 @@ func (all functions) uses(f *function, name string, seen map[*function]bool) (fo
 	return found
 }
 
-// inTypeScript reports why a name is not in a class of js/src, or not used by its test.
+// inTypeScript reports why a name is not in a class of js/src, or not used by
+// its test.
 func (c cell) inTypeScript(class string) error {
 	source, err := os.ReadFile(filepath.Join(top, "js", "src", strings.ToLower(class)+".ts"))
 	if err != nil {

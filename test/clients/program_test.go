@@ -43,7 +43,8 @@ type server struct {
 	printed *output       // by the run
 }
 
-// startServer starts the node on a free port; it is killed at the end of the test.
+// startServer starts the node on a free port; it is killed at the end of the
+// test.
 func startServer(t testing.TB) *server {
 	t.Helper()
 	path, err := buildtest.Program()
@@ -63,8 +64,8 @@ func startServer(t testing.TB) *server {
 
 var servingRecord = regexp.MustCompile(`"msg":"serving".*"address":"([^"]+)"`)
 
-// start starts the node and returns when it serves. Another process may have taken the
-// port while the node was away; then it tries again.
+// start starts the node and returns when it serves. Another process may have
+// taken the port while the node was away; then it tries again.
 func (s *server) start(t testing.TB) {
 	t.Helper()
 	what := func() string { return fmt.Sprintf("the node serves at %s; it printed:\n%s", s.address, s.printed) }

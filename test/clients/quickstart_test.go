@@ -115,7 +115,8 @@ func TestQuickStart(t *testing.T) {
 	}
 }
 
-// enterLobby dials as somebody else in the room, who passes on what is said there.
+// enterLobby dials as somebody else in the room, who passes on what is said
+// there.
 func enterLobby(t *testing.T, ctx context.Context, url string, heard chan<- string) *client.Room {
 	t.Helper()
 	chat := func(_ context.Context, _ *client.NSConn, m *client.Message) error {

@@ -10,12 +10,14 @@ import (
 // window is the time in which attempts count as simultaneous.
 const window = 50 * time.Millisecond
 
-// unlikely is the natural logarithm of how likely it is, at most, that one comparison
-// below fails although the delays are what they should be: 1 in 30 billion.
+// unlikely is the natural logarithm of how likely it is, at most, that one
+// comparison below fails although the delays are what they should be: 1 in 30
+// billion.
 const unlikely = -25
 
-// spread checks that delays are random, each moment up to the limit as likely as every
-// other: that no window holds too many of them, and that they are distributed evenly.
+// spread checks that delays are random, each moment up to the limit as likely
+// as every other: that no window holds too many of them, and that they are
+// distributed evenly.
 func spread(t testing.TB, of string, delays []time.Duration, limit time.Duration) {
 	t.Helper()
 	if len(delays) == 0 {
@@ -30,8 +32,8 @@ func spread(t testing.TB, of string, delays []time.Duration, limit time.Duration
 	if got := fullest(delays); got > most {
 		t.Errorf("%s: %d of %d within %v, want at most %d", of, got, len(delays), window, most)
 	}
-	// The inequality of Dvoretzky, Kiefer and Wolfowitz says how far the share of the
-	// delays up to any moment is from what is expected: exp(-2·n·d²).
+	// The inequality of Dvoretzky, Kiefer and Wolfowitz says how far the share
+	// of the delays up to any moment is from what is expected: exp(-2·n·d²).
 	far := math.Sqrt(-unlikely / 2 / float64(len(delays)))
 	for i, delay := range delays {
 		expected := float64(delay) / float64(limit)
@@ -44,7 +46,8 @@ func spread(t testing.TB, of string, delays []time.Duration, limit time.Duration
 	}
 }
 
-// fullest returns how many of the sorted delays are in the window that holds most.
+// fullest returns how many of the sorted delays are in the window that holds
+// most.
 func fullest(delays []time.Duration) int {
 	most, from := 0, 0
 	for to, delay := range delays {
@@ -56,9 +59,9 @@ func fullest(delays []time.Duration) int {
 	return most
 }
 
-// crowd returns how many of so many there are at most in a window where each is with
-// the probability p. It is Chernoff's bound: k of n are exp(-n·D) likely, where D is
-// the divergence of k/n from p.
+// crowd returns how many of so many there are at most in a window where each is
+// with the probability p. It is Chernoff's bound: k of n are exp(-n·D) likely,
+// where D is the divergence of k/n from p.
 func crowd(n int, p float64) int {
 	if p >= 1 {
 		return n
@@ -73,9 +76,9 @@ func crowd(n int, p float64) int {
 	return n
 }
 
-// delays returns how long the guests of a kind decided to wait after a kill of the
-// node: the first delay of everybody, the second of those who needed a second attempt,
-// and so on.
+// delays returns how long the guests of a kind decided to wait after a kill of
+// the node: the first delay of everybody, the second of those who needed a
+// second attempt, and so on.
 func (f *fleet) delays(k kind, kill int) (delays [][]time.Duration) {
 	for _, g := range f.guests {
 		if g.kind != k {
@@ -126,8 +129,8 @@ func (f *fleet) attempts() []attempt {
 	return all
 }
 
-// killBefore returns the number of the newest kill before a moment; negative if there
-// is none.
+// killBefore returns the number of the newest kill before a moment; negative if
+// there is none.
 func (f *fleet) killBefore(at time.Time) int {
 	newest := -1
 	for i, kill := range f.kills {
@@ -139,10 +142,10 @@ func (f *fleet) killBefore(at time.Time) int {
 	return newest
 }
 
-// expectAttempts checks the first attempts themselves: nobody makes one before its
-// time, and of all rounds together no window holds more than a share. The machine may
-// have held everybody up for a moment, so this is far from what is expected of the
-// delays.
+// expectAttempts checks the first attempts themselves: nobody makes one before
+// its time, and of all rounds together no window holds more than a share. The
+// machine may have held everybody up for a moment, so this is far from what is
+// expected of the delays.
 func (f *fleet) expectAttempts(t testing.TB, share float64) {
 	t.Helper()
 	first := make(map[kind][]time.Duration)
@@ -175,8 +178,8 @@ func (f *fleet) expectAttempts(t testing.TB, share float64) {
 	}
 }
 
-// firstAttempt returns the first attempt after a kill, and the delay before it. It is
-// called with mu held.
+// firstAttempt returns the first attempt after a kill, and the delay before it.
+// It is called with mu held.
 func (g *guest) firstAttempt(f *fleet, kill int) (at time.Time, delay time.Duration) {
 	i := slices.IndexFunc(g.attempts, func(at time.Time) bool { return f.killBefore(at) == kill })
 	j := slices.IndexFunc(g.waits, func(w wait) bool { return f.killBefore(w.at) == kill })
@@ -186,7 +189,8 @@ func (g *guest) firstAttempt(f *fleet, kill int) (at time.Time, delay time.Durat
 	return g.attempts[i], g.waits[j].delay
 }
 
-// logReturns says how long after the first outage guests were back in their rooms.
+// logReturns says how long after the first outage guests were back in their
+// rooms.
 func (f *fleet) logReturns(t testing.TB) {
 	t.Helper()
 	for _, k := range kinds {

@@ -12,8 +12,8 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// TestRedisKilledAgainAndAgain kills the server at moments that the load does not
-// choose, many messages of which are under way.
+// TestRedisKilledAgainAndAgain kills the server at moments that the load does
+// not choose, many messages of which are under way.
 func TestRedisKilledAgainAndAgain(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -30,7 +30,8 @@ func TestRedisKilledAgainAndAgain(t *testing.T) {
 	report(t, nodes)
 }
 
-// TestOneOfSeveralServersKilled: only the rooms that are on the server wait for it.
+// TestOneOfSeveralServersKilled: only the rooms that are on the server wait for
+// it.
 func TestOneOfSeveralServersKilled(t *testing.T) {
 	t.Parallel()
 	servers := []*redistest.Server{redistest.Start(t), redistest.Start(t)}
@@ -66,8 +67,8 @@ func TestOneOfSeveralServersKilled(t *testing.T) {
 	report(t, nodes)
 }
 
-// TestWhileRedisIsAway: what needs Redis gets an error when its time is up; nobody
-// else notices.
+// TestWhileRedisIsAway: what needs Redis gets an error when its time is up;
+// nobody else notices.
 func TestWhileRedisIsAway(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

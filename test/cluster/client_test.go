@@ -205,8 +205,8 @@ func (c *client) system(in, room, event string) error {
 func (c *client) connect(in string) error    { return c.system(in, "", "_OnNamespaceConnect") }
 func (c *client) join(in, room string) error { return c.system(in, room, "_OnRoomJoin") }
 
-// sync returns when the node has handled everything that was sent before: an ask
-// without a room is answered in its turn.
+// sync returns when the node has handled everything that was sent before: an
+// ask without a room is answered in its turn.
 func (c *client) sync(in string) error {
 	_, err := c.request("$sync;" + escape(in) + ";;nobody;0;0;")
 	return err

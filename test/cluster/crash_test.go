@@ -17,8 +17,8 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// TestNodeKilled kills the process of a node under load. The others go on, what was
-// asked of it ends, and after the lease nothing of it is left in Redis.
+// TestNodeKilled kills the process of a node under load. The others go on, what
+// was asked of it ends, and after the lease nothing of it is left in Redis.
 func TestNodeKilled(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -65,8 +65,9 @@ func TestNodeKilled(t *testing.T) {
 	report(t, nodes)
 }
 
-// askDoomed asks a connection of a node that is to be killed, and a room that only it
-// has members of, twice. The function that it returns waits for the outcome.
+// askDoomed asks a connection of a node that is to be killed, and a room that
+// only it has members of, twice. The function that it returns waits for the
+// outcome.
 func askDoomed(t testing.TB, n *testNode, doomedID, address string) (wait func()) {
 	t.Helper()
 	m := node.Message{Namespace: namespace, Room: "asked", Event: "q"}
@@ -96,8 +97,8 @@ func askDoomed(t testing.TB, n *testNode, doomedID, address string) (wait func()
 	return asks.Wait
 }
 
-// residue returns the channels, keys and members of sets that are not of the nodes
-// given, nor of the rooms of the load, which they share.
+// residue returns the channels, keys and members of sets that are not of the
+// nodes given, nor of the rooms of the load, which they share.
 func residue(a *admin, nodes []*testNode, l *load) []string {
 	a.t.Helper()
 	const prefix = "stoa:"

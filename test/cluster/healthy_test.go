@@ -9,7 +9,8 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// report logs what the brokers counted, and fails for what must not happen anywhere.
+// report logs what the brokers counted, and fails for what must not happen
+// anywhere.
 func report(t testing.TB, nodes []*testNode) {
 	t.Helper()
 	for _, n := range nodes {
@@ -38,9 +39,9 @@ func report(t testing.TB, nodes []*testNode) {
 	}
 }
 
-// TestOneOrder is three nodes with 300 clients. In the course of it more clients
-// join, on nodes that have not been subscribed to their room: who was told that he
-// joined receives what is sent from then on.
+// TestOneOrder is three nodes with 300 clients. In the course of it more
+// clients join, on nodes that have not been subscribed to their room: who was
+// told that he joined receives what is sent from then on.
 func TestOneOrder(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

@@ -15,17 +15,17 @@ import (
 //
 // What a test takes away from the nodes makes exceptions of it.
 type history struct {
-	// killed is the node whose members have lost their connections. What they sent
-	// last may be lost, but is so for all, or for none.
+	// killed is the node whose members have lost their connections. What they
+	// sent last may be lost, but is so for all, or for none.
 	killed string
-	// cutOff is the node whose members may have missed messages. Even one of their
-	// own is possible: Redis had confirmed it, but not yet sent it back.
+	// cutOff is the node whose members may have missed messages. Even one of
+	// their own is possible: Redis had confirmed it, but not yet sent it back.
 	cutOff string
-	// resent is how many messages the nodes have sent again because the server crashed.
-	// It may have handed such a message to some nodes only, before it crashed: those saw
-	// it before, the others see it behind what was published first afterwards. Each of
-	// them may be at another place for one member than for another, in the order of
-	// its sender all the same.
+	// resent is how many messages the nodes have sent again because the server
+	// crashed. It may have handed such a message to some nodes only, before it
+	// crashed: those saw it before, the others see it behind what was published
+	// first afterwards. Each of them may be at another place for one member
+	// than for another, in the order of its sender all the same.
 	resent int
 }
 
@@ -43,11 +43,11 @@ func crashed(nodes []*testNode) history {
 // figures are what a history counted.
 type figures struct {
 	sent, received int
-	// missed is how many messages members did not get that were allowed not to, and
-	// missedByNode how many different messages that are.
+	// missed is how many messages members did not get that were allowed not to,
+	// and missedByNode how many different messages that are.
 	missed, missedByNode int
-	// displaced is how many messages were at another place for some member, counted
-	// for each.
+	// displaced is how many messages were at another place for some member,
+	// counted for each.
 	displaced int
 }
 
@@ -124,8 +124,8 @@ func (r *reader) room(in *room) {
 	r.figures.missedByNode += len(missed)
 }
 
-// order is the place of every message in what a member received that did nothing but
-// listen, all the time, on a node to which nothing happened.
+// order is the place of every message in what a member received that did
+// nothing but listen, all the time, on a node to which nothing happened.
 func (r *reader) order(in *room) map[entry]int {
 	r.t.Helper()
 	for _, m := range in.members {
@@ -170,7 +170,8 @@ func (r *reader) senders(m *member, sent []int, missed map[entry]bool) {
 		from := m.room.members[sender]
 		next := 0
 		if sender < len(m.floor) && len(got) > 0 {
-			// What was published while the join was under way may have come or not.
+			// What was published while the join was under way may have come or
+			// not.
 			next = min(got[0], m.floor[sender])
 		}
 		for _, number := range append(got, sent[sender]) {
@@ -215,8 +216,9 @@ func (r *reader) sequence(m *member, order map[entry]int) {
 	r.figures.displaced += displaced
 }
 
-// displaceable is how many messages the member may have seen at another place than
-// others. Where only one node was cut off, what it sent again is new to itself only.
+// displaceable is how many messages the member may have seen at another place
+// than others. Where only one node was cut off, what it sent again is new to
+// itself only.
 func (r *reader) displaceable(m *member) int {
 	if r.cutOff != "" && m.node != r.cutOff {
 		return 0
@@ -224,8 +226,8 @@ func (r *reader) displaceable(m *member) int {
 	return r.resent
 }
 
-// ascending is the length of the longest ascending part of the numbers: the rest is
-// displaced.
+// ascending is the length of the longest ascending part of the numbers: the
+// rest is displaced.
 func ascending(numbers []int) int {
 	var ends []int // the smallest end of an ascending part of each length
 	for _, number := range numbers {

@@ -21,8 +21,8 @@ type size struct {
 // crowd is 300 clients in 20 rooms.
 var crowd = size{rooms: 20, members: 15, publishers: 4, pause: 100 * time.Millisecond}
 
-// load is clients that publish into their rooms until finish, and keep what they
-// receive.
+// load is clients that publish into their rooms until finish, and keep what
+// they receive.
 type load struct {
 	rooms []*room
 	stop  chan struct{}
@@ -41,8 +41,9 @@ type member struct {
 	room  *room
 	place int
 
-	// floor is set for somebody who joined during the load: the messages of each
-	// publisher that were begun when the join was answered, and may be missing.
+	// floor is set for somebody who joined during the load: the messages of
+	// each publisher that were begun when the join was answered, and may be
+	// missing.
 	floor []int
 
 	begun atomic.Int64 // messages that were at least begun to be sent
@@ -52,8 +53,8 @@ type member struct {
 	last    map[int]int // the newest number by sender
 }
 
-// entry is a message that was received: the sender's place in the room and the number
-// that it gave the message.
+// entry is a message that was received: the sender's place in the room and the
+// number that it gave the message.
 type entry struct{ sender, number int }
 
 func (m *member) String() string {
@@ -73,8 +74,8 @@ func startLoad(t testing.TB, s size, nodes []*testNode) *load {
 	return l
 }
 
-// fill adds rooms whose names begin so, and their members; member i of room r is on
-// node r+i of those with these IDs and addresses.
+// fill adds rooms whose names begin so, and their members; member i of room r
+// is on node r+i of those with these IDs and addresses.
 func (l *load) fill(t testing.TB, s size, prefix string, ids, addresses []string) {
 	t.Helper()
 	for number := range s.rooms {
@@ -96,8 +97,8 @@ func (l *load) publish(s size) {
 	}
 }
 
-// enter adds a member to a room. While publishers are at work, the test must have
-// no other goroutine that enters.
+// enter adds a member to a room. While publishers are at work, the test must
+// have no other goroutine that enters.
 func (l *load) enter(t testing.TB, r *room, nodeID, address string) *member {
 	t.Helper()
 	m := &member{node: nodeID, room: r, place: len(r.members), last: make(map[int]int)}
@@ -136,8 +137,8 @@ func (m *member) received(text string) {
 	m.last[e.sender] = e.number
 }
 
-// publish is the goroutine of a publisher. A node that holds it back makes it wait
-// in send.
+// publish is the goroutine of a publisher. A node that holds it back makes it
+// wait in send.
 func (m *member) publish(pause time.Duration, stop <-chan struct{}) {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
@@ -195,8 +196,9 @@ func (m *member) count() int {
 
 func (m *member) publishes() bool { return m.begun.Load() > 0 }
 
-// finish ends the publishing and waits until everybody has everybody's last message.
-// Then it sends one more of everybody: what a node repeats comes before that.
+// finish ends the publishing and waits until everybody has everybody's last
+// message. Then it sends one more of everybody: what a node repeats comes
+// before that.
 func (l *load) finish(t testing.TB) {
 	t.Helper()
 	close(l.stop)
@@ -212,8 +214,8 @@ func (l *load) finish(t testing.TB) {
 	l.settle(t)
 }
 
-// settle waits for the last message of every publisher, leaving out those that have
-// lost their connection.
+// settle waits for the last message of every publisher, leaving out those that
+// have lost their connection.
 func (l *load) settle(t testing.TB) {
 	t.Helper()
 	for _, r := range l.rooms {

@@ -17,10 +17,11 @@ import (
 )
 
 const (
-	// patience is how long a test waits for what must happen; nothing is concluded
-	// from how long something took.
+	// patience is how long a test waits for what must happen; nothing is
+	// concluded from how long something took.
 	patience = 60 * time.Second
-	// namespace is where the clients of these tests are: the one that the program has.
+	// namespace is where the clients of these tests are: the one that the
+	// program has.
 	namespace = "default"
 )
 
@@ -47,8 +48,8 @@ type nodeOptions struct {
 	change func(*node.Config)
 }
 
-// startNode serves a node that relays and broadcasts on a free port until the test
-// ends.
+// startNode serves a node that relays and broadcasts on a free port until the
+// test ends.
 func startNode(t testing.TB, o nodeOptions) *testNode {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(testWriter{t}, nil))
@@ -89,8 +90,8 @@ func startNode(t testing.TB, o nodeOptions) *testNode {
 	return n
 }
 
-// startNodes starts nodes n0, n1 and so on with the same configuration, and returns
-// when all know each other.
+// startNodes starts nodes n0, n1 and so on with the same configuration, and
+// returns when all know each other.
 func startNodes(t testing.TB, count int, config redisbroker.Config) []*testNode {
 	t.Helper()
 	nodes := make([]*testNode, count)

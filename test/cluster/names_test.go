@@ -13,8 +13,9 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// hostile are names that would mean something to a pattern, to Redis' protocol, to a
-// channel name, or to the messages of the clients, if they were not escaped.
+// hostile are names that would mean something to a pattern, to Redis' protocol,
+// to a channel name, or to the messages of the clients, if they were not
+// escaped.
 var hostile = []string{
 	"*", "?", "[a-z]", "a", "q", "h[^e]llo", "hello", `\*`, "*:*", "**",
 	" ", "two words", "CR\rLF\n\r\n", "a\r\nPUBLISH stoa:r:x y\r\n", "\x00", "a\x00b", "\x00*",
@@ -80,9 +81,9 @@ func (l *listener) question(t testing.TB) {
 	}
 }
 
-// neffos row 10: no name reaches what was meant for another.
-// TestNames: for each name there is a room on one node, and a namespace with a room
-// of the same name on the other one. Everybody gets exactly what was meant for him.
+// neffos row 10: no name reaches what was meant for another. TestNames: for
+// each name there is a room on one node, and a namespace with a room of the
+// same name on the other one. Everybody gets exactly what was meant for him.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	var namespaces []string
@@ -163,8 +164,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// expectMessages checks that the listener got exactly these, and the ends of both
-// nodes.
+// expectMessages checks that the listener got exactly these, and the ends of
+// both nodes.
 func expectMessages(t testing.TB, who string, l *listener, want []string, ends ...string) {
 	t.Helper()
 	eventually(t, who+" has the last messages", func() bool {

@@ -48,8 +48,9 @@ func TestRedisKilled(t *testing.T) {
 	eventually(t, "the nodes are registered again", func() bool { return len(admin.members("stoa:nodes")) == len(nodes) })
 }
 
-// TestRedisKilledWithSmallQueues: what the clients send during the outage is more
-// than the nodes can keep. The clients are not read for a while; nothing is dropped.
+// TestRedisKilledWithSmallQueues: what the clients send during the outage is
+// more than the nodes can keep. The clients are not read for a while; nothing
+// is dropped.
 func TestRedisKilledWithSmallQueues(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -108,9 +109,9 @@ func TestFailover(t *testing.T) {
 	report(t, nodes)
 }
 
-// TestNodeCutOff: one node cannot reach the server, nor hears that it cannot. When
-// its connections survive that, what the server kept for it arrives late; when they
-// do not, it is lost, and counted.
+// TestNodeCutOff: one node cannot reach the server, nor hears that it cannot.
+// When its connections survive that, what the server kept for it arrives late;
+// when they do not, it is lost, and counted.
 func TestNodeCutOff(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

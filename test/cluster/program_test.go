@@ -43,9 +43,9 @@ func (o *programOutput) String() string {
 	return o.text.String()
 }
 
-// runProgram starts the program with the arguments, and more in its environment; it is
-// killed at the end of the test, if it still runs. What it has printed is shown if the
-// test has failed.
+// runProgram starts the program with the arguments, and more in its
+// environment; it is killed at the end of the test, if it still runs. What it
+// has printed is shown if the test has failed.
 func runProgram(t testing.TB, environment []string, arguments ...string) *program {
 	t.Helper()
 	path, err := buildtest.Program()
@@ -75,8 +75,8 @@ func runProgram(t testing.TB, environment []string, arguments ...string) *progra
 
 var servingRecord = regexp.MustCompile(`"msg":"serving".*"address":"([^"]+)"`)
 
-// startProgram starts a node on a free port and returns when it is there; whether it
-// is ready is another question.
+// startProgram starts a node on a free port and returns when it is there;
+// whether it is ready is another question.
 func startProgram(t testing.TB, id string, arguments ...string) *program {
 	t.Helper()
 	return awaitServing(t, id, runProgram(t, nil, append(serveArguments(id), arguments...)...))

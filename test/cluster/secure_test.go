@@ -19,8 +19,8 @@ const (
 	adminPassword = "of-the-admin"
 )
 
-// documentedUser is the line of docs/cluster.md that lets the nodes do what they need,
-// and no more, with the password.
+// documentedUser is the line of docs/cluster.md that lets the nodes do what
+// they need, and no more, with the password.
 func documentedUser(t testing.TB) string {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/cluster.md")

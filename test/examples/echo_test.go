@@ -218,8 +218,8 @@ func TestEchoByteByByte(t *testing.T) {
 	})
 }
 
-// TestEchoKeepsTheOrder sends a burst in writes that have nothing to do with the
-// frames' ends, on several connections at once.
+// TestEchoKeepsTheOrder sends a burst in writes that have nothing to do with
+// the frames' ends, on several connections at once.
 func TestEchoKeepsTheOrder(t *testing.T) {
 	const connections, messages = 4, 3000
 	var all []ws.Frame

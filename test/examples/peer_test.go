@@ -94,8 +94,8 @@ func (p *peer) expect(want ...ws.Frame) {
 	}
 }
 
-// expectClose reads a close frame with this code, or with none if it is 0, and then
-// the end of the connection.
+// expectClose reads a close frame with this code, or with none if it is 0, and
+// then the end of the connection.
 func (p *peer) expectClose(code ws.StatusCode) {
 	p.t.Helper()
 	got := p.receive()
@@ -108,8 +108,8 @@ func (p *peer) expectClose(code ws.StatusCode) {
 	if have, _ := ws.ParseCloseFrameData(got.Payload); code != 0 && have != code {
 		p.t.Fatalf("the close frame has code %d, want %d", have, code)
 	}
-	// The client of a failed connection may close first: the server then waits for it
-	// until its time is up.
+	// The client of a failed connection may close first: the server then waits
+	// for it until its time is up.
 	if tcp, ok := p.conn.(*net.TCPConn); ok {
 		_ = tcp.CloseWrite()
 	}
@@ -133,8 +133,8 @@ func describe(f ws.Frame) string {
 	return fmt.Sprintf("opcode %d with %d bytes %q", f.Header.OpCode, len(f.Payload), payload)
 }
 
-// text, binary, part, rest and last are frames of messages; ping, pong and closing
-// control frames.
+// text, binary, part, rest and last are frames of messages; ping, pong and
+// closing control frames.
 func text(s string) ws.Frame                     { return ws.NewTextFrame([]byte(s)) }
 func binary(b []byte) ws.Frame                   { return ws.NewBinaryFrame(b) }
 func part(s string) ws.Frame                     { return ws.NewFrame(ws.OpText, false, []byte(s)) }

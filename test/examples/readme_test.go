@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestReadmeLibrary builds README's program as its reader would, in a module of its
-// own.
+// TestReadmeLibrary builds README's program as its reader would, in a module of
+// its own.
 func TestReadmeLibrary(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {

@@ -1,7 +1,7 @@
 // Peer is a Stoa node that its clients control, for the tests of the client
 // libraries. The tests use every name of the object model from both ends. Peer
-// prints its address, as the examples do. test/compat/go/server is the same with
-// a neffos server.
+// prints its address, as the examples do. test/compat/go/server is the same
+// with a neffos server.
 //
 // Query parameters of the dial:
 //

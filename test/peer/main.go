@@ -21,7 +21,8 @@ import (
 // patience bounds everything that the server asks a client.
 const patience = 10 * time.Second
 
-// requestKey is the key of the client's HTTP request among its connection's values.
+// requestKey is the key of the client's HTTP request among its connection's
+// values.
 type requestKey struct{}
 
 // request is what is kept of it.

@@ -42,7 +42,8 @@ var dialers = map[string]neffos.Dialer{
 	"gorilla": gorilla.DefaultDialer,
 }
 
-// eachClient runs a test for every transport of the node and dialer of the client.
+// eachClient runs a test for every transport of the node and dialer of the
+// client.
 func eachClient(t *testing.T, test func(t *testing.T, s *server, dial dialFunc)) {
 	eachTransport(t, func(t *testing.T, transport node.Transport) {
 		for name, dialer := range dialers {
@@ -69,10 +70,10 @@ func dial(t testing.TB, dialer neffos.Dialer, s *server, name string) *person {
 	return nil
 }
 
-// wakeUp is how long Dial may take before it is called again. The client (v0.0.24)
-// loses its wake-up if the acknowledgement arrives in the moment in which Dial
-// begins to wait for it (waiter_once.go: ready is checked, and then the lock
-// taken); such a Dial never returns, whatever the server does.
+// wakeUp is how long Dial may take before it is called again. The client
+// (v0.0.24) loses its wake-up if the acknowledgement arrives in the moment in
+// which Dial begins to wait for it (waiter_once.go: ready is checked, and then
+// the lock taken); such a Dial never returns, whatever the server does.
 const wakeUp = 2 * time.Second
 
 // tryDial returns nil if Dial has not returned in time.
@@ -190,10 +191,10 @@ func within(t testing.TB) context.Context {
 }
 
 // watchedSocket knows when the client's reader waits for the next frame. The
-// client (v0.0.24) marks "inside a handler" on the connection rather than on the
-// goroutine: a call that asks the server just after another one was answered may
-// still see the mark, reads the socket itself and takes a frame from the reader.
-// So a test waits for the reader before it asks.
+// client (v0.0.24) marks "inside a handler" on the connection rather than on
+// the goroutine: a call that asks the server just after another one was
+// answered may still see the mark, reads the socket itself and takes a frame
+// from the reader. So a test waits for the reader before it asks.
 type watchedSocket struct {
 	neffos.Socket
 

@@ -122,8 +122,8 @@ func TestServerShutdownReachesTheClient(t *testing.T) {
 	})
 }
 
-// The Go client does not reconnect by itself; what it does by hand works against
-// a node that was started again on the same port.
+// The Go client does not reconnect by itself; what it does by hand works
+// against a node that was started again on the same port.
 func TestDialAgainAfterTheServerWasRestarted(t *testing.T) {
 	eachTransport(t, func(t *testing.T, transport node.Transport) {
 		for name, dialer := range dialers {

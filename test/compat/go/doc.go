@@ -2,6 +2,6 @@
 // a module of its own so that nobody who uses Stoa downloads neffos.
 //
 // Every test runs over both of the node's transports and with both of the
-// client's socket libraries. The node runs inside the test's process, so the race
-// detector sees both ends.
+// client's socket libraries. The node runs inside the test's process, so the
+// race detector sees both ends.
 package compat

@@ -62,8 +62,8 @@ func buildExample(t testing.TB, name string) string {
 	return binary
 }
 
-// runBinary starts a built example on a free port and waits until it listens. When
-// the test ends it must end well by SIGTERM.
+// runBinary starts a built example on a free port and waits until it listens.
+// When the test ends it must end well by SIGTERM.
 func runBinary(t testing.TB, binary string, arguments ...string) *exampleProgram {
 	t.Helper()
 	p := &exampleProgram{
@@ -116,8 +116,8 @@ func (p *exampleProgram) stop(t testing.TB) {
 
 func (p *exampleProgram) url(query string) string { return "ws://" + p.address + "/ws" + query }
 
-// guest is a client of an example: a person whose handlers the test chooses. Every
-// event that has none is kept.
+// guest is a client of an example: a person whose handlers the test chooses.
+// Every event that has none is kept.
 func guest(t testing.TB, name, url, namespace string, header http.Header, events neffos.Events) (*person, error) {
 	t.Helper()
 	dialer := gobwas.Dialer(ws.Dialer{Header: ws.HandshakeHeaderHTTP(header)})

@@ -13,8 +13,8 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// TestReadmeExample runs the Go example of the README as it stands there, but for
-// the port.
+// TestReadmeExample runs the Go example of the README as it stands there, but
+// for the port.
 func TestReadmeExample(t *testing.T) {
 	readme, err := os.ReadFile("../../../README.md")
 	if err != nil {
@@ -45,8 +45,8 @@ func TestReadmeExample(t *testing.T) {
 	}
 }
 
-// runExample starts the example, again if its Dial never returns (see wakeUp), and
-// waits for its hello.
+// runExample starts the example, again if its Dial never returns (see wakeUp),
+// and waits for its hello.
 func runExample(t *testing.T, binary string, witness *person) io.Reader {
 	t.Helper()
 	for range deadline / wakeUp {

@@ -123,7 +123,8 @@ func TestLeaveAll(t *testing.T) {
 	eachClient(t, func(t *testing.T, s *server, dial dialFunc) {
 		sender, leaver := dial(t, s, "sender"), dial(t, s, "leaver")
 		from, to := sender.connect(t, "north", "south", "east"), leaver.connect(t, "north")
-		// One room: between the asks of LeaveAll no test can wait for the reader.
+		// One room: between the asks of LeaveAll no test can wait for the
+		// reader.
 		leaver.socket.quiet(t)
 		if err := to.LeaveAll(within(t)); err != nil {
 			t.Fatalf("LeaveAll: %v", err)
@@ -145,7 +146,8 @@ func TestEmitIntoARoomThatWasNotJoinedReachesNobody(t *testing.T) {
 		member, guest := dial(t, s, "member"), dial(t, s, "guest")
 		member.connect(t, "vault", "lobby")
 		ns := guest.connect(t, "lobby")
-		// The client itself refuses such an emit, so its frame is written by hand.
+		// The client itself refuses such an emit, so its frame is written by
+		// hand.
 		frame := neffos.Message{Namespace: namespace, Room: "vault", Event: "chat", Body: []byte("through the wall")}
 		if err := guest.socket.WriteText(frame.Serialize(), 0); err != nil {
 			t.Fatalf("WriteText: %v", err)

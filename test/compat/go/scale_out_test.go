@@ -53,7 +53,8 @@ func TestExampleScaleOut(t *testing.T) {
 			t.Errorf("node %d: found %+v, want it in the room hall", i+2, found)
 		}
 	}
-	// The second one was told that the third one is there; now it speaks to all.
+	// The second one was told that the third one is there; now it speaks to
+	// all.
 	want := message{namespace: namespace, room: "hall", event: "joined", body: people[2].ID}
 	if got := people[1].received(t, 2)[1]; got != want {
 		t.Errorf("received %+v, want %+v", got, want)

@@ -19,8 +19,8 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// Our Go client, against a neffos server and against a Stoa node that do the same. What
-// they do is in the package comment of test/peer.
+// Our Go client, against a neffos server and against a Stoa node that do the
+// same. What they do is in the package comment of test/peer.
 
 // peerServer is one of the two servers, as a process.
 type peerServer struct {
@@ -292,8 +292,8 @@ func TestStoaClientComesBack(t *testing.T) {
 			awaitState(t, states, client.StateConnected)
 			deadline := within(t)
 			for {
-				// The other one comes back in its own time; what it misses before is not kept
-				// for it by anybody.
+				// The other one comes back in its own time; what it misses
+				// before is not kept for it by anybody.
 				if err := room.Emit("chat", fmt.Append(nil, round)); err != nil {
 					t.Fatal(err)
 				}

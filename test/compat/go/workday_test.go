@@ -71,6 +71,6 @@ func TestExampleWorkdayOfAClientThatGoes(t *testing.T) {
 	go func() { _, _ = ns.Ask(within(t), "workday", []byte("someday")) }()
 	<-asked
 	p.Close()
-	// That the program ends by SIGTERM without an error, which runBinary checks,
-	// says that no handler is left.
+	// That the program ends by SIGTERM without an error, which runBinary
+	// checks, says that no handler is left.
 }
