@@ -63,10 +63,10 @@ const (
 var clusterChannel = cluster.ClusterChannel()
 
 var (
-	_ cluster.Broker      = (*Broker)(nil)
-	_ cluster.Partitioned = (*Broker)(nil)
-	_ cluster.CountingPublisher     = (*Broker)(nil)
-	_ cluster.Membership  = (*Broker)(nil)
+	_ cluster.Broker            = (*Broker)(nil)
+	_ cluster.Partitioned       = (*Broker)(nil)
+	_ cluster.CountingPublisher = (*Broker)(nil)
+	_ cluster.Membership        = (*Broker)(nil)
 )
 
 // New checks the configuration and returns a broker that is not started. Errors

@@ -2,6 +2,7 @@ package redisbroker
 
 import (
 	"math"
+	"slices"
 	"sync/atomic"
 )
 
@@ -64,8 +65,7 @@ type ShardStats struct {
 
 // Histogram counts observations by size.
 type Histogram struct {
-	// Bounds are inclusive upper bounds, ascending. They are shared: not to be
-	// changed.
+	// Bounds are inclusive upper bounds, ascending.
 	Bounds []float64
 	// Counts has one entry per bound and a last one for what is larger; not
 	// cumulative.
@@ -107,7 +107,10 @@ func (h *histogram) observe(value float64) {
 }
 
 func (h *histogram) read() Histogram {
-	result := Histogram{Bounds: h.bounds, Counts: make([]uint64, len(h.counts)), Sum: math.Float64frombits(h.sum.Load())}
+	result := Histogram{
+		Bounds: slices.Clone(h.bounds), Counts: make([]uint64, len(h.counts)),
+		Sum: math.Float64frombits(h.sum.Load()),
+	}
 	for i := range h.counts {
 		result.Counts[i] = h.counts[i].Load()
 		result.Count += result.Counts[i]
