@@ -21,7 +21,7 @@
 //
 //	stoa_connections                gauge      open WebSocket connections
 //	stoa_pending_handshakes         gauge      accepted sockets whose handshake is not finished
-//	stoa_held_connections           gauge      connections that are not read because what they publish to is congested
+//	stoa_paused_connections         gauge      connections that are not read because what they publish to is congested
 //	stoa_sockets_accepted_total     counter    sockets accepted, those of plain HTTP included
 //	stoa_accept_errors_total        counter    failed accepts, for example for want of descriptors
 //	stoa_http_handovers_total       counter    sockets handed to net/http because they asked for no WebSocket
@@ -59,7 +59,7 @@
 //	                                           connected, disconnected, join, joined, leave, left, emit, ask, relay,
 //	                                           native; result: ok, error, panic
 //	stoa_handlers_running           gauge      calls that have not returned
-//	stoa_handlers_in_line           gauge      connections that wait until their namespace may run one more handler
+//	stoa_handlers_queued            gauge      connections that wait until their namespace may run one more handler
 //	                                           (NamespaceOptions.MaxHandlers)
 //	stoa_handler_bytes              gauge      bytes of messages that are handled or wait for that, overhead included
 //
