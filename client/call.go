@@ -8,7 +8,7 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// outcome is how an ask of the program has ended.
+// outcome is the result of an ask of the application.
 type outcome struct {
 	message   Message
 	namespace *NSConn
@@ -16,13 +16,13 @@ type outcome struct {
 	err       error
 }
 
-// call asks the server: it waits for a connection, lets start ask the session, and
-// waits for the answer. It fails when the place is over.
-func (c *Conn) call(ctx context.Context, at place, start func(*session.Session) (uint64, error)) (outcome, error) {
+// call waits for a connection, makes an ask with start, and waits for the answer. It
+// fails when the namespace or the room of the scope has ended.
+func (c *Conn) call(ctx context.Context, at scope, start func(*session.Session) (uint64, error)) (outcome, error) {
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
 	ended := make(chan outcome, 1)
-	l, id, err := c.begin(ctx, at, start, func(a *session.Answer) { ended <- c.outcome(a) })
+	t, id, err := c.begin(ctx, at, start, func(a *session.Answer) { ended <- c.outcome(a) })
 	if err != nil {
 		return outcome{}, err
 	}
@@ -32,16 +32,16 @@ func (c *Conn) call(ctx context.Context, at place, start func(*session.Session) 
 	case <-ctx.Done():
 	}
 	c.mu.Lock()
-	if !l.over {
-		l.session.Cancel(id, context.Cause(ctx))
+	if !t.over {
+		t.session.Cancel(id, context.Cause(ctx))
 	}
 	c.mu.Unlock()
 	o := <-ended
 	return o, o.err
 }
 
-// begin waits for a connection that is ready and asks.
-func (c *Conn) begin(ctx context.Context, at place, start func(*session.Session) (uint64, error), caller func(*session.Answer)) (*link, uint64, error) {
+// begin waits for a transport that is ready and makes the ask.
+func (c *Conn) begin(ctx context.Context, at scope, start func(*session.Session) (uint64, error), responder func(*session.Answer)) (*transport, uint64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
@@ -51,7 +51,7 @@ func (c *Conn) begin(ctx context.Context, at place, start func(*session.Session)
 		if err := at.missing(); err != nil {
 			return nil, 0, err
 		}
-		l := c.link
+		t := c.transport
 		switch {
 		case c.options.NativeOnly:
 			return nil, 0, wire.ErrBadNamespace
@@ -59,35 +59,34 @@ func (c *Conn) begin(ctx context.Context, at place, start func(*session.Session)
 			if err := c.wait(ctx); err != nil {
 				return nil, 0, err
 			}
-		case l.full(1):
-			l.waitEased()
+		case t.full(1):
+			t.waitEased()
 		case ctx.Err() != nil:
 			return nil, 0, context.Cause(ctx)
 		default:
-			id, err := l.ask(start, caller)
-			if l.paused != nil {
-				close(l.paused)
-				l.paused = nil
+			id, err := t.ask(start, responder)
+			if t.paused != nil {
+				close(t.paused)
+				t.paused = nil
 			}
-			return l, id, err
+			return t, id, err
 		}
 	}
 }
 
-// ask lets start ask the session and notes who hears of the answer. It is called with
-// conn.mu held.
-func (l *link) ask(start func(*session.Session) (uint64, error), caller func(*session.Answer)) (uint64, error) {
-	outer := l.calling
-	l.calling = caller
-	id, err := start(&l.session)
-	if err == nil && l.calling != nil {
-		l.callers[id] = caller
+// ask makes an ask with start and registers the responder. The caller holds conn.mu.
+func (t *transport) ask(start func(*session.Session) (uint64, error), responder func(*session.Answer)) (uint64, error) {
+	outer := t.responder
+	t.responder = responder
+	id, err := start(&t.session)
+	if err == nil && t.responder != nil {
+		t.responders[id] = responder
 	}
-	l.calling = outer
+	t.responder = outer
 	return id, err
 }
 
-// limit gives a ctx without a deadline the one of Options.AskTimeout.
+// limit gives a ctx without a deadline that of Options.AskTimeout.
 func (c *Conn) limit(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, has := ctx.Deadline(); has || c.options.AskTimeout < 0 {
 		return context.WithCancel(ctx)
@@ -95,7 +94,8 @@ func (c *Conn) limit(ctx context.Context) (context.Context, context.CancelFunc) 
 	return context.WithTimeoutCause(ctx, c.options.AskTimeout, wire.ErrTimeout)
 }
 
-// outcome copies what is valid during the callback only. It is called with mu held.
+// outcome copies an answer, which is valid only during the callback. The caller holds
+// mu.
 func (c *Conn) outcome(a *session.Answer) outcome {
 	o := outcome{err: a.Err}
 	if errors.Is(a.Err, wire.ErrClosed) && a.Message == nil {
@@ -106,8 +106,8 @@ func (c *Conn) outcome(a *session.Answer) outcome {
 	if a.Err == nil && a.Message != nil {
 		o.message = *fromWire(a.Message)
 	}
-	if ns, ok := a.Namespace.(member); ok {
-		o.namespace = ns.ns
+	if ref, ok := a.Namespace.(nsRef); ok {
+		o.namespace = ref.ns
 	}
 	if in, ok := a.Room.(*Room); ok {
 		o.room = in

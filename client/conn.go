@@ -33,7 +33,7 @@ type Conn struct {
 	lastErr    error         // guarded by mu; of the newest attempt that failed
 	unsent     bool          // guarded by mu; closed with something left to send
 	namespaces []*NSConn     // guarded by mu; in the order of connecting
-	link       *link         // guarded by mu; nil while there is none
+	transport  *transport    // guarded by mu; nil while there is none
 	changed    chan struct{} // guarded by mu; closed and replaced at every change
 	buffer     buffer        // guarded by mu
 	backoff    backoff       // guarded by mu
@@ -80,8 +80,8 @@ func (c *Conn) Connect(ctx context.Context, namespace string) (*NSConn, error) {
 		return nil, err
 	}
 	made := newNSConn(c, namespace)
-	result, err := c.call(ctx, place{}, func(s *session.Session) (uint64, error) {
-		return s.AskConnect(member{made}, nil)
+	result, err := c.call(ctx, scope{}, func(s *session.Session) (uint64, error) {
+		return s.AskConnect(nsRef{made}, nil)
 	})
 	if err != nil {
 		return nil, err
@@ -147,7 +147,7 @@ func (c *Conn) WriteNative(payload []byte, binary bool) error {
 	if err := checkBody(payload, binary); err != nil {
 		return err
 	}
-	return c.send(&emission{payload: slices.Clone(payload), binary: binary, native: true})
+	return c.send(&queuedEmit{payload: slices.Clone(payload), binary: binary, native: true})
 }
 
 // Ask asks the server and waits for its answer. The namespace must be connected and

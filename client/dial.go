@@ -20,22 +20,22 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// maxRefusalText is how much of the body of an HTTP error is kept, in bytes.
+// maxRefusalText is the number of bytes kept of the body of an HTTP error.
 const maxRefusalText = 512
 
-// headerReconnect tells a server which attempt this is (protocol.md section 1, 9).
+// headerReconnect carries the number of the attempt (protocol.md section 1, 9).
 const headerReconnect = "X-Websocket-Reconnect"
 
-// Dial connects to a server and returns when it has acknowledged the connection. The
-// address is a ws, wss, http or https URL.
+// Dial connects to a server and returns when the server has acknowledged the
+// connection. The address is a ws, wss, http or https URL.
 //
-// What may be over in a moment (no route, no server, status 503) is tried again until
-// ctx ends, unless Options.Reconnect says otherwise; OnState hears of each attempt.
-// A refusal, a certificate that cannot be verified and status 4xx end it at once. The
-// error tells the reason of the last attempt, also when ctx has ended.
+// Temporary failures (no route, no server, status 503) are retried until ctx is done,
+// unless Options.Reconnect says otherwise; OnState receives each attempt. A refusal, a
+// certificate that cannot be verified and status 4xx fail at once. The error contains
+// that of the last attempt, also when ctx is done.
 //
-// ctx has no meaning for the Conn afterwards, except that Authenticate and the
-// handlers see its values.
+// Afterwards ctx has no effect on the Conn, except that Authenticate and the handlers
+// see its values.
 func Dial(ctx context.Context, address string, o Options) (*Conn, error) {
 	parsed, err := parseAddress(address)
 	if err != nil {
@@ -59,19 +59,19 @@ func Dial(ctx context.Context, address string, o Options) (*Conn, error) {
 		open := c.state != StateClosed
 		c.mu.Unlock()
 		if open {
-			return c, nil // it was connected in the same moment
+			return c, nil // it was connected at the same moment
 		}
 	}
 	<-c.finished
 	select {
 	case <-c.opened:
-		return c, nil // and lost at once; the program hears of it as of any loss
+		return c, nil // and lost at once; OnState reports it like any loss
 	default:
 		return nil, c.Err()
 	}
 }
 
-// gaveUp is the error of a Dial whose ctx has ended.
+// gaveUp returns the error of a Dial whose ctx is done.
 func gaveUp(cause, last error) error {
 	if last == nil {
 		return fmt.Errorf("client: dial: %w", cause)
@@ -84,7 +84,7 @@ func newConn(ctx context.Context, address *url.URL, o Options) *Conn {
 		options: o, address: address, state: StateConnecting,
 		opened: make(chan struct{}), done: make(chan struct{}), finished: make(chan struct{}),
 		changed: make(chan struct{}), buffer: buffer{options: o.Buffer},
-		// A client believes its server; the size of a message bounds the rest.
+		// A client trusts its server; the size of a message bounds its parts.
 		sessions: session.Config{
 			Role: session.Client, MaxNamespaces: -1, MaxRooms: -1,
 			Limits: wire.Limits{Message: -1, Token: -1, Namespace: -1, Room: -1, Event: -1},
@@ -97,7 +97,7 @@ func newConn(ctx context.Context, address *url.URL, o Options) *Conn {
 	return c
 }
 
-// parseAddress reads the URL of a server.
+// parseAddress parses the URL of a server.
 func parseAddress(address string) (*url.URL, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -122,8 +122,8 @@ func parseAddress(address string) (*url.URL, error) {
 	return u, nil
 }
 
-// dial makes one connection and upgrades it. The reader, if there is one, holds what
-// came right behind the handshake.
+// dial makes one connection and upgrades it. The reader, if not nil, holds the bytes that
+// arrived together with the handshake.
 func (c *Conn) dial(ctx context.Context) (net.Conn, *bufio.Reader, error) {
 	header, err := c.header(ctx)
 	if err != nil {
@@ -146,7 +146,7 @@ func (c *Conn) dial(ctx context.Context) (net.Conn, *bufio.Reader, error) {
 	if proxy != nil {
 		dialer.NetDial = c.throughProxy(proxy)
 	}
-	// The user info is for the header; gobwas/ws would take it for the host.
+	// The user info belongs into the header; gobwas/ws would take it for the host.
 	address := *c.address
 	address.User = nil
 	socket, buffered, _, err := dialer.Dial(ctx, address.String())
@@ -163,8 +163,8 @@ func (c *Conn) dial(ctx context.Context) (net.Conn, *bufio.Reader, error) {
 	return socket, buffered, nil
 }
 
-// header puts the fields of the upgrade request together. The program's Authenticate
-// has a goroutine of its own, so that Close never waits for it.
+// header returns the header of the upgrade request. Authenticate runs on a goroutine of
+// its own, so Close never waits for it.
 func (c *Conn) header(ctx context.Context) (http.Header, error) {
 	header := c.options.Header.Clone()
 	if header == nil {
@@ -204,7 +204,7 @@ func (c *Conn) authenticate(ctx context.Context) (http.Header, error) {
 	go func() {
 		r := result{err: ErrInternal}
 		defer func() {
-			// A panic of the program must not take the rest of it along, as in handlers.
+			// A panic must not end the process, as with handlers.
 			if cause := recover(); cause != nil {
 				c.handlers.reportPanic("authenticate", cause)
 			}
@@ -220,19 +220,19 @@ func (c *Conn) authenticate(ctx context.Context) (http.Header, error) {
 	}
 }
 
-// withoutHost returns the fields that the handshake does not write by itself.
+// withoutHost removes the field that the handshake writes itself.
 func withoutHost(header http.Header) http.Header {
 	header.Del("Host")
 	return header
 }
 
-// tls returns the configuration of a connection to the server.
+// tls returns the TLS configuration of a connection to the server.
 func (c *Conn) tls() *tls.Config {
 	config := c.options.TLS.Clone()
 	if config == nil {
 		config = new(tls.Config)
 	}
-	// A server that also speaks HTTP/2 must not choose it: there is no upgrade in it.
+	// A server that also supports HTTP/2 must not choose it: it has no upgrade.
 	config.NextProtos = []string{"http/1.1"}
 	return config
 }
@@ -245,7 +245,7 @@ func readRefusal(status int, response io.Reader) *RefusedError {
 		return refused
 	}
 	defer func() { _ = read.Body.Close() }()
-	// A response that is cut off, or too slow, still has its status.
+	// A truncated or slow response still has its status.
 	text, _ := io.ReadAll(io.LimitReader(read.Body, maxRefusalText))
 	refused.Text = string(text)
 	if seconds, err := strconv.Atoi(read.Header.Get("Retry-After")); err == nil && seconds > 0 {

@@ -201,7 +201,7 @@ func TestBadOptions(t *testing.T) {
 		{"a negative delay", "ws://localhost", client.Options{Reconnect: client.Reconnect{Base: -1}}},
 		{"a policy that does not exist", "ws://localhost", client.Options{Buffer: client.Buffer{Policy: 9}}},
 		{"a nil handler", "ws://localhost", client.Options{Namespaces: map[string]client.Handlers{"n": {OnEmit: map[string]client.EmitHandler{"e": nil}}}}},
-		{"a handler for a system event", "ws://localhost", client.Options{Others: &client.Handlers{OnAsk: map[string]client.AskHandler{"_OnRoomJoin": client.TypedAsk(codec.JSON{}, func(context.Context, *client.NSConn, int) (int, error) { return 0, nil })}}}},
+		{"a handler for a system event", "ws://localhost", client.Options{DefaultHandlers: &client.Handlers{OnAsk: map[string]client.AskHandler{"_OnRoomJoin": client.TypedAsk(codec.JSON{}, func(context.Context, *client.NSConn, int) (int, error) { return 0, nil })}}}},
 	}
 	for _, test := range tests {
 		if _, err := client.Dial(background(t), test.address, test.options); !errors.Is(err, client.ErrOptions) {

@@ -31,7 +31,7 @@
 // An ask of the server is answered with what its handler returns. A handler that panics
 // is logged; the server is told "internal error", and everything goes on.
 //
-// While more than Options.Mailbox bytes wait for handlers, the connection is not read
+// While more than Options.ReceiveQueue bytes wait for handlers, the connection is not read
 // and the server feels it: it may count the client as a slow consumer. Only while an ask
 // is in flight more is read, as its answer comes behind the rest.
 //

@@ -10,86 +10,86 @@ import (
 
 // The methods of session.Driver. The session calls them with conn.mu held.
 
-var _ session.Driver = (*link)(nil)
+var _ session.Driver = (*transport)(nil)
 
 // Send implements session.Driver.
-func (l *link) Send(payload []byte, binary bool) {
-	l.push(outgoing{payload: slices.Clone(payload), binary: binary})
+func (t *transport) Send(payload []byte, binary bool) {
+	t.push(outgoing{payload: slices.Clone(payload), binary: binary})
 }
 
 // Hello implements session.Driver; it is a server's.
-func (l *link) Hello() {}
+func (t *transport) Hello() {}
 
 // Acknowledged implements session.Driver.
-func (l *link) Acknowledged(id string) {
-	l.conn.id = id
-	l.rejoin()
+func (t *transport) Acknowledged(id string) {
+	t.conn.id = id
+	t.rejoin()
 }
 
 // Refused implements session.Driver. The session is closed, the link has to follow.
-func (l *link) Refused(text string) {
-	l.failure = &RefusedError{Text: text}
+func (t *transport) Refused(text string) {
+	t.failure = &RefusedError{Text: text}
 }
 
 // Request implements session.Driver: what the server asks for is done unless the
 // program has a handler that decides.
-func (l *link) Request(r *session.Request) {
+func (t *transport) Request(r *session.Request) {
 	switch r.Kind {
 	case session.Connect:
-		l.requestConnect(r)
+		t.requestConnect(r)
 	case session.Join:
-		l.requestJoin(r)
+		t.requestJoin(r)
 	case session.Disconnect:
-		l.session.AcceptDisconnect(r)
+		t.session.AcceptDisconnect(r)
 	case session.Leave:
-		l.session.AcceptLeave(r)
+		t.session.AcceptLeave(r)
 	}
 }
 
-func (l *link) requestConnect(r *session.Request) {
-	c, name := l.conn, string(r.Message.Namespace)
+func (t *transport) requestConnect(r *session.Request) {
+	c, name := t.conn, string(r.Message.Namespace)
 	ns := c.find(name)
 	if ns == nil {
 		if c.handlersOf(name) == nil {
-			l.session.Reject(r, wire.ErrBadNamespace.Error())
+			t.session.Reject(r, wire.ErrBadNamespace.Error())
 			return
 		}
 		ns = newNSConn(c, name)
 		if decide := ns.handlers.OnConnect; decide != nil {
-			later := l.session.Defer(r)
+			later := t.session.Defer(r)
 			body := later.Message.Body
-			l.decide(later, "connect", name, func(ctx context.Context) error { return decide(ctx, c, body) },
-				func() { l.session.AcceptConnect(later, member{ns}) })
+			t.decide(later, "connect", name, func(ctx context.Context) error { return decide(ctx, c, body) },
+				func() { t.session.AcceptConnect(later, nsRef{ns}) })
 			return
 		}
 	}
-	l.session.AcceptConnect(r, member{ns})
+	t.session.AcceptConnect(r, nsRef{ns})
 }
 
-func (l *link) requestJoin(r *session.Request) {
-	ns, name := r.Namespace.(member).ns, string(r.Message.Room)
+func (t *transport) requestJoin(r *session.Request) {
+	ns, name := r.Namespace.(nsRef).ns, string(r.Message.Room)
 	in := ns.find(name)
 	if in == nil {
 		in = &Room{ns: ns, name: name}
 		if decide := ns.handlers.OnJoin; decide != nil {
-			later := l.session.Defer(r)
-			l.decide(later, "join", ns.name, func(ctx context.Context) error { return decide(ctx, ns, name) },
-				func() { l.session.AcceptJoin(later, in) })
+			later := t.session.Defer(r)
+			t.decide(later, "join", ns.name, func(ctx context.Context) error { return decide(ctx, ns, name) },
+				func() { t.session.AcceptJoin(later, in) })
 			return
 		}
 	}
-	l.session.AcceptJoin(r, in)
+	t.session.AcceptJoin(r, in)
 }
 
 // decide asks the program, in its turn.
-func (l *link) decide(r *session.Request, handler, namespace string, ask func(ctx context.Context) error, accept func()) {
-	c := l.conn
+func (t *transport) decide(r *session.Request, handler, namespace string, ask func(ctx context.Context) error, accept func()) {
+	c := t.conn
 	settle := func(how func()) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if !l.over {
+		if !t.over {
 			how()
-			l.resume()
+			t.resume()
 		}
 	}
 	c.handlers.add(0, &task{
@@ -101,13 +101,13 @@ func (l *link) decide(r *session.Request, handler, namespace string, ask func(ct
 			settle(accept)
 			return nil
 		},
-		failed: func(err error) { settle(func() { l.session.Reject(r, err.Error()) }) },
+		failed: func(err error) { settle(func() { t.session.Reject(r, err.Error()) }) },
 	})
 }
 
 // Connected implements session.Driver.
-func (l *link) Connected(namespace session.Namespace, _ bool) {
-	c, ns := l.conn, namespace.(member).ns
+func (t *transport) Connected(namespace session.Namespace, _ bool) {
+	c, ns := t.conn, namespace.(nsRef).ns
 	if c.find(ns.name) != nil {
 		return // it has come back
 	}
@@ -120,15 +120,15 @@ func (l *link) Connected(namespace session.Namespace, _ bool) {
 
 // Disconnected implements session.Driver. Forced: the link is over, the namespace is
 // not.
-func (l *link) Disconnected(namespace session.Namespace, _, forced bool) {
+func (t *transport) Disconnected(namespace session.Namespace, _, forced bool) {
 	if !forced {
-		l.conn.disconnected(namespace.(member).ns, false, nil)
+		t.conn.disconnected(namespace.(nsRef).ns, false, nil)
 	}
 }
 
 // Joined implements session.Driver.
-func (l *link) Joined(_ session.Namespace, room session.Room, _ bool) {
-	c, in := l.conn, room.(*Room)
+func (t *transport) Joined(_ session.Namespace, room session.Room, _ bool) {
+	c, in := t.conn, room.(*Room)
 	ns := in.ns
 	if ns.find(in.name) != nil {
 		return // it has come back
@@ -141,34 +141,34 @@ func (l *link) Joined(_ session.Namespace, room session.Room, _ bool) {
 }
 
 // Left implements session.Driver. When the link is over the room is not.
-func (l *link) Left(_ session.Namespace, room session.Room, _, forced bool) {
-	if !l.over {
-		l.conn.left(room.(*Room), forced, nil)
+func (t *transport) Left(_ session.Namespace, room session.Room, _, forced bool) {
+	if !t.over {
+		t.conn.left(room.(*Room), forced, nil)
 	}
 }
 
 // Answered implements session.Driver.
-func (l *link) Answered(a *session.Answer) {
-	caller := l.callers[a.ID]
+func (t *transport) Answered(a *session.Answer) {
+	caller := t.responders[a.ID]
 	if caller == nil {
-		caller, l.calling = l.calling, nil // answered before the ask has returned
+		caller, t.responder = t.responder, nil // answered before the ask has returned
 	}
-	delete(l.callers, a.ID)
+	delete(t.responders, a.ID)
 	if caller != nil {
 		caller(a)
 	}
 }
 
 // Event implements session.Driver.
-func (l *link) Event(e *session.Event) {
-	c := l.conn
+func (t *transport) Event(e *session.Event) {
+	c := t.conn
 	if e.Native {
-		l.native(e)
+		t.native(e)
 		return
 	}
-	ns, event := e.Namespace.(member).ns, string(e.Message.Event)
+	ns, event := e.Namespace.(nsRef).ns, string(e.Message.Event)
 	if len(e.Message.Token) > 0 {
-		l.asked(ns, event, e)
+		t.asked(ns, event, e)
 		return
 	}
 	h := ns.handlers.emit(event)
@@ -183,14 +183,14 @@ func (l *link) Event(e *session.Event) {
 }
 
 // asked lets the program answer.
-func (l *link) asked(ns *NSConn, event string, e *session.Event) {
+func (t *transport) asked(ns *NSConn, event string, e *session.Event) {
 	h := ns.handlers.ask(event)
 	if h == nil {
-		l.session.ReplyError(e.Message, wire.ErrUnhandled.Error())
+		t.session.ReplyError(e.Message, wire.ErrUnhandled.Error())
 		return
 	}
 	asked, m := e.Message.Clone(), fromWire(e.Message)
-	l.conn.handlers.add(2*len(m.Body), &task{
+	t.conn.handlers.add(2*len(m.Body), &task{
 		handler: "ask", namespace: ns.name, event: event, message: true,
 		run: func(ctx context.Context) error {
 			body, err := h(ctx, ns, m)
@@ -198,30 +198,30 @@ func (l *link) asked(ns *NSConn, event string, e *session.Event) {
 				err = checkBody(body, asked.Binary)
 			}
 			if err == nil {
-				l.reply(func() { l.session.Reply(&asked, body) })
+				t.reply(func() { t.session.Reply(&asked, body) })
 			}
 			return err
 		},
-		failed: func(err error) { l.reply(func() { l.session.ReplyError(&asked, err.Error()) }) },
+		failed: func(err error) { t.reply(func() { t.session.ReplyError(&asked, err.Error()) }) },
 	})
 }
 
 // reply sends an answer when there is room for it, if the connection that asked is
 // still there.
-func (l *link) reply(how func()) {
-	l.conn.mu.Lock()
-	defer l.conn.mu.Unlock()
-	for l.full(1) {
-		l.waitEased()
+func (t *transport) reply(how func()) {
+	t.conn.mu.Lock()
+	defer t.conn.mu.Unlock()
+	for t.full(1) {
+		t.waitEased()
 	}
-	if !l.over {
+	if !t.over {
 		how()
 	}
 }
 
 // native lets the program handle a message that is not one of the protocol.
-func (l *link) native(e *session.Event) {
-	c := l.conn
+func (t *transport) native(e *session.Event) {
+	c := t.conn
 	h := c.options.OnNative
 	if h == nil {
 		return

@@ -4,34 +4,34 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// emission is a message of the program that nobody answers, on its way to the socket.
-// It is the same for every connection, so one that was not sent can be sent on the next.
-type emission struct {
+// queuedEmit is an emit or a native message of the application. Its bytes are the same
+// on every transport, so one that was not sent can be sent on the next.
+type queuedEmit struct {
 	payload []byte
 	binary  bool
 	native  bool
-	place   place
+	scope   scope
 }
 
-// place is where a message belongs.
-type place struct {
-	ns   *NSConn // nil: nowhere, as a native message
+// scope is the namespace and the room of a message.
+type scope struct {
+	ns   *NSConn // nil: none, as for a native message
 	room *Room   // nil: none
 }
 
-// missing returns why a message has no place any more, or nil. It is called with
-// conn.mu held.
-func (p place) missing() error {
+// missing returns an error if the namespace or the room has ended. The caller holds
+// conn.mu.
+func (s scope) missing() error {
 	switch {
-	case p.ns != nil && p.ns.over:
+	case s.ns != nil && s.ns.over:
 		return wire.ErrBadNamespace
-	case p.room != nil && p.room.over:
+	case s.room != nil && s.room.over:
 		return wire.ErrBadRoom
 	}
 	return nil
 }
 
-// emit sends or keeps a checked message. A nil ns means that it is not connected; a
+// emit sends or buffers a checked message. A nil ns means that it is not connected; a
 // nil room is looked up if the message names one.
 func (c *Conn) emit(m *Message, ns *NSConn, in *Room) error {
 	if ns == nil {
@@ -42,76 +42,76 @@ func (c *Conn) emit(m *Message, ns *NSConn, in *Room) error {
 			return c.missing(wire.ErrBadRoom)
 		}
 	}
-	return c.send(&emission{payload: m.payload(), binary: m.Binary, place: place{ns, in}})
+	return c.send(&queuedEmit{payload: m.payload(), binary: m.Binary, scope: scope{ns, in}})
 }
 
-// send queues an emission for the socket, or keeps it. It waits while the queue is full.
-func (c *Conn) send(e *emission) error {
+// send queues a message for the socket or buffers it. It blocks while the queue is full.
+func (c *Conn) send(e *queuedEmit) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
 		if c.state == StateClosed {
 			return ErrClosed
 		}
-		if err := e.place.missing(); err != nil {
+		if err := e.scope.missing(); err != nil {
 			return err
 		}
-		l := c.link
-		if c.state != StateConnected || l == nil {
+		t := c.transport
+		if c.state != StateConnected || t == nil {
 			if e.native {
 				return ErrDisconnected
 			}
 			return c.buffer.add(e)
 		}
-		if !l.full(1) {
-			l.push(outgoing{payload: e.payload, binary: e.binary, emission: e})
+		if !t.full(1) {
+			t.push(outgoing{payload: e.payload, binary: e.binary, emit: e})
 			return nil
 		}
-		l.waitEased()
+		t.waitEased()
 	}
 }
 
-// buffer holds what is emitted while there is no connection.
+// buffer holds the emits made while the Conn is not connected.
 type buffer struct {
-	options   Buffer
-	emissions []*emission
-	bytes     int
+	options Buffer
+	emits   []*queuedEmit
+	bytes   int
 }
 
-// add keeps an emission as far as the policy and the limits allow.
-func (b *buffer) add(e *emission) error {
+// add keeps an emit as far as the policy and the limits allow.
+func (b *buffer) add(e *queuedEmit) error {
 	switch b.options.Policy {
 	case BufferDrop:
 		return nil
 	case BufferFail:
 		return ErrDisconnected
 	}
-	if b.options.Messages >= 0 && len(b.emissions) >= b.options.Messages ||
+	if b.options.Messages >= 0 && len(b.emits) >= b.options.Messages ||
 		b.options.Bytes >= 0 && b.bytes+len(e.payload) > b.options.Bytes {
 		return ErrBufferFull
 	}
-	b.emissions = append(b.emissions, e)
+	b.emits = append(b.emits, e)
 	b.bytes += len(e.payload)
 	return nil
 }
 
-// putBack keeps what a lost connection has not begun to send. It was accepted before,
-// so the limits do not count for it.
+// putBack keeps the emits that a lost transport has not begun to send. They were
+// accepted before, so the limits do not apply.
 func (b *buffer) putBack(queue []outgoing) {
 	if b.options.Policy != BufferKeep {
 		return
 	}
 	for _, out := range queue {
-		if out.emission != nil && !out.emission.native {
-			b.emissions = append(b.emissions, out.emission)
+		if out.emit != nil && !out.emit.native {
+			b.emits = append(b.emits, out.emit)
 			b.bytes += len(out.payload)
 		}
 	}
 }
 
 // take empties the buffer.
-func (b *buffer) take() []*emission {
-	all := b.emissions
-	b.emissions, b.bytes = nil, 0
+func (b *buffer) take() []*queuedEmit {
+	all := b.emits
+	b.emits, b.bytes = nil, 0
 	return all
 }

@@ -12,22 +12,22 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// firstPart is how much memory the declared length of a frame gets at once; more
-// comes with the bytes themselves.
+// firstPart bounds the memory that is allocated for the declared length of a frame;
+// the rest is allocated as the bytes arrive.
 const firstPart = 64 << 10
 
-// frameReader puts messages together from the frames of a server.
+// frameReader assembles messages from the frames of a server.
 type frameReader struct {
 	reader io.Reader
 	limit  int // bytes of a message; negative: none
 
-	message []byte    // reused; what has come of a fragmented message
-	opcode  ws.OpCode // of its first frame; 0: no message is under way
+	message []byte    // reused; the received part of a fragmented message
+	opcode  ws.OpCode // of its first frame; 0: no message has begun
 }
 
 // next reads one frame. For a data frame that does not complete a message, ok is
 // false. The payload is valid until the next call. Errors wrap ErrProtocol or
-// ErrTooBig, or are those of the reader.
+// ErrTooBig, or are the reader's.
 func (f *frameReader) next() (op ws.OpCode, payload []byte, ok bool, err error) {
 	header, err := ws.ReadHeader(f.reader)
 	if err != nil {
@@ -44,7 +44,7 @@ func (f *frameReader) next() (op ws.OpCode, payload []byte, ok bool, err error) 
 		return 0, nil, false, fmt.Errorf("%w: %w", ErrProtocol, err)
 	}
 	if header.Masked {
-		// CheckHeader does not look at this: RFC 6455 section 5.1.
+		// CheckHeader does not check this: RFC 6455 section 5.1.
 		return 0, nil, false, fmt.Errorf("%w: a masked frame", ErrProtocol)
 	}
 	if header.OpCode.IsControl() {
@@ -71,7 +71,7 @@ func (f *frameReader) next() (op ws.OpCode, payload []byte, ok bool, err error) 
 	return op, f.message, true, nil
 }
 
-// begin makes room for a new message. The buffer of a huge one is let go.
+// begin starts a new message. The buffer of a huge one is dropped.
 func (f *frameReader) begin(op ws.OpCode) {
 	f.opcode = op
 	if cap(f.message) > firstPart {
@@ -80,8 +80,8 @@ func (f *frameReader) begin(op ws.OpCode) {
 	f.message = f.message[:0]
 }
 
-// body appends the payload of a data frame. Its declared length alone does not make
-// the client allocate.
+// body appends the payload of a data frame. Memory is allocated for received bytes, not
+// for the declared length.
 func (f *frameReader) body(length int64) error {
 	for length > 0 {
 		part := int(min(length, firstPart))
@@ -95,7 +95,7 @@ func (f *frameReader) body(length int64) error {
 	return nil
 }
 
-// noEOF makes the end of the stream in the middle of a frame an unexpected one.
+// noEOF turns the end of the stream inside a frame into io.ErrUnexpectedEOF.
 func noEOF(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -103,7 +103,7 @@ func noEOF(err error) error {
 	return err
 }
 
-// parseClose reads the payload of a close frame (RFC 6455 section 5.5.1).
+// parseClose decodes the payload of a close frame (RFC 6455 section 5.5.1).
 func parseClose(payload []byte) (*CloseError, error) {
 	if len(payload) == 0 {
 		return &CloseError{Code: wire.CodeNoStatus}, nil
@@ -118,8 +118,8 @@ func parseClose(payload []byte) (*CloseError, error) {
 	return &CloseError{Code: code, Reason: string(payload[2:])}, nil
 }
 
-// appendFrame appends a whole, final frame, masked with the key: RFC 6455 sections 5.2
-// and 5.3.
+// appendFrame appends a complete final frame, masked with the key: RFC 6455 sections
+// 5.2 and 5.3.
 func appendFrame(dst []byte, op ws.OpCode, payload []byte, mask [4]byte) []byte {
 	const masked = 0x80
 	dst = append(dst, 0x80|byte(op))

@@ -147,7 +147,7 @@ func TestAskingAndClosingInsideHandlers(t *testing.T) {
 	})
 	heard := newJournal()
 	closed := make(chan error, 1)
-	conn := dial(t, urlOf(n), client.Options{Mailbox: 4000, Namespaces: map[string]client.Handlers{"default": {
+	conn := dial(t, urlOf(n), client.Options{ReceiveQueue: 4000, Namespaces: map[string]client.Handlers{"default": {
 		OnEmit: map[string]client.EmitHandler{"go": func(ctx context.Context, ns *client.NSConn, m *client.Message) error {
 			answer, err := ns.Ask(ctx, "next", m.Body)
 			if err != nil {

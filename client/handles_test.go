@@ -68,7 +68,7 @@ func TestAServerThatCannotTellIsAskedAgain(t *testing.T) {
 		})
 	})
 	heard, states := newJournal(), newStates()
-	room := join(t, url, client.Options{OnState: states.hear, Others: ptr(heard.handlers())}, "ns", "room")
+	room := join(t, url, client.Options{OnState: states.hear, DefaultHandlers: ptr(heard.handlers())}, "ns", "room")
 	states.await(t, client.StateConnected)
 	_ = room.Emit("die", nil)
 	for want := 1; want <= 4; want++ {

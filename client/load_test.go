@@ -137,8 +137,8 @@ func TestRestartsUnderLoad(t *testing.T) {
 	})
 }
 
-// What slow handlers leave is not read, but for one message above the limit.
-func TestAMailboxThatIsFullStopsTheReading(t *testing.T) {
+// At most one message above the limit is read while handlers are slow.
+func TestFullReceiveQueuePausesReading(t *testing.T) {
 	const limit, messages = 10_000, 5_000
 	url := startServer(t, func(_ int, p *peer) {
 		if !p.hello("id") {
@@ -154,7 +154,7 @@ func TestAMailboxThatIsFullStopsTheReading(t *testing.T) {
 	})
 	ended := make(chan struct{})
 	most := 0 // the handlers run one at a time
-	dial(t, url, client.Options{Mailbox: limit, Namespaces: map[string]client.Handlers{"ns": {
+	dial(t, url, client.Options{ReceiveQueue: limit, Namespaces: map[string]client.Handlers{"ns": {
 		OnEmit: map[string]client.EmitHandler{
 			"e": func(_ context.Context, ns *client.NSConn, _ *client.Message) error {
 				most = max(most, client.Waiting(ns.Conn()))

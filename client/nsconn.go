@@ -36,14 +36,14 @@ func (c *Conn) handlersOf(name string) *Handlers {
 	if h, ok := c.options.Namespaces[name]; ok {
 		return &h
 	}
-	return c.options.Others
+	return c.options.DefaultHandlers
 }
 
 // member is the session's value for a namespace.
-type member struct{ ns *NSConn }
+type nsRef struct{ ns *NSConn }
 
 // Name implements session.Namespace.
-func (m member) Name() string { return m.ns.name }
+func (r nsRef) Name() string { return r.ns.name }
 
 // Conn returns the Conn.
 func (ns *NSConn) Conn() *Conn { return ns.conn }
@@ -61,7 +61,7 @@ func (ns *NSConn) IsConnected() bool {
 
 // Emit emits an event in a text frame. The body must be valid UTF-8 and is not kept.
 // While there is no connection Options.Buffer says what becomes of it. Emit waits only
-// while more than Options.WriteQueue bytes wait for the socket. Nil does not mean that
+// while more than Options.SendQueue bytes wait for the socket. Nil does not mean that
 // the server has got it; what is emitted arrives in the order of the calls, at most once.
 func (ns *NSConn) Emit(event string, body []byte) error {
 	return ns.emit(&Message{Event: event, Body: body}, nil)
@@ -93,15 +93,15 @@ func (ns *NSConn) ask(ctx context.Context, m Message) (Message, error) {
 	if err := m.check(); err != nil {
 		return Message{}, err
 	}
-	result, err := ns.conn.call(ctx, place{ns: ns}, func(s *session.Session) (uint64, error) {
+	result, err := ns.conn.call(ctx, scope{ns: ns}, func(s *session.Session) (uint64, error) {
 		if m.Room == "" {
-			return s.Ask(member{ns}, nil, m.Event, m.Body, m.Binary)
+			return s.Ask(nsRef{ns}, nil, m.Event, m.Body, m.Binary)
 		}
 		in := ns.find(m.Room)
 		if in == nil {
 			return 0, wire.ErrBadRoom
 		}
-		return s.Ask(member{ns}, in, m.Event, m.Body, m.Binary)
+		return s.Ask(nsRef{ns}, in, m.Event, m.Body, m.Binary)
 	})
 	return result.message, err
 }
@@ -116,8 +116,8 @@ func (ns *NSConn) JoinRoom(ctx context.Context, name string) (*Room, error) {
 		return nil, err
 	}
 	made := &Room{ns: ns, name: name}
-	result, err := ns.conn.call(ctx, place{ns: ns}, func(s *session.Session) (uint64, error) {
-		return s.AskJoin(member{ns}, made)
+	result, err := ns.conn.call(ctx, scope{ns: ns}, func(s *session.Session) (uint64, error) {
+		return s.AskJoin(nsRef{ns}, made)
 	})
 	if err != nil {
 		return nil, err
@@ -154,8 +154,8 @@ func (ns *NSConn) Disconnect(ctx context.Context) error {
 	if ns.conn.forget(ns, nil) {
 		return nil
 	}
-	_, err := ns.conn.call(ctx, place{ns: ns}, func(s *session.Session) (uint64, error) {
-		return s.AskDisconnect(member{ns})
+	_, err := ns.conn.call(ctx, scope{ns: ns}, func(s *session.Session) (uint64, error) {
+		return s.AskDisconnect(nsRef{ns})
 	})
 	return err
 }

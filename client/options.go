@@ -26,8 +26,8 @@ const (
 	DefaultAskTimeout      = 30 * time.Second
 	DefaultIdleTimeout     = 60 * time.Second
 	DefaultReadLimit       = 1 << 20
-	DefaultWriteQueue      = 1 << 20
-	DefaultMailbox         = 1 << 20
+	DefaultSendQueue       = 1 << 20
+	DefaultReceiveQueue    = 1 << 20
 )
 
 // Options of Dial. The zero value is good. Where nothing else is said, zero means
@@ -37,9 +37,9 @@ type Options struct {
 	// Namespaces are the handlers by namespace. A server may connect the client to
 	// these only; the program itself may connect to any.
 	Namespaces map[string]Handlers
-	// Others are the handlers of all namespaces that are not in Namespaces. If it is
-	// nil they have none, and the server may not connect the client to them.
-	Others *Handlers
+	// DefaultHandlers are the handlers of all namespaces that are not in Namespaces.
+	// If nil, they have none, and the server may not connect the client to them.
+	DefaultHandlers *Handlers
 	// OnNative handles messages that are not of the protocol. They come only while
 	// the namespace "" is connected, or with NativeOnly.
 	OnNative NativeHandler
@@ -78,13 +78,13 @@ type Options struct {
 	IdleTimeout time.Duration
 	// ReadLimit is the size of the largest message from the server in bytes; 1 MiB.
 	ReadLimit int
-	// WriteQueue is how many bytes of messages may wait for the socket before Emit
-	// waits, too; 1 MiB.
-	WriteQueue int
-	// Mailbox is how many bytes of messages may wait for handlers before the
-	// connection is not read; 1 MiB. While an ask is in flight it may be 16 times as
-	// much, as the answer comes behind them.
-	Mailbox int
+	// SendQueue is how many bytes of messages may be queued for the socket before Emit
+	// blocks; 1 MiB.
+	SendQueue int
+	// ReceiveQueue is how many bytes of messages may be queued for handlers before the
+	// connection is not read; 1 MiB. While an ask is in flight the limit is 16 times
+	// higher, as the answer arrives after them.
+	ReceiveQueue int
 
 	Reconnect Reconnect
 	Buffer    Buffer
@@ -150,8 +150,8 @@ func (o Options) withDefaults() Options {
 	o.AskTimeout = orDefault(o.AskTimeout, DefaultAskTimeout)
 	o.IdleTimeout = orDefault(o.IdleTimeout, DefaultIdleTimeout)
 	o.ReadLimit = orDefault(o.ReadLimit, DefaultReadLimit)
-	o.WriteQueue = orDefault(o.WriteQueue, DefaultWriteQueue)
-	o.Mailbox = orDefault(o.Mailbox, DefaultMailbox)
+	o.SendQueue = orDefault(o.SendQueue, DefaultSendQueue)
+	o.ReceiveQueue = orDefault(o.ReceiveQueue, DefaultReceiveQueue)
 	o.Reconnect.Base = orDefault(o.Reconnect.Base, DefaultReconnectBase)
 	o.Reconnect.Factor = orDefault(o.Reconnect.Factor, DefaultReconnectFactor)
 	o.Reconnect.Cap = orDefault(o.Reconnect.Cap, DefaultReconnectCap)
@@ -190,8 +190,8 @@ func (o *Options) validate() error {
 	for name, h := range o.Namespaces {
 		errs = append(errs, h.validate(name))
 	}
-	if o.Others != nil {
-		errs = append(errs, o.Others.validate("(others)"))
+	if o.DefaultHandlers != nil {
+		errs = append(errs, o.DefaultHandlers.validate("(default handlers)"))
 	}
 	return errors.Join(append(errs, checkHeader(o.Header))...)
 }

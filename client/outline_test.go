@@ -40,11 +40,11 @@ func TestOutlineAgainstANode(t *testing.T) {
 	if conn.Namespace("default") != ns || conn.Namespace("second") != nil || ns.Room("lobby") != room || ns.Namespace() != "default" {
 		t.Error("Namespace and Room do not return what is connected and joined")
 	}
-	if again, err := conn.Connect(ctx, "default"); again != ns || err != nil {
-		t.Errorf("connecting again: %p, %v, want the same", again, err)
+	if second, err := conn.Connect(ctx, "default"); second != ns || err != nil {
+		t.Errorf("connecting second: %p, %v, want the same", second, err)
 	}
-	if again, err := ns.JoinRoom(ctx, "lobby"); again != room || err != nil {
-		t.Errorf("joining again: %p, %v, want the same", again, err)
+	if second, err := ns.JoinRoom(ctx, "lobby"); second != room || err != nil {
+		t.Errorf("joining second: %p, %v, want the same", second, err)
 	}
 	if waited, err := conn.WaitServerConnect(ctx, "default"); waited != ns || err != nil {
 		t.Errorf("WaitServerConnect: %p, %v, want the connected one", waited, err)
@@ -114,7 +114,7 @@ func TestOutlineAgainstANode(t *testing.T) {
 	}
 	receive(t, "Done", conn.Done())
 	if err := conn.Close(); err != nil {
-		t.Errorf("closing again: %v", err)
+		t.Errorf("closing second: %v", err)
 	}
 }
 

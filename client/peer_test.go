@@ -175,7 +175,7 @@ func TestAServerThatDoesNotReadIsGivenUp(t *testing.T) {
 	})
 	states := newStates()
 	conn := dial(t, url, client.Options{
-		OnState: states.hear, IdleTimeout: 300 * time.Millisecond, WriteQueue: 300_000, ReadLimit: -1,
+		OnState: states.hear, IdleTimeout: 300 * time.Millisecond, SendQueue: 300_000, ReadLimit: -1,
 		Reconnect: quick, Buffer: client.Buffer{Messages: -1, Bytes: -1},
 	})
 	ns, err := conn.Connect(background(t), "ns")
@@ -288,7 +288,7 @@ func TestTheFirstAcknowledgement(t *testing.T) {
 			p.send("Aid")
 			p.grant(nil)
 		})
-		conn := dial(t, url, client.Options{Others: &client.Handlers{}})
+		conn := dial(t, url, client.Options{DefaultHandlers: &client.Handlers{}})
 		if _, err := conn.WaitServerConnect(background(t), "ns"); err != nil {
 			t.Errorf("WaitServerConnect: %v", err)
 		}

@@ -13,12 +13,12 @@ import (
 	"time"
 )
 
-// maxProxyHead is the longest response to a CONNECT in bytes.
+// maxProxyHead is the maximum size of a response to CONNECT in bytes.
 const maxProxyHead = 64 << 10
 
 // proxy returns the proxy to use, or nil.
 func (c *Conn) proxy(header http.Header) (*url.URL, error) {
-	// Proxy functions, that of net/http first of all, know http and https.
+	// Proxy functions, such as that of net/http, know http and https.
 	target := *c.address
 	target.Scheme = map[string]string{"ws": "http", "wss": "https"}[target.Scheme]
 	proxy, err := c.options.Proxy(&http.Request{Method: http.MethodGet, URL: &target, Host: target.Host, Header: header})
@@ -33,8 +33,8 @@ func (c *Conn) proxy(header http.Header) (*url.URL, error) {
 	return proxy, nil
 }
 
-// throughProxy returns a dial function that lets a proxy connect, by CONNECT (RFC 9110
-// section 9.3.6) for ws and wss alike: a proxy that forwards requests would not keep the
+// throughProxy returns a function that dials through a proxy with CONNECT (RFC 9110
+// section 9.3.6), for ws and wss alike: a proxy that forwards requests would drop the
 // upgrade.
 func (c *Conn) throughProxy(proxy *url.URL) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -64,7 +64,7 @@ func (c *Conn) throughProxy(proxy *url.URL) func(ctx context.Context, network, a
 	}
 }
 
-// connect asks the proxy for a connection to the address.
+// connect asks the proxy to connect to the address.
 func connect(socket net.Conn, proxy *url.URL, address string) error {
 	request := &http.Request{
 		Method: http.MethodConnect, URL: &url.URL{Opaque: address}, Host: address, Header: make(http.Header),
@@ -80,7 +80,7 @@ func connect(socket net.Conn, proxy *url.URL, address string) error {
 	if _, err := socket.Write(head.Bytes()); err != nil {
 		return err
 	}
-	// One byte at a time: what follows the response belongs to the server.
+	// Read single bytes: those after the response belong to the server.
 	limited := io.LimitReader(&byteReader{socket}, maxProxyHead)
 	response, err := http.ReadResponse(bufio.NewReaderSize(limited, 16), request)
 	if err != nil {

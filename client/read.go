@@ -13,16 +13,16 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// mailboxWithAsk is how many times Options.Mailbox may wait for handlers while an ask
-// is in flight: a handler may wait for the answer, which comes behind more messages.
-const mailboxWithAsk = 16
+// receiveQueueWithAsk multiplies Options.ReceiveQueue while an ask is in flight: a handler
+// may wait for the answer, which arrives after more messages.
+const receiveQueueWithAsk = 16
 
-// read takes what the server sends until the connection ends.
-func (l *link) read() {
+// read handles the frames of the server until the connection is closed.
+func (t *transport) read() {
 	for {
-		op, payload, ok, err := l.frames.next()
+		op, payload, ok, err := t.frames.next()
 		if err != nil {
-			l.fail(l.explain(err))
+			t.fail(t.explain(err))
 			return
 		}
 		if !ok {
@@ -30,20 +30,20 @@ func (l *link) read() {
 		}
 		switch op {
 		case ws.OpPing:
-			l.answerPing(payload)
+			t.answerPing(payload)
 		case ws.OpPong:
 		case ws.OpClose:
-			l.closedByPeer(payload)
+			t.closedByPeer(payload)
 			return
 		default:
-			l.receive(payload, op == ws.OpBinary)
-			l.pause()
+			t.receive(payload, op == ws.OpBinary)
+			t.pause()
 		}
 	}
 }
 
-// explain turns an error of the socket into one of this package where it has one.
-func (l *link) explain(err error) error {
+// explain translates an error of the socket where this package has one for it.
+func (t *transport) explain(err error) error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return ErrIdle
@@ -53,15 +53,15 @@ func (l *link) explain(err error) error {
 	return err
 }
 
-// fail ends the link because of an error that was found here. The server is told what
-// it did wrong.
-func (l *link) fail(err error) {
-	c := l.conn
+// fail ends the transport because of an error that the client has found. A server that
+// broke a rule receives the matching close code.
+func (t *transport) fail(err error) {
+	c := t.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if l.over {
-		// It is being closed in good order, and this is how the peer ends it.
-		l.cut()
+	if t.over {
+		// The closing handshake has begun, and the peer has closed its side.
+		t.cut()
 		return
 	}
 	how, code := endingCut, wire.CodeNormal
@@ -71,112 +71,111 @@ func (l *link) fail(err error) {
 	case errors.Is(err, ErrProtocol):
 		how, code = endingReply, wire.CodeProtocolError
 	}
-	l.end(how, code)
-	c.lost(l, err)
+	t.end(how, code)
+	c.lost(t, err)
 }
 
-// closedByPeer answers a close frame and ends the link.
-func (l *link) closedByPeer(payload []byte) {
+// closedByPeer answers a close frame and ends the transport.
+func (t *transport) closedByPeer(payload []byte) {
 	closed, err := parseClose(payload)
 	if err != nil {
-		l.fail(err)
+		t.fail(err)
 		return
 	}
-	c := l.conn
+	c := t.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if l.over {
-		return // the answer to ours, or both at once
+	if t.over {
+		return // the answer to our close frame, or both crossed
 	}
-	l.end(endingReply, closed.Code)
-	c.lost(l, closed)
+	t.end(endingReply, closed.Code)
+	c.lost(t, closed)
 }
 
-func (l *link) answerPing(payload []byte) {
-	l.conn.mu.Lock()
-	defer l.conn.mu.Unlock()
-	// Only the newest is answered (RFC 6455 section 5.5.3), so a flood of pings fills
-	// nothing.
-	l.pong = append(make([]byte, 0, len(payload)), payload...)
-	l.signal()
+func (t *transport) answerPing(payload []byte) {
+	t.conn.mu.Lock()
+	defer t.conn.mu.Unlock()
+	// Only the newest ping is answered (RFC 6455 section 5.5.3), so a flood of pings
+	// uses no memory.
+	t.pong = append(make([]byte, 0, len(payload)), payload...)
+	t.signal()
 }
 
-// receive hands a message to the session, or keeps it behind a request that is not
-// decided yet.
-func (l *link) receive(payload []byte, binary bool) {
-	c := l.conn
+// receive passes a message to the session, or queues it behind a deferred request.
+func (t *transport) receive(payload []byte, binary bool) {
+	c := t.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if l.over {
+	if t.over {
 		return
 	}
 	var verdict session.Verdict
-	if len(l.held) > 0 {
-		verdict = l.session.ReceiveAnswer(payload, binary)
+	if len(t.deferred) > 0 {
+		verdict = t.session.ReceiveAnswer(payload, binary)
 	} else {
-		verdict = l.session.Receive(payload, binary)
+		verdict = t.session.Receive(payload, binary)
 	}
 	switch verdict {
 	case session.VerdictBusy:
-		l.held = append(l.held, frame{slices.Clone(payload), binary})
-		l.heldBy += len(payload) + outgoingOverhead
+		t.deferred = append(t.deferred, frame{slices.Clone(payload), binary})
+		t.deferredBytes += len(payload) + outgoingOverhead
 	case session.VerdictEarlyOverflow:
-		l.abort(fmt.Errorf("%w: too much before the acknowledgement", ErrProtocol))
+		t.abort(fmt.Errorf("%w: too much before the acknowledgement", ErrProtocol))
 		return
 	}
-	l.settle()
+	t.settle()
 }
 
-// resume goes on with what was kept, after a decision. It is called with conn.mu held.
-func (l *link) resume() {
-	for len(l.held) > 0 && !l.over {
-		first := l.held[0]
-		if l.session.Receive(first.payload, first.binary) == session.VerdictBusy {
+// resume receives the queued messages after a decision. The caller holds conn.mu.
+func (t *transport) resume() {
+	for len(t.deferred) > 0 && !t.over {
+		first := t.deferred[0]
+		if t.session.Receive(first.payload, first.binary) == session.VerdictBusy {
 			break
 		}
-		l.held = l.held[1:]
-		l.heldBy -= len(first.payload) + outgoingOverhead
+		t.deferred = t.deferred[1:]
+		t.deferredBytes -= len(first.payload) + outgoingOverhead
 	}
-	l.settle()
+	t.settle()
 }
 
-// abort ends the link with conn.mu held.
-func (l *link) abort(err error) {
-	l.end(endingCut, wire.CodeNormal)
-	l.conn.lost(l, err)
+// abort ends the transport because of an error. The caller holds conn.mu.
+func (t *transport) abort(err error) {
+	t.end(endingCut, wire.CodeNormal)
+	t.conn.lost(t, err)
 }
 
-// pause returns when there is room for what more messages bring about: work for
-// handlers, and answers to be sent.
-func (l *link) pause() {
-	c := l.conn
+// pause returns when further messages may be read: their handlers and their answers
+// need room in the queues.
+func (t *transport) pause() {
+	c := t.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !l.over {
-		// The answers that the session gives by itself need room, too. Twice the limit:
-		// the program alone can fill it once.
-		if l.full(2) {
-			l.waitEased()
+	for !t.over {
+		// The session's own answers need room, too. The limit is twice that of emits,
+		// as the application can fill the queue up to the limit.
+		if t.full(2) {
+			t.waitEased()
 			continue
 		}
-		limit := c.options.Mailbox
-		if len(l.callers) > 0 {
-			limit *= mailboxWithAsk
+		limit := c.options.ReceiveQueue
+		if len(t.responders) > 0 {
+			limit *= receiveQueueWithAsk
 		}
 		if limit >= 0 {
-			limit = max(0, limit-l.heldBy)
+			limit = max(0, limit-t.deferredBytes)
 		}
 		eased := c.handlers.overLimit(limit)
 		if eased == nil {
 			return
 		}
 		asked := make(chan struct{})
-		l.paused = asked
+		t.paused = asked
 		c.mu.Unlock()
 		select {
 		case <-eased:
 		case <-asked:
-		case <-l.ended:
+		case <-t.ended:
 		}
 		c.mu.Lock()
 	}

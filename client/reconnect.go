@@ -17,20 +17,20 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// backoff counts what is behind the delays.
+// backoff is the state from which delays are computed.
 type backoff struct {
-	// attempt is the number of the next one since the last connection, from 1.
+	// attempt is the number of the next attempt since the last connection, from 1.
 	attempt int
-	// exponent grows with every delay and outlasts connections that end soon, so that
-	// a server which accepts and drops everybody at once is not dialled all the time.
+	// exponent grows with every delay and outlasts short connections, so a server that
+	// accepts and drops its clients at once is not dialed in a tight loop.
 	exponent int
 	delay    time.Duration
 }
 
-// delay returns how long to wait before an attempt; draw is random in [0, 1). The
-// jitter comes after the cap: before it, all clients would meet at the cap. What the
-// server suggests counts in place of the computed delay, up to twice the cap, and is
-// spread by half of itself.
+// delay returns the time before an attempt; draw is random in [0, 1). The jitter is
+// applied after the cap: before it, all clients would meet at the cap. A delay suggested
+// by the server replaces the computed one, up to twice the cap, and is spread by half of
+// itself.
 func (r *Reconnect) delay(exponent int, suggested time.Duration, draw float64) time.Duration {
 	if suggested > 0 {
 		return time.Duration(float64(min(suggested, 2*r.Cap)) * (1 + draw/2))
@@ -38,10 +38,10 @@ func (r *Reconnect) delay(exponent int, suggested time.Duration, draw float64) t
 	return time.Duration(draw * min(float64(r.Cap), float64(r.Base)*math.Pow(r.Factor, float64(exponent))))
 }
 
-// retryAfter is how a close reason suggests a delay, in milliseconds.
+// retryAfter matches the suggested delay in a close reason, in milliseconds.
 var retryAfter = regexp.MustCompile(`; ?retry-after=([0-9]{1,9})$`)
 
-// suggestion returns the delay that the server would like, or zero.
+// suggestion returns the delay suggested by the server, or zero.
 func suggestion(err error) time.Duration {
 	var closed *CloseError
 	var refused *RefusedError
@@ -78,7 +78,7 @@ func (c *Conn) supervise() {
 	}
 }
 
-// attempt makes one attempt and serves the connection, if it becomes one, to its end.
+// attempt makes one attempt and, if it succeeds, serves the transport until it is closed.
 func (c *Conn) attempt() {
 	ctx, cancel := c.ctx, context.CancelFunc(func() {})
 	if limit := c.options.DialTimeout; limit > 0 {
@@ -99,34 +99,34 @@ func (c *Conn) attempt() {
 		c.mu.Unlock()
 		return
 	}
-	l := newLink(c, socket, buffered)
-	c.link = l
-	l.begin()
+	tr := newTransport(c, socket, buffered)
+	c.transport = tr
+	tr.begin()
 	c.mu.Unlock()
 	stop := context.AfterFunc(ctx, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if !l.over && l.phase == phaseHello {
-			l.abort(ErrAcknowledge)
+		if !tr.over && tr.phase == phaseHello {
+			tr.abort(ErrAcknowledge)
 		}
 	})
-	l.run()
+	tr.run()
 	stop()
 }
 
-// lost goes on after a connection was lost, or an attempt has failed (l is nil). It is
-// called with mu held, when l is over.
-func (c *Conn) lost(l *link, err error) {
+// lost schedules the next attempt or closes the Conn, after a transport is over or an
+// attempt has failed (tr is nil). The caller holds mu.
+func (c *Conn) lost(tr *transport, err error) {
 	c.lastErr = err
 	t := Transition{Conn: c, From: c.state, To: c.state, Err: err}
-	if l != nil {
-		c.link = nil
-		c.buffer.putBack(l.queue)
-		l.queue, l.queued = nil, 0
+	if tr != nil {
+		c.transport = nil
+		c.buffer.putBack(tr.queue)
+		tr.queue, tr.queued = nil, 0
 	}
-	if l != nil && l.phase == phaseReady {
+	if tr != nil && tr.phase == phaseReady {
 		t.To, t.Code, c.backoff.attempt = StateReconnecting, wire.CodeAbnormal, 0
-		if r := &c.options.Reconnect; time.Since(l.since) >= r.delay(c.backoff.exponent, 0, 1) {
+		if r := &c.options.Reconnect; time.Since(tr.readySince) >= r.delay(c.backoff.exponent, 0, 1) {
 			c.backoff.exponent = 0
 		}
 	}
@@ -134,7 +134,7 @@ func (c *Conn) lost(l *link, err error) {
 	if errors.As(err, &closed) {
 		t.Code, t.Reason = closed.Code, closed.Reason
 	}
-	if final := c.final(l, err); final != nil {
+	if final := c.final(tr, err); final != nil {
 		c.finish(final)
 		return
 	}
@@ -148,8 +148,8 @@ func (c *Conn) lost(l *link, err error) {
 		slog.String(logReason, err.Error()), slog.Int(logAttempt, t.Attempt), slog.Duration(logDelay, t.Delay))
 }
 
-// final returns the error with which there is no further attempt, or nil.
-func (c *Conn) final(l *link, err error) error {
+// final returns the error of a Conn that makes no further attempt, or nil.
+func (c *Conn) final(tr *transport, err error) error {
 	r := &c.options.Reconnect
 	var closed *CloseError
 	var refused *RefusedError
@@ -169,15 +169,15 @@ func (c *Conn) final(l *link, err error) error {
 	case c.state == StateConnecting && hopeless(err):
 		return err
 	}
-	if failed := l == nil || l.phase != phaseReady; failed && r.Attempts > 0 && c.backoff.attempt >= r.Attempts {
+	if failed := tr == nil || tr.phase != phaseReady; failed && r.Attempts > 0 && c.backoff.attempt >= r.Attempts {
 		return fmt.Errorf("%w: %w", ErrGaveUp, err)
 	}
 	return nil
 }
 
-// isFinal reports whether there is no point in another attempt. What load balancers
-// say about a server that is just being replaced (404 and the like) counts for the
-// first connection only.
+// isFinal reports whether another attempt is pointless. Status codes that load balancers
+// answer while a server is being replaced (404, for example) are final for the first
+// connection only.
 func (e *RefusedError) isFinal(first bool) bool {
 	switch e.Status {
 	case 0, http.StatusUnauthorized, http.StatusForbidden, http.StatusGone:
@@ -188,13 +188,13 @@ func (e *RefusedError) isFinal(first bool) bool {
 	return first && e.Status < http.StatusInternalServerError
 }
 
-// hopeless reports errors of a first attempt that a second one would meet again.
+// hopeless reports errors of a first attempt that would recur in a second one.
 func hopeless(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	return errors.As(err, &certificate) || errors.Is(err, errScheme)
 }
 
-// move changes the state and lets the program hear of it. It is called with mu held.
+// move changes the state and notifies the application. The caller holds mu.
 func (c *Conn) move(t Transition) {
 	c.state = t.To
 	c.change()
@@ -206,7 +206,7 @@ func (c *Conn) move(t Transition) {
 	}
 }
 
-// finish closes the Conn for good. It is called with mu held.
+// finish closes the Conn for good. The caller holds mu.
 func (c *Conn) finish(err error) {
 	if c.state == StateClosed {
 		return
@@ -218,13 +218,13 @@ func (c *Conn) finish(err error) {
 	}
 	c.state, c.err = StateClosed, err
 	c.unsent = len(c.buffer.take()) > 0
-	if l := c.link; l != nil {
+	if tr := c.transport; tr != nil {
 		how := endingFlush
-		if l.phase != phaseReady {
+		if tr.phase != phaseReady {
 			how = endingCut
 		}
-		l.end(how, wire.CodeNormal)
-		c.link = nil
+		tr.end(how, wire.CodeNormal)
+		c.transport = nil
 	}
 	for _, ns := range slices.Clone(c.namespaces) {
 		c.disconnected(ns, true, err)

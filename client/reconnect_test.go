@@ -179,7 +179,7 @@ func TestWhatIsRefusedAfterAReconnectEnds(t *testing.T) {
 		})
 	})
 	heard, states := newJournal(), newStates()
-	room := join(t, url, client.Options{OnState: states.hear, Others: ptr(heard.handlers())}, "ns", "free")
+	room := join(t, url, client.Options{OnState: states.hear, DefaultHandlers: ptr(heard.handlers())}, "ns", "free")
 	ns, conn := room.NSConn(), room.NSConn().Conn()
 	locked, err := ns.JoinRoom(background(t), "locked")
 	if err != nil {

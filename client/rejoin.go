@@ -9,91 +9,91 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// How a new connection comes back to where the last one was. All of it is called with
-// conn.mu held.
+// This file restores the namespaces and rooms of the last transport on a new one. The
+// callers of all functions hold conn.mu.
 
-// begin says hello.
-func (l *link) begin() {
-	l.session.Init(&l.conn.sessions, l)
-	if l.conn.options.NativeOnly {
-		l.ready()
+// begin starts the session.
+func (t *transport) begin() {
+	t.session.Init(&t.conn.sessions, t)
+	if t.conn.options.NativeOnly {
+		t.ready()
 		return
 	}
-	l.session.Hello()
+	t.session.Hello()
 }
 
-// rejoin asks for all namespaces at once, and for all rooms of each when it is there.
-func (l *link) rejoin() {
-	l.phase = phaseRejoin
-	for _, ns := range slices.Clone(l.conn.namespaces) {
-		l.again(func(s *session.Session) (uint64, error) { return s.AskConnect(member{ns}, nil) },
-			func() { l.rejoinRooms(ns) },
-			func(err error) { l.conn.disconnected(ns, true, err) })
+// rejoin asks for all namespaces at once, and for the rooms of each when it is
+// connected.
+func (t *transport) rejoin() {
+	t.phase = phaseRejoin
+	for _, ns := range slices.Clone(t.conn.namespaces) {
+		t.restore(func(s *session.Session) (uint64, error) { return s.AskConnect(nsRef{ns}, nil) },
+			func() { t.rejoinRooms(ns) },
+			func(err error) { t.conn.disconnected(ns, true, err) })
 	}
-	if limit := l.conn.options.AskTimeout; limit > 0 && l.pending > 0 {
-		l.timer = time.AfterFunc(limit, func() {
-			l.conn.mu.Lock()
-			defer l.conn.mu.Unlock()
-			if !l.over && l.phase == phaseRejoin {
-				l.abort(wire.ErrTimeout)
+	if limit := t.conn.options.AskTimeout; limit > 0 && t.pending > 0 {
+		t.timer = time.AfterFunc(limit, func() {
+			t.conn.mu.Lock()
+			defer t.conn.mu.Unlock()
+			if !t.over && t.phase == phaseRejoin {
+				t.abort(wire.ErrTimeout)
 			}
 		})
 	}
 }
 
-func (l *link) rejoinRooms(ns *NSConn) {
+func (t *transport) rejoinRooms(ns *NSConn) {
 	for _, in := range slices.Clone(ns.rooms) {
-		l.again(func(s *session.Session) (uint64, error) { return s.AskJoin(member{ns}, in) },
+		t.restore(func(s *session.Session) (uint64, error) { return s.AskJoin(nsRef{ns}, in) },
 			func() {},
-			func(err error) { l.conn.left(in, true, err) })
+			func(err error) { t.conn.left(in, true, err) })
 	}
 }
 
-// again asks for something that the last connection had.
-func (l *link) again(start func(*session.Session) (uint64, error), granted func(), refused func(error)) {
-	l.pending++
-	_, err := l.ask(start, func(a *session.Answer) {
-		l.pending--
+// restore asks for a namespace or a room that the last transport had.
+func (t *transport) restore(start func(*session.Session) (uint64, error), granted func(), refused func(error)) {
+	t.pending++
+	_, err := t.ask(start, func(a *session.Answer) {
+		t.pending--
 		switch {
-		case l.over:
+		case t.over:
 		case a.Err == nil:
 			granted()
 		case errors.Is(a.Err, wire.ErrUnavailable) || errors.Is(a.Err, wire.ErrTimeout):
-			// The server cannot say now. To end a room because its broker is away for a
-			// moment would lose it for good.
-			l.failure = a.Err
+			// The server cannot decide at the moment. Ending the room because its
+			// broker is unreachable for a moment would lose it for good.
+			t.failure = a.Err
 		default:
 			refused(a.Err)
 		}
 	})
 	if err != nil {
-		l.pending--
+		t.pending--
 		refused(err)
 	}
 }
 
-// settle does what callbacks of the session have brought about and must not do
-// themselves.
-func (l *link) settle() {
+// settle completes changes that callbacks of the session must not make themselves.
+func (t *transport) settle() {
 	switch {
-	case l.over:
-	case l.failure != nil:
-		l.abort(l.failure)
-	case l.phase == phaseRejoin && l.pending == 0:
-		l.ready()
+	case t.over:
+	case t.failure != nil:
+		t.abort(t.failure)
+	case t.phase == phaseRejoin && t.pending == 0:
+		t.ready()
 	}
 }
 
-// ready sends what was kept, and tells the program.
-func (l *link) ready() {
-	c := l.conn
-	if l.timer != nil {
-		l.timer.Stop()
+// ready sends the buffered emits and reports the state.
+func (t *transport) ready() {
+	c := t.conn
+	if t.timer != nil {
+		t.timer.Stop()
 	}
-	l.phase, l.since = phaseReady, time.Now()
+	t.phase, t.readySince = phaseReady, time.Now()
 	for _, e := range c.buffer.take() {
-		if e.place.missing() == nil {
-			l.push(outgoing{payload: e.payload, binary: e.binary, emission: e})
+		if e.scope.missing() == nil {
+			t.push(outgoing{payload: e.payload, binary: e.binary, emit: e})
 		}
 	}
 	first := c.state == StateConnecting

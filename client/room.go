@@ -38,8 +38,8 @@ func (r *Room) Leave(ctx context.Context) error {
 	if r.ns.conn.forget(r.ns, r) {
 		return nil
 	}
-	_, err := r.ns.conn.call(ctx, place{r.ns, r}, func(s *session.Session) (uint64, error) {
-		return s.AskLeave(member{r.ns}, r)
+	_, err := r.ns.conn.call(ctx, scope{r.ns, r}, func(s *session.Session) (uint64, error) {
+		return s.AskLeave(nsRef{r.ns}, r)
 	})
 	return err
 }

@@ -6,18 +6,18 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// State is what a Conn is doing.
+// State is the state of a Conn.
 type State uint8
 
 // The states. A Conn begins as connecting and ends as closed.
 const (
-	// StateConnecting: Dial tries to connect for the first time.
+	// StateConnecting: Dial is connecting for the first time.
 	StateConnecting State = iota + 1
-	// StateConnected: acknowledged, and back in all namespaces and rooms.
+	// StateConnected: acknowledged, and all namespaces and rooms are restored.
 	StateConnected
 	// StateReconnecting: the connection was lost; the Conn waits, dials or rejoins.
 	StateReconnecting
-	// StateClosed: for good.
+	// StateClosed: closed for good.
 	StateClosed
 )
 
@@ -36,24 +36,24 @@ func (s State) String() string {
 	return "invalid"
 }
 
-// Transition is a change of the state, or one more attempt that failed: then From
-// and To are the same.
+// Transition is a change of the state, or a further failed attempt: then From and To
+// are the same.
 type Transition struct {
 	Conn     *Conn
 	From, To State
-	// ID is the connection's ID if To is StateConnected. Each connection has a new one.
+	// ID is the connection's ID if To is StateConnected. Every connection has a new one.
 	ID string
-	// Err says why the connection was lost, the attempt failed or the Conn is closed:
-	// a CloseError, a RefusedError, an error of the network. Nil if To is
+	// Err is why the connection was lost, the attempt failed or the Conn is closed: a
+	// CloseError, a RefusedError, an error of the network. Nil if To is
 	// StateConnected.
 	Err error
 	// Code and Reason are those of the server's close frame, CodeAbnormal if the
 	// connection was lost without one, and zero where no connection was lost.
 	Code   wire.Code
 	Reason string
-	// Attempt counts the attempts to connect since the last connection, from 1: the
-	// one that comes after Delay, or that succeeded. Zero if To is StateClosed.
+	// Attempt is the number of the attempt since the last connection, from 1: the one
+	// that follows after Delay, or that succeeded. Zero if To is StateClosed.
 	Attempt int
-	// Delay is how long the Conn waits before this attempt.
+	// Delay is the time before this attempt.
 	Delay time.Duration
 }

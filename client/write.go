@@ -10,13 +10,13 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// batchBytes is about how much leaves with one write. What was taken for a write that
-// fails is lost, the rest is kept for the next connection.
+// batchBytes is the approximate size of one write. The messages of a write that fails
+// are lost; the others are sent on the next transport.
 const batchBytes = 64 << 10
 
-// write sends what is queued until the link is over.
-func (l *link) write() {
-	idle := l.conn.options.IdleTimeout
+// write sends the queued messages until the transport is over.
+func (t *transport) write() {
+	idle := t.conn.options.IdleTimeout
 	var quiet <-chan time.Time
 	if idle > 0 {
 		ticker := time.NewTicker(max(idle/4, time.Millisecond))
@@ -25,10 +25,10 @@ func (l *link) write() {
 	}
 	var buffer []byte
 	for {
-		data, last := l.batch(buffer[:0])
+		data, last := t.batch(buffer[:0])
 		if len(data) > 0 {
-			if err := l.put(data, idle); err != nil {
-				l.failWriting(err)
+			if err := t.put(data, idle); err != nil {
+				t.failWriting(err)
 				return
 			}
 		}
@@ -39,42 +39,42 @@ func (l *link) write() {
 		case last:
 			return
 		case len(data) > 0:
-			continue // there may be more
+			continue // the queue may have more
 		}
 		select {
-		case <-l.wake:
+		case <-t.wake:
 		case <-quiet:
-			l.pingIfQuiet(idle / 2)
+			t.pingIfQuiet(idle / 2)
 		}
 	}
 }
 
-// failWriting ends the link because a write has failed.
-func (l *link) failWriting(err error) {
-	c := l.conn
+// failWriting ends the transport because a write has failed.
+func (t *transport) failWriting(err error) {
+	c := t.conn
 	c.mu.Lock()
-	if c.state == StateClosed && l.leaving > 0 {
+	if c.state == StateClosed && t.leaving > 0 {
 		c.unsent = true
 	}
 	c.mu.Unlock()
-	l.fail(err)
+	t.fail(err)
 }
 
-// put writes bytes, and gives up if they do not leave in time.
-func (l *link) put(data []byte, idle time.Duration) error {
+// put writes data to the socket; it fails with ErrIdle after the idle timeout.
+func (t *transport) put(data []byte, idle time.Duration) error {
 	if idle > 0 {
-		_ = l.socket.SetWriteDeadline(time.Now().Add(idle))
+		_ = t.socket.SetWriteDeadline(time.Now().Add(idle))
 	}
-	_, err := l.socket.Write(data)
+	_, err := t.socket.Write(data)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return ErrIdle
 	}
 	return err
 }
 
-// batch appends the frames that leave next. Last: nothing follows.
-func (l *link) batch(data []byte) (frames []byte, last bool) {
-	taken, pong, ping, closing, last := l.take()
+// batch appends the next frames to data. last is true if no more follow.
+func (t *transport) batch(data []byte) (frames []byte, last bool) {
+	taken, pong, ping, closing, last := t.take()
 	if pong != nil {
 		data = appendFrame(data, ws.OpPong, pong, newMask())
 	}
@@ -90,56 +90,56 @@ func (l *link) batch(data []byte) (frames []byte, last bool) {
 	return data, last
 }
 
-// take takes what leaves next out of the queue.
-func (l *link) take() (taken []outgoing, pong []byte, ping bool, closing []byte, last bool) {
-	l.conn.mu.Lock()
-	defer l.conn.mu.Unlock()
-	l.leaving = 0
-	switch l.ending {
+// take removes the next messages from the queue.
+func (t *transport) take() (taken []outgoing, pong []byte, ping bool, closing []byte, last bool) {
+	t.conn.mu.Lock()
+	defer t.conn.mu.Unlock()
+	t.leaving = 0
+	switch t.ending {
 	case endingCut:
 		return nil, nil, false, nil, true
 	case endingReply:
-		return nil, nil, false, l.closing(), true
+		return nil, nil, false, t.closing(), true
 	}
-	pong, ping, l.pong, l.ping = l.pong, l.ping, nil, false
+	pong, ping, t.pong, t.ping = t.pong, t.ping, nil, false
 	count, size := 0, 0
-	for count < len(l.queue) && size < batchBytes {
-		size += len(l.queue[count].payload) + outgoingOverhead
+	for count < len(t.queue) && size < batchBytes {
+		size += len(t.queue[count].payload) + outgoingOverhead
 		count++
 	}
-	// The queue's array is not written again before these, its first elements.
-	taken, l.queue = l.queue[:count:count], l.queue[count:]
-	l.queued -= size
-	l.leaving = emissions(taken)
-	if len(l.queue) == 0 {
-		l.queue = nil
-		if l.ending == endingFlush {
-			closing, last = l.closing(), true
+	// push never writes to these first elements of the queue's array again.
+	taken, t.queue = t.queue[:count:count], t.queue[count:]
+	t.queued -= size
+	t.leaving = countEmits(taken)
+	if len(t.queue) == 0 {
+		t.queue = nil
+		if t.ending == endingFlush {
+			closing, last = t.closing(), true
 		}
 	}
-	if !l.full(1) {
-		l.ease()
+	if !t.full(1) {
+		t.ease()
 	}
 	return taken, pong, ping, closing, last
 }
 
-// closing is the payload of the close frame.
-func (l *link) closing() []byte {
-	if !l.code.Sendable() {
+// closing returns the payload of the close frame.
+func (t *transport) closing() []byte {
+	if !t.code.Sendable() {
 		return []byte{} // the answer to a close frame without a code
 	}
-	return binary.BigEndian.AppendUint16(nil, uint16(l.code))
+	return binary.BigEndian.AppendUint16(nil, uint16(t.code))
 }
 
-// pingIfQuiet asks for a sign of life if there was none for this long. Not every
-// server pings by itself.
-func (l *link) pingIfQuiet(quiet time.Duration) {
-	if time.Since(time.Unix(0, l.heard.Load())) < quiet {
+// pingIfQuiet sends a ping if the server has sent nothing for this long. Not every
+// server sends pings.
+func (t *transport) pingIfQuiet(quiet time.Duration) {
+	if time.Since(time.Unix(0, t.lastReceived.Load())) < quiet {
 		return
 	}
-	l.conn.mu.Lock()
-	defer l.conn.mu.Unlock()
-	l.ping = true
+	t.conn.mu.Lock()
+	defer t.conn.mu.Unlock()
+	t.ping = true
 }
 
 func opcode(binary bool) ws.OpCode {
@@ -149,7 +149,7 @@ func opcode(binary bool) ws.OpCode {
 	return ws.OpText
 }
 
-// newMask returns a key that the peer cannot foresee (RFC 6455 section 10.3).
+// newMask returns a key that the peer cannot predict (RFC 6455 section 10.3).
 func newMask() (mask [4]byte) {
 	key := rand.Uint32()
 	return [4]byte{byte(key), byte(key >> 8), byte(key >> 16), byte(key >> 24)}

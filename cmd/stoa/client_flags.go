@@ -77,7 +77,7 @@ func (f *clientFlags) resolve(text string, stderr io.Writer) (dialling, error) {
 			DialTimeout: f.timeout,
 			AskTimeout:  f.timeout,
 			// A server may bring its clients into namespaces by itself.
-			Others: &client.Handlers{},
+			DefaultHandlers: &client.Handlers{},
 		},
 		named: f.places.resolve(),
 	}, nil

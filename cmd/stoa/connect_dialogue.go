@@ -37,7 +37,7 @@ func newDialogue(p *printer, timeout time.Duration) *dialogue {
 // observe adds the handlers that show what happens. They are called one after the
 // other, so what they show is in order.
 func (d *dialogue) observe(o *client.Options) {
-	o.Others = &client.Handlers{
+	o.DefaultHandlers = &client.Handlers{
 		OnConnected:    d.onConnected,
 		OnDisconnected: d.onDisconnected,
 		OnJoined:       d.onJoined,

@@ -135,18 +135,18 @@ var retirements = []retired{
 
 // pending are the retired names that the code still uses.
 var pending = []string{
-	"=Others", "=Reached", "=Silent", "=_about", "=_tell", "=above", "=after", "=again",
-	"=asking", "=attempt", "=bounded", "=callers", "=calling", "=counted", "=doubt", "=hand",
+	"=Reached", "=Silent", "=_about", "=_tell", "=after",
+	"=asking", "=attempt", "=bounded", "=counted", "=doubt", "=hand",
 	"=handed", "=handled", "=hears", "=hold", "=instant", "=item", "=link", "=member",
 	"=revive", "=satisfied", "=sofar", "=stamp", "=table", "acquisition", "admission.go",
 	"ask everybody", "ask typed", "ask.go", "asker", "audience", "client ask", "command",
 	"configure", "connect_human.go", "connect_record.go", "decide", "decide.go", "decided",
 	"decider", "decision", "declare.go", "deliberate", "deliberation", "dialogue", "emission",
 	"emit typed", "errand", "give up", "handle.go", "handlers left", "held", "hold.go",
-	"hooks.go", "in line", "item kind", "letter", "linger", "link.go", "list.go", "listing",
+	"hooks.go", "in line", "item kind", "letter", "linger", "list.go", "listing",
 	"loop timers", "mail", "mailbox", "member.go", "mount.go", "must wait", "obey", "obey.go",
 	"one less", "outbox", "place", "places", "question", "questions", "reach.go",
-	"redis_silence.go", "registry.go", "roll call", "room ask", "room asks", "runner",
+	"redis_silence.go", "roll call", "room ask", "room asks", "runner",
 	"said all", "secret", "shown", "silence watch", "stream", "tell", "transport stream",
 	"typed ask", "typed emit", "unhold", "work.go",
 }

@@ -124,8 +124,8 @@ func dialOurs(t *testing.T, url string, states chan client.Transition) (*client.
 	heard := make(log, 10000)
 	handlers := heard.handlers()
 	o := client.Options{
-		Others:    &handlers,
-		Reconnect: client.Reconnect{Base: time.Millisecond, Cap: 50 * time.Millisecond},
+		DefaultHandlers: &handlers,
+		Reconnect:       client.Reconnect{Base: time.Millisecond, Cap: 50 * time.Millisecond},
 		OnNative: func(_ context.Context, _ *client.Conn, payload []byte, binary bool) error {
 			heard <- fmt.Sprint(string(payload), " ", binary)
 			return nil

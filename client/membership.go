@@ -5,15 +5,15 @@ import (
 	"slices"
 )
 
-// What happens to namespaces and rooms outside of a session. All of it but forget is
-// called with mu held.
+// This file changes namespaces and rooms outside of a session. The callers of all
+// functions but forget hold mu.
 
-// notify lets the program hear of something.
+// notify queues a handler call without a result.
 func (c *Conn) notify(handler, namespace string, run func(ctx context.Context) error) {
 	c.handlers.add(0, &task{handler: handler, namespace: namespace, run: run})
 }
 
-// disconnected ends a namespace and its rooms, as far as they are there.
+// disconnected ends a namespace and its rooms.
 func (c *Conn) disconnected(ns *NSConn, forced bool, err error) {
 	if ns.over {
 		return
@@ -32,7 +32,7 @@ func (c *Conn) disconnected(ns *NSConn, forced bool, err error) {
 	}
 }
 
-// left ends a room, if it is there.
+// left ends a room.
 func (c *Conn) left(in *Room, forced bool, err error) {
 	if in.over {
 		return
@@ -49,13 +49,13 @@ func (c *Conn) left(in *Room, forced bool, err error) {
 	}
 }
 
-// forget ends a namespace, or a room of it, by itself while there is no connection, and
-// reports whether there was none.
+// forget ends a namespace, or a room of it, without asking the server while the Conn is
+// not connected. It reports whether that was the case.
 func (c *Conn) forget(ns *NSConn, in *Room) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.state != StateReconnecting || c.link != nil && !c.link.over:
+	case c.state != StateReconnecting || c.transport != nil && !c.transport.over:
 		return false
 	case ns.over || in != nil && in.over:
 		return false
