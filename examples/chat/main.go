@@ -38,8 +38,8 @@ func main() {
 }
 
 func declare(n *node.Node) {
-	// The accept handler sees the HTTP request and keeps what is needed later.
-	// Here everybody is who they say they are; examples/mount asks a cookie.
+	// The accept handler sees the HTTP request and keeps the name for later. It
+	// trusts the name in the URL; examples/mount checks a cookie.
 	n.OnAccept(func(_ context.Context, a *node.Accept) error {
 		name := strings.TrimSpace(a.Request.URL.Query().Get("name"))
 		if len(name) > maxName {
@@ -60,9 +60,9 @@ func declare(n *node.Node) {
 		return nil
 	})
 
-	// Broadcast reaches all members but the one whose room this is, which is
-	// just what is wanted here. Left is called for whatever reason: the client
-	// has left the room, has disconnected, or its connection is lost.
+	// Broadcast reaches all members but the one whose room this is. Left is
+	// called for every reason: the client has left the room, has disconnected,
+	// or its connection is lost.
 	chat.OnJoined(func(ctx context.Context, r *node.Room) { tell(ctx, r, "came") })
 	chat.OnLeft(func(ctx context.Context, r *node.Room, _ bool) { tell(ctx, r, "went") })
 
@@ -70,8 +70,7 @@ func declare(n *node.Node) {
 	chat.OnRelay("chat", func(_ context.Context, c *node.NSConn, m *node.Message) error {
 		text, err := tidy(m.Body)
 		if err != nil {
-			// Nobody waits for the outcome of an emit, so the sender is told by
-			// an event.
+			// An emit has no answer, so an event notifies the sender.
 			refused := node.Message{Namespace: namespace, Room: m.Room, Event: "refused", Body: []byte(err.Error())}
 			return errors.Join(err, c.Conn().Write(refused))
 		}
@@ -79,7 +78,7 @@ func declare(n *node.Node) {
 		return nil
 	})
 
-	// Every other event: else a client could say "came" in somebody's name.
+	// Every other event: else a client could say "came" in another name.
 	chat.OnAnyRelay(func(context.Context, *node.NSConn, *node.Message) error {
 		return errors.New(`only "chat" is relayed`)
 	})
@@ -92,7 +91,7 @@ func tell(ctx context.Context, r *node.Room, event string) {
 	}
 }
 
-// tidy returns what may be relayed of a text.
+// tidy returns the part of a text that may be relayed.
 func tidy(body []byte) (string, error) {
 	text := string(bytes.ToValidUTF8(bytes.TrimSpace(body), []byte("?")))
 	switch {

@@ -34,8 +34,8 @@ func declare(n *node.Node) {
 	// on the node's loops, so they may wait for the client.
 	n.OnOpened(func(ctx context.Context, c *node.Conn) {
 		if err := bringIn(ctx, c); err != nil {
-			// The client may refuse, or not know the namespace. Whoever is not
-			// on the tour has nothing to do here.
+			// The client may refuse, or not know the namespace. A client
+			// without the namespace has nothing to do here.
 			log.Printf("%s: not brought in: %v", c.ID(), err)
 			c.Close(1008, "join the tour or go home")
 		}
@@ -67,9 +67,9 @@ func bringIn(ctx context.Context, c *node.Conn) error {
 	return room.Emit("welcome", []byte("This is the entrance. Where do you want to go?"))
 }
 
-// move handles what a client wants. While this handler waits for the client's
-// answers, further messages of this client wait for the handler; nobody else
-// does.
+// move handles the request of a client. While this handler waits for the
+// client's answers, further messages of this client wait for the handler; other
+// clients do not wait.
 func move(ctx context.Context, c *node.NSConn, m *node.Message) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -58,14 +58,14 @@ func serve(ctx context.Context, address string) error {
 	case <-ctx.Done():
 	}
 	// net/http does not know of the connections that the node has taken over,
-	// so both have to be told.
+	// so both have to be shut down.
 	ctx, cancel := context.WithTimeout(context.Background(), run.Patience)
 	defer cancel()
 	return errors.Join(err, server.Shutdown(ctx), n.Shutdown(ctx))
 }
 
-// newNode makes a node with the namespace "chat", in which everybody speaks
-// under the name of the cookie.
+// newNode makes a node with the namespace "chat", in which all messages carry
+// the name of the cookie.
 func newNode(sessions *sessions) (*node.Node, error) {
 	n, err := node.New(node.Config{})
 	if err != nil {
@@ -86,8 +86,7 @@ func newNode(sessions *sessions) (*node.Node, error) {
 	chat.OnAsk("whoami", func(_ context.Context, c *node.NSConn, _ *node.Message) ([]byte, error) {
 		return []byte(user(c)), nil
 	})
-	// What is relayed carries the name that the program knows, not one that the
-	// client says.
+	// Relayed messages carry the name from the login, not one from the client.
 	chat.OnRelay("say", func(_ context.Context, c *node.NSConn, m *node.Message) error {
 		m.Body = fmt.Appendf(nil, "%s: %s", user(c), m.Body)
 		return nil

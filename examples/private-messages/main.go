@@ -49,8 +49,8 @@ func user(c *node.NSConn) string { return c.Conn().Value(userKey{}).(string) }
 // must be kept up to date, and each node knows its own users only; in a cluster
 // it would have to live in a database. An ID itself works on every node.
 
-// roomOf is the room of a user. Clients cannot join rooms by themselves here
-// (see OnJoin), or everybody could read everything.
+// roomOf is the room of a user. Clients cannot join rooms here (see OnJoin), or
+// every client could read everything.
 func roomOf(name string) string { return "user:" + name }
 
 // directory says which connection a user had last.
@@ -86,7 +86,7 @@ func newNode() (*node.Node, error) {
 		return nil, err
 	}
 	people := &directory{ids: make(map[string]string)}
-	// Everybody is believed to be who they say. See examples/mount for a login.
+	// The name in the URL is not checked. See examples/mount for a login.
 	n.OnAccept(func(_ context.Context, a *node.Accept) error {
 		name := a.Request.URL.Query().Get("user")
 		if name == "" || len(name) > 64 || !utf8.ValidString(name) {
@@ -120,7 +120,8 @@ func newNode() (*node.Node, error) {
 			return n.Ask(ctx, people.find(l.To), m)
 		})
 	})
-	// Who needs no confirmation emits. Nobody learns whether it has arrived.
+	// An emit has no confirmation: the sender does not learn whether it has
+	// arrived.
 	node.TypedEmit(private, "note", codec.JSON{}, func(ctx context.Context, c *node.NSConn, l letter) error {
 		m := message(user(c), l)
 		m.Room = roomOf(l.To)

@@ -15,9 +15,9 @@ import (
 
 const namespace = "default"
 
-// request names a connection, on whichever node it is, and what is wanted of
-// it. Here everybody may do everything with everybody; a real program looks at
-// c.Conn().Value, as in examples/mount, before it obeys.
+// request names a connection on any node, and the action. Here every client may
+// do everything to every other; a real program checks c.Conn().Value first, as
+// in examples/mount.
 type request struct {
 	Conn string `json:"conn"`
 	Text string `json:"text,omitempty"`

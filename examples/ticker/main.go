@@ -30,7 +30,7 @@ type ticker struct {
 func main() {
 	listen := flag.String("listen", "127.0.0.1:8080", "address to listen on")
 	messages := flag.Int("messages", 100_000, "number of messages of one broadcast")
-	batch := flag.Int("batch", 2_000, "number of messages between two questions whether everybody is ready")
+	batch := flag.Int("batch", 2_000, "number of messages between two asks whether all members are ready")
 	flag.Parse()
 	if *messages < 0 || *batch < 1 {
 		log.Fatal("-messages must not be negative, and -batch at least 1")
@@ -42,9 +42,9 @@ func main() {
 	ctx := run.Context()
 	t := &ticker{node: n, messages: *messages, batch: *batch}
 	n.Namespace(namespace).OnEmit("start", func(context.Context, *node.NSConn, *node.Message) error {
-		// On a goroutine of its own: as a part of the handler it would keep
-		// whatever else this client sends waiting, and would end when the
-		// client goes.
+		// On a goroutine of its own: inside the handler it would block the
+		// further messages of this client, and would end with the client's
+		// connection.
 		if t.running.CompareAndSwap(false, true) {
 			go t.run(ctx)
 		}
@@ -63,21 +63,20 @@ func (t *ticker) run(ctx context.Context) {
 	log.Printf("%d messages in %s", t.messages, time.Since(began).Round(time.Millisecond))
 }
 
-// broadcast emits in batches. Emit by itself waits while the node has more to
-// deliver than it can; but what a node can deliver, a single client may be too
-// slow for. What such a client does not read waits in the node, at most
-// Limits.Queue bytes (1 MiB); then the node closes it, as one client must not
-// hold up a room. That is right for most rooms, and wrong where nothing may be
-// lost: there somebody has to say when to go on. Here the clients do. Who has
-// answered a question has read all that its connection was sent before, so
-// never more than about a batch waits for it.
+// broadcast emits in batches. Emit blocks while the node is congested, but a
+// single client may be slower than the node. The node queues the messages for
+// such a client, at most Limits.Queue bytes (1 MiB), and then closes its
+// connection, as one client must not block a room. That is right for most
+// rooms, and wrong where nothing may be lost: there the clients have to
+// confirm. A client that has answered an ask has read everything that was sent
+// before it, so about one batch is queued for it at most.
 func (t *ticker) broadcast(ctx context.Context) error {
 	for number := 1; number <= t.messages; number++ {
 		if err := t.node.Emit(ctx, message("tick", number)); err != nil {
 			return err
 		}
 		if number%t.batch == 0 {
-			if err := t.awaitEverybody(ctx); err != nil {
+			if err := t.awaitAll(ctx); err != nil {
 				return err
 			}
 		}
@@ -85,9 +84,10 @@ func (t *ticker) broadcast(ctx context.Context) error {
 	return t.node.Emit(ctx, message("end", t.messages))
 }
 
-// awaitEverybody asks the room. What is answered does not matter, nor does an
-// error: it is an answer, too. Who says nothing is waited for only so long.
-func (t *ticker) awaitEverybody(ctx context.Context) error {
+// awaitAll asks the room. The answers do not matter, nor does an error:
+// it is an answer, too. A client that does not answer delays it until the
+// timeout.
+func (t *ticker) awaitAll(ctx context.Context) error {
 	patient, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	_, err := t.node.AskEverybody(patient, node.Message{Namespace: namespace, Room: room, Event: "ready"})

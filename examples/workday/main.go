@@ -13,7 +13,7 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// patience is how long somebody may think about a question.
+// patience is how long a client may take for an answer.
 const patience = time.Minute
 
 func main() {
@@ -32,7 +32,7 @@ func declare(n *node.Node) {
 	ns.OnAsk("workday", workday)
 	ns.OnEmit("hello", hello)
 	// With a typed handler neither side of the answer is bytes: a body that is
-	// no such JSON never gets here, and its sender is told so.
+	// no such JSON never reaches the handler, and its sender gets an error.
 	node.TypedAsk(ns, "days", codec.JSON{}, days)
 }
 
@@ -41,8 +41,8 @@ func declare(n *node.Node) {
 func workday(ctx context.Context, c *node.NSConn, m *node.Message) ([]byte, error) {
 	day, err := time.Parse(time.DateOnly, string(m.Body))
 	if err != nil {
-		// The client waits for our answer, and we for its answer to our
-		// question. That blocks nobody: answers do not wait behind handlers.
+		// The client waits for our answer, and we for its answer to our ask.
+		// That is no deadlock: answers do not wait for handlers.
 		if day, err = askBack(ctx, c, m.Body); err != nil {
 			return nil, err
 		}
@@ -69,8 +69,7 @@ func askBack(ctx context.Context, c *node.NSConn, said []byte) (time.Time, error
 	return day, nil
 }
 
-// hello handles an emit: nobody waits for an answer, but the handler may ask
-// and emit.
+// hello handles an emit: it has no answer, but the handler may ask and emit.
 func hello(ctx context.Context, c *node.NSConn, _ *node.Message) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -84,7 +83,7 @@ func hello(ctx context.Context, c *node.NSConn, _ *node.Message) error {
 // date is a day in JSON.
 type date struct{ day time.Time }
 
-// UnmarshalText makes "2026-07-14" a date; the error goes to whoever has asked.
+// UnmarshalText makes "2026-07-14" a date; the error is sent to the client.
 func (d *date) UnmarshalText(text []byte) (err error) {
 	d.day, err = time.Parse(time.DateOnly, string(text))
 	return err

@@ -28,7 +28,7 @@ func TestEarlyMessages(t *testing.T) {
 		"event $3;a;;e;0;0;c", "send binary $3;a;;e;0;0;c")
 }
 
-// What was held back keeps its order behind a deferred request.
+// Held-back messages keep their order after a deferred request.
 func TestEarlyMessagesWait(t *testing.T) {
 	p := newProbe(session.Server, nil)
 	var later *session.Request
@@ -58,8 +58,8 @@ type patient struct {
 
 func (p *patient) Held() bool { return p.held }
 
-// What was held back waits for a driver that says so, answers and events do
-// not, and nothing overtakes.
+// Held-back requests wait for a driver that says so, answers and events do not,
+// and no message overtakes another.
 func TestEarlyRequestsWaitForTheDriver(t *testing.T) {
 	config := session.Config{Role: session.Server}.WithDefaults()
 	p := &patient{probe: new(probe)}

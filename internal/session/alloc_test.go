@@ -1,6 +1,6 @@
 //go:build !race
 
-// With the race detector sync.Pool drops what it is given now and then, so
+// With the race detector sync.Pool drops some of its objects, so
 // allocations cannot be counted.
 
 package session_test

@@ -63,8 +63,8 @@ func (s *Session) apply(result *Answer, generation uint32) {
 
 func (s *Session) applyJoin(found *membership, result *Answer, generation uint32) {
 	if found == nil || found.generation != generation {
-		// The namespace was disconnected while the ask was under way, and the
-		// peer joined the room in one that is gone at both ends by and by.
+		// The namespace was disconnected while the ask was in flight. The peer
+		// joined the room in the old one, which both ends drop.
 		result.Err = wire.ErrBadNamespace
 		return
 	}
@@ -98,9 +98,8 @@ func (s *Session) reconcile(a ask) {
 	}
 }
 
-// undo asks the peer, on the session's own account, to take back what it did
-// for an ask. If the same is asked for again already, the answer to that
-// decides.
+// undo asks the peer, for the session itself, to reverse the effect of an ask.
+// If the same ask is in flight again, its answer decides.
 func (s *Session) undo(a ask, opposite Kind) {
 	if again := s.newestAsk(a.kind, a.namespace, a.room); again != nil {
 		again.stray = true

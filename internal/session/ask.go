@@ -14,8 +14,7 @@ const maxEnded = 16
 type ask struct {
 	id   uint64
 	kind Kind
-	// ended: the driver has been told; what is still to come is whether the
-	// peer did it.
+	// ended: the driver has been notified; the peer's answer is still expected.
 	ended bool
 	// stray: the peer did the same for an earlier ask that had ended, so an
 	// error does not mean that it is not done.
@@ -35,9 +34,9 @@ func (s *Session) Ask(namespace Namespace, room Room, event string, body []byte,
 	return s.question(ask{kind: EventAsk, namespace: namespace, room: room}, event, body, binary), nil
 }
 
-// AskConnect asks the peer to connect a namespace. The body reaches whoever
-// decides at the other end. If the namespace is connected, the ask is answered
-// before AskConnect returns, with the value in use.
+// AskConnect asks the peer to connect a namespace. The body reaches the handler
+// at the other end. If the namespace is connected, the ask is answered before
+// AskConnect returns, with the value in use.
 func (s *Session) AskConnect(namespace Namespace, body []byte) (uint64, error) {
 	if err := s.usable(); err != nil {
 		return 0, err
@@ -94,9 +93,9 @@ func (s *Session) AskLeave(namespace Namespace, room Room) (uint64, error) {
 }
 
 // Cancel ends an ask with an error, for example because it took too long, and
-// reports whether it was in flight. An answer that comes later changes nothing
-// that the driver was told: what the peer connected or joined is undone, what
-// it disconnected or left is gone here too.
+// reports whether it was in flight. A later answer does not change the driver's
+// view: the session undoes a connect or join of the peer, and follows a
+// disconnect or leave.
 func (s *Session) Cancel(id uint64, err error) bool {
 	i := s.askIndex(id)
 	if i < 0 || s.work.asks[i].ended {

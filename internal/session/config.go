@@ -35,7 +35,7 @@ type Config struct {
 	// Role is the end that the sessions are.
 	Role Role
 	// Limits bounds the names and tokens of received messages. Its Message is
-	// not looked at: whoever reads frames applies it.
+	// not used here: the reader of frames applies it.
 	Limits wire.Limits
 	// MaxNamespaces and MaxRooms are how many namespaces and rooms the peer may
 	// have at a time; rooms count over all namespaces. What this side asks for

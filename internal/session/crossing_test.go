@@ -7,8 +7,8 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// Asks that cross on their way: each step is an ask of one side ("s" or "c" and
-// what it asks), a cancelled ask ("!") or the delivery of one message (">s",
+// Asks that cross on their way: each step is an ask of one side ("s" or "c"
+// with the ask), a canceled ask ("!") or the delivery of one message (">s",
 // ">c"). In the end both sides must agree.
 func TestCrossingAsks(t *testing.T) {
 	tests := map[string]struct {

@@ -13,7 +13,7 @@ var untestable = map[string]string{
 	"ws-invalid-utf8-gorilla": "as above; relaying such text kills browsers (bug B12)",
 }
 
-// difference is where a session does not do what was recorded, on purpose.
+// difference is a deliberate difference between a session and a recording.
 // The numbers in the reasons are sections of protocol.md, the bugs those of
 // its section 12.
 type difference struct {

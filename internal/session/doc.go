@@ -1,10 +1,10 @@
 // Package session holds the rules of the message protocol as a state machine
 // for both ends of a connection. It imports package wire only and does no I/O:
 // payloads go in through Receive, payloads and callbacks come out through a
-// Driver. It starts no goroutines, reads no clocks and takes no locks; whoever
-// owns the connection drives it, one goroutine at a time. A node drives
-// thousands of sessions in the server role, the Go client one in the client
-// role.
+// Driver. It starts no goroutines, reads no clocks and takes no locks; the
+// owner of the connection drives it, from one goroutine at a time. A node
+// drives thousands of sessions in the server role, the Go client one in the
+// client role.
 //
 // # Life
 //
@@ -19,7 +19,7 @@
 //	  |                                       |
 //	  | Acknowledge sends A  (or Refuse       | A     Driver.Acknowledged (or H,
 //	  |       sends H: closed)                |       Driver.Refused: closed)
-//	open      first what was held back      open      first what was held back
+//	open      first the held-back messages  open      first the held-back messages
 //	  |                                       |
 //	  | Close                                 | Close
 //	closed    everything is ignored         closed
@@ -40,9 +40,9 @@
 //
 // # Who answers which token
 //
-// The first field of a message decides what it is to its receiver:
+// The first field of a message decides its kind:
 //
-//	empty                      an emit: nobody waits
+//	empty                      an emit: no answer is expected
 //	ours, in flight            the answer to an ask: Driver.Answered
 //	ours, ended                a late answer: counted and dropped, see below
 //	anything else              an ask or a request of the peer; the answer
@@ -52,12 +52,13 @@
 // client, from a counter of the session. A number that was never given out is
 // the peer's.
 //
-// What has a token is always answered: by the session where a rule is broken
-// (an error) and where nothing is to be done (a positive answer to connecting
-// what is connected, joining what is joined, leaving and disconnecting what is
-// not there), by the driver through Accept, Reject and Reply otherwise. Only
-// errors, requests with the no-op flag, and tokens that are no valid UTF-8 are
-// not. Error answers are text frames; replies keep the frame type of the ask.
+// A message with a token is always answered. The session answers with an error
+// if the message breaks a rule, and positively if there is nothing to do: a
+// connect or join that is in effect already, a leave or disconnect without its
+// room or namespace. The driver answers otherwise, through Accept, Reject and
+// Reply. Only errors, requests with the no-op flag, and tokens that are not
+// valid UTF-8 stay without an answer. Error answers are text frames; replies
+// keep the frame type of the ask.
 //
 // # Asks that cross
 //
@@ -74,10 +75,10 @@
 //
 // # Deferred requests
 //
-// A driver that cannot decide at once, because the broker or a program has to
-// be asked, calls Defer. Messages behind a deferred request wait: Receive
-// returns VerdictBusy and takes nothing. Answers to this side's asks are never
-// held up, so that whoever decides may ask the peer; nor are joins of other
-// rooms while only joins are deferred, so that a client comes back into all
-// its rooms in one round trip.
+// A driver that cannot decide at once, because it has to ask the broker or a
+// handler, calls Defer. Messages after a deferred request wait: Receive returns
+// VerdictBusy and takes nothing. Answers to this side's asks are never held up,
+// so that the deciding handler may ask the peer; nor are joins of other rooms
+// while only joins are deferred, so that a client comes back into all its rooms
+// in one round trip.
 package session

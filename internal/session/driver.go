@@ -19,10 +19,10 @@ type Room interface {
 // session calls it from inside its own methods, on their goroutine.
 //
 // A callback may call any method of the session but Receive. One warning: an
-// answer to the peer can leave after the callback that belongs to it (Joined
-// on both sides, Left and Disconnected on a server). What a callback asks the
-// peer to do overtakes that answer, and the peers of other makers cannot cope
-// with being asked to undo what they were not told yet; so ask afterwards.
+// answer to the peer can leave after the callback that belongs to it (Joined on
+// both sides, Left and Disconnected on a server). An ask from a callback
+// overtakes that answer, and other implementations fail when they are asked to
+// undo a change before they know of it; so ask after the callback.
 type Driver interface {
 	// Send puts a payload on the way to the peer. The bytes are valid during
 	// the call only.
@@ -57,7 +57,7 @@ type Driver interface {
 	Answered(a *Answer)
 }
 
-// Kind says what is asked for.
+// Kind is the kind of an ask or a request.
 type Kind uint8
 
 // The kinds. EventAsk is an ask that the peer's program answers.

@@ -2,7 +2,7 @@ package session
 
 import "github.com/stoa-io/stoa/wire"
 
-// Emit sends an event that nobody answers. Room may be nil. The error is
+// Emit sends an event without an answer. Room may be nil. The error is
 // wire.ErrBadNamespace or wire.ErrBadRoom if the namespace is not connected or
 // the room not joined, wire.ErrInvalidName for a system event's name,
 // wire.ErrClosed, or ErrNotAcknowledged.

@@ -15,8 +15,8 @@ import (
 const separator = '\x1e'
 
 // FuzzReceive plays any sequence of payloads to a session. Nothing may panic,
-// every text frame must be fit to be sent, and what is connected and in flight
-// must end with Close.
+// every text frame must be valid UTF-8, and connected namespaces and asks in
+// flight must end with Close.
 func FuzzReceive(f *testing.F) {
 	for _, conversation := range golden.Load(f) {
 		var inputs [2][]byte

@@ -18,7 +18,7 @@ func TestIdleFootprint(t *testing.T) {
 	}
 }
 
-// Whatever was in flight is let go of when it is over.
+// A session releases the memory of every ask that has ended.
 func TestNothingStaysInFlight(t *testing.T) {
 	p := newProbe(session.Server, nil)
 	p.receive(t, "$1;a;;_OnNamespaceConnect;0;0;", session.VerdictEarly)

@@ -10,12 +10,12 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// The model: a server and a client joined by two queues do whatever they
-// like, in any interleaving. When all is quiet both know of the same
-// namespaces and rooms, and every ask has ended once.
+// The model: a server and a client joined by two queues do anything, in any
+// interleaving. When all is quiet both know of the same namespaces and rooms,
+// and every ask has ended once.
 func TestRandomOperations(t *testing.T) {
-	// Rounds are short: what goes wrong in a long one mends itself before
-	// anybody looks, as later asks bring the two sides together again.
+	// Rounds are short: in a long one later asks bring the two sides together
+	// again, which hides an error.
 	const runs, rounds, steps = 1000, 10, 20
 	for seed := range uint64(runs) {
 		m := newModel(t, seed)
@@ -41,8 +41,8 @@ type model struct {
 	random *rand.Rand
 	sides  [2]*side
 	// stubborn programs refuse to leave and disconnect, others lose patience.
-	// Both at once can end in disagreement: what was done after the asker gave
-	// up is not taken back if the other side refuses.
+	// Both at once can end in disagreement: the other side may refuse to
+	// reverse a change that it made after the ask was canceled.
 	stubborn bool
 	// obliging programs accept everything at once.
 	obliging bool
@@ -110,7 +110,7 @@ func (m *model) step() {
 	}
 }
 
-// settle lets everything that is under way arrive.
+// settle delivers everything that is in flight.
 func (m *model) settle() {
 	for range 100000 {
 		if len(m.sides[0].inbox)+len(m.sides[1].inbox)+len(m.sides[0].deferred)+len(m.sides[1].deferred) == 0 {

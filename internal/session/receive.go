@@ -29,7 +29,7 @@ func (s *Session) Receive(payload []byte, binary bool) Verdict {
 // ReceiveAnswer takes the payload if it is the answer to an ask of this side,
 // in flight or ended, and else returns VerdictBusy and does nothing: for a
 // driver that keeps messages behind others. An answer must not wait there, as
-// what is waited for may depend on it.
+// the earlier messages may depend on it.
 func (s *Session) ReceiveAnswer(payload []byte, binary bool) Verdict {
 	token, _, found := bytes.Cut(payload, []byte(";"))
 	if !found || s.state != open {
@@ -69,8 +69,8 @@ func (s *Session) dispatch(c *scratch, payload []byte, binary, eventsOnly bool) 
 	if errors.Is(err, wire.ErrInvalidPayload) {
 		return s.unparsed(c, payload, binary)
 	}
-	// Answers come before everything that may have to wait: what is waited for
-	// can depend on them.
+	// Answers are not queued: the work ahead of the queue can depend on
+	// them.
 	if id, own := s.ownToken(m.Token); own {
 		return s.answer(id, m)
 	}
@@ -166,7 +166,7 @@ func (s *Session) system(c *scratch) Verdict {
 	return VerdictIgnored
 }
 
-// refuse answers a message that breaks a rule, if anybody waits for it.
+// refuse answers a message that breaks a rule, if it expects an answer.
 func (s *Session) refuse(m *wire.Message, reason error) Verdict {
 	s.ReplyError(m, reason.Error())
 	return VerdictRefused

@@ -138,8 +138,9 @@ func (p *player) play(i int, frame golden.Frame) {
 	e.queue = e.queue[1:]
 }
 
-// playFreely follows a recording that is not what is expected: it takes from
-// it what this end started itself. What was sent is compared as a whole.
+// playFreely follows a recording that differs from the expected one: it takes
+// from it only the messages that this end started. The sent messages are
+// compared as a whole.
 func (p *player) playFreely(e *end, frame golden.Frame) {
 	for i, got := range e.queue {
 		if p.matches(frame, got) {

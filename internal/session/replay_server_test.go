@@ -180,7 +180,7 @@ func (s *profileServer) reply(e *session.Event, body []byte) {
 	s.must(s.session.Emit(e.Namespace, e.Room, string(e.Message.Event), body, e.Message.Binary))
 }
 
-// relay sends an emit on to everybody else in its namespace and room.
+// relay sends an emit to all other members of its namespace and room.
 func (s *profileServer) relay(e *session.Event) {
 	m := e.Message
 	relayed := e.Payload

@@ -12,8 +12,8 @@ import (
 
 // A replay puts a session in the place of one end of a recorded conversation.
 // It gets the frames of the other end, and its own must come out byte for byte
-// but for the tokens and names it makes up. What an end did of its own accord
-// can be told from its frame, so the recording is the script as well.
+// but for the tokens and names it makes up. The frames show which actions an
+// end started, so the recording is the script as well.
 
 func TestReplayAsServer(t *testing.T) { replayAll(t, golden.Server) }
 func TestReplayAsClient(t *testing.T) { replayAll(t, golden.Client) }
@@ -71,8 +71,8 @@ type line struct {
 	local, forced                bool
 }
 
-// checkFrames compares what was sent with the table, if the conversation is in
-// it; else nothing may be left over.
+// checkFrames compares the sent frames with the table, if the conversation is
+// in it; else nothing may be left over.
 func (p *player) checkFrames() {
 	for name, e := range p.ends {
 		if p.difference == nil || p.difference.frames == nil {

@@ -64,8 +64,8 @@ func (s *Session) requestLeave(c *scratch) Verdict {
 	return s.offer(c, Request{Kind: Leave, Namespace: found.namespace, Room: room})
 }
 
-// absent answers the request to end what is not there: with success, as the
-// peer has what it wants, unless this side is about to bring it about.
+// absent answers the request to leave a room or disconnect a namespace that
+// does not exist: with success, unless an ask of this side for it is in flight.
 func (s *Session) absent(m *wire.Message, opposite Kind, reason error) Verdict {
 	if s.asking(opposite, m) {
 		return s.refuse(m, reason)
@@ -88,8 +88,8 @@ func (s *Session) offer(c *scratch, r Request) Verdict {
 // Defer postpones the decision about a request that is being offered and
 // returns a copy that lasts until it is decided. Until then Receive takes only
 // answers to this side's asks and, if all that is deferred are joins, joins of
-// other rooms. What is deferred already is returned as it is; Defer returns nil
-// if the request is decided.
+// other rooms. For a request that is deferred already it returns the same copy,
+// and nil if the request is decided.
 func (s *Session) Defer(r *Request) *Request {
 	if r.progress == deferred {
 		return r
@@ -110,7 +110,7 @@ func (s *Session) Defer(r *Request) *Request {
 // AcceptConnect connects the namespace that a request asks for, answers, and
 // calls Connected. It returns false if the session did not take the namespace,
 // because the session is closed or the namespace is connected by now; the
-// driver lets go of what it holds for it.
+// driver releases its resources for it.
 func (s *Session) AcceptConnect(r *Request, namespace Namespace) bool {
 	if r.Kind != Connect || !s.settle(r) {
 		return false
@@ -158,10 +158,10 @@ func (s *Session) AcceptDisconnect(r *Request) bool {
 	return true
 }
 
-// AcceptJoin joins the room that a request asks for, calls Joined, and
-// answers. It returns false if the session did not take the room, because the
-// session is closed, the namespace is gone or the room is joined by now; the
-// driver lets go of what it holds for it.
+// AcceptJoin joins the room that a request asks for, calls Joined, and answers.
+// It returns false if the session did not take the room, because the session is
+// closed, the namespace is gone or the room is joined by now; the driver
+// releases its resources for it.
 func (s *Session) AcceptJoin(r *Request, room Room) bool {
 	if r.Kind != Join || !s.settle(r) {
 		return false
@@ -250,7 +250,7 @@ func (s *Session) settle(r *Request) bool {
 }
 
 // deferredCount counts requests that each may become a room. Only joins are
-// deferred beside another join.
+// deferred next to another join.
 func (s *Session) deferredCount() int {
 	if s.work == nil {
 		return 0

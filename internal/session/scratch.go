@@ -13,7 +13,8 @@ type scratch struct {
 	message wire.Message
 	event   Event
 	request Request
-	// payload is what is being sent, names what its message is made of.
+	// payload is the message being sent, names are its namespace, room and
+	// event.
 	payload, names []byte
 }
 

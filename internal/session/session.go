@@ -10,7 +10,7 @@ import (
 // one goroutine at a time may call its methods.
 //
 // The fields are few and small on purpose: a node holds one session for every
-// idle connection. What is needed only now and then is in work.
+// idle connection. Rarely used fields are in work.
 type Session struct {
 	config     *Config
 	driver     Driver
@@ -34,7 +34,7 @@ const (
 	closed
 )
 
-// work is what is in flight.
+// work is the state of asks and requests in flight.
 type work struct {
 	// asks are this side's own, in ascending order of their IDs.
 	asks []ask
@@ -43,7 +43,7 @@ type work struct {
 	early    early
 }
 
-// Init makes s a new session; what it was before is forgotten. cfg must have
+// Init makes s a new session; the earlier state is lost. cfg must have
 // its defaults filled in.
 func (s *Session) Init(cfg *Config, d Driver) {
 	*s = Session{config: cfg, driver: d, state: fresh}

@@ -11,8 +11,7 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// probe is a driver that writes down what it is called with and does what the
-// test tells it to.
+// probe is a driver that records its calls and follows the script of the test.
 type probe struct {
 	session session.Session
 	calls   []string
@@ -201,8 +200,8 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// Requests for what is not there succeed, but not against an ask of this side
-// for the opposite: neffos.js would apply the answer after our ask.
+// Requests to end a state that does not exist succeed, but not against an ask
+// of this side for the opposite: neffos.js would apply the answer after our ask.
 func TestAbsent(t *testing.T) {
 	p := newServer(nil)
 	p.receive(t, "$1;a;;_OnNamespaceDisconnect;0;0;", session.VerdictHandled)

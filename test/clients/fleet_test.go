@@ -65,8 +65,8 @@ func startFleet(t testing.TB, h habits) *fleet {
 }
 
 // outage kills the node, lets some time pass and starts it again. It returns
-// when every guest is back in its rooms and has heard a mark of everybody else
-// there.
+// when every guest is back in its rooms and has received a mark of every other
+// guest there.
 func (f *fleet) outage(t testing.TB, lasting time.Duration) {
 	t.Helper()
 	f.kills = append(f.kills, time.Now())

@@ -105,7 +105,7 @@ func (g *goGuest) put(room int, event, body string) {
 	away := g.conn.State() == client.StateReconnecting
 	err := g.joined[room].Emit(event, []byte(body))
 	e.Refused = errors.Is(err, client.ErrBufferFull)
-	// What is emitted while the state changes counts as neither.
+	// A message that is emitted while the state changes counts as neither.
 	e.Kept = err == nil && away && g.conn.State() == client.StateReconnecting
 	if err != nil && !e.Refused {
 		g.failed(fmt.Errorf("emission %d: %w", g.next, err))
@@ -159,7 +159,7 @@ func enterGo(t testing.TB, address string, guests []*guest, h habits) *goGuests 
 		all.end()
 		for _, g := range all.guests {
 			if g.conn != nil {
-				all.group.Go(func() { _ = g.conn.Close() }) // what is unsent no longer matters
+				all.group.Go(func() { _ = g.conn.Close() }) // unsent messages no longer matter
 			}
 		}
 		all.group.Wait()

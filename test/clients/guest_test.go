@@ -30,8 +30,8 @@ func (k kind) String() string {
 	return "invalid"
 }
 
-// guest is a client of either kind and everything that it has done and heard.
-// What it does is up to goGuest and guests.js; both tell it here.
+// guest is a client of either kind with everything that it has sent and
+// received, as recorded by goGuest and guests.js.
 type guest struct {
 	kind  kind
 	place int   // among all guests
@@ -57,9 +57,9 @@ type emission struct {
 	At   time.Time // before it was emitted
 	Room int
 	// Kept: it was taken while there was no connection. Refused: it was not
-	// taken, and the program was told.
+	// taken, and the program got an error.
 	Kept, Refused bool
-	// Mark: everybody in the room has heard it, or the test has failed.
+	// Mark: every guest in the room has received it, or the test has failed.
 	Mark bool
 }
 
@@ -116,7 +116,7 @@ func (g *guest) connected(id string) {
 	g.id = id
 }
 
-// returned is called when the guest was told that it is connected again.
+// returned is called when the guest is connected again.
 func (g *guest) returned(b back, id string, rooms []string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

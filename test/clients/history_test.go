@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// history says what must hold for what the guests of all rooms have heard:
+// history checks the messages that the guests of all rooms have received:
 //
-//   - nothing was heard twice, and everybody's emissions in the order in which they
-//     were emitted; guests see to that themselves, when they hear something,
-//   - nothing was heard that a program was told is not sent,
+//   - nothing was received twice, and the messages of every sender in their order;
+//     guests check that themselves,
+//   - nothing was received whose emit returned an error,
 //   - every guest lost its connection once for each time that the node was killed,
-//   - whoever was back in a room heard what was emitted there afterwards, at least up
-//     to the sender's mark,
-//   - whoever was back before another guest even tried to connect heard everything that
-//     this guest had kept.
+//   - a guest that was back in a room received all later messages of the room, at
+//     least up to the sender's mark,
+//   - a guest that was back before another one tried to connect received everything
+//     that the other one had kept.
 //
-// What was emitted between the mark and the moment when the guest heard that
-// the node is gone may be lost: the node was killed with it, and a client
-// cannot know that. So may be what was kept by somebody who was back first:
-// nobody was there to hear it.
+// Messages between the mark and the moment when the guest noticed that the node
+// is gone may be lost: the node was killed with them, and a client cannot know
+// that. So may be the kept messages of the guest that was back first: no other
+// guest was there to receive them.
 type history struct {
 	t       testing.TB
 	fleet   *fleet
@@ -32,13 +32,13 @@ type history struct {
 // guest.
 type figures struct {
 	emitted, kept, refused int
-	// heard is how often somebody heard one of them, certain how many of that
-	// had to be.
+	// heard is how often a guest received one of them, certain how many of
+	// these were required.
 	heard, certain int
-	// keptCertain are kept emissions that somebody had to hear, keptUnheard
-	// those that nobody has heard.
+	// keptCertain are kept messages that a guest had to receive, keptUnheard
+	// those that no guest has received.
 	keptCertain, keptUnheard int
-	// lost are those that were not kept and that nobody has heard.
+	// lost are those that were not kept and that no guest has received.
 	lost int
 }
 
@@ -80,7 +80,7 @@ func (f *fleet) check(t testing.TB) map[kind]*figures {
 	return h.figures
 }
 
-// emission checks who has heard an emission, and counts.
+// emission checks which guests have received a message, and counts.
 func (h *history) emission(g *guest, number int, e emission) (complaints []string) {
 	count := h.figures[g.kind]
 	since, connection := h.certainty(g, number, e)

@@ -173,7 +173,7 @@ func (all *jsGuests) take(r *report) {
 	}
 }
 
-// order tells the process what to do. A failure shows in what does not happen.
+// order sends a command to the process. A failure shows in the missing effect.
 func (all *jsGuests) order(name string, round int) {
 	_ = all.orders.Encode(map[string]any{"order": name, "round": round})
 }

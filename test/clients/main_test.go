@@ -10,8 +10,8 @@ import (
 	"github.com/stoa-io/stoa/internal/buildtest"
 )
 
-// patience is how long a test waits for what must happen; nothing is concluded
-// from how long something took.
+// patience is the longest wait for a condition; no test depends on how long
+// something took.
 const patience = 60 * time.Second
 
 var picture = flag.Bool("picture", false, "write docs/reconnecting.svg, after an outage of 5 s")
@@ -26,8 +26,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// eventually waits for a condition. What it waits for is asked only when that
-// is in vain.
+// eventually waits for a condition. It asks for the description only if the
+// wait fails.
 func eventually(t testing.TB, what func() string, condition func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(patience)

@@ -65,7 +65,7 @@ func startServer(t testing.TB) *server {
 var servingRecord = regexp.MustCompile(`"msg":"serving".*"address":"([^"]+)"`)
 
 // start starts the node and returns when it serves. Another process may have
-// taken the port while the node was away; then it tries again.
+// taken the port in the meantime; then it tries again.
 func (s *server) start(t testing.TB) {
 	t.Helper()
 	what := func() string { return fmt.Sprintf("the node serves at %s; it printed:\n%s", s.address, s.printed) }
@@ -96,7 +96,7 @@ func (s *server) run(t testing.TB) {
 	ended := s.ended
 	go func() {
 		defer close(ended)
-		_ = command.Wait() // what it printed says more
+		_ = command.Wait() // its output says more
 	}()
 }
 

@@ -76,7 +76,7 @@ func TestQuickStart(t *testing.T) {
 	} {
 		command := exec.Command("go", arguments...)
 		command.Dir = folder
-		// A workspace of whoever runs the tests is not part of an empty folder.
+		// A workspace of the developer is not part of an empty folder.
 		command.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
 		if output, err := command.CombinedOutput(); err != nil {
 			t.Fatalf("go %v: %v\n%s", arguments, err, output)
@@ -115,8 +115,7 @@ func TestQuickStart(t *testing.T) {
 	}
 }
 
-// enterLobby dials as somebody else in the room, who passes on what is said
-// there.
+// enterLobby dials another member of the room, which passes on the messages.
 func enterLobby(t *testing.T, ctx context.Context, url string, heard chan<- string) *client.Room {
 	t.Helper()
 	chat := func(_ context.Context, _ *client.NSConn, m *client.Message) error {

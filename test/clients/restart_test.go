@@ -26,9 +26,9 @@ func killed(t testing.TB) int {
 	return rounds
 }
 
-// TestNodeRestarts kills a node and starts it again, over and over, while
-// everybody emits. The delays of both kinds are between nothing and a second,
-// whatever happened before, so that they can be compared.
+// TestNodeRestarts kills a node and starts it again, over and over, while all
+// guests emit. The delays of both kinds are always between zero and one second,
+// so that they can be compared.
 func TestNodeRestarts(t *testing.T) {
 	h := habits{base: time.Second, cap: time.Second, pause: time.Second, burst: 4, kept: 3}
 	f := startFleet(t, h)

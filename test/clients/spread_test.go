@@ -10,9 +10,8 @@ import (
 // window is the time in which attempts count as simultaneous.
 const window = 50 * time.Millisecond
 
-// unlikely is the natural logarithm of how likely it is, at most, that one
-// comparison below fails although the delays are what they should be: 1 in 30
-// billion.
+// unlikely is the natural logarithm of the greatest probability that one
+// comparison below fails although the delays are correct: 1 in 30 billion.
 const unlikely = -25
 
 // spread checks that delays are random, each moment up to the limit as likely
@@ -32,8 +31,9 @@ func spread(t testing.TB, of string, delays []time.Duration, limit time.Duration
 	if got := fullest(delays); got > most {
 		t.Errorf("%s: %d of %d within %v, want at most %d", of, got, len(delays), window, most)
 	}
-	// The inequality of Dvoretzky, Kiefer and Wolfowitz says how far the share
-	// of the delays up to any moment is from what is expected: exp(-2·n·d²).
+	// The inequality of Dvoretzky, Kiefer and Wolfowitz bounds the difference
+	// between the share of the delays up to any moment and the expected share:
+	// exp(-2·n·d²).
 	far := math.Sqrt(-unlikely / 2 / float64(len(delays)))
 	for i, delay := range delays {
 		expected := float64(delay) / float64(limit)
@@ -77,8 +77,8 @@ func crowd(n int, p float64) int {
 }
 
 // delays returns how long the guests of a kind decided to wait after a kill of
-// the node: the first delay of everybody, the second of those who needed a
-// second attempt, and so on.
+// the node: the first delay of all guests, the second of those with a second
+// attempt, and so on.
 func (f *fleet) delays(k kind, kill int) (delays [][]time.Duration) {
 	for _, g := range f.guests {
 		if g.kind != k {
@@ -142,10 +142,10 @@ func (f *fleet) killBefore(at time.Time) int {
 	return newest
 }
 
-// expectAttempts checks the first attempts themselves: nobody makes one before
-// its time, and of all rounds together no window holds more than a share. The
-// machine may have held everybody up for a moment, so this is far from what is
-// expected of the delays.
+// expectAttempts checks the first attempts themselves: no guest makes one
+// before its time, and of all rounds together no window holds more than a
+// share. The machine may have delayed all guests for a moment, so this bound is
+// far weaker than that of the delays.
 func (f *fleet) expectAttempts(t testing.TB, share float64) {
 	t.Helper()
 	first := make(map[kind][]time.Duration)

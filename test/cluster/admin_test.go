@@ -43,7 +43,7 @@ func (a *admin) connections() []string {
 	return names
 }
 
-// channels returns the channels that somebody is subscribed to.
+// channels returns the channels with a subscriber.
 func (a *admin) channels(pattern string) []string {
 	a.t.Helper()
 	names, err := a.client.PubSubChannels(a.t.Context(), pattern).Result()

@@ -13,7 +13,7 @@ import (
 )
 
 // TestRedisKilledAgainAndAgain kills the server at moments that the load does
-// not choose, many messages of which are under way.
+// not choose, with many messages in flight.
 func TestRedisKilledAgainAndAgain(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -67,8 +67,8 @@ func TestOneOfSeveralServersKilled(t *testing.T) {
 	report(t, nodes)
 }
 
-// TestWhileRedisIsAway: what needs Redis gets an error when its time is up;
-// nobody else notices.
+// TestWhileRedisIsAway: a call that needs Redis fails with a timeout; the other
+// calls are not affected.
 func TestWhileRedisIsAway(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -100,7 +100,7 @@ func TestWhileRedisIsAway(t *testing.T) {
 	if err := l[0].send(emit(namespace, "old", "e", "kept")); err != nil {
 		t.Fatal(err)
 	}
-	// This one is in time: Redis comes back meanwhile.
+	// This one succeeds: Redis returns before its deadline.
 	if err := l[1].send("$5;default;late;_OnRoomJoin;0;0;"); err != nil {
 		t.Fatal(err)
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// TestNodeKilled kills the process of a node under load. The others go on, what
-// was asked of it ends, and after the lease nothing of it is left in Redis.
+// TestNodeKilled kills the process of a node under load. The others go on, asks
+// to it end, and after the lease Redis has no trace of it.
 func TestNodeKilled(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -39,7 +39,7 @@ func TestNodeKilled(t *testing.T) {
 	ids := []string{nodes[0].ID(), nodes[1].ID(), doomedID}
 	addresses := []string{nodes[0].Addr().String(), nodes[1].Addr().String(), doomed.address}
 	l.fill(t, s, "room ", ids, addresses)
-	// Rooms that nobody else has.
+	// Rooms without other members.
 	own := &load{stop: make(chan struct{})}
 	own.fill(t, size{rooms: 20, members: 2}, "own ", ids[2:], addresses[2:])
 	l.publish(s)

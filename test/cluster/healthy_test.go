@@ -9,8 +9,8 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// report logs what the brokers counted, and fails for what must not happen
-// anywhere.
+// report logs the counters of the brokers, and fails if one that must be zero
+// is not.
 func report(t testing.TB, nodes []*testNode) {
 	t.Helper()
 	for _, n := range nodes {
@@ -40,8 +40,8 @@ func report(t testing.TB, nodes []*testNode) {
 }
 
 // TestOneOrder is three nodes with 300 clients. In the course of it more
-// clients join, on nodes that have not been subscribed to their room: who was
-// told that he joined receives what is sent from then on.
+// clients join, on nodes that have not been subscribed to their room: a client
+// whose join was answered receives everything that is sent from then on.
 func TestOneOrder(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

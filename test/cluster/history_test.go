@@ -6,26 +6,26 @@ import (
 	"testing"
 )
 
-// history says what must hold for what the members of all rooms received:
+// history checks the messages that the members of all rooms received:
 //
-//   - nobody's connection has ended,
+//   - no connection has ended,
 //   - of every publisher, every message came once, in the order sent, at every other
 //     member,
 //   - all members of a room saw the messages in one order.
 //
-// What a test takes away from the nodes makes exceptions of it.
+// A test that takes something away from the nodes makes exceptions.
 type history struct {
-	// killed is the node whose members have lost their connections. What they
-	// sent last may be lost, but is so for all, or for none.
+	// killed is the node whose members have lost their connections. Their last
+	// messages may be lost, but then for all members.
 	killed string
 	// cutOff is the node whose members may have missed messages. Even one of
 	// their own is possible: Redis had confirmed it, but not yet sent it back.
 	cutOff string
 	// resent is how many messages the nodes have sent again because the server
 	// crashed. It may have handed such a message to some nodes only, before it
-	// crashed: those saw it before, the others see it behind what was published
-	// first afterwards. Each of them may be at another place for one member
-	// than for another, in the order of its sender all the same.
+	// crashed: those saw it before, the others see it after newer messages.
+	// Each of them may be at another place for one member than for another, in
+	// the order of its sender all the same.
 	resent int
 }
 
@@ -142,7 +142,7 @@ func (r *reader) order(in *room) map[entry]int {
 	return nil
 }
 
-// late is true for somebody who joined when others had published.
+// late is true for a member that joined after the first message.
 func (m *member) late() bool {
 	for _, number := range m.floor {
 		if number > 0 {
@@ -170,8 +170,7 @@ func (r *reader) senders(m *member, sent []int, missed map[entry]bool) {
 		from := m.room.members[sender]
 		next := 0
 		if sender < len(m.floor) && len(got) > 0 {
-			// What was published while the join was under way may have come or
-			// not.
+			// A message that was published during the join may be missing.
 			next = min(got[0], m.floor[sender])
 		}
 		for _, number := range append(got, sent[sender]) {
@@ -217,8 +216,8 @@ func (r *reader) sequence(m *member, order map[entry]int) {
 }
 
 // displaceable is how many messages the member may have seen at another place
-// than others. Where only one node was cut off, what it sent again is new to
-// itself only.
+// than others. Where only one node was cut off, only its own members see
+// repeated messages.
 func (r *reader) displaceable(m *member) int {
 	if r.cutOff != "" && m.node != r.cutOff {
 		return 0

@@ -21,8 +21,8 @@ type size struct {
 // crowd is 300 clients in 20 rooms.
 var crowd = size{rooms: 20, members: 15, publishers: 4, pause: 100 * time.Millisecond}
 
-// load is clients that publish into their rooms until finish, and keep what
-// they receive.
+// load is clients that publish into their rooms until finish, and record the
+// messages that they receive.
 type load struct {
 	rooms []*room
 	stop  chan struct{}
@@ -41,7 +41,7 @@ type member struct {
 	room  *room
 	place int
 
-	// floor is set for somebody who joined during the load: the messages of
+	// floor is set for a member that joined during the load: the messages of
 	// each publisher that were begun when the join was answered, and may be
 	// missing.
 	floor []int
@@ -97,8 +97,8 @@ func (l *load) publish(s size) {
 	}
 }
 
-// enter adds a member to a room. While publishers are at work, the test must
-// have no other goroutine that enters.
+// enter adds a member to a room. While publishers are running, no other
+// goroutine of the test may call it.
 func (l *load) enter(t testing.TB, r *room, nodeID, address string) *member {
 	t.Helper()
 	m := &member{node: nodeID, room: r, place: len(r.members), last: make(map[int]int)}
@@ -196,9 +196,9 @@ func (m *member) count() int {
 
 func (m *member) publishes() bool { return m.begun.Load() > 0 }
 
-// finish ends the publishing and waits until everybody has everybody's last
-// message. Then it sends one more of everybody: what a node repeats comes
-// before that.
+// finish ends the publishing and waits until every member has every sender's
+// last message. Then each sender sends one more: messages that a node repeats
+// arrive before that.
 func (l *load) finish(t testing.TB) {
 	t.Helper()
 	close(l.stop)

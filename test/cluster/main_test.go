@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// patience is how long a test waits for what must happen; nothing is
-	// concluded from how long something took.
+	// patience is the longest wait for a condition; no test depends on how long
+	// something took.
 	patience = 60 * time.Second
 	// namespace is where the clients of these tests are: the one that the
 	// program has.

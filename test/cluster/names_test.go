@@ -24,7 +24,7 @@ var hostile = []string{
 	strings.Repeat("żółw", 28) + "=)", strings.Repeat("🐢", 50), strings.Repeat("🐢", 49) + "🐇",
 }
 
-// listener is a client that keeps what it receives.
+// listener is a client that records its messages.
 type listener struct {
 	*client
 	mu  sync.Mutex // guards got
@@ -81,9 +81,9 @@ func (l *listener) question(t testing.TB) {
 	}
 }
 
-// neffos row 10: no name reaches what was meant for another. TestNames: for
+// neffos row 10: no name reaches the messages of another. TestNames: for
 // each name there is a room on one node, and a namespace with a room of the
-// same name on the other one. Everybody gets exactly what was meant for him.
+// same name on the other one. Every client receives exactly its own messages.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	var namespaces []string
@@ -141,8 +141,8 @@ func TestNames(t *testing.T) {
 		}
 		want[i] = append(want[i], message)
 	}
-	// A node publishes in one order, and there is one server: what comes now is
-	// behind everything that the speakers have sent.
+	// A node publishes in one order, and there is one server: this message
+	// arrives after everything that the speakers have sent.
 	for i := range places {
 		if err := speakers[i].sync(places[i].namespace); err != nil {
 			t.Fatal(err)

@@ -44,8 +44,8 @@ func (o *programOutput) String() string {
 }
 
 // runProgram starts the program with the arguments, and more in its
-// environment; it is killed at the end of the test, if it still runs. What it
-// has printed is shown if the test has failed.
+// environment; it is killed at the end of the test, if it still runs. If the
+// test fails, it logs the output.
 func runProgram(t testing.TB, environment []string, arguments ...string) *program {
 	t.Helper()
 	path, err := buildtest.Program()
@@ -118,7 +118,7 @@ func (p *program) page(t testing.TB, path string) (status int, body string) {
 	return response.StatusCode, string(content)
 }
 
-// awaitReady waits until /readyz has the status, and returns what it says.
+// awaitReady waits until /readyz has the status, and returns the body.
 func (p *program) awaitReady(t testing.TB, want int) (reason string) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("/readyz of the node at %s is %d", p.address, want), func() bool {

@@ -19,8 +19,8 @@ const (
 	adminPassword = "of-the-admin"
 )
 
-// documentedUser is the line of docs/cluster.md that lets the nodes do what
-// they need, and no more, with the password.
+// documentedUser is the line of docs/cluster.md that grants the nodes the
+// necessary rights and no more, with the password.
 func documentedUser(t testing.TB) string {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/cluster.md")
@@ -65,7 +65,7 @@ func (p *program) expectNoSecret(t testing.TB, when string) {
 }
 
 // TestRedisOverTLS: two nodes log in over TLS with a user that has no more rights than
-// documented. Meanwhile the password is changed, and changed back.
+// documented. The test changes the password while they run, and changes it back.
 func TestRedisOverTLS(t *testing.T) {
 	t.Parallel()
 	server, admin := startSecure(t)
@@ -110,8 +110,7 @@ func TestRedisOverTLS(t *testing.T) {
 	}
 }
 
-// TestRedisRefused: what is wrong with user, password or certificate is said, and
-// nothing else.
+// TestRedisRefused: the error names the fault of user, password or certificate, and nothing else.
 func TestRedisRefused(t *testing.T) {
 	t.Parallel()
 	server, _ := startSecure(t)

@@ -28,8 +28,8 @@ func talk(t testing.TB, a, b *listener, room, text string) {
 	}
 }
 
-// TestProgramFollowsSentinels: two nodes get nothing but the URL of the
-// Sentinels. What is said while there is no master arrives when there is one.
+// TestProgramFollowsSentinels: two nodes get only the URL of the Sentinels.
+// Messages that are sent without a master arrive when there is one.
 func TestProgramFollowsSentinels(t *testing.T) {
 	t.Parallel()
 	group := redistest.StartGroup(t, "mymaster")

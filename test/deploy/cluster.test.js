@@ -31,7 +31,7 @@ for (const balancer of ["haproxy", "nginx"]) {
       if (!stopped) await cluster?.stop();
     });
 
-    /** Everybody but the sender hears what each of the senders says. */
+    /** All clients but the sender receive the messages of each sender. */
     async function everybodyHears(text, senders = people) {
       for (const sender of senders) {
         const body = `${text} from ${sender.name}`;

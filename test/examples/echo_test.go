@@ -16,8 +16,8 @@ const (
 	noCode    ws.StatusCode = 0
 )
 
-// conversation is what a peer sends at once, what comes back for it, and how it
-// ends: with a close frame of this code, or not at all.
+// conversation is the data that a peer sends at once, the expected answer, and
+// the end: with a close frame of this code, or not at all.
 type conversation struct {
 	name  string
 	send  []ws.Frame

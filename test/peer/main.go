@@ -25,7 +25,7 @@ const patience = 10 * time.Second
 // values.
 type requestKey struct{}
 
-// request is what is kept of it.
+// request holds the headers and parameters of the dial.
 type request struct {
 	header http.Header
 	query  url.Values

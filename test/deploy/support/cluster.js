@@ -1,4 +1,4 @@
-// Starts scripts/cluster.sh and reads from what it prints where everything is.
+// Starts scripts/cluster.sh and reads the addresses from its output.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
@@ -91,7 +91,7 @@ export class Cluster {
     await this.#printed(new RegExp(`^${name} has ended$`, "m"));
   }
 
-  /** Starts again what has ended, and waits until the nodes among it are ready. */
+  /** Restarts the ended processes, and waits until the nodes among it are ready. */
   async restart(names) {
     this.#output = "";
     this.#script.kill("SIGUSR1");
@@ -120,7 +120,7 @@ export class Cluster {
     );
   }
 
-  /** Ends everything; returns the exit code and what is left. */
+  /** Ends everything; returns the exit code and the remaining processes. */
   async stop() {
     this.#script.kill("SIGTERM");
     const { code } = await within(
