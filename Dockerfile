@@ -1,6 +1,6 @@
 # A static binary and nothing else: no shell, no package manager, no root.
 #
-#   docker build --build-arg VERSION=v1.2.3 -t stoa .
+#   docker build --build-arg VERSION=0.1.0 -t stoa .
 #   docker run -p 8080:8080 stoa serve --listen :8080 --allow-unauthenticated
 
 FROM golang:1.26-alpine AS build
@@ -10,7 +10,7 @@ RUN go mod download
 COPY . .
 ARG VERSION=""
 RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false \
-    -ldflags "-s -w -X main.version=${VERSION}" -o /stoa ./cmd/stoa
+    -ldflags "-s -w -X github.com/stoa-io/stoa/cmd/stoa/internal/cli.version=${VERSION}" -o /stoa ./cmd/stoa
 
 FROM scratch
 # For Redis over TLS (rediss://).

@@ -29,7 +29,7 @@ examples: ## build the examples to bin/examples
 
 .PHONY: js
 js: js-build ## build the TypeScript client, and with it /stoa.js of the node
-	cp js/dist/stoa.min.js cmd/stoa/demo/stoa.js
+	cp js/dist/stoa.min.js cmd/stoa/internal/serve/demo/stoa.js
 
 .PHONY: js-build
 js-build: $(JS_PACKAGES)

@@ -25,7 +25,7 @@ for module in . test/compat/go; do
 done
 
 scripts=(test/compat/js test/deploy test/clients)
-[ ! -d cmd/stoa/demo ] || scripts+=(cmd/stoa/demo)
+[ ! -d cmd/stoa/internal/serve/demo ] || scripts+=(cmd/stoa/internal/serve/demo)
 test/compat/js/node_modules/.bin/eslint --config test/compat/js/eslint.config.js --max-warnings 0 "${scripts[@]}"
 (cd js && npm --silent run lint)
 echo "ok  eslint"

@@ -9,34 +9,36 @@ import (
 	"time"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
+	"github.com/stoa-io/stoa/cmd/stoa/internal/clitest"
 	"github.com/stoa-io/stoa/internal/redistest"
 )
 
 // startMember starts a node of the cluster over the server and waits until it is
 // ready.
-func startMember(t testing.TB, server *redistest.Server, args ...string) *program {
+func startMember(t testing.TB, server *redistest.Server, args ...string) *clitest.Program {
 	t.Helper()
 	p := startProgram(t, append([]string{"--redis", server.URL()}, args...)...)
-	p.awaitReady(t)
+	awaitReady(t, p)
 	return p
 }
 
-func (p *program) awaitReady(t testing.TB) {
+func awaitReady(t testing.TB, p *clitest.Program) {
 	t.Helper()
-	redistest.Eventually(t, "the node is ready", patience, func() bool {
-		response, _ := p.get(t, http.MethodGet, "/readyz", nil)
+	redistest.Eventually(t, "the node is ready", clitest.Patience, func() bool {
+		response, _ := p.Get(t, http.MethodGet, "/readyz")
 		return response.StatusCode == http.StatusOK
 	})
 }
 
 // dialMember opens a WebSocket that is in the room "r" of the demo's namespace.
-func (p *program) dialMember(t testing.TB) *socket {
+func dialMember(t testing.TB, p *clitest.Program) *clitest.Socket {
 	t.Helper()
-	s := dialSocket(t, p.address, "/ws")
-	s.send(t, "$c;"+demoNamespace+";;_OnNamespaceConnect;0;0;")
-	s.expect(t, "$c;;;;;;")
-	s.send(t, "$j;"+demoNamespace+";r;_OnRoomJoin;0;0;")
-	s.expect(t, "$j;;;;;;")
+	s := clitest.DialSocket(t, p.Address, "/ws")
+	s.Send(t, "$c;"+cli.DefaultNamespace+";;_OnNamespaceConnect;0;0;")
+	s.Expect(t, "$c;;;;;;")
+	s.Send(t, "$j;"+cli.DefaultNamespace+";r;_OnRoomJoin;0;0;")
+	s.Expect(t, "$j;;;;;;")
 	return s
 }
 
@@ -44,8 +46,8 @@ func (p *program) dialMember(t testing.TB) *socket {
 func runProgram(t testing.TB, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	p := launch(t, args...)
-	code = p.wait(t)
-	return code, p.stdout.String(), p.stderr.String()
+	code = p.Wait(t)
+	return code, p.Stdout.String(), p.Stderr.String()
 }
 
 // listed are the nodes that "stoa nodes" shows.
@@ -68,41 +70,41 @@ func TestClusterOfTwo(t *testing.T) {
 	two := startMember(t, redis, "--cluster-name", "chat", "--node-id", "two")
 	stranger := startMember(t, redis)
 
-	a, b, elsewhere := one.dialMember(t), two.dialMember(t), stranger.dialMember(t)
-	a.send(t, ";default;r;chat;0;0;from one")
-	b.expect(t, ";default;r;chat;0;0;from one")
+	a, b, elsewhere := dialMember(t, one), dialMember(t, two), dialMember(t, stranger)
+	a.Send(t, ";default;r;chat;0;0;from one")
+	b.Expect(t, ";default;r;chat;0;0;from one")
 	// A client serves the room: it answers what the other one asks.
-	b.send(t, "$q;default;r;time;0;0;")
-	question := string(a.readFrame(t)[2:])
+	b.Send(t, "$q;default;r;time;0;0;")
+	question := string(a.ReadFrame(t)[2:])
 	token, rest, _ := strings.Cut(question, ";")
 	if rest != "default;r;time;0;0;" {
 		t.Fatalf("got %q, want the question", question)
 	}
-	a.send(t, token+";default;r;time;0;0;late")
-	b.expect(t, "$q;default;r;time;0;0;late")
+	a.Send(t, token+";default;r;time;0;0;late")
+	b.Expect(t, "$q;default;r;time;0;0;late")
 	// Another cluster on the same server heard nothing of it.
-	elsewhere.send(t, "$s;default;;sync;0;0;")
-	if got := string(elsewhere.readFrame(t)[2:]); !strings.HasPrefix(got, "$s;") {
+	elsewhere.Send(t, "$s;default;;sync;0;0;")
+	if got := string(elsewhere.ReadFrame(t)[2:]); !strings.HasPrefix(got, "$s;") {
 		t.Errorf("a client of another cluster got %q", got)
 	}
 
-	redistest.Eventually(t, "both nodes are listed with a client each", patience, func() bool {
+	redistest.Eventually(t, "both nodes are listed with a client each", clitest.Patience, func() bool {
 		nodes := listed(t, "--redis", redis.URL(), "--cluster-name", "chat")
 		return len(nodes) == 2 && nodes[0].ID == "one" && nodes[0].Address == "one.example.com:80" && nodes[0].Connections == 1 &&
-			nodes[1].ID == "two" && nodes[1].Address == two.address && nodes[1].Connections == 1 &&
-			nodes[1].Version == readBuild().version && time.Since(nodes[1].Started) < patience
+			nodes[1].ID == "two" && nodes[1].Address == two.Address && nodes[1].Connections == 1 &&
+			nodes[1].Version == cli.ReadBuild().Version && time.Since(nodes[1].Started) < clitest.Patience
 	})
 	for _, want := range []string{`stoa_known_nodes 2`, `stoa_broker_up{server="0"} 1`, `stoa_broker_congested{server="0"} 0`, `stoa_open_questions 0`} {
-		if _, body := one.get(t, http.MethodGet, "/metrics", nil); !strings.Contains(body, "\n"+want+"\n") {
+		if _, body := one.Get(t, http.MethodGet, "/metrics"); !strings.Contains(body, "\n"+want+"\n") {
 			t.Errorf("%q is not in the metrics", want)
 		}
 	}
-	if want := `Cluster +"chat" on 1 Redis server: ` + regexp.QuoteMeta(redis.Addr()); !regexp.MustCompile(want).MatchString(one.stdout.String()) {
-		t.Errorf("want %q in:\n%s", want, one.stdout)
+	if want := `Cluster +"chat" on 1 Redis server: ` + regexp.QuoteMeta(redis.Addr()); !regexp.MustCompile(want).MatchString(one.Stdout.String()) {
+		t.Errorf("want %q in:\n%s", want, one.Stdout)
 	}
 
-	if a.answerClose(t); one.stop(t) != 0 {
-		t.Errorf("the log of the node that ended:\n%s", one.stderr)
+	if a.AnswerClose(t); one.Stop(t) != 0 {
+		t.Errorf("the log of the node that ended:\n%s", one.Stderr)
 	}
 	if nodes := listed(t, "--redis", redis.URL(), "--cluster-name", "chat"); len(nodes) != 1 || nodes[0].ID != "two" {
 		t.Errorf("after one node has ended, %v are listed, want the other one", nodes)
@@ -112,22 +114,22 @@ func TestClusterOfTwo(t *testing.T) {
 // The figures of a cluster are absent where there is none.
 func TestNoClusterNoFigures(t *testing.T) {
 	p := startProgram(t)
-	_, body := p.get(t, http.MethodGet, "/metrics", nil)
+	_, body := p.Get(t, http.MethodGet, "/metrics")
 	if strings.Contains(body, "stoa_broker_") || strings.Contains(body, "stoa_known_nodes") {
 		t.Error("a node that is alone shows figures of a cluster")
 	}
-	if strings.Contains(p.stdout.String(), "Cluster") {
-		t.Errorf("a node that is alone speaks of a cluster:\n%s", p.stdout)
+	if strings.Contains(p.Stdout.String(), "Cluster") {
+		t.Errorf("a node that is alone speaks of a cluster:\n%s", p.Stdout)
 	}
 }
 
 func TestEnvironment(t *testing.T) {
 	redis := redistest.Start(t)
-	t.Setenv(redisVariable, " "+redis.URL()+"\n")
-	t.Setenv(clusterNameVariable, "env")
+	t.Setenv(cli.RedisVariable, " "+redis.URL()+"\n")
+	t.Setenv(cli.ClusterNameVariable, "env")
 	p := startProgram(t, "--node-id", "one")
-	p.awaitReady(t)
-	startProgram(t, "--node-id", "two", "--cluster-name", "flag").awaitReady(t)
+	awaitReady(t, p)
+	awaitReady(t, startProgram(t, "--node-id", "two", "--cluster-name", "flag"))
 	for _, c := range []struct {
 		args []string
 		want string
@@ -142,57 +144,37 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-func TestSplitURLs(t *testing.T) {
-	cases := []struct {
-		name, text string
-		want       []string
-	}{
-		{"none", " ", nil},
-		{"one", "redis://a:6379/1", []string{"redis://a:6379/1"}},
-		{"several", "redis://a, rediss://b,\n", []string{"redis://a", "rediss://b"}},
-		{"sentinels", "redis+sentinel://a,b:1,c/m,redis://d", []string{"redis+sentinel://a,b:1,c/m", "redis://d"}},
-		{"no URL", "a,b", []string{"a,b"}},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			if got := splitURLs(c.text); strings.Join(got, "|") != strings.Join(c.want, "|") {
-				t.Errorf("got %q, want %q", got, c.want)
-			}
-		})
-	}
-}
-
 // A node starts without Redis and becomes ready when Redis comes, and again.
 func TestReadyFollowsRedis(t *testing.T) {
 	redis := redistest.Start(t)
 	redis.Stop()
 	p := startProgram(t, "--redis", redis.URL())
-	p.stderr.await(t, `level=(WARN) msg="not connected to Redis; trying again" server=`+regexp.QuoteMeta(redis.Addr()))
+	p.Stderr.Await(t, `level=(WARN) msg="not connected to Redis; trying again" server=`+regexp.QuoteMeta(redis.Addr()))
 	reason := "redis " + redis.Addr() + ": "
 	awaitRed := func() {
 		t.Helper()
-		redistest.Eventually(t, "/readyz is red and says why", patience, func() bool {
-			response, body := p.get(t, http.MethodGet, "/readyz", nil)
+		redistest.Eventually(t, "/readyz is red and says why", clitest.Patience, func() bool {
+			response, body := p.Get(t, http.MethodGet, "/readyz")
 			return response.StatusCode == http.StatusServiceUnavailable && strings.Contains(body, reason)
 		})
-		if _, body := p.get(t, http.MethodGet, "/metrics", nil); !strings.Contains(body, "\nstoa_broker_up{server=\"0\"} 0\n") {
+		if _, body := p.Get(t, http.MethodGet, "/metrics"); !strings.Contains(body, "\nstoa_broker_up{server=\"0\"} 0\n") {
 			t.Error("the metrics do not say that the server is down")
 		}
-		if response, _ := p.get(t, http.MethodGet, "/healthz", nil); response.StatusCode != http.StatusOK {
+		if response, _ := p.Get(t, http.MethodGet, "/healthz"); response.StatusCode != http.StatusOK {
 			t.Errorf("/healthz: %s, want 200: the process works", response.Status)
 		}
 	}
 	awaitRed()
 	redis.Restart()
-	p.awaitReady(t)
-	client := p.dialMember(t)
+	awaitReady(t, p)
+	client := dialMember(t, p)
 	redis.Kill()
 	awaitRed()
 	redis.Restart()
-	p.awaitReady(t)
+	awaitReady(t, p)
 	// The client has noticed nothing.
-	client.send(t, "$s;default;;sync;0;0;")
-	if got := string(client.readFrame(t)[2:]); !strings.HasPrefix(got, "$s;") {
+	client.Send(t, "$s;default;;sync;0;0;")
+	if got := string(client.ReadFrame(t)[2:]); !strings.HasPrefix(got, "$s;") {
 		t.Errorf("the client got %q", got)
 	}
 }
@@ -203,11 +185,11 @@ func TestNodesThatCannotBeAsked(t *testing.T) {
 	gone := redistest.Start(t)
 	gone.Stop()
 	code, stdout, stderr := runProgram(t, "nodes", "--redis", gone.URL())
-	if code != exitFailure || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, gone.Addr()) {
+	if code != cli.ExitFailure || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, gone.Addr()) {
 		t.Errorf("exit code %d, printed %q and %q; want 1 and one line that names %s", code, stdout, stderr, gone.Addr())
 	}
 	code, stdout, stderr = runProgram(t, "nodes", "--redis", gone.URL(), "--redis", redis.URL())
-	if code != exitFailure || !strings.Contains(stdout, "\none ") || !strings.Contains(stderr, gone.Addr()) {
+	if code != cli.ExitFailure || !strings.Contains(stdout, "\none ") || !strings.Contains(stderr, gone.Addr()) {
 		t.Errorf("exit code %d, printed %q and %q; want 1 and what the other server knows", code, stdout, stderr)
 	}
 }
@@ -232,7 +214,7 @@ three  -              -        0            -                     -
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 	var list strings.Builder
-	if err := writeNodes(&list, formatJSON, []cluster.NodeInfo{}, now); err != nil || list.String() != "[]\n" {
+	if err := writeNodes(&list, cli.FormatJSON, []cluster.NodeInfo{}, now); err != nil || list.String() != "[]\n" {
 		t.Errorf("no nodes are %q, %v; want an empty list", list.String(), err)
 	}
 }

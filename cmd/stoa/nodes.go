@@ -16,28 +16,32 @@ import (
 
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/cluster/redisbroker"
+	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
 )
 
-// listTimeout bounds the questions to all servers.
+// listTimeout bounds the requests to all servers.
 const listTimeout = 10 * time.Second
 
 const formatTable = "table"
 
-var listFormats = choices[string]{{formatTable, formatTable}, {formatJSON, formatJSON}}
+var listFormats = cli.Choices[string]{
+	{Name: formatTable, Value: formatTable},
+	{Name: cli.FormatJSON, Value: cli.FormatJSON},
+}
 
-const nodesLong = `List the nodes of a cluster as Redis knows them: a node that has ended in order is
-gone at once, one that has crashed after a few seconds.
+const nodesLong = `List the nodes of a cluster, as registered in Redis. A node that shuts down leaves the
+list immediately, one that crashes after a few seconds.
 
-The exit code is 1 if a Redis server cannot be asked; what the others know is
-printed all the same. It is 2 if a flag is wrong.
+The exit code is 1 if a Redis server is unreachable; the nodes known to the others are
+printed nevertheless. It is 2 for a wrong flag.
 
-` + clusterHelp
+` + cli.ClusterHelp
 
 const nodesExample = `  stoa nodes --redis redis://127.0.0.1:6379
   STOA_REDIS=redis://:password@redis.example.com stoa nodes --format json`
 
 func newNodesCommand() *cobra.Command {
-	var flags clusterFlags
+	var flags cli.ClusterFlags
 	var format string
 	command := &cobra.Command{
 		Use:     "nodes",
@@ -46,7 +50,7 @@ func newNodesCommand() *cobra.Command {
 		Example: nodesExample,
 		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			config, err := flags.resolve()
+			config, err := flags.Resolve()
 			if err != nil {
 				return err
 			}
@@ -54,20 +58,20 @@ func newNodesCommand() *cobra.Command {
 		},
 	}
 	command.Flags().SortFlags = false
-	flags.register(command.Flags())
+	flags.Register(command.Flags())
 	command.Flags().StringVar(&format, "format", formatTable, "`format` of the list: "+listFormats.String())
 	return command
 }
 
 func listNodes(ctx context.Context, config redisbroker.Config, format string, stdout io.Writer) error {
-	if _, err := listFormats.parse("--format", format); err != nil {
+	if _, err := listFormats.Parse("--format", format); err != nil {
 		return err
 	}
 	if len(config.Servers) == 0 {
-		return fmt.Errorf("which cluster? Give --%s or set %s", redisFlag, redisVariable)
+		return fmt.Errorf("no cluster: add --%s or set %s", cli.RedisFlag, cli.RedisVariable)
 	}
-	// A broker that is not started only checks the configuration, which is how the
-	// fault of the caller is told from that of the servers.
+	// A broker that is not started only checks the configuration. This distinguishes
+	// usage errors from failures of the servers.
 	if _, err := redisbroker.New(config); err != nil {
 		return err
 	}
@@ -78,13 +82,13 @@ func listNodes(ctx context.Context, config redisbroker.Config, format string, st
 		err = errors.Join(err, writeNodes(stdout, format, nodes, time.Now()))
 	}
 	if err != nil {
-		return &failureError{err}
+		return cli.Failure(err)
 	}
 	return nil
 }
 
 func writeNodes(w io.Writer, format string, nodes []cluster.NodeInfo, now time.Time) error {
-	if format == formatJSON {
+	if format == cli.FormatJSON {
 		encoder := json.NewEncoder(w)
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(nodes)
@@ -96,7 +100,7 @@ func writeNodes(w io.Writer, format string, nodes []cluster.NodeInfo, now time.T
 		started, up := "", ""
 		if !n.Started.IsZero() {
 			started = n.Started.UTC().Format(time.RFC3339)
-			// The clocks of two machines differ.
+			// The clocks of machines differ.
 			up = max(now.Sub(n.Started), 0).Truncate(time.Second).String()
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\n",
@@ -105,10 +109,10 @@ func writeNodes(w io.Writer, format string, nodes []cluster.NodeInfo, now time.T
 	return table.Flush()
 }
 
-// column keeps what was read from the servers, which others can write to, from
-// looking like another column or from driving the terminal.
+// column quotes a value that could break the table or control the terminal. Values
+// come from Redis, where others can write.
 func column(text string) string {
-	if strings.ContainsFunc(text, notPlain) {
+	if strings.ContainsFunc(text, cli.NotPlain) {
 		return strconv.QuoteToASCII(text)
 	}
 	return cmp.Or(text, "-")

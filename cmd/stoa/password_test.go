@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
+	"github.com/stoa-io/stoa/cmd/stoa/internal/clitest"
 	"github.com/stoa-io/stoa/internal/redistest"
 )
 
@@ -28,23 +30,23 @@ func withPassword(server *redistest.Server, password string) string {
 	return (&url.URL{Scheme: "redis", User: url.UserPassword("default", password), Host: server.Addr()}).String()
 }
 
-func TestPasswordIsNotShown(t *testing.T) {
+func TestPasswordIsNotPrinted(t *testing.T) {
 	redis := redistest.Start(t, "--requirepass", password)
 	address := withPassword(redis, password)
-	for _, format := range []string{formatText, formatJSON} {
+	for _, format := range []string{cli.FormatText, cli.FormatJSON} {
 		t.Run(format, func(t *testing.T) {
-			t.Setenv(redisVariable, address)
+			t.Setenv(cli.RedisVariable, address)
 			p := launch(t, "--listen", "127.0.0.1:0", "--node-id", "one", "--log-level", "debug", "--log-format", format)
-			if format == formatJSON {
-				p.url = p.stderr.await(t, `"page":"(http://[^"]+)/"`)
+			if format == cli.FormatJSON {
+				p.URL = p.Stderr.Await(t, `"page":"(http://[^"]+)/"`)
 			} else {
-				p.url = p.stdout.await(t, `Open +(http://\S+)/ `)
+				p.URL = p.Stdout.Await(t, `Open +(http://\S+)/ `)
 			}
-			p.awaitReady(t)
+			awaitReady(t, p)
 			texts := map[string]string{}
 			fetch := func(state string) {
 				for _, page := range []string{"/", "/metrics", "/readyz"} {
-					_, texts[page+" "+state] = p.get(t, http.MethodGet, page, nil)
+					_, texts[page+" "+state] = p.Get(t, http.MethodGet, page)
 				}
 			}
 			fetch("while Redis is there")
@@ -54,18 +56,18 @@ func TestPasswordIsNotShown(t *testing.T) {
 			}
 			texts["stoa nodes"] = table
 			redis.Kill()
-			redistest.Eventually(t, "the node is not ready", patience, func() bool {
-				response, _ := p.get(t, http.MethodGet, "/readyz", nil)
+			redistest.Eventually(t, "the node is not ready", clitest.Patience, func() bool {
+				response, _ := p.Get(t, http.MethodGet, "/readyz")
 				return response.StatusCode == http.StatusServiceUnavailable
 			})
 			fetch("while Redis is away")
 			_, _, texts["stoa nodes while Redis is away"] = runProgram(t, "nodes")
 			redis.Restart()
-			p.awaitReady(t)
-			if code := p.stop(t); code != 0 {
+			awaitReady(t, p)
+			if code := p.Stop(t); code != 0 {
 				t.Errorf("exit code %d, want 0", code)
 			}
-			texts["standard output"], texts["standard error"] = p.stdout.String(), p.stderr.String()
+			texts["standard output"], texts["standard error"] = p.Stdout.String(), p.Stderr.String()
 			checkSecret(t, texts)
 		})
 	}
@@ -81,18 +83,18 @@ func TestPasswordIsNotInErrors(t *testing.T) {
 		code int
 		want string
 	}{
-		{"refused", []string{"--listen", "127.0.0.1:0", "--redis", address}, exitFailure, redis.Addr()},
-		{"refused to nodes", []string{"nodes", "--redis", address}, exitFailure, redis.Addr()},
-		{"wrong scheme", []string{"--redis", "http" + strings.TrimPrefix(address, "redis")}, exitUsage, "must begin with redis://"},
-		{"not encoded", []string{"--redis", "redis://:" + password + "@" + redis.Addr()}, exitUsage, "Redis server 1: "},
-		{"parameter", []string{"--redis", "redis://host?password=" + password}, exitUsage, "Redis server 1: "},
-		{"nodes of a wrong URL", []string{"nodes", "--redis", address + "/db"}, exitUsage, "database"},
-		{"without the flag", []string{address}, exitUsage, "redis://..."},
-		{"not encoded and without the flag", []string{"redis://:" + password + "@host"}, exitUsage, "redis://..."},
-		{"serve without the flag", []string{"serve", address}, exitUsage, "redis://..."},
-		{"nodes without the flag", []string{"nodes", address}, exitUsage, "redis://..."},
-		{"another flag", []string{"--listen", address}, exitUsage, "redis://..."},
-		{"one dash", []string{"-redis=" + address}, exitUsage, "redis://..."},
+		{"refused", []string{"--listen", "127.0.0.1:0", "--redis", address}, cli.ExitFailure, redis.Addr()},
+		{"refused to nodes", []string{"nodes", "--redis", address}, cli.ExitFailure, redis.Addr()},
+		{"wrong scheme", []string{"--redis", "http" + strings.TrimPrefix(address, "redis")}, cli.ExitUsage, "must begin with redis://"},
+		{"not encoded", []string{"--redis", "redis://:" + password + "@" + redis.Addr()}, cli.ExitUsage, "Redis server 1: "},
+		{"parameter", []string{"--redis", "redis://host?password=" + password}, cli.ExitUsage, "Redis server 1: "},
+		{"nodes of a wrong URL", []string{"nodes", "--redis", address + "/db"}, cli.ExitUsage, "database"},
+		{"without the flag", []string{address}, cli.ExitUsage, "redis://..."},
+		{"not encoded and without the flag", []string{"redis://:" + password + "@host"}, cli.ExitUsage, "redis://..."},
+		{"serve without the flag", []string{"serve", address}, cli.ExitUsage, "redis://..."},
+		{"nodes without the flag", []string{"nodes", address}, cli.ExitUsage, "redis://..."},
+		{"another flag", []string{"--listen", address}, cli.ExitUsage, "redis://..."},
+		{"one dash", []string{"-redis=" + address}, cli.ExitUsage, "redis://..."},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

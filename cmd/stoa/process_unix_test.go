@@ -9,33 +9,21 @@ import (
 	"syscall"
 	"testing"
 	"time"
-)
 
-func TestFileLimitIsRaised(t *testing.T) {
-	got := raiseFileLimit()
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		t.Fatal(err)
-	}
-	if got != 0 && got != limit.Cur {
-		t.Errorf("got %d, and the limit is %d", got, limit.Cur)
-	}
-	if again := raiseFileLimit(); again != got {
-		t.Errorf("the second time it is %d instead of %d", again, got)
-	}
-}
+	"github.com/stoa-io/stoa/cmd/stoa/internal/clitest"
+)
 
 // process is a run of the program as a process of its own.
 type process struct {
 	command        *exec.Cmd
-	stdout, stderr *output
+	stdout, stderr *clitest.Output
 	address        string
 	ended          chan error
 }
 
 func startProcess(t testing.TB, args ...string) *process {
 	t.Helper()
-	p := &process{stdout: newOutput(), stderr: newOutput(), ended: make(chan error, 1)}
+	p := &process{stdout: new(clitest.Output), stderr: new(clitest.Output), ended: make(chan error, 1)}
 	p.command = exec.Command(os.Args[0], append([]string{"--listen", "127.0.0.1:0"}, args...)...)
 	p.command.Env = append(os.Environ(), runMainVariable+"=1")
 	p.command.Stdout, p.command.Stderr = p.stdout, p.stderr
@@ -51,7 +39,7 @@ func startProcess(t testing.TB, args ...string) *process {
 		_ = p.command.Process.Kill() // it may have ended
 		<-done
 	})
-	p.address = p.stdout.await(t, `Open +http://(\S+)/ `)
+	p.address = p.stdout.Await(t, `Open +http://(\S+)/ `)
 	return p
 }
 
@@ -67,7 +55,7 @@ func TestSignalDrains(t *testing.T) {
 				if err != nil {
 					t.Errorf("the process ended with %v, want exit code 0; log:\n%s", err, p.stderr)
 				}
-			case <-time.After(patience):
+			case <-time.After(clitest.Patience):
 				t.Fatalf("the process has not ended; log:\n%s", p.stderr)
 			}
 			if !strings.Contains(p.stderr.String(), "msg=stopped") {
@@ -81,11 +69,11 @@ func TestSignalDrains(t *testing.T) {
 // it when the second signal comes.
 func TestSecondSignalEndsAtOnce(t *testing.T) {
 	p := startProcess(t, "--drain-timeout", "1m")
-	socket := dialSocket(t, p.address, "/ws")
+	socket := clitest.DialSocket(t, p.address, "/ws")
 	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	socket.readFrame(t) // the close frame: the first signal has been seen
+	socket.ReadFrame(t) // the close frame: the first signal has been seen
 	repeat := time.NewTicker(10 * time.Millisecond)
 	defer repeat.Stop()
 	for {

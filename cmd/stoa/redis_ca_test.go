@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
 	"github.com/stoa-io/stoa/internal/redistest"
 )
 
@@ -24,19 +25,19 @@ func TestRedisCAMistakes(t *testing.T) {
 		want     string
 	}{
 		{"no file", "", []string{"serve", "--redis", secure, "--redis-ca", missing}, "--redis-ca: open " + missing},
-		{"no certificate", "", []string{"serve", "--redis", secure, "--redis-ca", empty}, "no certificate in PEM form"},
-		{"no TLS", "", []string{"serve", "--redis", "redis://redis.example.com", "--redis-ca", empty}, "--redis-ca: no server is reached over TLS"},
-		{"no server", "", []string{"serve", "--redis-ca", empty}, "--redis-ca: no server is reached over TLS"},
+		{"no certificate", "", []string{"serve", "--redis", secure, "--redis-ca", empty}, "contains no certificate in PEM form"},
+		{"no TLS", "", []string{"serve", "--redis", "redis://redis.example.com", "--redis-ca", empty}, "--redis-ca: no server uses TLS"},
+		{"no server", "", []string{"serve", "--redis-ca", empty}, "--redis-ca: no server uses TLS"},
 		{"of nodes", "", []string{"nodes", "--redis", secure, "--redis-ca", missing}, "--redis-ca: open " + missing},
 		{"environment", missing, []string{"nodes", "--redis", secure}, "STOA_REDIS_CA: open " + missing},
-		{"Sentinels", "", []string{"nodes", "--redis", "rediss+sentinel://a,b/master", "--redis-ca", empty}, "no certificate in PEM form"},
+		{"Sentinels", "", []string{"nodes", "--redis", "rediss+sentinel://a,b/master", "--redis-ca", empty}, "contains no certificate in PEM form"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			t.Setenv(redisCAVariable, c.variable)
+			t.Setenv(cli.RedisCAVariable, c.variable)
 			code, stdout, stderr := runProgram(t, c.args...)
-			if code != exitUsage || stdout != "" || !strings.Contains(stderr, c.want) {
-				t.Errorf("exit code %d, printed %q and %q; want %d and %q", code, stdout, stderr, exitUsage, c.want)
+			if code != cli.ExitUsage || stdout != "" || !strings.Contains(stderr, c.want) {
+				t.Errorf("exit code %d, printed %q and %q; want %d and %q", code, stdout, stderr, cli.ExitUsage, c.want)
 			}
 		})
 	}
@@ -57,12 +58,12 @@ func TestRedisCA(t *testing.T) {
 		{"flag", "", redis.Authority, 0},
 		{"environment", redis.Authority, "", 0},
 		{"flag wins", other.Authority, redis.Authority, 0},
-		{"another authority", "", other.Authority, exitFailure},
-		{"the system's", "", "", exitFailure},
+		{"another authority", "", other.Authority, cli.ExitFailure},
+		{"the system's", "", "", cli.ExitFailure},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			t.Setenv(redisCAVariable, c.variable)
+			t.Setenv(cli.RedisCAVariable, c.variable)
 			all := args
 			if c.flag != "" {
 				all = append(all[:len(all):len(all)], "--redis-ca", c.flag)

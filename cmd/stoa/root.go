@@ -1,30 +1,33 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
 
-const rootLong = `Stoa is a messaging server: clients hold one WebSocket, connect to namespaces,
-join rooms, emit events and ask questions. It speaks the protocol of neffos.
+	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
+	"github.com/stoa-io/stoa/cmd/stoa/internal/connect"
+	"github.com/stoa-io/stoa/cmd/stoa/internal/oneshot"
+	"github.com/stoa-io/stoa/cmd/stoa/internal/serve"
+)
 
-Without a subcommand it is "stoa serve" with the demo configuration: one open
-namespace, "default", that anybody on this machine may use.
+const rootLong = `Stoa is a messaging server. Clients open one WebSocket, connect to namespaces, join
+rooms, emit events and send asks. It speaks the protocol of neffos.
 
-` + pagesAndSignals
+Without a subcommand stoa runs "stoa serve" in the demo configuration: one open
+namespace, "default", for clients on this machine.
 
-// newRootCommand returns the whole program. It is made anew for each run: cobra
-// keeps parsed flags in it.
+` + serve.PagesAndSignals
+
+// newRootCommand returns the command tree. Every run needs its own, because cobra
+// stores parsed flags in it.
 func newRootCommand() *cobra.Command {
-	root := newServeCommand()
+	root := serve.NewCommand()
 	root.Use = "stoa"
 	root.Short = "A messaging server: namespaces, rooms and events over WebSocket"
 	root.Long = rootLong
-	root.Version = readBuild().String()
+	root.Version = cli.ReadBuild().String()
 	root.SetVersionTemplate("stoa {{.Version}}\n")
-	root.SilenceErrors = true
-	root.SilenceUsage = true
-	// A suggestion would be a second and a third line.
-	root.DisableSuggestions = true
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newServeCommand(), newConnectCommand(), newEmitCommand(), newAskCommand(),
+	root.AddCommand(serve.NewCommand(), connect.NewCommand(), oneshot.NewEmitCommand(), oneshot.NewAskCommand(),
 		newNodesCommand(), newVersionCommand())
 	return root
 }

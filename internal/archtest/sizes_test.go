@@ -10,7 +10,7 @@ const (
 	maxFunctionLines     = 80
 	maxTestFunctionLines = 100
 	maxPackageFiles      = 25 // without tests
-	maxPageLines         = 250
+	maxPageLines         = 260
 )
 
 // tooLong are the files that are still to be split, with their lines, and
@@ -23,7 +23,7 @@ var (
 		"node/namespace_test.go":  412,
 		"node/shutdown_test.go":   417,
 	}
-	tooBig = map[string]int{"bench": 43, "cluster": 27, "cmd/stoa": 40, "node": 56}
+	tooBig = map[string]int{"bench": 43, "cluster": 27, "node": 56}
 )
 
 func TestFilesAreShort(t *testing.T) {

@@ -39,7 +39,7 @@ const browser = {
 };
 
 export default [
-  { ignores: ["**/node_modules/**", "cmd/stoa/demo/stoa.js"] },
+  { ignores: ["**/node_modules/**", "cmd/stoa/internal/serve/demo/stoa.js"] },
   js.configs.recommended,
   {
     files: ["**/*.js", "**/*.mjs"],

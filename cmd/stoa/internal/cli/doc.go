@@ -1,0 +1,16 @@
+// Package cli holds the conventions that all subcommands of stoa share.
+//
+// Run executes a command tree, prints the error as one line on standard error,
+// and returns the exit code. An error without a code counts as a mistake in the
+// command line; Failure and ExitError say otherwise. Run also removes
+// passwords from that line, because an error may quote a URL.
+//
+// Names and messages chosen by a peer reach the terminal through Sanitize,
+// SanitizeName and SanitizeBody only. So a peer cannot send escape sequences to
+// the terminal of another user.
+//
+// ClusterFlags name the Redis servers of a cluster, Choices are the values of a
+// flag, and ReadBuild returns the version.
+//
+// It imports cluster/redisbroker, and no other package of this module.
+package cli

@@ -1,0 +1,123 @@
+package serve
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
+)
+
+// facts are the output at startup.
+type facts struct {
+	build    cli.Build
+	nodeID   string
+	address  net.Addr
+	secure   bool // over TLS
+	endpoint string
+	loops    int
+	capacity capacity
+	cluster  string   // its name; empty without a cluster
+	servers  []string // of the cluster: addresses, never URLs
+}
+
+// announce writes the facts to stdout, or as one record to a log in JSON.
+func announce(stdout io.Writer, logger *slog.Logger, format string, f facts) {
+	if format == cli.FormatJSON {
+		if f.cluster != "" {
+			logger = logger.With("cluster", f.cluster, "redis", f.servers)
+		}
+		logger.Info("serving", "version", f.build.Version, "node", f.nodeID, "address", f.address.String(),
+			"page", f.page(), "endpoint", f.endpoint, "loops", f.loops,
+			"open_files", f.capacity.files, "available_bytes", f.capacity.memory)
+		if f.capacity.filesAreLow() {
+			logger.Warn("low limit of open files", "open_files", f.capacity.files)
+		}
+		return
+	}
+	// The node serves even if standard output is closed or full.
+	_, _ = io.WriteString(stdout, f.banner())
+}
+
+func (f facts) banner() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Stoa %s, node %s, %s\n\n", f.build.Version, f.nodeID, cli.Count(uint64(f.loops), "loop"))
+	fmt.Fprintf(&b, "  Open       %s in two browser tabs\n", f.page())
+	fmt.Fprintf(&b, "  Clients    %s, namespace %q\n", f.socket(), cli.DefaultNamespace)
+	if f.cluster != "" {
+		fmt.Fprintf(&b, "  Cluster    %q on %s: %s\n", f.cluster, cli.Count(uint64(len(f.servers)), "Redis server"), strings.Join(f.servers, ", "))
+	}
+	fmt.Fprintf(&b, "  Room for   %s\n", f.capacity.describe())
+	if f.capacity.filesAreLow() {
+		fmt.Fprintf(&b, "  Warning    low limit of open files: raise it with \"ulimit -n\" or LimitNOFILE=\n")
+	}
+	b.WriteString("\nPress Ctrl-C to close all connections and stop.\n")
+	return b.String()
+}
+
+// describe returns how many connections fit, and what limits them.
+func (c capacity) describe() string {
+	files, memory := "", ""
+	if c.files != 0 {
+		files = fmt.Sprintf("%s open files", cli.Thousands(c.files))
+	}
+	if c.memory != 0 {
+		memory = fmt.Sprintf("%.1f GB of memory at about %.1f KB each", float64(c.memory)/1e9, float64(c.perConnection())/1e3)
+	}
+	switch {
+	case files == "" && memory == "":
+		return "as many connections as the system allows"
+	case files == "":
+		return fmt.Sprintf("about %s idle connections (%s)", roughly(c.connections()), memory)
+	case memory == "":
+		return fmt.Sprintf("about %s idle connections (%s)", roughly(c.connections()), files)
+	case c.byFiles() < c.byMemory():
+		return fmt.Sprintf("about %s idle connections (%s; %s would allow %s)", roughly(c.byFiles()), files, memory, roughly(c.byMemory()))
+	default:
+		return fmt.Sprintf("about %s idle connections (%s; %s would allow %s)", roughly(c.byMemory()), memory, files, roughly(c.byFiles()))
+	}
+}
+
+// page returns the URL of the demo page for a browser on this machine.
+func (f facts) page() string {
+	return (&url.URL{Scheme: f.scheme("http"), Host: f.host(), Path: "/"}).String()
+}
+
+func (f facts) socket() string {
+	return (&url.URL{Scheme: f.scheme("ws"), Host: f.host(), Path: pageEndpoint(f.endpoint)}).String()
+}
+
+// scheme returns https or wss with TLS.
+func (f facts) scheme(plain string) string {
+	if f.secure {
+		return plain + "s"
+	}
+	return plain
+}
+
+// host returns the bound address. An unspecified address becomes localhost, because
+// some browsers cannot open it.
+func (f facts) host() string {
+	bound, ok := f.address.(*net.TCPAddr)
+	if !ok {
+		return f.address.String()
+	}
+	host := bound.IP.String()
+	if bound.IP.IsUnspecified() {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, strconv.Itoa(bound.Port))
+}
+
+// roughly rounds down to two significant digits, because the number is an estimate.
+func roughly(n uint64) string {
+	unit := uint64(1)
+	for n/unit >= 100 {
+		unit *= 10
+	}
+	return cli.Thousands(n / unit * unit)
+}

@@ -1,0 +1,72 @@
+package serve
+
+import (
+	"math"
+
+	"github.com/stoa-io/stoa/node"
+)
+
+const (
+	// The memory of an idle connection in a namespace and a room: in the process, as
+	// the benchmarks measure it, and in the kernel for its socket.
+	processBytesPerConnection = 700
+	kernelBytesPerConnection  = 4 << 10
+	bytesPerConnection        = processBytesPerConnection + kernelBytesPerConnection
+
+	// The same with the blocking transport, without and with TLS.
+	bytesPerBlocking = 9_000 + kernelBytesPerConnection
+	bytesPerTLS      = 12_500 + kernelBytesPerConnection
+
+	// Descriptors of listeners, pollers, the log, and requests for pages and metrics.
+	reservedFiles = 64
+
+	// A lower limit of open files is usually a forgotten configuration.
+	lowFileLimit = 10_000
+)
+
+// capacity is the resources of the machine. Zero means unknown or unlimited.
+type capacity struct {
+	files  uint64 // limit of open files
+	memory uint64 // available bytes
+	each   uint64 // bytes per connection; 0: bytesPerConnection
+}
+
+// measureCapacity raises the limit of open files to its maximum and returns the
+// capacity for connections of this kind.
+func measureCapacity(transport node.Transport, secure bool) capacity {
+	c := capacity{files: raiseFileLimit(), memory: availableMemory()}
+	switch {
+	case secure:
+		c.each = bytesPerTLS
+	case transport == node.TransportStream:
+		c.each = bytesPerBlocking
+	}
+	return c
+}
+
+// byFiles returns the number of connections that the descriptors allow.
+func (c capacity) byFiles() uint64 {
+	if c.files == 0 {
+		return math.MaxUint64
+	}
+	return c.files - min(c.files, reservedFiles)
+}
+
+// byMemory returns the number of idle connections that the memory allows.
+func (c capacity) byMemory() uint64 {
+	if c.memory == 0 {
+		return math.MaxUint64
+	}
+	return c.memory / c.perConnection()
+}
+
+func (c capacity) perConnection() uint64 {
+	if c.each != 0 {
+		return c.each
+	}
+	return bytesPerConnection
+}
+
+func (c capacity) connections() uint64 { return min(c.byFiles(), c.byMemory()) }
+
+func (c capacity) filesAreLow() bool { return c.files != 0 && c.files < lowFileLimit }

@@ -1,0 +1,155 @@
+package serve
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"path"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// demoSources returns the embedded files by name.
+func demoSources(t testing.TB) map[string]string {
+	t.Helper()
+	entries, err := demoFiles.ReadDir("demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources := map[string]string{}
+	for _, entry := range entries {
+		content, err := demoFiles.ReadFile(path.Join("demo", entry.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sources[entry.Name()] = string(content)
+	}
+	return sources
+}
+
+func fetch(t testing.TB, handler http.Handler, path string, header http.Header) *httptest.ResponseRecorder {
+	t.Helper()
+	request := httptest.NewRequest(http.MethodGet, path, http.NoBody)
+	for name, values := range header {
+		request.Header[name] = values
+	}
+	response := httptest.NewRecorder()
+	handler.ServeHTTP(response, request)
+	return response
+}
+
+func TestDemoAssets(t *testing.T) {
+	mux := http.NewServeMux()
+	registerDemo(mux, "/ws")
+	types := map[string]string{
+		".html": "text/html; charset=utf-8",
+		".css":  "text/css; charset=utf-8",
+		".js":   "text/javascript; charset=utf-8",
+		".svg":  "image/svg+xml",
+	}
+	for name := range demoSources(t) {
+		t.Run(name, func(t *testing.T) {
+			address := "/" + strings.TrimSuffix(name, "index.html")
+			response := fetch(t, mux, address, nil)
+			if response.Code != http.StatusOK {
+				t.Fatalf("status %d, want 200", response.Code)
+			}
+			want := map[string]string{
+				"Content-Type":           types[path.Ext(name)],
+				"Cache-Control":          "no-cache",
+				"X-Content-Type-Options": "nosniff",
+				"Referrer-Policy":        "no-referrer",
+			}
+			for header, value := range want {
+				if got := response.Header().Get(header); got != value {
+					t.Errorf("%s: %q, want %q", header, got, value)
+				}
+			}
+			policy := response.Header().Get("Content-Security-Policy")
+			if !strings.Contains(policy, "default-src 'none'") || regexp.MustCompile(`unsafe|\*|https?:`).MatchString(policy) {
+				t.Errorf("Content-Security-Policy %q allows too much", policy)
+			}
+			origin := response.Header().Get("Access-Control-Allow-Origin")
+			if (origin == "*") != (name == clientFile) {
+				t.Errorf("Access-Control-Allow-Origin: %q; the client, and nothing else, is for every origin", origin)
+			}
+			tag := response.Header().Get("ETag")
+			if again := fetch(t, mux, address, http.Header{"If-None-Match": {tag}}); again.Code != http.StatusNotModified {
+				t.Errorf("status %d for ETag %s, want 304", again.Code, tag)
+			}
+		})
+	}
+}
+
+func TestDemoEndpoint(t *testing.T) {
+	cases := []struct{ endpoint, want string }{
+		{"/ws", `name="stoa-endpoint" content="/ws"`},
+		{"*", `name="stoa-endpoint" content="/ws"`},
+		{"/a/b", `name="stoa-endpoint" content="/a/b"`},
+		{`/"><script>`, `name="stoa-endpoint" content="/%22%3E%3Cscript%3E"`},
+	}
+	for _, c := range cases {
+		mux := http.NewServeMux()
+		registerDemo(mux, c.endpoint)
+		body := fetch(t, mux, "/", nil).Body.String()
+		if !strings.Contains(body, c.want) {
+			t.Errorf("endpoint %q: %q is not in the page", c.endpoint, c.want)
+		}
+		if want := `name="stoa-namespace" content="default"`; !strings.Contains(body, want) {
+			t.Errorf("endpoint %q: %q is not in the page", c.endpoint, want)
+		}
+	}
+}
+
+// The page must work without any network but that to the node.
+func TestDemoHasNoExternalAddress(t *testing.T) {
+	external := regexp.MustCompile(`(?i)(https?:)?//[a-z0-9-]+\.[a-z]+[^\s"')]*`)
+	const svgNamespace = "http://www.w3.org/2000/svg"
+	for name, source := range demoSources(t) {
+		for _, address := range external.FindAllString(source, -1) {
+			if address != svgNamespace {
+				t.Errorf("%s refers to %s", name, address)
+			}
+		}
+	}
+}
+
+// What a peer writes is text, never markup.
+func TestDemoBuildsNoMarkup(t *testing.T) {
+	markup := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\b|new Function|setHTML`)
+	inline := regexp.MustCompile(`(?i)<script>|\son[a-z]+=|\sstyle=|javascript:`)
+	for name, source := range demoSources(t) {
+		if found := markup.FindString(source); found != "" && path.Ext(name) == ".js" {
+			t.Errorf("%s uses %s", name, found)
+		}
+		if found := inline.FindString(source); found != "" && path.Ext(name) == ".html" {
+			t.Errorf("%s has %q, which the content security policy forbids", name, found)
+		}
+	}
+}
+
+func TestDemoElements(t *testing.T) {
+	sources := demoSources(t)
+	page := sources["index.html"]
+	// Tests that drive a browser rely on these.
+	for _, id := range []string{"name", "room", "join", "leave", "log", "message", "send", "state", "connection-id", "node-id", "rtt"} {
+		if strings.Count(page, ` id="`+id+`"`) != 1 {
+			t.Errorf("no single element has the ID %q", id)
+		}
+	}
+	for _, match := range regexp.MustCompile(`element\('([^']+)'\)`).FindAllStringSubmatch(sources["view.js"], -1) {
+		if !strings.Contains(page, ` id="`+match[1]+`"`) {
+			t.Errorf("view.js looks for an element %q, which the page does not have", match[1])
+		}
+	}
+	for _, match := range regexp.MustCompile(`(?:src|href)="/([^"]+)"`).FindAllStringSubmatch(page, -1) {
+		if _, ok := sources[match[1]]; !ok {
+			t.Errorf("the page refers to /%s, which does not exist", match[1])
+		}
+	}
+	for _, match := range regexp.MustCompile(`<(?:input|textarea)[^>]* id="([^"]+)"`).FindAllStringSubmatch(page, -1) {
+		if !strings.Contains(page, `<label for="`+match[1]+`"`) {
+			t.Errorf("#%s has no label", match[1])
+		}
+	}
+}

@@ -1,0 +1,140 @@
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/stoa-io/stoa/cluster/redisbroker"
+	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
+	"github.com/stoa-io/stoa/node"
+)
+
+// serveFlags are the flags of serve.
+type serveFlags struct {
+	listen               string
+	allowUnauthenticated bool
+	endpoint             string
+	allowOrigins         []string
+	loops                int
+	transport            string
+	drainTimeout         time.Duration
+	tls                  tlsFlags
+	logLevel             string
+	logFormat            string
+	clusterNode          clusterNodeFlags
+}
+
+var (
+	logLevels = cli.Choices[slog.Level]{
+		{Name: "debug", Value: slog.LevelDebug},
+		{Name: "info", Value: slog.LevelInfo},
+		{Name: "warn", Value: slog.LevelWarn},
+		{Name: "error", Value: slog.LevelError},
+	}
+	logFormats = cli.Choices[string]{
+		{Name: cli.FormatText, Value: cli.FormatText},
+		{Name: cli.FormatJSON, Value: cli.FormatJSON},
+	}
+	transports = cli.Choices[node.Transport]{
+		{Name: "auto", Value: node.TransportAuto},
+		{Name: "epoll", Value: node.TransportEpoll},
+		{Name: "stream", Value: node.TransportStream, Hidden: true}, // the former name
+		{Name: "blocking", Value: node.TransportStream},
+	}
+)
+
+func (f *serveFlags) register(set *pflag.FlagSet) {
+	set.SortFlags = false
+	set.StringVar(&f.listen, "listen", "127.0.0.1:8080",
+		"`address` to listen on, host:port; port 0 selects a free port")
+	set.BoolVar(&f.allowUnauthenticated, "allow-unauthenticated", false,
+		"listen on a non-loopback address without authentication")
+	set.StringVar(&f.endpoint, "endpoint", "/ws",
+		"`path` of the WebSocket endpoint; * accepts every path")
+	set.StringArrayVar(&f.allowOrigins, "allow-origin", nil,
+		"`origin` whose pages may connect, scheme://host[:port] or *; repeatable; the server's own may always")
+	set.IntVar(&f.loops, "loops", 0,
+		"`number` of event loops; 0 means one per processor")
+	set.StringVar(&f.transport, "transport", transports[0].Name,
+		"`transport` of connections: "+transports.String())
+	set.DurationVar(&f.drainTimeout, "drain-timeout", 30*time.Second,
+		"maximum time for closing connections after SIGINT or SIGTERM; 0 cuts them immediately")
+	f.tls.register(set)
+	f.clusterNode.register(set)
+	set.StringVar(&f.logLevel, "log-level", "info",
+		"minimum `level` of the log: "+logLevels.String())
+	set.StringVar(&f.logFormat, "log-format", cli.FormatText,
+		"`format` of the log on standard error: "+logFormats.String())
+}
+
+// parsedFlags are the values of the flags that need parsing.
+type parsedFlags struct {
+	transport node.Transport
+	logLevel  slog.Level
+	exposed   bool // other machines can reach the address
+	loops     int
+	tls       tlsPair
+	cluster   redisbroker.Config // without servers outside of a cluster
+}
+
+// maxLoops is the maximum of package node.
+const maxLoops = 64
+
+// parse checks the flags that package node does not check.
+func (f *serveFlags) parse() (parsedFlags, error) {
+	var parsed parsedFlags
+	var errs [7]error
+	parsed.transport, errs[0] = transports.Parse("--transport", f.transport)
+	parsed.logLevel, errs[1] = logLevels.Parse("--log-level", f.logLevel)
+	_, errs[2] = logFormats.Parse("--log-format", f.logFormat)
+	parsed.exposed, errs[3] = f.checkListen()
+	if f.drainTimeout < 0 {
+		errs[4] = fmt.Errorf("--drain-timeout %v: want 0 or more", f.drainTimeout)
+	}
+	parsed.cluster, errs[5] = f.clusterNode.parse()
+	parsed.tls, errs[6] = f.tls.resolve()
+	if parsed.tls.given() && parsed.transport == node.TransportEpoll {
+		errs[6] = errors.Join(errs[6], fmt.Errorf("--transport %s: TLS needs the blocking transport", f.transport))
+	}
+	parsed.loops = f.loops
+	if parsed.loops == 0 {
+		parsed.loops = min(runtime.GOMAXPROCS(0), maxLoops)
+	}
+	return parsed, errors.Join(errs[:]...)
+}
+
+// checkListen reports whether other machines can reach the address. Only literal
+// loopback addresses and "localhost" are safe, because other names may resolve
+// differently later.
+func (f *serveFlags) checkListen() (exposed bool, err error) {
+	host, port, err := net.SplitHostPort(f.listen)
+	if err != nil {
+		return false, fmt.Errorf("--listen %q: want host:port", f.listen)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return false, fmt.Errorf("--listen %q: unknown port %q", f.listen, port)
+	}
+	if isLoopback(host) {
+		return false, nil
+	}
+	if !f.allowUnauthenticated {
+		return true, fmt.Errorf("--listen %q: other machines can reach this address, and there is no authentication; "+
+			"add --allow-unauthenticated to accept every client", f.listen)
+	}
+	return true, nil
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.Unmap().IsLoopback()
+}

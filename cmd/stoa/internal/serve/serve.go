@@ -1,0 +1,193 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+
+	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
+	"github.com/stoa-io/stoa/metrics"
+	"github.com/stoa-io/stoa/node"
+)
+
+const serveLong = `Serve WebSocket connections in the demo configuration: the namespace "default" is
+open, and relays emits and asks to the other members of a room.
+With --redis or STOA_REDIS the node joins a cluster: rooms span all nodes with the
+same Redis servers and the same cluster name. The node starts without Redis, too, and
+becomes ready when Redis is reachable.
+With --tls-cert and --tls-key, or STOA_TLS_CERT and STOA_TLS_KEY, the port uses TLS.
+Renewed files are loaded automatically.
+
+` + PagesAndSignals
+
+// PagesAndSignals is the help on pages, signals and the cluster flags.
+const PagesAndSignals = `The same port serves
+  /          the demo page
+  /stoa.js   the client for browsers, a JavaScript module
+  /healthz   200 while the process runs
+  /readyz    200 while the node accepts connections, else 503 and the reason
+  /metrics   metrics for Prometheus
+
+SIGINT and SIGTERM close all connections gracefully; a second signal ends the process
+immediately. The exit code is 1 if the node cannot start, and 2 for a wrong flag.
+
+` + cli.ClusterHelp
+
+const serveExample = `  stoa serve
+  stoa serve --listen 127.0.0.1:9000 --endpoint /chat
+  stoa serve --allow-origin https://app.example.com --log-format json
+  stoa serve --listen :8080 --allow-unauthenticated
+  stoa serve --tls-cert chain.pem --tls-key key.pem
+  stoa serve --redis redis://redis.example.com:6379 --cluster-name chat`
+
+// NewCommand returns "stoa serve".
+func NewCommand() *cobra.Command {
+	var flags serveFlags
+	command := &cobra.Command{
+		Use:     "serve",
+		Short:   "Serve WebSocket connections (the default command)",
+		Long:    serveLong,
+		Example: serveExample,
+		Args:    cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return serve(command.Context(), &flags, command.OutOrStdout(), command.ErrOrStderr())
+		},
+	}
+	flags.register(command.Flags())
+	return command
+}
+
+// serve runs a node until ctx is canceled, and drains it.
+func serve(ctx context.Context, flags *serveFlags, stdout, stderr io.Writer) error {
+	parsed, err := flags.parse()
+	if err != nil {
+		return err
+	}
+	logger := cli.NewLogger(stderr, flags.logFormat, parsed.logLevel)
+	self, err := newClusterNode(&flags.clusterNode, parsed.cluster, logger)
+	if err != nil {
+		return err
+	}
+	server, err := newServer(flags, parsed, self, logger)
+	if err != nil {
+		return err
+	}
+	if err := listen(server, flags.listen, parsed.tls); err != nil {
+		_ = server.Close() // it never started
+		return err
+	}
+	if parsed.exposed {
+		logger.Warn("no authentication: every client that reaches this address can connect", "listen", flags.listen)
+	}
+	f := facts{
+		build:    cli.ReadBuild(),
+		nodeID:   server.ID(),
+		address:  server.Addr(),
+		secure:   parsed.tls.given(),
+		endpoint: flags.endpoint,
+		loops:    parsed.loops,
+		capacity: measureCapacity(parsed.transport, parsed.tls.given()),
+	}
+	if self != nil {
+		f.cluster, f.servers = parsed.cluster.Cluster, self.servers()
+	}
+	announce(stdout, logger, flags.logFormat, f)
+	return serveUntil(ctx, server, flags.drainTimeout, logger)
+}
+
+// newServer returns a node in the demo configuration, with the pages. It raises
+// GOMAXPROCS to the number of loops. self is nil outside of a cluster.
+func newServer(flags *serveFlags, parsed parsedFlags, self *clusterNode, logger *slog.Logger) (*node.Node, error) {
+	pages := new(pages)
+	config := node.Config{
+		ID:           flags.clusterNode.nodeID,
+		Loops:        parsed.loops,
+		Transport:    parsed.transport,
+		Endpoint:     flags.endpoint,
+		HTTP:         pages,
+		AllowOrigins: flags.allowOrigins,
+		Namespaces:   map[string]node.NamespaceOptions{cli.DefaultNamespace: {Relay: true, Broadcast: true, Asks: true}},
+		Logger:       logger,
+	}
+	var collectors []prometheus.Collector
+	if self != nil {
+		config.ID, config.Broker = self.broker.NodeID(), self.broker
+		collectors = append(collectors, metrics.NewBrokerCollector(self.broker))
+	}
+	server, err := node.New(config)
+	if err != nil {
+		return nil, err
+	}
+	if self != nil {
+		self.node.Store(server)
+	}
+	mux := newMux(server, flags.endpoint, metrics.Handler(server, metricsBuild(cli.ReadBuild()), collectors...))
+	if err := checkEndpoint(mux, flags.endpoint); err != nil {
+		return nil, errors.Join(err, server.Close())
+	}
+	pages.handler = mux
+	if runtime.GOMAXPROCS(0) < parsed.loops {
+		runtime.GOMAXPROCS(parsed.loops)
+	}
+	return server, nil
+}
+
+// metricsBuild returns the labels of the metric stoa_build_info.
+func metricsBuild(b cli.Build) metrics.BuildInfo {
+	revision := b.Revision
+	if b.Modified {
+		revision += "-modified"
+	}
+	return metrics.BuildInfo{Version: b.Version, Revision: revision, GoVersion: b.Go}
+}
+
+// pages is the HTTP handler of the node. It breaks a cycle: the node needs a
+// handler, and the handler needs the node. Its content is set before Listen.
+type pages struct{ handler http.Handler }
+
+func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.handler.ServeHTTP(w, r) }
+
+// serveUntil serves until ctx is canceled, and then drains for at most timeout.
+func serveUntil(ctx context.Context, server *node.Node, timeout time.Duration, logger *slog.Logger) error {
+	served := make(chan error, 1)
+	go func() { served <- server.Serve() }()
+	select {
+	case err := <-served:
+		return cli.Failure(fmt.Errorf("the node stopped: %w", errors.Join(err, server.Close())))
+	case <-ctx.Done():
+	}
+	// ctx is canceled already, so the drain needs its own deadline.
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+	defer cancel()
+	switch err := server.Shutdown(drain); {
+	case errors.Is(err, context.DeadlineExceeded):
+		logger.Warn("drain timed out; the remaining connections were cut", "timeout", timeout.String())
+	case err != nil:
+		logger.Warn("drain failed", "error", err)
+	}
+	if err := <-served; err != nil && !errors.Is(err, node.ErrClosed) {
+		return cli.Failure(fmt.Errorf("the node stopped: %w", err))
+	}
+	logger.Info("stopped")
+	return nil
+}
+
+// explainListen adds advice to the usual errors.
+func explainListen(err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w: choose another address with --listen, or stop the process that uses this one", err)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%w: choose a port above 1023 with --listen, or run with the permission to use this one", err)
+	}
+	return err
+}

@@ -1,0 +1,244 @@
+package serve
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
+	"github.com/stoa-io/stoa/cmd/stoa/internal/clitest"
+)
+
+func TestMain(m *testing.M) { os.Exit(clitest.Main(m)) }
+
+func startProgram(t testing.TB, args ...string) *clitest.Program {
+	t.Helper()
+	return clitest.Serve(t, NewCommand(), args...)
+}
+
+func launch(t testing.TB, args ...string) *clitest.Program {
+	t.Helper()
+	return clitest.Launch(t, NewCommand(), args...)
+}
+
+func TestServe(t *testing.T) {
+	p := startProgram(t)
+	cases := []struct {
+		method, path string
+		status       int
+		contentType  string
+		want         string
+	}{
+		{http.MethodGet, "/", http.StatusOK, "text/html", `<meta name="stoa-endpoint" content="/ws">`},
+		{http.MethodGet, "/healthz", http.StatusOK, "text/plain", "ok\n"},
+		{http.MethodGet, "/readyz", http.StatusOK, "text/plain", "ok\n"},
+		{http.MethodGet, "/metrics", http.StatusOK, "text/plain", "\nstoa_connections 0\n"},
+		{http.MethodGet, "/metrics", http.StatusOK, "text/plain", "\nstoa_build_info{"},
+		{http.MethodGet, "/metrics", http.StatusOK, "text/plain", "\ngo_goroutines "},
+		{http.MethodHead, "/healthz", http.StatusOK, "text/plain", ""},
+		{http.MethodPost, "/healthz", http.StatusMethodNotAllowed, "text/plain", "Method Not Allowed\n"},
+		{http.MethodGet, "/nothing", http.StatusNotFound, "text/plain", "404 page not found\n"},
+		{http.MethodGet, "/demo/index.html", http.StatusNotFound, "text/plain", "404 page not found\n"},
+	}
+	for _, c := range cases {
+		t.Run(c.method+" "+c.path, func(t *testing.T) {
+			response, body := p.Get(t, c.method, c.path)
+			if response.StatusCode != c.status {
+				t.Errorf("status %d, want %d", response.StatusCode, c.status)
+			}
+			if got := response.Header.Get("Content-Type"); !strings.HasPrefix(got, c.contentType) {
+				t.Errorf("content type %q, want %q", got, c.contentType)
+			}
+			if !strings.Contains(body, c.want) {
+				t.Errorf("want %q in:\n%s", c.want, body)
+			}
+		})
+	}
+	if code := p.Stop(t); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+	if log := p.Stderr.String(); strings.Contains(log, "level=WARN") || strings.Contains(log, "level=ERROR") {
+		t.Errorf("nothing was wrong, and the log says:\n%s", log)
+	}
+}
+
+func TestServeCountsConnections(t *testing.T) {
+	for _, transport := range transports {
+		if transport.Name == "epoll" && runtime.GOOS != "linux" {
+			continue
+		}
+		t.Run(transport.Name, func(t *testing.T) {
+			p := startProgram(t, "--transport", transport.Name, "--endpoint", "/chat")
+			clitest.DialSocket(t, p.Address, "/chat")
+			_, body := p.Get(t, http.MethodGet, "/metrics")
+			for _, want := range []string{"stoa_connections 1", `stoa_handshakes_total{result="accepted"} 1`} {
+				if !strings.Contains(body, "\n"+want+"\n") {
+					t.Errorf("%q is not in the metrics", want)
+				}
+			}
+			if _, page := p.Get(t, http.MethodGet, "/"); !strings.Contains(page, `content="/chat"`) {
+				t.Error("the endpoint is not in the page")
+			}
+		})
+	}
+}
+
+func TestServeRefusesOtherOrigins(t *testing.T) {
+	p := startProgram(t, "--allow-origin", "https://a.example.com", "--allow-origin", "https://b.example.com")
+	cases := map[string]int{
+		"https://a.example.com": http.StatusSwitchingProtocols,
+		"https://b.example.com": http.StatusSwitchingProtocols,
+		"https://c.example.com": http.StatusForbidden,
+		p.URL:                   http.StatusSwitchingProtocols,
+	}
+	for origin, want := range cases {
+		header := http.Header{
+			"Origin":                {origin},
+			"Connection":            {"Upgrade"},
+			"Upgrade":               {"websocket"},
+			"Sec-Websocket-Version": {"13"},
+			"Sec-Websocket-Key":     {"dGhlIHNhbXBsZSBub25jZQ=="},
+		}
+		if got := upgradeStatus(t, p, header); got != want {
+			t.Errorf("origin %s: status %d, want %d", origin, got, want)
+		}
+	}
+}
+
+// upgradeStatus returns the status of the response to an upgrade request.
+func upgradeStatus(t testing.TB, p *clitest.Program, header http.Header) int {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.URL+"/ws", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header = header
+	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	return response.StatusCode
+}
+
+func TestServeDrains(t *testing.T) {
+	p := startProgram(t, "--drain-timeout", "1m")
+	socket := clitest.DialSocket(t, p.Address, "/ws")
+	p.Cancel()
+	frame := socket.ReadFrame(t)
+	if frame[0] != 0x88 || len(frame) < 4 || binary.BigEndian.Uint16(frame[2:]) != 1001 {
+		t.Errorf("got frame %q, want a close frame with code 1001", frame)
+	}
+	socket.AnswerClose(t)
+	if code := p.Wait(t); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+	if !strings.Contains(p.Stderr.String(), "msg=stopped") {
+		t.Errorf("the log does not end with stopped:\n%s", p.Stderr)
+	}
+}
+
+func TestServeCutsAfterDrainTimeout(t *testing.T) {
+	p := startProgram(t, "--drain-timeout", "1ms")
+	clitest.DialSocket(t, p.Address, "/ws")
+	if code := p.Stop(t); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+	if !strings.Contains(p.Stderr.String(), "were cut") {
+		t.Errorf("the log does not say that connections were cut:\n%s", p.Stderr)
+	}
+}
+
+func TestServeStoppedBeforeItBegins(t *testing.T) {
+	p := launch(t, "--listen", "127.0.0.1:0")
+	if code := p.Stop(t); code != 0 {
+		t.Errorf("exit code %d, want 0; log:\n%s", code, p.Stderr)
+	}
+}
+
+func TestServeHasAProcessorForEachLoop(t *testing.T) {
+	clitest.RestoreProcessors(t)
+	before := runtime.GOMAXPROCS(0)
+	startProgram(t)
+	if got := runtime.GOMAXPROCS(0); got != before {
+		t.Errorf("GOMAXPROCS is %d, want %d as before", got, before)
+	}
+	startProgram(t, "--loops", "7")
+	if got := runtime.GOMAXPROCS(0); got < 7 {
+		t.Errorf("GOMAXPROCS is %d, want at least 7", got)
+	}
+}
+
+func TestServeWarnsWhenExposed(t *testing.T) {
+	p := launch(t, "--listen", ":0", "--allow-unauthenticated")
+	p.Stdout.Await(t, `Open +(http://localhost:\d+/) `)
+	p.Stderr.Await(t, `level=(WARN) msg="no authentication`)
+}
+
+// With a log for machines neither stream has prose in it.
+func TestServeJSON(t *testing.T) {
+	p := launch(t, "--listen", "127.0.0.1:0", "--log-format", "json")
+	p.Stderr.Await(t, `"msg":"(serving)"`)
+	if code := p.Stop(t); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+	if printed := p.Stdout.String(); printed != "" {
+		t.Errorf("standard output should be empty and is:\n%s", printed)
+	}
+	for lines := bufio.NewScanner(bytes.NewBufferString(p.Stderr.String())); lines.Scan(); {
+		var record struct{ Msg, Address, Page string }
+		if err := json.Unmarshal(lines.Bytes(), &record); err != nil {
+			t.Errorf("%s: %v", lines.Text(), err)
+		}
+		if record.Msg == "serving" && record.Page != "http://"+record.Address+"/" {
+			t.Errorf("address %q and page %q do not belong together", record.Address, record.Page)
+		}
+	}
+}
+
+func TestServeLogLevel(t *testing.T) {
+	p := startProgram(t, "--log-level", "error")
+	if code := p.Stop(t); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+	if log := p.Stderr.String(); log != "" {
+		t.Errorf("want nothing below error, got:\n%s", log)
+	}
+}
+
+func TestExplainListen(t *testing.T) {
+	cases := []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"port in use", syscall.EADDRINUSE, "choose another address with --listen"},
+		{"no permission", syscall.EACCES, "choose a port above 1023"},
+		{"another reason", syscall.EINVAL, ""},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			err := &net.OpError{Op: "listen", Net: "tcp", Err: os.NewSyscallError("bind", c.err)}
+			got := explainListen(err)
+			if !errors.Is(got, c.err) || !strings.HasPrefix(got.Error(), err.Error()) || !strings.Contains(got.Error(), c.want) {
+				t.Errorf("got %q, want %q and then %q", got, err, c.want)
+			}
+		})
+	}
+}
+
+func TestMetricsBuild(t *testing.T) {
+	b := metricsBuild(cli.Build{Version: "1.2.3", Revision: "0123456789abcdef", Modified: true})
+	if b.Version != "1.2.3" || b.Revision != "0123456789abcdef-modified" {
+		t.Errorf("got %+v, want version 1.2.3 and a modified revision", b)
+	}
+}

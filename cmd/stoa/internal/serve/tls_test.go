@@ -1,0 +1,88 @@
+package serve
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
+	"github.com/stoa-io/stoa/cmd/stoa/internal/clitest"
+)
+
+func TestServeTLS(t *testing.T) {
+	pair := clitest.WriteCertificate(t)
+	config := &tls.Config{RootCAs: pair.Trusted, ServerName: "stoa.test"}
+	p := startProgram(t, "--tls-cert", pair.Cert, "--tls-key", pair.Key)
+	address, found := strings.CutPrefix(p.URL, "https://")
+	if !found {
+		t.Fatalf("the page is at %q, want https", p.URL)
+	}
+	p.Stdout.Await(t, `Clients +(wss://`+address+`/ws), `)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: config}, Timeout: clitest.Patience}
+	for _, path := range []string{"/", "/healthz", "/readyz", "/metrics"} {
+		response, err := client.Get(p.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if err != nil || response.StatusCode != http.StatusOK || len(body) == 0 {
+			t.Errorf("%s answered %s with %d bytes, %v, want 200", path, response.Status, len(body), err)
+		}
+	}
+	conn, err := tls.Dial("tcp", address, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := clitest.OpenSocket(t, conn, "stoa.test", "/ws")
+	p.Cancel()
+	if frame := s.ReadFrame(t); frame[0] != 0x88 {
+		t.Errorf("got frame %q, want a close frame", frame)
+	}
+	s.AnswerClose(t)
+	if code := p.Wait(t); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+}
+
+// The environment may name the files, and flags win.
+func TestServeTLSFromTheEnvironment(t *testing.T) {
+	pair := clitest.WriteCertificate(t)
+	t.Setenv(tlsCertVariable, filepath.Join(t.TempDir(), "missing.pem"))
+	t.Setenv(tlsKeyVariable, pair.Key)
+	p := startProgram(t, "--tls-cert", pair.Cert)
+	if !strings.HasPrefix(p.URL, "https://") {
+		t.Errorf("the page is at %q, want https", p.URL)
+	}
+}
+
+func TestServeTLSRefused(t *testing.T) {
+	pair := clitest.WriteCertificate(t)
+	missing := filepath.Join(t.TempDir(), "missing.pem")
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		want string
+	}{
+		{"no key", []string{"--tls-cert", pair.Cert}, cli.ExitUsage, "--tls-key or STOA_TLS_KEY"},
+		{"no certificate", []string{"--tls-key", pair.Key}, cli.ExitUsage, "--tls-cert or STOA_TLS_CERT"},
+		{"missing file", []string{"--tls-cert", missing, "--tls-key", pair.Key}, cli.ExitUsage, fmt.Sprintf("open %s", missing)},
+		{"no pair", []string{"--tls-cert", pair.Cert, "--tls-key", pair.Cert}, cli.ExitUsage, "--tls-cert, --tls-key"},
+		{"epoll", []string{"--tls-cert", pair.Cert, "--tls-key", pair.Key, "--transport", "epoll"}, cli.ExitUsage, "TLS needs the blocking transport"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := launch(t, append([]string{"--listen", "127.0.0.1:0"}, c.args...)...)
+			if code := p.Wait(t); code != c.code {
+				t.Errorf("exit code %d, want %d", code, c.code)
+			}
+			if said := p.Stderr.String(); !strings.Contains(said, c.want) || strings.Count(said, "\n") != 1 {
+				t.Errorf("want one line with %q, got:\n%s", c.want, said)
+			}
+		})
+	}
+}
