@@ -40,7 +40,7 @@ func TestUsageErrors(t *testing.T) {
 		{"unknown flag", []string{"--colour"}, "--colour"},
 		{"unknown flag of serve", []string{"serve", "--colour"}, "--colour"},
 		{"flag with a line break", []string{"--a\nb"}, "unknown flag"},
-		{"unknown subcommand", []string{"sevre"}, `"sevre"`},
+		{"unknown subcommand", []string{"sevre"}, `unknown command "sevre" for "stoa"; did you mean serve?`},
 		{"argument to serve", []string{"serve", "now"}, `"now"`},
 		{"argument to version", []string{"version", "now"}, `"now"`},
 		{"log level", []string{"--log-level", "loud"}, `--log-level "loud": want debug, info, warn or error`},

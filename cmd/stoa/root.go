@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
@@ -24,10 +27,25 @@ func newRootCommand() *cobra.Command {
 	root.Use = "stoa"
 	root.Short = "A messaging server: namespaces, rooms and events over WebSocket"
 	root.Long = rootLong
+	root.Args = noCommand
 	root.Version = cli.ReadBuild().String()
 	root.SetVersionTemplate("stoa {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serve.NewCommand(), connect.NewCommand(), oneshot.NewEmitCommand(), oneshot.NewAskCommand(),
 		newNodesCommand(), newVersionCommand())
 	return root
+}
+
+// noCommand refuses an unknown subcommand. It suggests similar ones in the same line,
+// unlike cobra, whose suggestions take several.
+func noCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("unknown command %q for %q", args[0], root.CommandPath())
+	root.SuggestionsMinimumDistance = 2
+	if similar := root.SuggestionsFor(args[0]); len(similar) > 0 {
+		err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(similar, " or "))
+	}
+	return err
 }
