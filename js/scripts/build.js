@@ -1,4 +1,4 @@
-// Builds dist: bundles by esbuild, declarations by tsc.
+// Builds dist: bundles with esbuild, declarations with tsc.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -10,14 +10,9 @@ const top = join(dirname(fileURLToPath(import.meta.url)), "..");
 const path = (...parts) => join(top, ...parts);
 const common = { absWorkingDir: top, target: "es2022", logLevel: "warning" };
 
-// Properties that get short names in the minified build: what begins with "_"
-// and a small letter (system events have a capital one), and what the modules
-// only call each other. None of these is a name of the API or of the platform.
-const between = [
-  "accepted answer asking check connected dial driver ended epoch fail failed fire flush holds isOpen joined",
-  "left lost namespaces open opened question receive refuse refused remove run tell url",
-];
-const internal = new RegExp(`^(_[a-z].*|${between.join(" ").replaceAll(" ", "|")})$`);
+// The minified build shortens the names of internal properties: those with a
+// "_" in front. System events have a capital letter after it and keep theirs.
+const internal = /^_[a-z]/;
 
 rmSync(path("dist"), { recursive: true, force: true });
 rmSync(path("build"), { recursive: true, force: true });
@@ -36,7 +31,7 @@ await Promise.all([
     mangleProps: internal,
     legalComments: "none",
   }),
-  // The modules one by one, for the tests of what the package does not export.
+  // The single modules, for tests of functions that the package does not export.
   build({ ...common, entryPoints: readdirSync(path("src")).map((name) => `src/${name}`), format: "esm", outdir: "build" }),
 ]);
 
@@ -48,7 +43,7 @@ for (const format of ["esm", "cjs"]) {
     { stdio: "inherit" },
   );
 }
-// In a folder of its own, and with the same declarations once more, CommonJS
-// is CommonJS for Node.js and for TypeScript alike.
+// Node.js and TypeScript take a folder for CommonJS if its package.json says
+// so; the folder needs its own declarations.
 mkdirSync(path("dist", "cjs"), { recursive: true });
 writeFileSync(path("dist", "cjs", "package.json"), '{ "type": "commonjs" }\n');

@@ -9,22 +9,17 @@ const escaped = "@%!semicolon@%!";
 const escape = (name: string) => name.replaceAll(";", escaped);
 const unescape = (name: string) => name.replaceAll(escaped, ";");
 
-/** The first payload of a client; only its first byte counts. */
+/** The first payload of a client. Servers read only its first byte. */
 export const hello = "M";
 
-/** The positive answer to every system request. */
-export function emptyReply(token: string): string {
-  return token + ";".repeat(separators);
-}
-
-/** The body as it travels: objects become JSON, nothing becomes the empty text. */
+/** Encodes a body: objects become JSON, undefined and null the empty text. */
 function encode(body: unknown): Data {
   if (typeof body === "string" || body instanceof Uint8Array) return body;
   if (body instanceof ArrayBuffer) return new Uint8Array(body);
   return body === undefined || body === null ? "" : marshal(body);
 }
 
-/** Writes a message as the payload of a frame: text, or bytes for a binary one. */
+/** Encodes a message as the payload of a text frame or, in bytes, of a binary one. */
 export function serialize(m: Message): Data {
   let body = m.Err ? m.Err.message || unspecified : encode(m.Body);
   if (m.IsNative && !m.wait) return body;
@@ -37,7 +32,7 @@ export function serialize(m: Message): Data {
     m.isNoOp ? 1 : 0,
     "",
   ].join(";");
-  // Bytes that are no UTF-8 would not survive a text frame.
+  // A text frame cannot carry bytes that are not UTF-8.
   if (typeof body === "string" && !m.SetBinary) return head + body;
   const encoder = new TextEncoder();
   if (typeof body === "string") body = encoder.encode(body);
@@ -48,7 +43,7 @@ export function serialize(m: Message): Data {
   return payload;
 }
 
-/** Reads a message from a payload; undefined if it has fewer than six semicolons. */
+/** Decodes a payload; undefined if it has fewer than six semicolons. */
 export function parse(payload: Data): Message | undefined {
   const text = typeof payload === "string";
   let start = 0;

@@ -1,18 +1,22 @@
 import { hello, serialize } from "./codec.js";
+import type { Driver } from "./driver.js";
 import { ErrBadNamespace, ErrClosed, ErrDisconnected, errorFor } from "./errors.js";
 import type { AnyEvents, Name } from "./events.js";
 import type { Table } from "./handlers.js";
-import { Link, type End } from "./link.js";
-import { Mailbox } from "./mailbox.js";
 import { Message, type Data } from "./message.js";
+import type * as model from "./model.js";
 import { isSystemEvent, OnNamespaceDisconnect } from "./names.js";
 import { NSConn } from "./nsconn.js";
-import type { AskOptions, Clock, ConnEvents, Options, State, Transition } from "./options.js";
-import { Outbox } from "./outbox.js";
-import { all, bounded } from "./promises.js";
-import { mayReturn, retryDelay } from "./reconnect.js";
+import type { AskOptions, Clock, Options } from "./options.js";
+import { all, withTimeout } from "./promises.js";
+import { Queue } from "./queue.js";
+import { retryDelay } from "./reconnect.js";
 import { rejoin } from "./rejoin.js";
+import { answerRequest } from "./requests.js";
+import { SendBuffer } from "./sendbuffer.js";
 import { Session } from "./session.js";
+import type { State, Transition } from "./state.js";
+import { Transport, type Close } from "./transport.js";
 import { onWake } from "./wake.js";
 
 const systemClock: Clock = {
@@ -21,60 +25,52 @@ const systemClock: Clock = {
   random: () => Math.random(),
 };
 
-// The delays begin anew only when a connection has lasted so long, in
-// milliseconds: a server that closes at once must not be dialled all the time.
+// In milliseconds. The delays start over only after a connection has lasted
+// this long, so that a server that closes at once is not dialed all the time.
 const stableAfter = 20_000;
-// How long the server may take to show that it is there, in milliseconds.
+// How long the server may take to answer a probe, in milliseconds.
 const probeTimeout = 5000;
 
-/** A connection, through all reconnects. Made by dial. */
-export class Conn<E = AnyEvents> {
-  /** What the server calls this connection; a new one after each reconnect. */
+/** A connection across reconnects: one transport after the other. */
+export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
   ID = "";
   state: State = "connecting";
-  /** How many attempts the last reconnect took; 0 if there was none. */
   reconnectTries = 0;
 
-  /** @internal */
   readonly _clock: Clock;
-  /** @internal */
   readonly _askTimeout: number;
-  private _session = new Session(this);
-  /** @internal */
-  readonly _mailbox = new Mailbox();
-  private _outbox: Outbox;
-  private _link?: Link;
+  readonly _queue = new Queue();
+  private _session = new Session(this, answerRequest);
+  private _buffer: SendBuffer;
+  private _transport?: Transport;
   private _listeners = new Set<[string, (event: never) => void]>();
   private _attempt = 0;
   private _exponent = 0;
   private _timer: unknown;
-  private _stable: unknown;
-  private _probing = false;
-  // Ends what listens to the platform.
+  private _stableTimer: unknown;
+  private _isProbing = false;
+  // Removes the listeners on the platform and on the signal.
   private _end = new AbortController();
 
-  /** @internal */
   constructor(
     private _url: string,
     private _handlers: Table,
     private _options: Options,
   ) {
     this._clock = _options.clock ?? systemClock;
-    this._outbox = new Outbox(_options.buffer ?? {});
+    this._buffer = new SendBuffer(_options.buffer ?? {});
     this._askTimeout = _options.askTimeout ?? 30_000;
     if (_options.onState) this.on("state", _options.onState);
   }
 
-  /** Connects a namespace, or returns the one that is connected. */
-  async connect<N extends Name<E>>(namespace: N, options?: AskOptions): Promise<NSConn<E[N]>> {
+  async connect<N extends Name<E>>(namespace: N, options?: AskOptions): Promise<model.NSConn<E[N]>> {
     if (this.isClosed()) throw ErrClosed;
-    return this._session.connect(namespace, options);
+    return this._session._connect(namespace, options);
   }
 
-  /** Waits until the server has connected a namespace; without a limit of time unless one is given. */
-  async waitServerConnect<N extends Name<E>>(namespace: N, options: AskOptions = {}): Promise<NSConn<E[N]>> {
+  async waitServerConnect<N extends Name<E>>(namespace: N, options: AskOptions = {}): Promise<model.NSConn<E[N]>> {
     if (!this._handlers.has(namespace)) throw ErrBadNamespace;
-    return bounded(this._clock, options, (resolve, reject) => {
+    return withTimeout(this._clock, options, (resolve, reject) => {
       const look = () => {
         const ns = this.namespace(namespace);
         if (ns) resolve(ns);
@@ -89,77 +85,61 @@ export class Conn<E = AnyEvents> {
     });
   }
 
-  /** A namespace that is connected. */
-  namespace<N extends Name<E>>(namespace: N): NSConn<E[N]> | undefined {
-    return this._session.namespaces.get(namespace);
+  namespace<N extends Name<E>>(namespace: N): model.NSConn<E[N]> | undefined {
+    return this._session._namespaces.get(namespace);
   }
 
-  /** Disconnects all namespaces; rejects with the first refusal, after all have been answered. */
   disconnectAll(options?: AskOptions): Promise<void> {
-    return all([...this._session.namespaces.values()].map((ns) => ns.disconnect(options)));
+    return all([...this._session._namespaces.values()].map((ns) => ns.disconnect(options)));
   }
 
-  /**
-   * Writes a message without waiting for an answer. Returns false if it was
-   * not taken: the connection is closed, the namespace not connected, the room
-   * not joined, or the buffer does not take it while the connection is away.
-   */
   write(fields: Partial<Message>): boolean {
     const message = new Message(fields);
     if (this._check(message)) return false;
     const payload = serialize(message);
-    let taken = true;
+    let accepted = true;
     this._dispatch(
       message,
-      () => this._link?.send(payload),
+      () => this._send(payload),
       (error) => {
-        taken = this._options.buffer?.policy === "drop";
-        this._tell("drop", { message, error });
+        accepted = this._options.buffer?.policy === "drop";
+        this._emitEvent("drop", { message, error });
       },
       payload.length,
     );
-    return taken;
+    return accepted;
   }
 
-  /** Writes a message and resolves to the answer; rejects if that is an error. */
   async ask(fields: Partial<Message>, options?: AskOptions): Promise<Message> {
     const message = new Message(fields);
     const error = this._check(message);
     if (error) throw error;
-    return this._session.ask(message, options, (answer) => answer);
+    return this._session._ask(message, options, (answer) => answer);
   }
 
-  /**
-   * Closes the connection for good. What waits for an answer fails, the
-   * handlers about leaving and disconnecting are called, and no others.
-   */
   close(code = 1000, reason = ""): void {
     if (this.isClosed()) return;
-    this._link?.close(code, reason);
-    this._finish({ code, reason }, true);
+    this._transport?._close(code, reason);
+    this._close({ code, reason }, true);
   }
 
-  /** Reports whether the connection is closed for good. */
   isClosed(): boolean {
     return this.state === "closed";
   }
 
-  /** Reports whether this connection is the result of a reconnect. */
   wasReconnected(): boolean {
     return !!this.reconnectTries;
   }
 
-  /** Listens until the function that is returned is called. */
-  on<K extends keyof ConnEvents>(event: K, listener: (event: ConnEvents[K]) => void): () => void {
+  on<K extends keyof model.ConnEvents>(event: K, listener: (event: model.ConnEvents[K]) => void): () => void {
     const entry: [string, (event: never) => void] = [event, listener];
     this._listeners.add(entry);
     return () => this._listeners.delete(entry);
   }
 
-  /** @internal */
   _start(): void {
     const { signal } = this._options;
-    const aborted = () => this._finish({ code: 1000, reason: "", error: signal?.reason }, true);
+    const aborted = () => this._close({ code: 1000, reason: "", error: signal?.reason }, true);
     if (signal?.aborted) return aborted();
     const until = this._end.signal;
     signal?.addEventListener("abort", aborted, { signal: until });
@@ -167,148 +147,138 @@ export class Conn<E = AnyEvents> {
     this._dial();
   }
 
-  /** @internal */
   _send(payload: Data): void {
-    this._link?.send(payload);
+    this._transport?._send(payload);
   }
 
-  /** @internal */
   _refused(text: string): void {
-    this._link?.fail(errorFor(text), true);
+    this._transport?._fail(errorFor(text), true);
   }
 
-  /** @internal */
-  _place(namespace: string): NSConn | undefined {
-    const events = this._handlers.get(namespace);
-    return events && new NSConn(this, namespace, events, this._session);
+  _newNamespace(namespace: string): NSConn | undefined {
+    const handlers = this._handlers.get(namespace);
+    return handlers && new NSConn(this as model.Conn<E>, namespace, handlers, this._session);
   }
 
   private _check(message: Message): Error | undefined {
-    return this.isClosed() ? ErrClosed : this._session.check(message);
+    return this.isClosed() ? ErrClosed : this._session._check(message);
   }
 
-  /** @internal */
   _dispatch(message: Message, run: () => void, failed: (error: Error) => void, size = 0): () => void {
     const entry = {
-      size,
-      run: () => {
-        // The namespace or the room may not have come back.
-        const error = isSystemEvent(message.Event) ? undefined : this._session.check(message);
+      _size: size,
+      _run: () => {
+        // The server may have refused the namespace or the room after a reconnect.
+        const error = isSystemEvent(message.Event) ? undefined : this._session._check(message);
         if (error) failed(error);
         else run();
       },
-      failed,
+      _fail: failed,
     };
-    if (this.state === "connected" && this._link?.isOpen) run();
+    if (this.state === "connected" && this._transport?._isOpen) run();
     else {
-      const error = this.isClosed() ? ErrClosed : this._outbox.add(entry);
+      const error = this.isClosed() ? ErrClosed : this._buffer._add(entry);
       if (error) failed(error);
     }
-    return () => this._outbox.remove(entry);
+    return () => this._buffer._remove(entry);
   }
 
   private _dial(): void {
     this._timer = undefined;
-    const link = new Link(this._clock, {
-      opened: () => link.send(hello),
-      receive: (payload) => this._session.receive(payload),
-      ended: (end) => this._lost(end),
+    const transport = new Transport(this._clock, {
+      _opened: () => transport._send(hello),
+      _receive: (payload) => this._session._receive(payload),
+      _lost: (close) => this._lost(close),
     });
-    this._link = link;
-    void link.dial(this._url, this._options, this._attempt);
+    this._transport = transport;
+    void transport._dial(this._url, this._options, this._attempt);
   }
 
-  /** @internal */
-  _acknowledged(id: string): void {
+  _accepted(id: string): void {
     this.ID = id;
-    const link = this._link;
+    const transport = this._transport;
     if (this.state === "connecting") return this._connected();
-    // The link tells of its own loss; what cannot be answered now ends it.
+    // A lost transport reports its loss itself; any other error closes it.
     rejoin(this._session).then(
       () => {
-        if (link === this._link) this._connected();
+        if (transport === this._transport) this._connected();
       },
-      (error: Error) => link?.fail(error),
+      (error: Error) => transport?._fail(error),
     );
   }
 
   private _connected(): void {
-    const link = this._link;
-    link?.accepted();
+    const transport = this._transport;
+    transport?._accepted();
     if (this.state === "reconnecting") this.reconnectTries = this._attempt;
-    this._outbox.flush(() => !!link?.isOpen);
-    // The end of the link is about to be told.
-    if (!link?.isOpen) return;
-    this._stable = this._clock.setTimeout(() => (this._exponent = 0), stableAfter);
-    this._turn("connected");
+    this._buffer._flush(() => !!transport?._isOpen);
+    // The transport is about to report its close.
+    if (!transport?._isOpen) return;
+    this._stableTimer = this._clock.setTimeout(() => (this._exponent = 0), stableAfter);
+    this._setState("connected");
     this._attempt = 0;
   }
 
-  private _lost(end: End): void {
-    this._clock.clearTimeout(this._stable);
-    this._session.lost(ErrDisconnected);
-    this._attempt++;
-    const delay =
-      end.final || !mayReturn(end.code)
-        ? undefined
-        : retryDelay(this._options.reconnect, this._clock, this._attempt, this._exponent++, end.reason);
-    if (delay === undefined) return this._finish(end);
+  private _lost(close: Close): void {
+    this._clock.clearTimeout(this._stableTimer);
+    this._session._fail(ErrDisconnected);
+    const delay = retryDelay(this._options.reconnect, this._clock, ++this._attempt, this._exponent++, close);
+    if (delay === undefined) return this._close(close);
     this._timer = this._clock.setTimeout(() => this._dial(), delay);
-    this._turn(this.state === "connecting" ? this.state : "reconnecting", { ...end, delay });
+    this._setState(this.state === "connecting" ? this.state : "reconnecting", { ...close, delay });
   }
 
-  /** The end, by this side or the other. */
-  private _finish(end: End, byProgram = false): void {
+  /** Closes for good, on behalf of the application or because of a close. */
+  private _close(close: Close, byApplication = false): void {
     if (this.isClosed()) return;
-    this._link?.close();
+    this._transport?._close();
     this._clock.clearTimeout(this._timer);
-    this._clock.clearTimeout(this._stable);
+    this._clock.clearTimeout(this._stableTimer);
     this._end.abort();
-    this._turn("closed", end);
-    this._session.lost(ErrClosed);
-    this._outbox.fail(ErrClosed);
-    // What the server sent before it closed is still handled, what arrived
-    // before the program closed is not.
-    if (byProgram) this._mailbox.clear();
-    this._mailbox.push(async () => {
-      const fields = { IsForced: true, IsLocal: true, Err: end.error };
-      for (const ns of [...this._session.namespaces.values()]) await this._session.ended(ns, fields);
+    this._setState("closed", close);
+    this._session._fail(ErrClosed);
+    this._buffer._fail(ErrClosed);
+    // Messages that arrived before the server closed are still handled;
+    // those that arrived before the application closed are not.
+    if (byApplication) this._queue._clear();
+    this._queue._push(async () => {
+      const fields = { IsForced: true, IsLocal: true, Err: close.error };
+      for (const ns of [...this._session._namespaces.values()]) await this._session._removeNamespace(ns, fields);
     });
   }
 
-  /** The network or the page is back: tries at once, or looks whether the server is still there. */
+  /** Dials at once, or probes the server, because the network or the page is back. */
   private _wake(): void {
     if (this._timer !== undefined) {
       this._clock.clearTimeout(this._timer);
       this._dial();
-    } else if (this.state === "connected" && !this._probing) {
-      const link = this._link;
-      this._probing = true;
-      // Every server answers the request to disconnect what is not connected,
-      // and nobody connects a namespace of this name.
+    } else if (this.state === "connected" && !this._isProbing) {
+      const transport = this._transport;
+      this._isProbing = true;
+      // Every server answers a request to disconnect an unconnected namespace,
+      // and applications do not use this name.
       this._session
-        .ask(new Message({ Namespace: "\0", Event: OnNamespaceDisconnect }), { timeout: probeTimeout }, () => 0)
-        .catch((error: Error) => link?.fail(error))
-        .finally(() => (this._probing = false));
+        ._ask(new Message({ Namespace: "\0", Event: OnNamespaceDisconnect }), { timeout: probeTimeout }, () => 0)
+        .catch((error: Error) => transport?._fail(error))
+        .finally(() => (this._isProbing = false));
     }
   }
 
-  private _turn(state: State, about?: Partial<Transition>): void {
-    const transition = { state, previous: this.state, attempt: this._attempt, ...about };
+  private _setState(state: State, details?: Partial<Transition>): void {
+    const transition = { state, previous: this.state, attempt: this._attempt, ...details };
     this.state = state;
-    this._tell("state", transition);
+    this._emitEvent("state", transition);
   }
 
-  /** @internal */
-  _tell<K extends keyof ConnEvents>(event: K, value: ConnEvents[K]): void {
-    let heard = event !== "error";
+  _emitEvent<K extends keyof model.ConnEvents>(event: K, value: model.ConnEvents[K]): void {
+    let hasListener = event !== "error";
     for (const [name, listener] of [...this._listeners]) {
       if (name !== event) continue;
-      heard = true;
-      // What a listener throws is its own affair, and must not stop this.
-      // eslint-disable-next-line @typescript-eslint/require-await -- to make a rejection of it
-      void (async () => (listener as (value: ConnEvents[K]) => void)(value))();
+      hasListener = true;
+      // An exception in a listener must not stop the others.
+      // eslint-disable-next-line @typescript-eslint/require-await -- turns an exception into a rejection
+      void (async () => (listener as (value: model.ConnEvents[K]) => void)(value))();
     }
-    if (!heard) void Promise.reject(value);
+    if (!hasListener) void Promise.reject(value);
   }
 }

@@ -1,19 +1,20 @@
 import { Conn } from "./conn.js";
 import { StoaError } from "./errors.js";
-import type { AnyEvents, EventMap, Handlers } from "./events.js";
-import { resolveHandlers } from "./handlers.js";
+import type { AnyEvents, EventMap } from "./events.js";
+import { resolveHandlers, type Handlers } from "./handlers.js";
+import type * as model from "./model.js";
 import type { Options } from "./options.js";
 
 /**
- * Connects to a server. Resolves as soon as the server has accepted the
- * connection. Rejects if it refuses, or if the attempt fails and reconnecting
- * is off or at its end; else it goes on trying until options.signal says no.
+ * Connects to a server and resolves when the server has accepted the
+ * connection. It rejects if the server refuses, if the last attempt of
+ * options.reconnect fails, or if options.signal aborts; until then it retries.
  */
 export function dial<E extends EventMap<E> = AnyEvents>(
   url: string,
   handlers: Handlers<NoInfer<E>>,
   options: Options = {},
-): Promise<Conn<E>> {
+): Promise<model.Conn<E>> {
   return new Promise((resolve, reject) => {
     const conn = new Conn<E>(url, resolveHandlers(handlers), options);
     conn.on("state", ({ state, error, code, reason }) => {

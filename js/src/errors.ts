@@ -1,13 +1,14 @@
 /**
- * What calls of this package fail with, unless a signal or a handler brought
- * its own error. The message is the text on the wire where there is one.
+ * An error of this package or of the server. The message is the text on the
+ * wire if the error has one. Aborted signals and handlers bring their own
+ * errors.
  */
 export class StoaError extends Error {
   override name = "StoaError";
 
   /**
    * @param code a word for programs: the text with underscores, or "remote"
-   *   for a text of the other side that this package does not know.
+   *   for a text of the server that this package does not know.
    */
   constructor(
     text: string,
@@ -29,36 +30,36 @@ function define(text: string): StoaError {
 export const ErrBadNamespace = define("bad namespace");
 /** The room does not exist or is not joined. */
 export const ErrBadRoom = define("bad room");
-/** Nothing could be written, the connection is gone. */
+/** The write failed because the connection is closed. */
 export const ErrWrite = define("write closed");
-/** The payload is no message. */
+/** The payload is not a message. */
 export const ErrInvalidPayload = define("invalid payload");
-/** Nothing handles the event that was asked. */
+/** The other side has no handler for the ask. */
 export const ErrUnhandled = define("unhandled event");
 /** The name is reserved for system events. */
 export const ErrInvalidName = define("invalid name");
-/** No answer came in time. */
+/** No answer arrived in time. */
 export const ErrTimeout = define("timeout");
-/** The request crossed its opposite, or cannot be served now. */
+/** The request crossed its opposite, or cannot be served at the moment. */
 export const ErrUnavailable = define("unavailable");
-// Understood and not allowed; told by nodes only.
+// The server understood the request and does not allow it. Only nodes send it.
 define("forbidden");
 /** The connection is closed for good. */
 export const ErrClosed = define("use of closed connection");
-/** The connection was lost before the answer came, or is away at the moment. */
+/** The connection was lost before the answer arrived, or is reconnecting. */
 export const ErrDisconnected = define("connection lost");
-/** As much waits for the connection to come back as the buffer may hold. */
+/** The send buffer is full while the connection is lost. */
 export const ErrBufferFull = define("buffer full");
 
-/** What an error without a text says. */
+/** The text of an error without one. */
 export const unspecified = "unspecified error";
 
-/** Resolves an error text of the other side; an empty text is an error too. */
+/** Converts an error text of the server; an empty text is an error, too. */
 export function errorFor(text: string): StoaError {
   return known.get(text) ?? new StoaError(text || unspecified, "remote");
 }
 
-/** Makes an error of whatever was thrown. */
+/** Converts anything thrown to an error. */
 export function toError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
 }

@@ -1,8 +1,7 @@
 /**
  * A client for Stoa nodes and neffos servers: namespaces, rooms, events and
- * asks over one WebSocket that comes back by itself.
+ * asks over one WebSocket that reconnects automatically.
  */
-export { Conn } from "./conn.js";
 export { dial } from "./dial.js";
 export {
   ErrBadNamespace,
@@ -16,20 +15,11 @@ export {
   isCloseError,
   StoaError,
 } from "./errors.js";
-export type {
-  AnswerOf,
-  AnyEvents,
-  BodyOf,
-  EventHandlers,
-  EventMap,
-  Handler,
-  Handlers,
-  Result,
-  SystemEvent,
-} from "./events.js";
+export type { AnswerOf, AnyEvents, BodyOf, BodyParameter, EventMap, Name, SystemEvent } from "./events.js";
+export type { EventHandlers, Handlers } from "./handlers.js";
 export { isReply, marshal, Message, Reply, reply } from "./message.js";
-export type { Data } from "./message.js";
+export type { Data, RawBody } from "./message.js";
+export type * from "./model.js";
 export * from "./names.js";
-export { NSConn } from "./nsconn.js";
 export type * from "./options.js";
-export { Room } from "./room.js";
+export type * from "./state.js";

@@ -1,60 +1,60 @@
-/** What travels in the body of a message: text, or bytes in a binary frame. */
+/** The body of a message on the wire: text, or bytes in a binary frame. */
 export type Data = string | Uint8Array;
 
-/** The part of a body's type that arrives as it is; objects arrive as JSON text. */
+/** The type of a received body: text and bytes unchanged, objects as JSON text. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- programs without an event map
 export type RawBody<B> = 0 extends 1 & B ? any : B extends Data ? B : string;
 
-/** A message, received or to be written. B is the type of its body. */
+/** A received or sent message. B is the type of its body. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- programs without an event map
 export class Message<B = any> {
-  /** The token of whoever waits for an answer; empty if nobody does. */
+  /** The token of the ask that the message belongs to; empty for an emit. */
   wait = "";
   Namespace = "";
   Room = "";
   Event = "";
   /** Text, or a Uint8Array if the message came in a binary frame. */
   Body = "" as RawBody<B>;
-  /** Set if the message carries an error; Body is empty then. */
+  /** The error, if the message carries one; Body is empty then. */
   Err?: Error;
   isError = false;
   isNoOp = false;
-  /** Nobody was asked: the connection or the namespace ended. */
+  /** Set if the connection or the namespace has ended without a request. */
   IsForced = false;
-  /** This side brought it about. */
+  /** Set if this side caused the event. */
   IsLocal = false;
-  /** The payload is no message of the protocol, Body is all there is. */
+  /** Set if the payload is not a message of the protocol; Body holds it all. */
   IsNative = false;
-  /** The message travels in a binary frame. */
+  /** Set if the message travels in a binary frame. */
   SetBinary = false;
 
   constructor(fields?: Partial<Message>) {
     Object.assign(this, fields);
   }
 
-  /** Parses the body as JSON; an empty body is undefined. */
+  /** Parses the body as JSON; an empty body becomes undefined. */
   unmarshal(): B {
     const text = toText(this.Body);
     return (text ? JSON.parse(text) : undefined) as B;
   }
 }
 
-/** The text of a body; bytes are read as UTF-8. */
+/** Returns the text of a body; decodes bytes as UTF-8. */
 export function toText(data: Data): string {
   return typeof data === "string" ? data : new TextDecoder().decode(data);
 }
 
-/** Serialises a value for a body. Bodies that are neither text nor bytes are so anyway. */
+/** Encodes a value as JSON. emit and ask do so for bodies other than text and bytes. */
 export function marshal(value: unknown): string {
   return JSON.stringify(value);
 }
 
-/** What a handler returns to answer the message with a body. */
+/** A handler's result that answers the message with a body. */
 export class Reply<B = unknown> {
   constructor(readonly body: B) {}
 }
 
-/** Answers the message that a handler was called with; any body will do, also an empty one. */
+/** Makes a handler's answer. The body may be empty. */
 export function reply<B>(body: B): Reply<B> {
   return new Reply(body);
 }

@@ -1,4 +1,4 @@
-// The names of system events are fixed by the protocol.
+// The protocol fixes the names of system events.
 
 /** Before a namespace is connected; an error refuses it. */
 export const OnNamespaceConnect = "_OnNamespaceConnect";
@@ -10,13 +10,13 @@ export const OnNamespaceDisconnect = "_OnNamespaceDisconnect";
 export const OnRoomJoin = "_OnRoomJoin";
 /** After a room was joined. */
 export const OnRoomJoined = "_OnRoomJoined";
-/** When a room is left. */
+/** While a room is left. */
 export const OnRoomLeave = "_OnRoomLeave";
 /** After a room was left. */
 export const OnRoomLeft = "_OnRoomLeft";
-/** Any event without a handler of its own. */
+/** Any event that has no handler of its own. */
 export const OnAnyEvent = "_OnAnyEvent";
-/** What is no message, in the namespace "". */
+/** A payload that is not a message; in the namespace "". */
 export const OnNativeMessage = "_OnNativeMessage";
 
 const systemEvents = [
@@ -29,7 +29,7 @@ const systemEvents = [
   OnRoomLeft,
 ];
 
-/** Reports whether an event is one of the seven about namespaces and rooms. */
+/** Reports whether an event is one of the seven of namespaces and rooms. */
 export function isSystemEvent(event: string): boolean {
   return systemEvents.includes(event);
 }

@@ -5,11 +5,11 @@ const isPromise = (value: unknown): value is PromiseLike<unknown> =>
   typeof (value as PromiseLike<unknown> | undefined)?.then === "function";
 
 /**
- * Calls run, then next with its result or failed with what it threw. What is
- * not asynchronous stays so: handlers that return no promise run while the
- * message is received.
+ * Calls run, then next with its result or failed with its exception. Without
+ * a promise everything stays synchronous: handlers that return no promise run
+ * while the message is received.
  */
-export function attempt<T, R>(
+export function tryCall<T, R>(
   run: () => T | PromiseLike<T>,
   next: (value: T) => R,
   failed: (thrown: unknown) => R,
@@ -23,14 +23,14 @@ export function attempt<T, R>(
   return isPromise(value) ? Promise.resolve(value).then(next, failed) : next(value);
 }
 
-/** Waits for all promises, then rejects with what the first of them was rejected with. */
+/** Waits for all promises, then rejects with the first rejection if any. */
 export async function all(promises: Promise<unknown>[]): Promise<void> {
   await Promise.allSettled(promises);
   await Promise.all(promises);
 }
 
-/** Calls next now, or when a promise has come true. */
-export function after<R>(value: unknown, next: () => R): R | PromiseLike<R> {
+/** Calls next now, or after a promise has resolved. */
+export function thenMaybe<R>(value: unknown, next: () => R): R | PromiseLike<R> {
   return isPromise(value) ? value.then(next) : next();
 }
 
@@ -38,10 +38,10 @@ export function after<R>(value: unknown, next: () => R): R | PromiseLike<R> {
 const longest = 2 ** 31 - 1;
 
 /**
- * A promise with a limit of time and a signal. Begin starts what is waited for
- * and returns what to do if the limit or the signal comes first.
+ * Makes a promise with a time limit and a signal. Begin starts the work and
+ * returns a function that cancels it; the limit and the signal call that.
  */
-export function bounded<T>(
+export function withTimeout<T>(
   clock: Clock,
   { timeout, signal }: AskOptions,
   begin: (resolve: (value: T | PromiseLike<T>) => void, reject: (reason: unknown) => void) => () => void,

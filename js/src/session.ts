@@ -1,145 +1,149 @@
-import { emptyReply, parse, serialize } from "./codec.js";
+import { parse, serialize } from "./codec.js";
+import type { Driver } from "./driver.js";
 import * as errors from "./errors.js";
 import { isReply, Message, toText, type Data, type Reply } from "./message.js";
+import type * as model from "./model.js";
 import * as names from "./names.js";
-import type { NSConn } from "./nsconn.js";
+import type { NSConn, SessionRequests } from "./nsconn.js";
 import type { AskOptions } from "./options.js";
-import { after, attempt, bounded } from "./promises.js";
-import { answerRequest } from "./requests.js";
+import { thenMaybe, tryCall, withTimeout } from "./promises.js";
 import { Room } from "./room.js";
-import type { Driver } from "./driver.js";
 
-// A server that never answers must not make a session grow: what fails while
-// so much is in flight is not waited for any more.
+// A server that never answers must not make a session grow: with so many
+// requests in flight, a failed one no longer waits for its late answer.
 const maxPending = 1000;
 
 interface Pending {
-  message: Message;
-  /** Takes the answer, or why there is none. */
-  end: (answer?: Message, error?: Error) => unknown;
+  _request: Message;
+  /** Takes the answer, or the reason why there is none. */
+  _end: (answer?: Message, error?: Error) => unknown;
 }
 
+/** Decides on a system request of the server and answers it. */
+type AnswerRequest = (session: Session, request: Message, epoch: number) => unknown;
+
 /**
- * The rules of the protocol for a client, over all the connections that it
- * has one after the other. It does no I/O and knows neither time nor chance.
+ * The protocol rules of a client, across reconnects. It does no I/O and has
+ * neither timers nor random numbers of its own.
  */
-export class Session {
-  readonly namespaces = new Map<string, NSConn>();
-  /** Tells one connection from the next. */
-  epoch = 0;
-  private _open = false;
-  private _held: Data[] = [];
+export class Session implements SessionRequests {
+  readonly _namespaces = new Map<string, NSConn>();
+  /** Counts the connections. */
+  _epoch = 0;
+  private _isOpen = false;
+  private _early: Data[] = [];
   private _asks = 0;
   private _pending = new Map<string, Pending>();
 
-  constructor(readonly driver: Driver) {}
+  constructor(
+    readonly _driver: Driver,
+    private _answerRequest: AnswerRequest,
+  ) {}
 
   /** Takes a payload of the server. */
-  receive(payload: Data): void {
+  _receive(payload: Data): void {
     if (!payload.length) return;
-    if (this._open) return this._message(payload);
+    if (this._isOpen) return this._receiveMessage(payload);
     const text = toText(payload);
-    if (text[0] === "H") return this.driver._refused(text.slice(1));
-    if (text[0] !== "A") return void this._held.push(payload);
-    this._open = true;
-    this.driver._acknowledged(text.slice(1));
-    for (const held of this._held.splice(0)) this._message(held);
+    if (text[0] === "H") return this._driver._refused(text.slice(1));
+    if (text[0] !== "A") return void this._early.push(payload);
+    this._isOpen = true;
+    this._driver._accepted(text.slice(1));
+    for (const early of this._early.splice(0)) this._receiveMessage(early);
   }
 
-  /** The connection was lost: what is in flight fails. */
-  lost(error: Error): void {
-    this._open = false;
-    this.epoch++;
-    this._held = [];
-    for (const token of this._pending.keys()) this._answered(token, undefined, error);
+  /** Fails the requests in flight, because the connection was lost. */
+  _fail(error: Error): void {
+    this._isOpen = false;
+    this._epoch++;
+    this._early = [];
+    for (const token of this._pending.keys()) this._settle(token, undefined, error);
   }
 
-  private _message(payload: Data): void {
-    const epoch = this.epoch;
+  private _receiveMessage(payload: Data): void {
+    const epoch = this._epoch;
     const message =
       parse(payload) ??
       new Message({ Event: names.OnNativeMessage, Body: payload, IsNative: true, SetBinary: typeof payload !== "string" });
-    // Answers come before everything that may have to wait: a handler that
-    // waits may wait for them.
+    // Answers bypass the queue, because a running handler may await one.
     const number = /^\$([1-9]\d*)$/.exec(message.wait)?.[1];
-    if (number && +number <= this._asks) return this._answered(message.wait, message, message.Err);
+    if (number && +number <= this._asks) return this._settle(message.wait, message, message.Err);
     // Only an answer can be an error: events would bounce for ever.
-    if (!message.isError) this.driver._mailbox.push(() => this._handle(message, epoch));
+    if (!message.isError) this._driver._queue._push(() => this._handle(message, epoch));
   }
 
   private _handle(m: Message, epoch: number): unknown {
     if (names.isSystemEvent(m.Event)) {
-      // Requests are between two ends; the next connection knows nothing of them.
-      return m.wait && !m.isNoOp && epoch === this.epoch ? answerRequest(this, m, epoch) : undefined;
+      // Requests belong to one connection; the next one does not know them.
+      return m.wait && !m.isNoOp && epoch === this._epoch ? this._answerRequest(this, m, epoch) : undefined;
     }
-    const ns = this.namespaces.get(m.Namespace);
-    if (!ns) return this.refuse(m, epoch, errors.ErrBadNamespace);
-    ns._tell(m);
-    if (!m.wait) return this.fire(ns, m);
-    if (!handlerOf(ns, m)) return this.refuse(m, epoch, errors.ErrUnhandled);
-    return this.fire(ns, m, (result) => {
-      if (result instanceof Error) return this.refuse(m, epoch, result);
-      const answer = new Message({ ...m, Body: result?.body });
-      this.answer(m, epoch, serialize(answer));
+    const ns = this._namespaces.get(m.Namespace);
+    if (!ns) return this._refuse(m, epoch, errors.ErrBadNamespace);
+    ns._push(m);
+    if (!m.wait) return this._callHandler(ns, m);
+    if (!handlerOf(ns, m)) return this._refuse(m, epoch, errors.ErrUnhandled);
+    return this._callHandler(ns, m, (result) => {
+      if (result instanceof Error) return this._refuse(m, epoch, result);
+      this._answer(m, epoch, serialize(new Message({ ...m, Body: result?.body })));
     });
   }
 
   /**
-   * Runs the handler of a message. Next gets the error or the reply, if there
-   * is one; without next nobody waits, and what was thrown is reported.
+   * Runs the handler of a message. Next takes the error or the reply, if any;
+   * without next an exception becomes the event "error".
    */
-  fire<T>(ns: NSConn, m: Message, next?: (result?: Error | Reply) => T): T | undefined | PromiseLike<T | undefined> {
-    return attempt(
+  _callHandler<T>(ns: NSConn, m: Message, next?: (result?: Error | Reply) => T): T | undefined | PromiseLike<T | undefined> {
+    return tryCall(
       () => handlerOf(ns, m)?.(ns, m),
       (result) => next?.(result instanceof Error || isReply(result) ? result : undefined),
-      (thrown) => (next ? next(errors.toError(thrown)) : void this.driver._tell("error", errors.toError(thrown))),
+      (thrown) => (next ? next(errors.toError(thrown)) : void this._driver._emitEvent("error", errors.toError(thrown))),
     );
   }
 
-  /** Tells the program of something that it cannot change. */
-  tell(ns: NSConn, event: string, fields: Partial<Message>): unknown {
-    return this.fire(ns, ns._about(event, fields));
+  /** Notifies the application of a change that it cannot refuse. */
+  _notify(ns: NSConn, event: string, fields: Partial<Message>): unknown {
+    return this._callHandler(ns, ns._message(event, fields));
   }
 
-  /** Sends an answer, if the connection that the message came from is still there. */
-  answer(m: Message, epoch: number, payload: Data = emptyReply(m.wait)): void {
-    if (m.wait && epoch === this.epoch) this.driver._send(payload);
+  /** Sends an answer, by default an empty one, unless the connection was lost. */
+  _answer(m: Message, epoch: number, payload: Data = `${m.wait};;;;;;`): void {
+    if (m.wait && epoch === this._epoch) this._driver._send(payload);
   }
 
   /** Answers with an error, always as text: neffos.js cannot read others. */
-  refuse(m: Message, epoch: number, error: Error): void {
-    this.answer(m, epoch, serialize(new Message({ ...m, Err: error, Body: "", SetBinary: false })));
+  _refuse(m: Message, epoch: number, error: Error): void {
+    this._answer(m, epoch, serialize(new Message({ ...m, Err: error, Body: "", SetBinary: false })));
   }
 
-  /** Reports whether an ask of this side is in flight for the names of a message. */
-  asking(event: string, m: Message): boolean {
-    for (const { message } of this._pending.values()) {
-      if (message.Event === event && message.Namespace === m.Namespace && message.Room === m.Room) return true;
+  /** Reports whether this side asks for an event with the names of m. */
+  _isAsking(event: string, m: Message): boolean {
+    for (const { _request } of this._pending.values()) {
+      if (_request.Event === event && _request.Namespace === m.Namespace && _request.Room === m.Room) return true;
     }
     return false;
   }
 
-  /** Sends a message with a token and hands the answer over as soon as it comes. */
-  question(m: Message, end: Pending["end"]): void {
+  /** Sends a message with a token and calls end with the answer. */
+  _request(m: Message, end: Pending["_end"]): void {
     m.wait = `$${++this._asks}`;
-    this._pending.set(m.wait, { message: m, end });
-    this.driver._send(serialize(m));
+    this._pending.set(m.wait, { _request: m, _end: end });
+    this._driver._send(serialize(m));
   }
 
   /**
-   * Asks, and resolves to what apply makes of the answer. Late does what a
-   * positive answer still calls for after the ask has failed.
+   * Asks, and resolves to the result of apply for the answer. Late is called
+   * for a positive answer that arrives after the ask has failed.
    */
-  ask<T>(m: Message, { timeout = this.driver._askTimeout, signal }: AskOptions = {}, apply: (answer: Message) => T, late?: () => unknown): Promise<Awaited<T>> {
-    return bounded(this.driver._clock, { timeout, signal }, (resolve, reject) => {
+  _ask<T>(m: Message, { timeout = this._driver._askTimeout, signal }: AskOptions = {}, apply: (answer: Message) => T, late?: () => unknown): Promise<Awaited<T>> {
+    return withTimeout(this._driver._clock, { timeout, signal }, (resolve, reject) => {
       let sent = false;
-      const withdraw = this.driver._dispatch(
+      const withdraw = this._driver._dispatch(
         m,
         () => {
           sent = true;
-          this.question(m, (answer, error) => {
+          this._request(m, (answer, error) => {
             if (error || !answer) return reject(error);
-            attempt(() => apply(answer), resolve as (value: unknown) => void, reject);
+            tryCall(() => apply(answer), resolve as (value: unknown) => void, reject);
           });
         },
         reject,
@@ -148,125 +152,124 @@ export class Session {
         if (!sent) return withdraw();
         const pending = this._pending.get(m.wait);
         if (!late || this._pending.size > maxPending) this._pending.delete(m.wait);
-        // The other side may do it all the same.
-        else if (pending) pending.end = (_, error) => error ?? late();
+        // The server may still accept the request.
+        else if (pending) pending._end = (_, error) => error ?? late();
       };
     });
   }
 
-  private _answered(token: string, answer?: Message, error?: Error): void {
+  private _settle(token: string, answer?: Message, error?: Error): void {
     const pending = this._pending.get(token);
     this._pending.delete(token);
-    pending?.end(answer, error);
+    pending?._end(answer, error);
   }
 
-  /** Takes back what the server did too late, unless it is being asked for again. */
+  /** Reverts a request that the server accepted too late, unless it is repeated. */
   private _undo(m: Message, opposite: string): void {
-    if (!this.asking(m.Event, m)) this.question(new Message({ ...m, Event: opposite }), () => undefined);
+    if (!this._isAsking(m.Event, m)) this._request(new Message({ ...m, Event: opposite }), () => undefined);
   }
 
-  async connect(name: string, options?: AskOptions): Promise<NSConn> {
-    const found = this.namespaces.get(name);
+  async _connect(name: string, options?: AskOptions): Promise<NSConn> {
+    const found = this._namespaces.get(name);
     if (found) return found;
-    const ns = this.driver._place(name);
+    const ns = this._driver._newNamespace(name);
     if (!ns) throw errors.ErrBadNamespace;
-    const m = ns._about(names.OnNamespaceConnect, { IsLocal: true });
-    return this.fire(ns, m, (refusal) => {
+    const m = ns._message(names.OnNamespaceConnect, { IsLocal: true });
+    return this._callHandler(ns, m, (refusal) => {
       if (refusal instanceof Error) throw refusal;
-      return this.ask(
+      return this._ask(
         m,
         options,
-        () => this.namespaces.get(name) ?? after(this.connected(ns, { IsLocal: true }), () => ns),
+        () => this._namespaces.get(name) ?? thenMaybe(this._addNamespace(ns, { IsLocal: true }), () => ns),
         () => {
-          if (!this.namespaces.has(name)) this._undo(m, names.OnNamespaceDisconnect);
+          if (!this._namespaces.has(name)) this._undo(m, names.OnNamespaceDisconnect);
         },
       );
     }) as Promise<NSConn>;
   }
 
   /** Connects a namespace on this side. */
-  connected(ns: NSConn, fields: Partial<Message>): unknown {
-    this.namespaces.set(ns.namespace, ns);
-    return after(this.tell(ns, names.OnNamespaceConnected, fields), () => this.driver._tell("namespace", ns));
+  _addNamespace(ns: NSConn, fields: Partial<Message>): unknown {
+    this._namespaces.set(ns.namespace, ns);
+    return thenMaybe(this._notify(ns, names.OnNamespaceConnected, fields), () => this._driver._emitEvent("namespace", ns));
   }
 
-  async disconnect(ns: NSConn, options?: AskOptions): Promise<void> {
-    if (!this.holds(ns)) throw errors.ErrBadNamespace;
-    const end = () => this.ended(ns, { IsLocal: true });
-    return this.ask(ns._about(names.OnNamespaceDisconnect), options, end, end);
+  async _disconnect(ns: NSConn, options?: AskOptions): Promise<void> {
+    if (!this._has(ns)) throw errors.ErrBadNamespace;
+    const end = () => this._removeNamespace(ns, { IsLocal: true });
+    return this._ask(ns._message(names.OnNamespaceDisconnect), options, end, end);
   }
 
-  /** Disconnects a namespace on this side: first its rooms are left, then the program hears of it. */
-  async ended(ns: NSConn, fields: Partial<Message>, answer?: () => void): Promise<void> {
-    if (!this.holds(ns)) return;
-    this.namespaces.delete(ns.namespace);
+  /** Disconnects a namespace on this side, after leaving its rooms. */
+  async _removeNamespace(ns: NSConn, fields: Partial<Message>, answer?: () => void): Promise<void> {
+    if (!this._has(ns)) return;
+    this._namespaces.delete(ns.namespace);
     const rooms = [...ns.rooms.keys()];
     ns.rooms.clear();
-    for (const room of rooms) await this.left(ns, room, { ...fields, IsForced: true });
+    for (const room of rooms) await this._notifyLeft(ns, room, { ...fields, IsForced: true });
     answer?.();
-    await this.tell(ns, names.OnNamespaceDisconnect, fields);
+    await this._notify(ns, names.OnNamespaceDisconnect, fields);
     ns._end();
   }
 
-  async join(ns: NSConn, name: string, options?: AskOptions): Promise<Room> {
+  async _join(ns: NSConn, name: string, options?: AskOptions): Promise<model.Room> {
     const found = ns.rooms.get(name);
     if (found) return found;
-    if (!this.holds(ns)) throw errors.ErrBadNamespace;
-    const m = ns._about(names.OnRoomJoin, { Room: name, IsLocal: true });
+    if (!this._has(ns)) throw errors.ErrBadNamespace;
+    const m = ns._message(names.OnRoomJoin, { Room: name, IsLocal: true });
     const undo = () => {
-      if (this.holds(ns) && !ns.rooms.has(name)) this._undo(m, names.OnRoomLeave);
+      if (this._has(ns) && !ns.rooms.has(name)) this._undo(m, names.OnRoomLeave);
     };
     const joined = (refusal?: Error | Reply) => {
-      if (!(refusal instanceof Error)) return this.joined(ns, name, { IsLocal: true });
+      if (!(refusal instanceof Error)) return this._addRoom(ns, name, { IsLocal: true });
       undo();
       throw refusal;
     };
-    return this.ask(
+    return this._ask(
       m,
       options,
       () => {
-        // Disconnected meanwhile: the server left the room with the namespace.
-        if (!this.holds(ns)) throw errors.ErrBadNamespace;
-        return ns.rooms.get(name) ?? this.fire(ns, new Message(m), joined);
+        // The server has left the room together with the namespace.
+        if (!this._has(ns)) throw errors.ErrBadNamespace;
+        return ns.rooms.get(name) ?? this._callHandler(ns, new Message(m), joined);
       },
       undo,
-    ) as Promise<Room>;
+    ) as Promise<model.Room>;
   }
 
   /** Joins a room on this side. */
-  joined(ns: NSConn, name: string, fields: Partial<Message>): Room | PromiseLike<Room> {
+  _addRoom(ns: NSConn, name: string, fields: Partial<Message>): model.Room | PromiseLike<model.Room> {
     const room = ns.rooms.get(name) ?? new Room(ns, name);
     ns.rooms.set(name, room);
-    return after(this.tell(ns, names.OnRoomJoined, { ...fields, Room: name }), () => room);
+    return thenMaybe(this._notify(ns, names.OnRoomJoined, { ...fields, Room: name }), () => room);
   }
 
-  async leave(room: Room, options?: AskOptions): Promise<void> {
-    const ns = room.nsConn;
-    if (!this.holds(ns)) throw errors.ErrBadNamespace;
+  async _leave(ns: NSConn, room: model.Room, options?: AskOptions): Promise<void> {
+    if (!this._has(ns)) throw errors.ErrBadNamespace;
     if (ns.rooms.get(room.name) !== room) throw errors.ErrBadRoom;
     const end = async () => {
-      if (ns.rooms.delete(room.name)) await this.left(ns, room.name, {});
+      if (ns.rooms.delete(room.name)) await this._notifyLeft(ns, room.name, {});
     };
-    return this.ask(ns._about(names.OnRoomLeave, { Room: room.name }), options, end, end);
+    return this._ask(ns._message(names.OnRoomLeave, { Room: room.name }), options, end, end);
   }
 
-  /** Tells the program that a room was left. */
-  left(ns: NSConn, name: string, fields: Partial<Message>, answer?: () => void): unknown {
+  /** Notifies the application that it has left a room. */
+  _notifyLeft(ns: NSConn, name: string, fields: Partial<Message>, answer?: () => void): unknown {
     const about = { ...fields, Room: name };
-    return after(this.tell(ns, names.OnRoomLeave, about), () => {
+    return thenMaybe(this._notify(ns, names.OnRoomLeave, about), () => {
       answer?.();
-      return this.tell(ns, names.OnRoomLeft, about);
+      return this._notify(ns, names.OnRoomLeft, about);
     });
   }
 
-  /** Reports whether exactly this namespace is connected, not one that came after it. */
-  holds(ns: NSConn): boolean {
-    return this.namespaces.get(ns.namespace) === ns;
+  /** Reports whether exactly this namespace is connected, not a later one. */
+  _has(ns: NSConn): boolean {
+    return this._namespaces.get(ns.namespace) === ns;
   }
 
-  /** The error of a message that the program may not send. */
-  check(m: Message): Error | undefined {
-    const ns = this.namespaces.get(m.Namespace);
+  /** Returns an error for a message that the application may not send. */
+  _check(m: Message): Error | undefined {
+    const ns = this._namespaces.get(m.Namespace);
     if (m.IsNative) return undefined;
     if (!ns) return errors.ErrBadNamespace;
     if (m.Room && !ns.rooms.has(m.Room)) return errors.ErrBadRoom;
@@ -274,7 +277,7 @@ export class Session {
   }
 }
 
-/** The handler of an event, else that of any event. */
+/** The handler of an event; the default is that of any event. */
 function handlerOf(ns: NSConn, { Event }: Message) {
-  return ns._events.get(Event) ?? ns._events.get(names.OnAnyEvent);
+  return ns._handlers.get(Event) ?? ns._handlers.get(names.OnAnyEvent);
 }

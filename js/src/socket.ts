@@ -1,12 +1,15 @@
 import type { Options, WebSocketLike } from "./options.js";
 
-/** What a dial amounts to. */
+/** The request that opens a WebSocket. */
 export interface Request {
   url: string;
   protocols: Options["protocols"];
   headers: [string, string][];
-  /** Takes why there is no WebSocket, where more is known than that; final says that there will never be one. */
-  failed: (error: Error, final: boolean) => void;
+  /**
+   * Reports a failure with a better error than the close event has. Final
+   * means that every further attempt would fail, too.
+   */
+  fail: (error: Error, final: boolean) => void;
 }
 
 /** Opens a WebSocket. */
@@ -14,20 +17,20 @@ export type Open = (request: Request) => WebSocketLike | Promise<WebSocketLike>;
 
 type WebSocketConstructor = NonNullable<Options["WebSocket"]>;
 
-/** Opens a WebSocket as a browser can: the headers are URL parameters. */
+/** Opens WebSockets as browsers can: headers become URL parameters. */
 export function openWith(constructor: WebSocketConstructor): Open {
   return ({ url, protocols, headers }) =>
     new constructor(withParameters(url, headers.map(([name, value]) => [`X-Websocket-Header-${name}`, value])), protocols);
 }
 
-/** How a WebSocket is opened unless options say otherwise; the build for Node.js replaces it. */
-export const platform: { open: Open } = {
-  open: (request) => openWith(WebSocket)(request),
+/** The platform's way to open a WebSocket; node.ts replaces it. */
+export const platform: { _open: Open } = {
+  _open: (request) => openWith(WebSocket)(request),
 };
 
 /**
- * The absolute ws: or wss: URL. What begins with a slash is on the server of
- * the page, what has no scheme is ws:.
+ * The absolute ws: or wss: URL. A path is relative to the server of the page;
+ * a URL without a scheme is a ws: URL.
  */
 export function absoluteURL(url: string): string {
   const base = globalThis.location?.href;

@@ -1,23 +1,24 @@
 import type { Message } from "./message.js";
 
-const nothing: IteratorReturnResult<undefined> = { value: undefined, done: true };
+const done: IteratorReturnResult<undefined> = { value: undefined, done: true };
 
-/** The messages of a namespace as they come, until it is disconnected. */
+/** An iteration over messages. */
 export class Stream implements AsyncIterableIterator<Message> {
-  private _messages: Message[] = [];
+  private _unread: Message[] = [];
   private _readers: ((result: IteratorResult<Message>) => void)[] = [];
-  private _ended = false;
+  private _isOver = false;
 
+  /** Forget is called when the stream takes no more messages. */
   constructor(private _forget: (stream: Stream) => void) {}
 
   async next(): Promise<IteratorResult<Message>> {
-    const value = this._messages.shift();
+    const value = this._unread.shift();
     if (value) return { value, done: false };
-    return this._ended ? nothing : new Promise((resolve) => this._readers.push(resolve));
+    return this._isOver ? done : new Promise((resolve) => this._readers.push(resolve));
   }
 
   return(): Promise<IteratorResult<Message>> {
-    this._messages = [];
+    this._unread = [];
     this._end();
     return this.next();
   }
@@ -26,17 +27,16 @@ export class Stream implements AsyncIterableIterator<Message> {
     return this;
   }
 
-  /** @internal */
   _push(message: Message): void {
     const reader = this._readers.shift();
     if (reader) reader({ value: message, done: false });
-    else this._messages.push(message);
+    else this._unread.push(message);
   }
 
-  /** What has come before is still read. @internal */
+  /** Takes no more messages. The kept ones can still be read. */
   _end(): void {
-    this._ended = true;
+    this._isOver = true;
     this._forget(this);
-    for (const reader of this._readers.splice(0)) reader(nothing);
+    for (const reader of this._readers.splice(0)) reader(done);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Calls a function when the browser comes back online or the page is looked
- * at again, until the signal. Elsewhere it never does.
+ * Calls wake when the browser comes back online or the page becomes visible,
+ * until the signal aborts. Other platforms never call it.
  */
 export function onWake(wake: () => void, signal: AbortSignal): void {
   const { document } = globalThis;

@@ -1,18 +1,18 @@
 /**
- * Runs jobs one after the other. A job that returns a promise holds up those
- * behind it; else they run while they are added.
+ * Runs jobs one after the other. A job that returns a promise delays the jobs
+ * after it; without one, jobs run synchronously.
  */
-export class Mailbox {
+export class Queue {
   private _jobs: (() => unknown)[] = [];
   private _busy = false;
 
-  push(job: () => unknown): void {
+  _push(job: () => unknown): void {
     this._jobs.push(job);
     if (!this._busy) void this._run();
   }
 
-  /** Forgets the jobs that have not begun. */
-  clear(): void {
+  /** Drops the jobs that have not started. */
+  _clear(): void {
     this._jobs = [];
   }
 
@@ -21,10 +21,10 @@ export class Mailbox {
     for (let job; (job = this._jobs.shift()); ) {
       try {
         const result = job();
-        // Waiting for what is no promise would let the next frame in between.
+        // Awaiting a plain value would let the next frame in between.
         if (result instanceof Promise) await result;
       } catch (thrown) {
-        // Such as a reply that is no JSON; the next job runs all the same.
+        // For example a reply that JSON cannot represent.
         void Promise.reject(thrown);
       }
     }

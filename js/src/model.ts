@@ -1,0 +1,143 @@
+import type { AnswerOf, AnyEvents, BodyOf, BodyParameter, Name } from "./events.js";
+import type { Message, Reply } from "./message.js";
+import type { AskOptions } from "./options.js";
+import type { Drop, State, Transition } from "./state.js";
+
+// Types only: the classes that implement these interfaces import this module,
+// and it imports none of them.
+
+/** A connection that outlives reconnects. dial returns it. */
+export interface Conn<E = AnyEvents> {
+  /** The server's ID of the connection. It changes with each reconnect. */
+  readonly ID: string;
+  readonly state: State;
+  /** The number of attempts that the last reconnect took; 0 without one. */
+  readonly reconnectTries: number;
+
+  /** Connects a namespace, or returns it if it is connected. */
+  connect<N extends Name<E>>(namespace: N, options?: AskOptions): Promise<NSConn<E[N]>>;
+
+  /**
+   * Waits until the server has connected a namespace. Only options.timeout
+   * limits the wait.
+   */
+  waitServerConnect<N extends Name<E>>(namespace: N, options?: AskOptions): Promise<NSConn<E[N]>>;
+
+  /** Returns a connected namespace, or undefined. */
+  namespace<N extends Name<E>>(namespace: N): NSConn<E[N]> | undefined;
+
+  /**
+   * Disconnects all namespaces. It waits for every answer, then rejects with
+   * the first refusal if there is one.
+   */
+  disconnectAll(options?: AskOptions): Promise<void>;
+
+  /**
+   * Sends a message without waiting for an answer. Returns false if the
+   * message is not accepted: the connection is closed, the namespace is not
+   * connected, the room is not joined, or the send buffer rejects it while
+   * the connection is lost.
+   */
+  write(fields: Partial<Message>): boolean;
+
+  /** Sends a message and resolves to the answer; rejects if that is an error. */
+  ask(fields: Partial<Message>, options?: AskOptions): Promise<Message>;
+
+  /**
+   * Closes the connection for good. Pending asks fail. Of the handlers only
+   * those for leaving and disconnecting are still called.
+   */
+  close(code?: number, reason?: string): void;
+
+  /** Reports whether the connection is closed for good. */
+  isClosed(): boolean;
+
+  /** Reports whether the connection has reconnected at least once. */
+  wasReconnected(): boolean;
+
+  /** Adds a listener and returns a function that removes it. */
+  on<K extends keyof ConnEvents>(event: K, listener: (event: ConnEvents[K]) => void): () => void;
+}
+
+/** A connected namespace. It outlives reconnects until it is disconnected. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- programs without an event map
+export interface NSConn<E = any> {
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a namespace knows only its own events
+  readonly conn: Conn<any>;
+  readonly namespace: string;
+  /** The joined rooms by name. Only joinRoom and leave change it. */
+  readonly rooms: ReadonlyMap<string, Room<E>>;
+
+  /** Sends an event; returns false if the message is not accepted. */
+  emit<K extends Name<E>>(event: K, ...[body]: BodyParameter<E[K]>): boolean;
+
+  /** Sends an event in a binary frame; returns false if it is not accepted. */
+  emitBinary<K extends Name<E>>(event: K, body: Uint8Array): boolean;
+
+  /** Sends an event and resolves to the answer; rejects if that is an error. */
+  ask<K extends Name<E>>(event: K, body?: BodyOf<E[K]>, options?: AskOptions): Promise<Message<AnswerOf<E[K]>>>;
+
+  /** Joins a room, or returns it if it is joined. */
+  joinRoom(name: string, options?: AskOptions): Promise<Room<E>>;
+
+  /** Returns a joined room, or undefined. */
+  room(name: string): Room<E> | undefined;
+
+  /**
+   * Leaves all rooms. It waits for every answer, then rejects with the first
+   * refusal if there is one.
+   */
+  leaveAll(options?: AskOptions): Promise<void>;
+
+  /** Disconnects the namespace; rejects if the server refuses. */
+  disconnect(options?: AskOptions): Promise<void>;
+
+  /**
+   * Iterates over the messages that arrive from now on, of one event or of
+   * all. The iteration ends when the namespace is disconnected. Unread messages
+   * are kept without a limit.
+   */
+  events<K extends Name<E>>(event?: K): AsyncIterableIterator<Message<BodyOf<E[K]>>>;
+}
+
+/** A joined room. It outlives reconnects until it is left. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- programs without an event map
+export interface Room<E = any> {
+  readonly nsConn: NSConn<E>;
+  readonly name: string;
+
+  /** Emits to the other members; returns false if the message is not accepted. */
+  emit<K extends Name<E>>(event: K, ...[body]: BodyParameter<E[K]>): boolean;
+
+  /** Leaves the room; rejects if the server refuses. */
+  leave(options?: AskOptions): Promise<void>;
+}
+
+/** A handler's result: nothing, an error, or the answer. */
+export type Result<A = unknown> = void | undefined | null | Error | Reply<A>;
+
+/**
+ * Handles one event. The handlers of a connection run one after the other; a
+ * returned promise delays the next one. An error, returned or thrown, refuses
+ * the request. A reply answers an ask.
+ */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- programs without an event map
+export type Handler<E = any, B = any, A = any> = (
+  nsConn: NSConn<E>,
+  message: Message<B>,
+) => Result<A> | Promise<Result<A>>;
+
+/** The events of a connection by name, for Conn.on. */
+export interface ConnEvents {
+  /** A change of state, or a failed attempt to connect. */
+  state: Transition;
+  /** A message that was dropped instead of sent. */
+  drop: Drop;
+  /** A namespace that either side has connected. */
+  namespace: NSConn;
+  /**
+   * An exception of a handler whose message needs no answer. Without a
+   * listener it becomes an unhandled rejection.
+   */
+  error: Error;
+}

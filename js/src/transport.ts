@@ -1,0 +1,98 @@
+import { ErrTimeout, toError } from "./errors.js";
+import type { Data } from "./message.js";
+import type { Clock, Credentials, Options, WebSocketLike } from "./options.js";
+import { absoluteURL, openWith, platform, withParameters } from "./socket.js";
+import type { Transition } from "./state.js";
+
+/** The close of a connection and its cause. */
+export type Close = Pick<Transition, "error" | "final"> & { code: number; reason: string };
+
+interface Receiver {
+  _opened(): void;
+  _receive(payload: Data): void;
+  _lost(close: Close): void;
+}
+
+/** One WebSocket, from the dial to its close. */
+export class Transport {
+  private _socket?: WebSocketLike;
+  private _timer: unknown;
+  private _isOver = false;
+
+  constructor(
+    private _clock: Clock,
+    private _receiver: Receiver,
+  ) {}
+
+  /** Dials and calls the receiver. Attempt is the number of earlier failures. */
+  async _dial(url: string, options: Options, attempt: number): Promise<void> {
+    const timeout = options.dialTimeout ?? 10_000;
+    if (timeout) this._timer = this._clock.setTimeout(() => this._fail(ErrTimeout), timeout);
+    try {
+      const target = absoluteURL(url);
+      const { headers, query }: Credentials = (await options.authenticate?.()) ?? {};
+      if (this._isOver) return;
+      const all = { ...options.headers, ...headers };
+      // neffos servers pass the number of attempts on to the application.
+      if (attempt) all["X-Websocket-Reconnect"] = String(attempt);
+      const open = options.WebSocket ? openWith(options.WebSocket) : platform._open;
+      const socket = await open({
+        url: withParameters(target, Object.entries(query ?? {})),
+        protocols: options.protocols,
+        headers: Object.entries(all),
+        fail: (error, final) => this._fail(error, final),
+      });
+      this._attach(socket);
+      if (this._isOver) this._close();
+    } catch (thrown) {
+      // Another attempt with an invalid URL would fail in the same way.
+      this._fail(toError(thrown), thrown instanceof TypeError || (thrown as Error)?.name === "SyntaxError");
+    }
+  }
+
+  /** Stops the timer of the dial, once the server has accepted the client. */
+  _accepted(): void {
+    this._clock.clearTimeout(this._timer);
+  }
+
+  get _isOpen(): boolean {
+    return this._socket?.readyState === 1; // WebSocket.OPEN
+  }
+
+  _send(payload: Data): void {
+    if (this._isOpen) this._socket?.send(payload);
+  }
+
+  /** Closes the connection without waiting for the server. */
+  _fail(error: Error, final = false): void {
+    this._end({ code: 1006, reason: "", error, final });
+  }
+
+  /** Closes the connection without calling the receiver. */
+  _close(code?: number, reason?: string): void {
+    this._isOver = true;
+    this._clock.clearTimeout(this._timer);
+    const socket = this._socket;
+    if (!socket) return;
+    socket.onopen = socket.onmessage = null;
+    socket.close(code, reason);
+  }
+
+  private _attach(socket: WebSocketLike): void {
+    this._socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => this._receiver._opened();
+    socket.onmessage = ({ data }: { data: string | ArrayBuffer }) =>
+      this._receiver._receive(typeof data === "string" ? data : new Uint8Array(data));
+    // The close event that follows says the same; without this handler ws
+    // would throw the error.
+    socket.onerror = () => undefined;
+    socket.onclose = ({ code, reason }: { code: number; reason: string }) => this._end({ code, reason });
+  }
+
+  private _end(close: Close): void {
+    if (this._isOver) return;
+    this._close();
+    this._receiver._lost(close);
+  }
+}
