@@ -1,4 +1,5 @@
 import js from "@eslint/js";
+import importX, { createNodeResolver } from "eslint-plugin-import-x";
 import tseslint from "typescript-eslint";
 
 const rules = {
@@ -28,12 +29,21 @@ export default tseslint.config(
       parserOptions: { project: ["./tsconfig.json", "./test/tsconfig.json"], tsconfigRootDir: import.meta.dirname },
     },
     linterOptions: { reportUnusedDisableDirectives: "error" },
+    plugins: { import: importX },
+    settings: {
+      "import-x/extensions": [".ts"],
+      "import-x/parsers": { "@typescript-eslint/parser": [".ts"] },
+      // Sources import each other by the names of their builds.
+      "import-x/resolver-next": [createNodeResolver({ extensionAlias: { ".js": [".ts"] } })],
+    },
     rules: {
       ...rules,
+      // test/imports.test.js checks the imports of types.
+      "import/no-cycle": "error",
       "no-console": "error",
-      // A signal's reason and what a handler throws are passed on as they are.
+      // A signal's reason and a handler's exception are passed on unchanged.
       "@typescript-eslint/only-throw-error": "off",
-      // Bodies are of any type where a program declares no events.
+      // Bodies have the type any if the application declares no events.
       "@typescript-eslint/no-unsafe-argument": "off",
       "@typescript-eslint/no-unsafe-assignment": "off",
       "@typescript-eslint/no-unsafe-return": "off",
