@@ -50,6 +50,8 @@ export const ErrClosed = define("use of closed connection");
 export const ErrDisconnected = define("connection lost");
 /** The send buffer is full while the connection is lost. */
 export const ErrBufferFull = define("buffer full");
+/** The loop over NSConn.events is slower than the messages that arrive. */
+export const ErrSlowReader = define("slow reader");
 
 /** The text of an error without one. */
 export const unspecified = "unspecified error";

@@ -10,6 +10,7 @@ export {
   ErrClosed,
   ErrDisconnected,
   ErrInvalidPayload,
+  ErrSlowReader,
   ErrTimeout,
   ErrWrite,
   isCloseError,

@@ -1,6 +1,6 @@
 import type { AnswerOf, AnyEvents, BodyOf, BodyParameter, Name } from "./events.js";
 import type { Message, Reply } from "./message.js";
-import type { AskOptions } from "./options.js";
+import type { AskOptions, EventsOptions } from "./options.js";
 import type { Drop, State, Transition } from "./state.js";
 
 // Types only: the classes that implement these interfaces import this module,
@@ -94,10 +94,11 @@ export interface NSConn<E = any> {
 
   /**
    * Iterates over the messages that arrive from now on, of one event or of
-   * all. The iteration ends when the namespace is disconnected. Unread messages
-   * are kept without a limit.
+   * all. The iteration ends when the namespace is disconnected. It keeps at
+   * most options.limit unread messages. A loop that falls further behind
+   * receives these, then the iteration throws ErrSlowReader.
    */
-  events<K extends Name<E>>(event?: K): AsyncIterableIterator<Message<BodyOf<E[K]>>>;
+  events<K extends Name<E>>(event?: K, options?: EventsOptions): AsyncIterableIterator<Message<BodyOf<E[K]>>>;
 }
 
 /** A joined room. It outlives reconnects until it is left. */

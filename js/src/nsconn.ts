@@ -1,7 +1,7 @@
 import type { AnswerOf, BodyOf, BodyParameter, Name } from "./events.js";
 import { Message } from "./message.js";
 import type * as model from "./model.js";
-import type { AskOptions } from "./options.js";
+import type { AskOptions, EventsOptions } from "./options.js";
 import { all } from "./promises.js";
 import { Stream } from "./stream.js";
 
@@ -55,8 +55,8 @@ export class NSConn<E = any> implements model.NSConn<E> {
     return this._session._disconnect(this, options);
   }
 
-  events<K extends Name<E>>(event?: K): AsyncIterableIterator<Message<BodyOf<E[K]>>> {
-    const stream = new Stream((ended) => this._streams.delete(ended));
+  events<K extends Name<E>>(event?: K, options?: EventsOptions): AsyncIterableIterator<Message<BodyOf<E[K]>>> {
+    const stream = new Stream(options?.limit ?? 1000, (ended) => this._streams.delete(ended));
     this._streams.set(stream, event);
     return stream;
   }

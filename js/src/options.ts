@@ -8,6 +8,12 @@ export interface AskOptions {
   signal?: AbortSignal;
 }
 
+/** The limit of NSConn.events. */
+export interface EventsOptions {
+  /** The number of unread messages that are kept: 1000. Infinity keeps all. */
+  limit?: number;
+}
+
 /** The delays and attempts of reconnecting. */
 export interface ReconnectOptions {
   /** The longest delay before the first attempt, in milliseconds: 200. */

@@ -249,36 +249,6 @@ test("a reply that cannot be sent holds up nothing", async () => {
   at.conn.close();
 });
 
-test("iteration", async () => {
-  const at = await connected({ default: {} });
-  const all = at.default.events();
-  const chat = at.default.events("chat");
-  const unread = at.default.events("other");
-  for (const [event, body] of [["chat", "1"], ["other", "2"], ["chat", "3"]]) {
-    at.socket.receive(`;default;;${event};0;0;${body}`);
-  }
-  const bodies = [];
-  for await (const message of chat) {
-    bodies.push(message.Body);
-    if (message.Body === "4") break;
-    if (message.Body === "3") at.socket.receive(";default;;chat;0;0;4");
-  }
-  assert.deepEqual(bodies, ["1", "3", "4"]);
-  at.socket.receive(";default;;chat;0;0;5");
-  assert.equal((await chat.next()).done, true);
-  assert.deepEqual((await unread.return()).done, true);
-  const waiting = [];
-  const reading = (async () => {
-    for await (const message of all) waiting.push(message.Body);
-  })();
-  await settle();
-  at.socket.receive(";default;;chat;0;0;6");
-  await settle();
-  at.conn.close();
-  await reading;
-  assert.deepEqual(waiting, ["1", "2", "3", "4", "5", "6"]);
-});
-
 test("a thousand messages in order, whether handlers wait or not", async () => {
   const bodies = [];
   const at = await connected({
