@@ -11,31 +11,27 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/stoa-io/stoa/bench/internal/report"
+	"github.com/stoa-io/stoa/bench/internal/rig"
+	"github.com/stoa-io/stoa/bench/internal/rows"
+	"github.com/stoa-io/stoa/internal/load/protocol"
 )
 
-// A controller measures rows one after the other.
-type controller struct {
-	options   options
-	stoa      string // the program
-	dir       string // removed at the end
-	serverCPU cpuSet
-	loadCPU   cpuSet
-}
-
-// errFailed: at least one row has failed and said so in the table.
+// errFailed is returned when at least one row has failed. The tables say why.
 var errFailed = errors.New("at least one row failed")
 
-// run measures the rows that args name and prints them.
+// run measures the rows that args select and prints their results.
 func run(args []string, stdout, stderr io.Writer) error {
-	options, err := parseOptions(args, stderr)
+	o, err := parseOptions(args, stderr)
 	if err != nil {
 		return err
 	}
-	available, err := affinity()
+	available, err := rig.Affinity()
 	if err != nil {
 		return err
 	}
-	cpus := available.list()
+	cpus := available.List()
 	if len(cpus) < 2 {
 		return fmt.Errorf("needs two CPUs, one for the server and one for the load; this process may use %v", available)
 	}
@@ -44,22 +40,22 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	defer endOnSignal(dir, options.limit, stderr)()
+	defer exitOnSignal(dir, o.limit, stderr)()
 
-	c := &controller{options: options, stoa: options.stoa, dir: dir,
-		serverCPU: cpuSetOf(cpus[0]), loadCPU: cpuSetOf(cpus[1])}
-	if c.stoa == "" && !options.control {
-		if c.stoa, err = buildStoa(dir); err != nil {
+	o.bench.Dir, o.bench.ServerCPU, o.bench.LoadCPU = dir, rig.CPUSetOf(cpus[0]), rig.CPUSetOf(cpus[1])
+	o.bench.Stoa = o.stoa
+	if o.stoa == "" && !o.bench.Control {
+		if o.bench.Stoa, err = rig.BuildStoa(dir); err != nil {
 			return err
 		}
 	}
-	c.describe(stdout)
+	describe(stdout, &o)
 	start := time.Now()
 	failed := false
-	for _, r := range options.rows {
-		lines := c.measure(r)
-		writeRow(stdout, r.number(), r, lines, options.markdown)
-		failed = failed || lines[len(lines)-1].failed != nil
+	for _, r := range o.rows {
+		results := measure(&o.bench, r)
+		report.WriteRow(stdout, report.Heading{Number: r.Number(), Name: r.Name, Title: r.Title}, results, o.markdown)
+		failed = failed || results[len(results)-1].Err != nil
 	}
 	fmt.Fprintf(stdout, "measured in %v\n", time.Since(start).Round(time.Second))
 	if failed {
@@ -68,50 +64,52 @@ func run(args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// quiet is the part of the CPUs, in per cent, that others may take before a row is
-// marked: above it rates say more about them than about the server.
+// quiet is the percentage of the CPUs that others may use before a row is
+// marked. Above it, rates depend more on them than on the server.
 const quiet = 3
 
-// measure returns the lines of a row; the last one says if the row has failed.
-func (c *controller) measure(r row) []line {
+// measure returns the results of a row. The last one says whether the row has
+// failed, and notes if the machine was not quiet.
+func measure(b *rows.Bench, r rows.Row) []report.Result {
 	before, err := readMachine()
 	if err != nil {
-		return []line{{name: r.title, failed: err}}
+		return []report.Result{{Name: r.Title, Err: err}}
 	}
-	lines, err := r.measure(c)
-	if err != nil {
-		return append(lines, line{name: r.title, failed: err})
+	results := b.Measure(r)
+	last := &results[len(results)-1]
+	if last.Err != nil {
+		return results
 	}
 	after, err := readMachine()
 	if err != nil {
-		return append(lines, line{name: r.title, failed: err})
+		return append(results, report.Result{Name: r.Title, Err: err})
 	}
-	last := &lines[len(lines)-1]
 	if others, stolen := before.between(after); others+stolen > quiet {
-		last.notes = append(last.notes, fmt.Sprintf(
+		last.Notes = append(last.Notes, fmt.Sprintf(
 			"NOT QUIET: other programs took %.0f %% of the CPUs, other virtual machines %.0f %%; do not trust rates and latencies", others, stolen))
 	}
-	return lines
+	return results
 }
 
-// describe prints on what and how it is measured.
-func (c *controller) describe(w io.Writer) {
+// describe prints the subject of the measurement and the machine.
+func describe(w io.Writer, o *options) {
 	commit := "unknown commit"
 	if out, err := exec.Command("git", "describe", "--always", "--dirty").Output(); err == nil {
 		commit = strings.TrimSpace(string(out))
 	}
 	what := "stoa " + commit
-	if c.options.stoa != "" {
-		what = c.options.stoa
+	if o.stoa != "" {
+		what = o.stoa
 	}
-	if c.options.control {
+	if o.bench.Control {
 		what = "the floor in stoa's place"
 	}
 	item := ""
-	if c.options.markdown {
+	if o.markdown {
 		item = "- "
 	}
+	b := &o.bench
 	fmt.Fprintf(w, "%s%s, %s, %s\n", item, what, runtime.Version(), machineName())
-	fmt.Fprintf(w, "%sserver and floor pinned to %v, the load to %v; %d-byte bodies\n", item, c.serverCPU, c.loadCPU, bodySize)
-	fmt.Fprintf(w, "%smedians of %d runs of %v; the ratio is the median of the ratios of neighbouring runs\n\n", item, c.options.runs, c.options.window)
+	fmt.Fprintf(w, "%sserver and floor pinned to %v, the load to %v; %d-byte bodies\n", item, b.ServerCPU, b.LoadCPU, protocol.BodySize)
+	fmt.Fprintf(w, "%smedians of %d runs of %v; the ratio is the median of the ratios of neighboring runs\n\n", item, b.Runs, b.Window)
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// machineName is the processor and the kernel, as far as /proc tells.
+// machineName returns the processor and the kernel from /proc.
 func machineName() string {
 	processor := "unknown processor"
 	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
@@ -31,13 +31,13 @@ func machineName() string {
 	return fmt.Sprintf("%d × %s, Linux %s", runtime.NumCPU(), processor, kernel)
 }
 
-// A machine is how its CPUs have spent their time since it started, in seconds.
+// A machine holds how the CPUs have spent their time since boot, in seconds.
 type machine struct {
 	total, idle, steal float64
-	own                float64 // this process and its children that have ended
+	own                float64 // this process and its terminated children
 }
 
-// ticksPerSecond is the unit of /proc/stat, fixed by the kernel's interface.
+// ticksPerSecond is the unit of /proc/stat, which the kernel's ABI fixes.
 const ticksPerSecond = 100
 
 func readMachine() (machine, error) {
@@ -46,7 +46,8 @@ func readMachine() (machine, error) {
 		return machine{}, err
 	}
 	line, _, _ := bytes.Cut(stat, []byte("\n"))
-	// cpu user nice system idle iowait irq softirq steal; guest time is part of user.
+	// cpu user nice system idle iowait irq softirq steal; guest time is part of
+	// user.
 	fields := strings.Fields(string(line))
 	if len(fields) < 9 {
 		return machine{}, fmt.Errorf("bench: /proc/stat: %q", line)
@@ -75,9 +76,9 @@ func readMachine() (machine, error) {
 	return m, nil
 }
 
-// between returns which part of the CPUs other programs and other virtual machines
-// took, in per cent: the usual reasons for figures that do not repeat. All
-// children of the time between have to have ended.
+// between returns the percentage of the CPUs that other programs and other
+// virtual machines used: the usual reasons for results that cannot be repeated.
+// All child processes started since m must have terminated.
 func (m machine) between(later machine) (others, stolen float64) {
 	total := max(later.total-m.total, 1.0/ticksPerSecond)
 	stolen = later.steal - m.steal

@@ -13,10 +13,16 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/stoa-io/stoa/bench/internal/exchange"
+	"github.com/stoa-io/stoa/bench/internal/floor"
+	"github.com/stoa-io/stoa/bench/internal/handlers"
+	"github.com/stoa-io/stoa/bench/internal/probe"
+	"github.com/stoa-io/stoa/internal/load"
 )
 
 func main() {
-	// Children are to end with this process: see startProcess.
+	// Child processes die with this thread: see rig.Start.
 	runtime.LockOSThread()
 	err := dispatch(os.Args[1:])
 	switch {
@@ -33,23 +39,23 @@ func dispatch(args []string) error {
 	if len(args) > 0 {
 		switch args[0] {
 		case "client":
-			return runClient(os.Stdin, os.Stdout)
+			return load.Serve(os.Stdin, os.Stdout)
 		case "floor":
-			return runFloor(os.Stdout)
+			return floor.Run(os.Stdout)
 		case "handlers":
-			return runHandlers(args[1:], os.Stdout)
+			return handlers.Run(args[1:], os.Stdout)
 		case "exchange":
-			return runExchange(args[1:], os.Stdout)
+			return exchange.Run(args[1:], os.Stdout)
 		case "probe":
-			return runProbe(args[1:], os.Stdout)
+			return probe.Run(args[1:], os.Stdout)
 		}
 	}
 	return run(args, os.Stdout, os.Stderr)
 }
 
-// endOnSignal ends this process when a signal comes or the limit has passed; the
-// kernel then ends its children. The function it returns calls this off.
-func endOnSignal(dir string, limit time.Duration, stderr io.Writer) (callOff func()) {
+// exitOnSignal exits on a signal or after the limit, and removes dir. The
+// kernel then kills the child processes. The returned function cancels this.
+func exitOnSignal(dir string, limit time.Duration, stderr io.Writer) (cancel func()) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	done := make(chan struct{})
@@ -59,9 +65,9 @@ func endOnSignal(dir string, limit time.Duration, stderr io.Writer) (callOff fun
 		case <-done:
 			return
 		case got := <-signals:
-			fmt.Fprintln(stderr, "bench: ended by", got)
+			fmt.Fprintln(stderr, "bench: received", got)
 		case <-time.After(limit):
-			fmt.Fprintln(stderr, "bench: not done after", limit)
+			fmt.Fprintln(stderr, "bench: not finished after", limit)
 		}
 		os.RemoveAll(dir)
 		os.Exit(1)
