@@ -54,8 +54,8 @@ func BenchmarkInterestAcquireRelease(b *testing.B) {
 	}
 }
 
-// BenchmarkInterestFirstAcquire is a room that gets its first member on the node,
-// and loses it before the linger is over.
+// BenchmarkInterestFirstAcquire is a room that gets its first member on the
+// node, and loses it before the delay of the unsubscription is over.
 func BenchmarkInterestFirstAcquire(b *testing.B) {
 	m := startMemory(b, &counter{})
 	i := newInterest(b, m)
@@ -89,8 +89,8 @@ func BenchmarkInterestLoops(b *testing.B) {
 	}
 }
 
-// BenchmarkInterestMemory reports what a channel costs a node: the Interest's
-// entry and the memory broker's, without the name.
+// BenchmarkInterestMemory reports the memory per channel on a node: the
+// Interest's entry and the memory broker's, without the name.
 func BenchmarkInterestMemory(b *testing.B) {
 	const count = 50_000
 	names := roomChannels(count)

@@ -2,18 +2,18 @@ package cluster
 
 import "strings"
 
-// ChannelKind is what a channel is for.
+// ChannelKind is the purpose of a channel.
 type ChannelKind uint8
 
 // The kinds of channels.
 const (
-	// KindRoom: what is emitted into one room.
+	// KindRoom is the channel of one room.
 	KindRoom ChannelKind = iota + 1
-	// KindNamespace: what is emitted to everybody in a namespace.
+	// KindNamespace is the channel of all members of a namespace.
 	KindNamespace
-	// KindNode: what is meant for one node.
+	// KindNode is the inbox of one node.
 	KindNode
-	// KindCluster: what is meant for all nodes.
+	// KindCluster is the channel of all nodes.
 	KindCluster
 )
 
@@ -31,7 +31,7 @@ func (k ChannelKind) String() string {
 	return "unknown"
 }
 
-// Address is what a channel name says.
+// Address holds the parts of a channel name.
 type Address struct {
 	Kind      ChannelKind
 	Namespace string // of KindRoom and KindNamespace
@@ -46,9 +46,10 @@ type Address struct {
 //	i:<node>
 //	c:
 //
-// Bytes outside [A-Za-z0-9_.-] are escaped as %XX with upper-case digits. So the
-// separator never appears in a name, and no byte that a peer chose means anything
-// to a broker's server: no patterns, no spaces, no line ends, no key tags.
+// Bytes outside [A-Za-z0-9_.-] are escaped as %XX with upper-case digits. So
+// the separator never appears in a name, and no byte that a peer chose has a
+// meaning for a broker's server: names contain no patterns, spaces, line ends
+// or key tags.
 const (
 	roomPrefix      = "r:"
 	namespacePrefix = "n:"
@@ -59,9 +60,9 @@ const (
 	upperHex        = "0123456789ABCDEF"
 )
 
-// RoomChannel is the channel of a room. Both names may be any bytes, empty too.
-// The result is at most 3 bytes per byte of the names and 3 more; the names'
-// length is bounded where they come from, by the limits of package wire.
+// RoomChannel returns the channel of a room. Both names may be any bytes, and
+// may be empty. The result has at most 3 bytes per byte of the names, and 3
+// more; the limits of package wire bound the names.
 func RoomChannel(namespace, room string) string {
 	var b strings.Builder
 	b.Grow(len(roomPrefix) + escapedLen(namespace) + 1 + escapedLen(room))
@@ -72,17 +73,18 @@ func RoomChannel(namespace, room string) string {
 	return b.String()
 }
 
-// NamespaceChannel is the channel of a namespace; names as with RoomChannel.
+// NamespaceChannel returns the channel of a namespace; names are as with
+// RoomChannel.
 func NamespaceChannel(namespace string) string {
 	return singleChannel(namespacePrefix, namespace)
 }
 
-// NodeChannel is the inbox of a node: what only that node receives.
+// NodeChannel returns the inbox of a node, which only that node subscribes to.
 func NodeChannel(nodeID string) string {
 	return singleChannel(nodePrefix, nodeID)
 }
 
-// ClusterChannel is the channel that every node of the cluster is on.
+// ClusterChannel returns the channel that every node subscribes to.
 func ClusterChannel() string {
 	return clusterChannel
 }
@@ -95,10 +97,11 @@ func singleChannel(prefix, name string) string {
 	return b.String()
 }
 
-// ParseChannel is the reverse of the functions that name channels. Exactly the
-// names that they make are accepted, so an address has one channel and a channel
-// one address; anything else is ErrInvalidChannel. The result's strings are parts
-// of channel where nothing was escaped: then nothing is allocated.
+// ParseChannel is the reverse of the functions that name channels. It accepts
+// exactly the names that they return, so that an address has one channel and a
+// channel one address. For any other name it returns ErrInvalidChannel. Strings
+// of the result are parts of channel if they contain no escapes; then
+// ParseChannel does not allocate.
 func ParseChannel(channel string) (Address, error) {
 	if rest, is := strings.CutPrefix(channel, namespacePrefix); is {
 		namespace, ok := unescape(rest)
@@ -136,7 +139,7 @@ func ParseChannel(channel string) (Address, error) {
 	return Address{Kind: KindRoom, Namespace: namespace, Room: room}, nil
 }
 
-// plain says which bytes stand for themselves.
+// plain reports whether a byte stands for itself.
 func plain(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
 		c == '_' || c == '.' || c == '-'
@@ -165,7 +168,7 @@ func writeEscaped(b *strings.Builder, name string) {
 	}
 }
 
-// unescape accepts only what writeEscaped writes.
+// unescape accepts only the output of writeEscaped.
 func unescape(text string) (name string, ok bool) {
 	escapes := 0
 	for i := 0; i < len(text); i++ {
@@ -198,9 +201,9 @@ func unescape(text string) (name string, ok bool) {
 	return b.String(), true
 }
 
-// KindOf returns the kind of a channel that one of the functions of this package
-// has named, without the work of ParseChannel. The zero kind stands for any other
-// name; the names inside a channel are not checked.
+// KindOf returns the kind of a channel without parsing the name. It is for
+// names that a function of this package has made, and does not check the parts.
+// For a name of another form it returns 0.
 func KindOf(channel string) ChannelKind {
 	if len(channel) < len(roomPrefix) || channel[1] != separator {
 		return 0

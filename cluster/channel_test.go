@@ -96,7 +96,8 @@ func TestParseChannelAllocations(t *testing.T) {
 	}
 }
 
-// What is parsed is a channel that this package makes, and only that.
+// FuzzParseChannel checks that every name that parses is one that this package
+// makes.
 func FuzzParseChannel(f *testing.F) {
 	for _, c := range channelNames {
 		f.Add(c.channel)
@@ -121,8 +122,8 @@ func FuzzParseChannel(f *testing.F) {
 
 var safe = regexp.MustCompile(`^[rn]:[A-Za-z0-9_.%:-]*$`)
 
-// Any two names make a channel of harmless characters and bounded length, which
-// leads back to them.
+// FuzzRoomChannel checks that any two names make a channel of harmless characters
+// and bounded length, which leads back to them.
 func FuzzRoomChannel(f *testing.F) {
 	for _, c := range channelNames {
 		f.Add(c.address.Namespace, c.address.Room)
@@ -171,4 +172,17 @@ func channelOf(address cluster.Address) string {
 		return cluster.ClusterChannel()
 	}
 	return cluster.RoomChannel(address.Namespace, address.Room)
+}
+
+func TestKindOf(t *testing.T) {
+	for _, c := range channelNames {
+		if got := cluster.KindOf(c.channel); got != c.address.Kind {
+			t.Errorf("KindOf(%q) = %v, want %v", c.channel, got, c.address.Kind)
+		}
+	}
+	for _, channel := range []string{"", "r", "c:x", "x:", "room"} {
+		if got := cluster.KindOf(channel); got != 0 {
+			t.Errorf("KindOf(%q) = %v, want 0", channel, got)
+		}
+	}
 }

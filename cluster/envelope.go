@@ -1,14 +1,14 @@
 package cluster
 
-// EnvelopeKind is what an envelope holds.
+// EnvelopeKind is the type of an envelope's payload.
 type EnvelopeKind uint8
 
 // The kinds of envelopes. Zero stands for EnvelopeMessage.
 const (
-	// EnvelopeMessage: the payload is a wire message for everybody in the channel.
+	// EnvelopeMessage marks a wire message for all members of the channel.
 	EnvelopeMessage EnvelopeKind = iota + 1
-	// EnvelopeControl: the payload is a command from node to node. Package node encodes
-	// and understands it; to this package it is bytes.
+	// EnvelopeControl marks a request from node to node. Package node encodes
+	// and decodes it; this package does not look into it.
 	EnvelopeControl
 )
 
@@ -22,21 +22,22 @@ func (k EnvelopeKind) String() string {
 	return "unknown"
 }
 
-// Envelope is what travels from a publishing node to the nodes that subscribed.
+// Envelope travels from a publishing node to the subscribed nodes.
 type Envelope struct {
-	// Kind is what Payload is. Zero means EnvelopeMessage; what is delivered may say
-	// either for a message.
+	// Kind is the type of Payload. Zero means EnvelopeMessage; for a message, a
+	// broker may deliver either value.
 	Kind EnvelopeKind
-	// Binary is the frame type that receivers are sent: binary if true, text if
-	// not. A text payload is valid UTF-8; the publisher has checked it.
+	// Binary is the frame type for the receivers: binary if true, text if
+	// false. A text payload is valid UTF-8; the publisher has checked it.
 	Binary bool
-	// Origin is the ID of the connection that must not receive the message.
-	// Empty: everybody receives it.
+	// Origin is the ID of the connection that must not receive the message. If
+	// it is empty, all members receive the message.
 	Origin string
 	// Except holds more IDs of connections that must not receive the message.
-	// Usually empty; like the payload it belongs to whoever made the envelope.
+	// It is usually empty. Like the payload, it belongs to the creator of the
+	// envelope.
 	Except []string
-	// Payload is the wire message, byte for byte as receivers see it, or the
-	// command if Kind is EnvelopeControl.
+	// Payload is the wire message, byte for byte as the receivers see it, or
+	// the request if Kind is EnvelopeControl.
 	Payload []byte
 }

@@ -15,19 +15,20 @@ var (
 	ErrNotStarted = errors.New("cluster: not started")
 	// ErrStarted is returned by a second Start.
 	ErrStarted = errors.New("cluster: already started")
-	// ErrQueueFull is returned by Publish when the publish queue has reached its
-	// hard limit. The message was not accepted, and no node receives it.
+	// ErrQueueFull is returned by Publish when the publish queue has reached
+	// its hard limit. The message was not accepted, and no node receives it.
 	ErrQueueFull = errors.New("cluster: publish queue full")
-	// ErrExpired is the outcome of a message that was accepted, but waited for its
-	// server longer than the broker keeps messages. Only PublishCount reports it.
+	// ErrExpired is the outcome of a message that was accepted, but waited for
+	// its server longer than the broker keeps messages. Only PublishCount
+	// reports it.
 	ErrExpired = errors.New("cluster: message waited too long")
 	// ErrInvalidChannel is returned by ParseChannel for a name that no function of
 	// this package makes.
 	ErrInvalidChannel = errors.New("cluster: invalid channel name")
 )
 
-// closedError keeps the text of net.ErrClosed, which speaks of a connection, out of
-// the message.
+// closedError keeps the text of net.ErrClosed, which speaks of a connection,
+// out of the message.
 type closedError struct{}
 
 func (closedError) Error() string { return "cluster: closed" }

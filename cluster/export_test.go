@@ -1,12 +1,12 @@
 package cluster
 
-// Sizes are the sizes of an Interest's tables and queues, for tests that memory is
-// given back.
+// Sizes are the sizes of an Interest's maps and queues, for tests that memory
+// is released.
 type Sizes struct {
 	Entries, Pending, Idle int
 }
 
-// Sizes of everything that grows with the number of channels.
+// Sizes returns the sizes of all parts that grow with the number of channels.
 func (i *Interest) Sizes() Sizes {
 	var s Sizes
 	for n := range i.shards {
@@ -24,8 +24,8 @@ func (i *Interest) Sizes() Sizes {
 	return s
 }
 
-// TablePeaks is the sum of the sizes that the stripes' maps were made for.
-func (m *Memory) TablePeaks() int {
+// MapPeaks is the sum of the sizes that the stripes' maps were made for.
+func (m *Memory) MapPeaks() int {
 	sum := 0
 	for i := range m.stripes {
 		stripe := &m.stripes[i]

@@ -22,18 +22,20 @@ const (
 // InterestConfig is the configuration of an Interest. The zero value of every
 // field is its default.
 type InterestConfig struct {
-	// UnsubscribeDelay is how long a subscription outlives its last loop, so that a room
-	// that empties and fills again costs the broker nothing. It ends between one
-	// and two lingers after the last Release. 1 s by default; negative: at once.
+	// UnsubscribeDelay is how long a subscription outlives its last loop, so
+	// that a room that empties and fills again costs the broker nothing. The
+	// subscription ends between one and two delays after the last Release. The
+	// default is 1 s; a negative value means no delay.
 	UnsubscribeDelay time.Duration
-	// Batch is the largest number of channels in one call to the broker; 512 by
-	// default. It bounds how long one call can take and how much one failure hits.
+	// Batch is the largest number of channels in one call to the broker. It
+	// bounds the duration of a call and the effect of a failure. The default is
+	// 512.
 	Batch int
-	// SubscribeTimeout bounds one call to the broker; 5 s by default. An Acquire
-	// may wait twice as long: for the call under way, and for its own.
+	// SubscribeTimeout bounds one call to the broker. An Acquire may wait twice
+	// as long: for the call in flight, and for its own. The default is 5 s.
 	SubscribeTimeout time.Duration
-	// Logger receives when the broker fails to unsubscribe, which nobody else is
-	// told. Nil discards it.
+	// Logger receives failed calls to unsubscribe, which no caller waits for.
+	// Nil discards them.
 	Logger *slog.Logger
 }
 
@@ -56,17 +58,17 @@ func (c InterestConfig) withDefaults() InterestConfig {
 	return c
 }
 
-// Interest keeps a node subscribed to exactly the channels that its loops want. It
-// is safe for concurrent use, and it is the only caller of its broker's Subscribe
-// and Unsubscribe.
+// Interest keeps a node subscribed to exactly the channels that its loops need.
+// It is safe for concurrent use. It is the only caller of its broker's
+// Subscribe and Unsubscribe.
 //
-// All calls to the broker (or to one partition of it) are made by one goroutine,
-// one after the other. So two calls for a channel never overlap, and an answer
-// always belongs to the newest call: no late confirmation can undo what was asked
-// for after it. There is no goroutine and no timer per channel.
+// One goroutine per partition makes all calls to the broker, one at a time. So
+// two calls for a channel never overlap, and an answer always belongs to the
+// newest call: no late confirmation can undo a later request. There is no
+// goroutine and no timer per channel.
 type Interest struct {
 	broker         Broker
-	syncSubscriber syncSubscriber // nil if the broker's subscriptions take time
+	syncSubscriber syncSubscriber // nil if the broker has to wait for a server
 	partitioned    Partitioned    // nil if the broker is one server
 	config         InterestConfig
 	epoch          time.Time // what interestEntry.idleSince counts from
@@ -79,9 +81,9 @@ type Interest struct {
 	group  sync.WaitGroup
 }
 
-// interestShard is a part of the channels. Its lock is taken under a broker's
-// locks (by Loops, in a Deliver), so the broker is never called with it held. A
-// worker's lock is taken inside it.
+// interestShard holds a part of the channels. Its lock is taken under a
+// broker's locks (by Loops, in a Deliver), so the broker is never called with
+// it held. A worker's lock is taken inside it.
 type interestShard struct {
 	mu         sync.Mutex // guards the rest and the entries' fields
 	entries    shrinkingMap[*interestEntry]
@@ -91,17 +93,18 @@ type interestShard struct {
 	_ [64]byte // keeps two shards' locks out of one cache line
 }
 
-// subscriptionState is what is known about a channel at the broker.
+// subscriptionState is the state of a channel at the broker.
 type subscriptionState uint8
 
 const (
-	// subscriptionWaiting: asked for, not confirmed.
+	// subscriptionWaiting: requested, not confirmed.
 	subscriptionWaiting subscriptionState = iota + 1
 	// subscriptionConfirmed: deliveries arrive.
 	subscriptionConfirmed
-	// subscriptionEnding: a call to unsubscribe is under way.
+	// subscriptionEnding: a call to unsubscribe is in flight.
 	subscriptionEnding
-	// subscriptionDoubtful: a call failed, so the broker may be subscribed or not.
+	// subscriptionDoubtful: a call failed, so the broker may be subscribed or
+	// not.
 	subscriptionDoubtful
 )
 
@@ -165,16 +168,16 @@ func NewInterest(b Broker, config InterestConfig) *Interest {
 	return i
 }
 
-// Acquire says that a loop (0 to 63) wants the channel, which it must not want
-// already. It returns true if the subscription is confirmed: the usual case, which
-// allocates nothing. Otherwise it returns false, and done is called exactly once,
-// on another goroutine, with nil or an error; after an error the loop does not
-// want the channel any more. An error is ErrClosed or wraps that of the broker.
-// done must not block; it may call Interest.
+// Acquire subscribes a loop (0 to 63) to the channel; the loop must not have
+// acquired it already. It returns true if the subscription is confirmed, which
+// is the usual case and does not allocate. Otherwise it returns false, and
+// calls done exactly once, on another goroutine, with nil or an error. After an
+// error the loop has not acquired the channel. The error is ErrClosed or wraps
+// that of the broker. done must not block; it may call Interest.
 //
-// An Acquire cannot be taken back: who lost interest meanwhile waits for done, and
-// releases if that reported nil. Messages may arrive before the subscription is
-// confirmed.
+// An Acquire cannot be canceled: a caller that no longer needs the channel
+// waits for done, and releases the channel if done reported nil. Messages may
+// arrive before the subscription is confirmed.
 func (i *Interest) Acquire(channel string, loop int, done func(error)) bool {
 	bit := loopBit(loop)
 	shard := i.shard(channel)
@@ -210,10 +213,11 @@ func (i *Interest) Acquire(channel string, loop int, done func(error)) bool {
 	return false
 }
 
-// acquireNow confirms a wanted entry on the spot if the broker can. It is called
-// with the shard's lock held and releases it meanwhile: the entry stays, as the
-// caller has marked its loop in it. An entry whose subscription is being ended is
-// left to the worker, whose call could otherwise overtake this one.
+// acquireNow confirms a wanted entry immediately if the broker can. It is
+// called with the shard's lock held and releases it during the call: the entry
+// stays, because the caller has marked its loop in it. An entry whose
+// subscription is being ended is left to the worker, whose call could otherwise
+// overtake this one.
 func (i *Interest) acquireNow(shard *interestShard, e *interestEntry) bool {
 	if i.syncSubscriber == nil || e.state == subscriptionEnding || i.closed.Load() {
 		return false
@@ -227,8 +231,8 @@ func (i *Interest) acquireNow(shard *interestShard, e *interestEntry) bool {
 	return confirmed
 }
 
-// enqueue asks the worker to subscribe; false if Interest is closed. It is called
-// with the shard's lock held.
+// enqueue hands an entry to the worker, and returns false if Interest is
+// closed. It is called with the shard's lock held.
 func (i *Interest) enqueue(shard *interestShard, e *interestEntry) bool {
 	if e.queued {
 		return true
@@ -241,9 +245,8 @@ func (i *Interest) enqueue(shard *interestShard, e *interestEntry) bool {
 	return true
 }
 
-// Release says that a loop does not want the channel any more. It is called once
-// for every Acquire that succeeded; for a channel that the loop does not want it
-// does nothing.
+// Release ends a loop's use of the channel. It is called once for every Acquire
+// that succeeded. For a channel that the loop has not acquired it does nothing.
 func (i *Interest) Release(channel string, loop int) {
 	bit := loopBit(loop)
 	shard := i.shard(channel)
@@ -259,8 +262,8 @@ func (i *Interest) Release(channel string, loop int) {
 	}
 }
 
-// unsubscribeLater puts an entry that nobody wants into the worker's idle queue. It is
-// called with the shard's lock held.
+// unsubscribeLater puts an entry without loops into the worker's idle queue. It
+// is called with the shard's lock held.
 func (i *Interest) unsubscribeLater(e *interestEntry) {
 	e.idleSince = i.now()
 	if !e.idle {
@@ -269,10 +272,10 @@ func (i *Interest) unsubscribeLater(e *interestEntry) {
 	}
 }
 
-// Loops returns the loops that want the channel, loop n as bit n. A loop counts
-// from its call to Acquire on, so that it misses nothing that arrives before the
-// confirmation; that it has no members yet is its own business. Loops takes a
-// short lock, allocates nothing, and is meant to be called from Deliver.
+// Loops returns the loops that have acquired the channel, loop n as bit n. A
+// loop counts from its call to Acquire on, so that it misses no message that
+// arrives before the confirmation, even while it has no members. Loops takes a
+// short lock and does not allocate; Deliver calls it.
 func (i *Interest) Loops(channel string) uint64 {
 	shard := i.shard(channel)
 	shard.mu.Lock()
@@ -284,8 +287,8 @@ func (i *Interest) Loops(channel string) uint64 {
 	return e.loops
 }
 
-// Stats returns the number of confirmed subscriptions, those that linger
-// included, and of those that wait for confirmation.
+// Stats returns the number of confirmed subscriptions, idle ones included, and
+// the number of those that wait for confirmation.
 func (i *Interest) Stats() (subscriptions, pending int) {
 	for n := range i.shards {
 		shard := &i.shards[n]
@@ -297,10 +300,10 @@ func (i *Interest) Stats() (subscriptions, pending int) {
 	return subscriptions, pending
 }
 
-// Close ends the calls to the broker and answers what waits with ErrClosed; so is
-// every later Acquire. It waits for the goroutines until ctx ends and then returns
-// its error; closing again waits again. It does not unsubscribe: closing the
-// broker does. Release and Loops go on working.
+// Close ends the calls to the broker and answers all waiting and later Acquires
+// with ErrClosed. It waits for the goroutines until ctx ends, and then returns
+// the error of ctx; a second Close waits again. It does not unsubscribe,
+// because the broker's Close does. Release and Loops still work.
 func (i *Interest) Close(ctx context.Context) error {
 	i.closed.Store(true)
 	i.cancel()
@@ -335,7 +338,7 @@ func (i *Interest) worker(channel string) *interestWorker {
 	return i.workers[i.partitioned.Partition(channel)]
 }
 
-// loopBit panics rather than let a loop miss its messages.
+// loopBit panics for a loop that would miss its messages.
 func loopBit(loop int) uint64 {
 	if loop < 0 || loop >= maxInterestLoops {
 		panic("cluster: loop number outside 0 to 63")
@@ -343,7 +346,7 @@ func loopBit(loop int) uint64 {
 	return 1 << loop
 }
 
-// setState keeps the counts right. It is called with mu held.
+// setState keeps the counts correct. It is called with mu held.
 func (s *interestShard) setState(e *interestEntry, state subscriptionState) {
 	s.count(e.state, -1)
 	e.state = state
@@ -359,9 +362,9 @@ func (s *interestShard) count(state subscriptionState, change int) {
 	}
 }
 
-// takeWaiters ends the waiting of all who wait for e; if it ends with an error
-// their loops do not want the channel any more. It is called with mu held; the
-// caller calls finish on the result without it.
+// takeWaiters removes all waiters of e. If err is not nil, their loops lose the
+// channel. It is called with mu held; the caller then calls finish on the
+// result without mu.
 func (s *interestShard) takeWaiters(e *interestEntry, err error) *interestWaiter {
 	waiters := e.waiters
 	e.waiters = nil
@@ -374,7 +377,7 @@ func (s *interestShard) takeWaiters(e *interestEntry, err error) *interestWaiter
 	return waiters
 }
 
-// finish answers a list of waiters.
+// finish calls a list of waiters.
 func (w *interestWaiter) finish(err error) {
 	for ; w != nil; w = w.next {
 		w.done(err)

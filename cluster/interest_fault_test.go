@@ -35,8 +35,8 @@ func TestInterestSubscribeFails(t *testing.T) {
 	})
 }
 
-// Whether a failed call subscribed is unknown, so an entry that nobody wants is
-// unsubscribed all the same.
+// A failed call may have subscribed, so an entry without loops is unsubscribed
+// all the same.
 func TestInterestCleansUpAfterFailure(t *testing.T) {
 	inBubble(t, cluster.InterestConfig{}, func(t *testing.T, b *fixture) {
 		b.broker.Set(clustertest.Faults{LoseAnswer: true})
@@ -71,7 +71,8 @@ func TestInterestTimeout(t *testing.T) {
 	})
 }
 
-// A slow broker loses nothing: what is asked for meanwhile is done afterwards.
+// A slow broker loses nothing: requests that arrive during a call are served
+// after it.
 func TestInterestSlowBroker(t *testing.T) {
 	inBubble(t, cluster.InterestConfig{}, func(t *testing.T, b *fixture) {
 		b.broker.Set(clustertest.Faults{Delay: 2 * time.Second})
@@ -92,13 +93,15 @@ func TestInterestSlowBroker(t *testing.T) {
 	})
 }
 
-// held is a broker that holds unsubscriptions up, and can subscribe at once or not.
-type held interface {
+// slowBroker is a broker that can block calls to unsubscribe, and subscribes
+// immediately or not.
+type slowBroker interface {
 	cluster.Broker
 	Set(clustertest.Faults)
 }
 
-// syncFaulty answers at once like a memory broker, but has faults otherwise.
+// syncFaulty subscribes immediately like a memory broker, but has faults
+// otherwise.
 type syncFaulty struct {
 	*clustertest.Faulty
 	memory *cluster.Memory
@@ -106,17 +109,18 @@ type syncFaulty struct {
 
 func (f syncFaulty) SubscribeNow(channel string) bool { return f.memory.SubscribeNow(channel) }
 
-// The room fills again while the broker is unsubscribing it: the newer wish wins.
+// The room fills again while the broker is unsubscribing it: the newer request
+// wins.
 func TestInterestAcquireDuringUnsubscribe(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		wrap   func(m *cluster.Memory) held
+		wrap   func(m *cluster.Memory) slowBroker
 		answer error // of the unsubscription
 	}{
-		{"waiting broker", func(m *cluster.Memory) held { return clustertest.NewFaulty(m) }, nil},
-		{"waiting broker, failing", func(m *cluster.Memory) held { return clustertest.NewFaulty(m) }, errRefused},
-		{"synchronous broker", func(m *cluster.Memory) held { return syncFaulty{clustertest.NewFaulty(m), m} }, nil},
-		{"synchronous broker, failing", func(m *cluster.Memory) held { return syncFaulty{clustertest.NewFaulty(m), m} }, errRefused},
+		{"waiting broker", func(m *cluster.Memory) slowBroker { return clustertest.NewFaulty(m) }, nil},
+		{"waiting broker, failing", func(m *cluster.Memory) slowBroker { return clustertest.NewFaulty(m) }, errRefused},
+		{"synchronous broker", func(m *cluster.Memory) slowBroker { return syncFaulty{clustertest.NewFaulty(m), m} }, nil},
+		{"synchronous broker, failing", func(m *cluster.Memory) slowBroker { return syncFaulty{clustertest.NewFaulty(m), m} }, errRefused},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -161,12 +165,12 @@ func TestInterestUnsubscribeFails(t *testing.T) {
 		if calls < 5 || calls > 20 {
 			t.Errorf("%d attempts to unsubscribe in 20 s, want between 5 and 20", calls)
 		}
-		log.expect(t, "broker does not unsubscribe", 1)
+		log.expect(t, "unsubscribe failed; retrying", 1)
 		log.expect(t, "lobby", 0)
 		b.broker.Set(clustertest.Faults{})
 		b.pass(3 * time.Second)
 		b.expectEmpty()
-		log.expect(t, "broker unsubscribes again", 1)
+		log.expect(t, "unsubscribe succeeded again", 1)
 	})
 }
 
@@ -199,7 +203,8 @@ func TestInterestBrokerNotStarted(t *testing.T) {
 	})
 }
 
-// halves is a broker over two servers: channels that begin with "n" and others.
+// halves is a broker over two servers: channels that begin with "n" and all
+// others.
 type halves struct {
 	*clustertest.Faulty // of the others
 	named               *clustertest.Faulty
@@ -236,7 +241,7 @@ func TestInterestPartitions(t *testing.T) {
 	})
 }
 
-// lines is a log that tests read.
+// lines is a log for tests to read.
 type lines struct {
 	mu   sync.Mutex // guards text
 	text strings.Builder

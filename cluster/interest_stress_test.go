@@ -19,34 +19,34 @@ const (
 	stressSteps    = 600
 )
 
-// audience is a handler that hands messages to the loops that want them, as a node
-// does.
-type audience struct {
+// dispatcher is a handler that passes messages to the loops that have acquired
+// the channel, as a node does.
+type dispatcher struct {
 	interest *cluster.Interest
 
 	mu       sync.Mutex // guards received
 	received map[string]uint64
 }
 
-func (a *audience) Deliver(channel string, env *cluster.Envelope) {
+func (a *dispatcher) Deliver(channel string, env *cluster.Envelope) {
 	loops := a.interest.Loops(channel)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.received[string(env.Payload)] = loops
 }
 
-func (a *audience) Congested(int, bool) {}
+func (a *dispatcher) Congested(int, bool) {}
 
-// Loops come and go at random while the broker fails, waits and loses answers: a
-// loop that was told that it is subscribed receives everything, and in the end
-// nothing is left.
+// Loops come and go at random while the broker fails, waits and loses answers.
+// A loop whose subscription was confirmed receives every message, and in the
+// end no subscription is left.
 func TestInterestUnderFaults(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		wrap func(m *cluster.Memory) held
+		wrap func(m *cluster.Memory) slowBroker
 	}{
-		{"waiting broker", func(m *cluster.Memory) held { return clustertest.NewFaulty(m) }},
-		{"synchronous broker", func(m *cluster.Memory) held { return syncFaulty{clustertest.NewFaulty(m), m} }},
+		{"waiting broker", func(m *cluster.Memory) slowBroker { return clustertest.NewFaulty(m) }},
+		{"synchronous broker", func(m *cluster.Memory) slowBroker { return syncFaulty{clustertest.NewFaulty(m), m} }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			seed := rand.Uint64()
@@ -56,8 +56,8 @@ func TestInterestUnderFaults(t *testing.T) {
 	}
 }
 
-func stress(t *testing.T, wrap func(m *cluster.Memory) held, seed uint64) {
-	a := &audience{received: make(map[string]uint64)}
+func stress(t *testing.T, wrap func(m *cluster.Memory) slowBroker, seed uint64) {
+	a := &dispatcher{received: make(map[string]uint64)}
 	memory := cluster.NewMemory(cluster.MemoryConfig{})
 	broker := wrap(memory)
 	b := newFixture(t, memory, broker, cluster.InterestConfig{Batch: 3})
@@ -69,7 +69,7 @@ func stress(t *testing.T, wrap func(m *cluster.Memory) held, seed uint64) {
 	var faults, loops sync.WaitGroup
 	faults.Go(func() { changeFaults(broker, rand.New(rand.NewPCG(seed, 0)), stop) })
 	for n := range stressLoops {
-		l := &stressLoop{t: t, number: n, audience: a, broker: memory,
+		l := &stressLoop{t: t, number: n, dispatcher: a, broker: memory,
 			random: rand.New(rand.NewPCG(seed, uint64(n)+1)), owned: make(map[string]bool)}
 		loops.Go(l.run)
 	}
@@ -81,8 +81,8 @@ func stress(t *testing.T, wrap func(m *cluster.Memory) held, seed uint64) {
 	b.expectEmpty()
 }
 
-// changeFaults gives the broker other faults every now and then.
-func changeFaults(broker held, random *rand.Rand, stop <-chan struct{}) {
+// changeFaults changes the broker's faults at intervals.
+func changeFaults(broker slowBroker, random *rand.Rand, stop <-chan struct{}) {
 	kinds := []clustertest.Faults{
 		{}, {}, {Subscribe: errRefused}, {Unsubscribe: errRefused}, {LoseAnswer: true},
 		{Delay: 300 * time.Millisecond}, {Delay: 3 * time.Second}, {Hold: make(chan struct{})},
@@ -99,13 +99,13 @@ func changeFaults(broker held, random *rand.Rand, stop <-chan struct{}) {
 
 // stressLoop behaves as a node's loop does.
 type stressLoop struct {
-	t        *testing.T
-	number   int
-	audience *audience
-	broker   *cluster.Memory
-	random   *rand.Rand
-	owned    map[string]bool
-	sent     int
+	t          *testing.T
+	number     int
+	dispatcher *dispatcher
+	broker     *cluster.Memory
+	random     *rand.Rand
+	owned      map[string]bool
+	sent       int
 }
 
 func (l *stressLoop) run() {
@@ -129,7 +129,7 @@ func (l *stressLoop) run() {
 }
 
 func (l *stressLoop) join(channel string) {
-	r := acquire(l.audience.interest, channel, l.number)
+	r := acquire(l.dispatcher.interest, channel, l.number)
 	if !r.confirmed {
 		if err := <-r.answers; err != nil {
 			return
@@ -141,8 +141,8 @@ func (l *stressLoop) join(channel string) {
 
 func (l *stressLoop) leave(channel string) {
 	delete(l.owned, channel)
-	l.audience.interest.Release(channel, l.number)
-	if loops := l.audience.interest.Loops(channel); loops&(1<<l.number) != 0 {
+	l.dispatcher.interest.Release(channel, l.number)
+	if loops := l.dispatcher.interest.Loops(channel); loops&(1<<l.number) != 0 {
 		l.t.Errorf("loop %d released %s and is still in %b", l.number, channel, loops)
 	}
 }
@@ -154,12 +154,12 @@ func (l *stressLoop) expectDelivery(channel string) {
 	if err != nil && !errors.Is(err, cluster.ErrClosed) {
 		l.t.Errorf("Publish = %v, want nil", err)
 	}
-	l.audience.mu.Lock()
-	defer l.audience.mu.Unlock()
-	loops, delivered := l.audience.received[payload]
+	l.dispatcher.mu.Lock()
+	defer l.dispatcher.mu.Unlock()
+	loops, delivered := l.dispatcher.received[payload]
 	if !delivered || loops&(1<<l.number) == 0 {
 		l.t.Errorf("loop %d was subscribed to %s and missed message %s: delivered %v, to loops %b",
 			l.number, channel, payload, delivered, loops)
 	}
-	delete(l.audience.received, payload)
+	delete(l.dispatcher.received, payload)
 }

@@ -15,8 +15,8 @@ import (
 
 const lobby = "r:chat:lobby"
 
-// fixture is an Interest on a broker with faults, in a synctest bubble: time passes
-// only while everybody waits.
+// fixture is an Interest on a broker with faults, in a synctest bubble: time
+// passes only while all goroutines wait.
 type fixture struct {
 	t        *testing.T
 	memory   *cluster.Memory
@@ -36,7 +36,7 @@ func inBubble(t *testing.T, config cluster.InterestConfig, test func(t *testing.
 	})
 }
 
-// newFixture is for tests with a broker of their own, which stands before memory.
+// newFixture is for tests with their own broker in front of memory.
 func newFixture(t *testing.T, memory *cluster.Memory, broker cluster.Broker, config cluster.InterestConfig) *fixture {
 	b := &fixture{t: t, memory: memory, interest: cluster.NewInterest(broker, config)}
 	t.Cleanup(func() {
@@ -47,7 +47,7 @@ func newFixture(t *testing.T, memory *cluster.Memory, broker cluster.Broker, con
 	return b
 }
 
-// request is one Acquire: what it returned, and what done was called with.
+// request is one Acquire: its result, and the calls of done.
 type request struct {
 	confirmed bool
 	answers   chan error
@@ -63,8 +63,8 @@ func (b *fixture) acquire(channel string, loop int) request {
 	return acquire(b.interest, channel, loop)
 }
 
-// expectAnswer waits until nobody can do anything, and expects one call of done
-// since.
+// expectAnswer waits until all goroutines block, and expects one call of done
+// since then.
 func (b *fixture) expectAnswer(r request, want error) {
 	b.t.Helper()
 	synctest.Wait()
@@ -348,7 +348,7 @@ func TestInterestCloseGivesUpWaiting(t *testing.T) {
 	})
 }
 
-// stuckBroker ignores the contexts that it is given.
+// stuckBroker ignores the contexts of its calls.
 type stuckBroker struct {
 	cluster.Broker
 	release chan struct{}

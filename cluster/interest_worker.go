@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// unsubscribeRetry is the pause after the broker failed to unsubscribe: nobody
-// waits for that, and a broker that is away should not be asked all the time.
+// unsubscribeRetry is the pause after a failed call to unsubscribe: no caller
+// waits for it, and an unreachable broker should not be called all the time.
 const unsubscribeRetry = time.Second
 
-// interestWorker makes the calls to one partition of the broker. It keeps two
-// queues: channels to subscribe, and channels that nobody wanted when they were
-// put there. The second is in order of time, as all of them linger equally long;
-// so one timer serves all.
+// interestWorker makes the calls to one partition of the broker. It has two
+// queues: channels to subscribe, and channels that had no loop when they were
+// added. The second is ordered by time, because the delay is the same for all
+// channels; so one timer is enough.
 type interestWorker struct {
 	interest *Interest
-	wake     chan struct{} // capacity 1; something was put into an empty queue
+	wake     chan struct{} // capacity 1; an empty queue has got an entry
 
 	mu      sync.Mutex // guards the queues; taken inside a shard's lock
 	closed  bool
@@ -28,11 +28,11 @@ type interestWorker struct {
 
 	// Owned by run.
 	names       []string      // reused for the arguments of calls
-	pausedUntil time.Duration // no unsubscribing before, after a failure
-	failing     bool          // the last unsubscribe failed, and that is logged
+	pausedUntil time.Duration // no call to unsubscribe before, after a failure
+	failing     bool          // the last call to unsubscribe failed, and that is logged
 }
 
-// idleEntry is an entry to be looked at when its time has come.
+// idleEntry is an entry to check when it is due.
 type idleEntry struct {
 	entry *interestEntry
 	due   time.Duration // since Interest.epoch
@@ -42,8 +42,9 @@ func newInterestWorker(i *Interest) *interestWorker {
 	return &interestWorker{interest: i, wake: make(chan struct{}, 1)}
 }
 
-// run is the worker's goroutine. Subscriptions go first, as somebody waits for
-// them, but a batch of expired ones has its turn after each of their batches.
+// run is the worker's goroutine. Subscriptions go first, because callers wait
+// for them, but after each of their batches one batch of expired channels has
+// its turn.
 func (w *interestWorker) run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -67,7 +68,8 @@ func (w *interestWorker) run(ctx context.Context) {
 	w.drain()
 }
 
-// subscribe makes one call for what is pending, if anything is.
+// subscribe makes one call for the pending channels, and returns false if there
+// are none.
 func (w *interestWorker) subscribe(ctx context.Context) bool {
 	batch := w.takePending(w.interest.config.Batch)
 	if len(batch) == 0 {
@@ -87,7 +89,7 @@ func (w *interestWorker) subscribe(ctx context.Context) bool {
 	return true
 }
 
-// settle records the outcome of a subscription and answers those who wait.
+// settle records the outcome of a subscription and calls the waiters.
 func (w *interestWorker) settle(batch []*interestEntry, err error) {
 	for _, e := range batch {
 		shard := w.interest.shard(e.channel)
@@ -108,7 +110,8 @@ func (w *interestWorker) settle(batch []*interestEntry, err error) {
 	}
 }
 
-// unsubscribe makes one call for what has lingered long enough, if anything has.
+// unsubscribe makes one call for the channels that have been idle for long
+// enough, and returns false if there are none.
 func (w *interestWorker) unsubscribe(ctx context.Context) bool {
 	batch := w.takeExpired(w.interest.config.Batch)
 	if len(batch) == 0 {
@@ -125,8 +128,8 @@ func (w *interestWorker) unsubscribe(ctx context.Context) bool {
 		shard.mu.Lock()
 		switch {
 		case e.loops != 0:
-			// Wanted again during the call. The worker drains the queue before it
-			// ends, so the queue still takes it.
+			// Acquired again during the call. The worker drains the queue
+			// before it ends, so the queue still accepts the entry.
 			w.interest.enqueue(shard, e)
 		case err == nil:
 			shard.setState(e, 0)
@@ -140,18 +143,18 @@ func (w *interestWorker) unsubscribe(ctx context.Context) bool {
 	return true
 }
 
-// report logs the first of several failures, and their end. Channel names are
-// left out: they are the peers' words.
+// report logs the first of several failures, and their end. It leaves out
+// channel names, which peers choose.
 func (w *interestWorker) report(ctx context.Context, channels int, err error) {
 	log := w.interest.config.Logger
 	if err != nil {
 		w.pausedUntil = w.interest.now() + unsubscribeRetry
 		if !w.failing {
-			log.LogAttrs(ctx, slog.LevelWarn, "broker does not unsubscribe; trying again",
+			log.LogAttrs(ctx, slog.LevelWarn, "unsubscribe failed; retrying",
 				slog.Int("channels", channels), slog.Any("error", err))
 		}
 	} else if w.failing {
-		log.LogAttrs(ctx, slog.LevelInfo, "broker unsubscribes again")
+		log.LogAttrs(ctx, slog.LevelInfo, "unsubscribe succeeded again")
 	}
 	w.failing = err != nil
 }
@@ -166,7 +169,7 @@ func (w *interestWorker) channels(batch []*interestEntry) []string {
 	return w.names
 }
 
-// pushPending is false once the worker has ended.
+// pushPending returns false once the worker has ended.
 func (w *interestWorker) pushPending(e *interestEntry) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -201,8 +204,8 @@ func (w *interestWorker) pushIdle(e *interestEntry, due time.Duration) {
 	w.signal(len(w.idle)-w.head == 1)
 }
 
-// takeExpired returns entries that nobody has wanted for a linger, and marks them
-// as ending.
+// takeExpired returns entries that have been without loops for the delay, and
+// marks them as ending.
 func (w *interestWorker) takeExpired(limit int) []*interestEntry {
 	now := w.interest.now()
 	if now < w.pausedUntil {
@@ -221,10 +224,10 @@ func (w *interestWorker) takeExpired(limit int) []*interestEntry {
 		settled := !e.queued && (e.state == subscriptionConfirmed || e.state == subscriptionDoubtful)
 		switch {
 		case e.loops != 0 || !settled:
-			// Wanted again; the next last Release puts it back.
+			// Acquired again; the next last Release puts it back.
 		case e.idleSince+delay > now:
-			// Wanted and released again while it was in the queue. It goes to the
-			// end, not where it belongs, which costs it up to another linger.
+			// Acquired and released again while it was in the queue. It goes to
+			// the end of the queue, which costs it up to one more delay.
 			e.idle = true
 			w.pushIdle(e, now+delay)
 		default:
@@ -236,7 +239,7 @@ func (w *interestWorker) takeExpired(limit int) []*interestEntry {
 	return batch
 }
 
-// popIdle returns the first entry that is due, nil if none is.
+// popIdle returns the first entry that is due, or nil.
 func (w *interestWorker) popIdle(now time.Duration) *interestEntry {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -256,7 +259,7 @@ func (w *interestWorker) popIdle(now time.Duration) *interestEntry {
 	return e
 }
 
-// nextDue returns when there will be something to unsubscribe.
+// nextDue returns when the next entry is due.
 func (w *interestWorker) nextDue() (due time.Duration, found bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -266,7 +269,7 @@ func (w *interestWorker) nextDue() (due time.Duration, found bool) {
 	return max(w.idle[w.head].due, w.pausedUntil), true
 }
 
-// signal wakes run if that is needed. It is called with mu held.
+// signal wakes run if needed. It is called with mu held.
 func (w *interestWorker) signal(needed bool) {
 	if !needed {
 		return
@@ -277,7 +280,7 @@ func (w *interestWorker) signal(needed bool) {
 	}
 }
 
-// drain answers whatever still waits when the worker ends.
+// drain calls the remaining waiters when the worker ends.
 func (w *interestWorker) drain() {
 	w.mu.Lock()
 	w.closed = true

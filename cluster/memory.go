@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// defaultStripes keeps the chance low that two busy rooms on a machine of a few
+// defaultStripes makes it unlikely that two busy rooms on a machine with a few
 // dozen cores share a lock.
 const defaultStripes = 64
 
@@ -15,19 +15,20 @@ type MemoryConfig struct {
 	// Stripes is the number of locks that the channels share. Zero or negative
 	// means 64; other values are rounded up to a power of two.
 	Stripes int
-	// Info describes this node for Nodes. It is called by every Nodes, from any
-	// goroutine. Nil: Nodes returns nothing.
+	// Info describes this node for Nodes, which calls it every time, from any
+	// goroutine. If it is nil, Nodes returns nothing.
 	Info func() NodeInfo
 }
 
-// Memory is the broker of a cluster of one process. It is also the reference for
-// what the Broker contract means: nothing is queued, so nothing is lost, repeated
-// or late.
+// Memory is the broker of a cluster of one process. It is also the reference
+// for the Broker contract: it has no queue, so no message is lost, repeated or
+// late.
 //
-// Publish calls Deliver on the caller's goroutine, under the lock of the channel's
-// stripe: that lock makes the channel's order. So a Deliver that blocks blocks the
-// publishers of all channels of the stripe, and one that publishes deadlocks.
-// Congested is never called, as there is no queue.
+// Publish calls Deliver on the caller's goroutine, under the lock of the
+// channel's stripe: that lock makes the channel's order. So a Deliver that
+// blocks also blocks the publishers of all channels of the stripe, and a
+// Deliver that publishes deadlocks. Memory never calls Congested, because it
+// has no queue.
 type Memory struct {
 	seed    maphash.Seed
 	mask    uint64
@@ -38,7 +39,7 @@ type Memory struct {
 	state brokerState
 }
 
-// brokerState is what a broker can do.
+// brokerState is the phase in the life of a broker.
 type brokerState uint8
 
 const (
@@ -59,8 +60,8 @@ func (s brokerState) String() string {
 	return "unknown"
 }
 
-// memoryStripe holds its own copy of the broker's state, so that a publisher takes
-// one lock only.
+// memoryStripe holds its own copy of the broker's state, so that a publisher
+// takes only one lock.
 type memoryStripe struct {
 	mu       sync.Mutex // guards the rest
 	state    brokerState
@@ -117,8 +118,8 @@ func (m *Memory) Start(ctx context.Context, h Handler) error {
 	return nil
 }
 
-// Publish implements [Broker]; it calls Deliver before it returns and allocates
-// nothing itself.
+// Publish implements [Broker]; it calls Deliver before it returns, and does not
+// allocate itself.
 func (m *Memory) Publish(channel string, env *Envelope) error {
 	_, err := m.publish(channel, env)
 	return err
@@ -164,8 +165,9 @@ func (m *Memory) Subscribe(ctx context.Context, channels ...string) error {
 	return m.callable(ctx)
 }
 
-// SubscribeNow subscribes like Subscribe and reports whether it could: it cannot
-// before Start and after Close. Interest uses it to answer on the spot.
+// SubscribeNow is like Subscribe, but needs no context. It returns false before
+// Start and after Close. Interest calls it to confirm a subscription
+// immediately.
 func (m *Memory) SubscribeNow(channel string) bool {
 	return m.subscribe(channel) == nil
 }
@@ -206,8 +208,8 @@ func (m *Memory) Ready(ctx context.Context) error {
 	return m.callable(ctx)
 }
 
-// Close implements [Broker]; it waits for the deliveries that are under way,
-// whatever ctx says, as they do not block.
+// Close implements [Broker]; it waits for the deliveries in flight, whatever
+// the state of ctx, because they do not block.
 func (m *Memory) Close(context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -228,7 +230,7 @@ func (m *Memory) setState(state brokerState, h Handler) {
 	}
 }
 
-// callable is the answer to a call that names no channel.
+// callable is the result of a call that names no channel.
 func (m *Memory) callable(ctx context.Context) error {
 	stripe := &m.stripes[0]
 	stripe.mu.Lock()

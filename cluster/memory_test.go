@@ -97,13 +97,13 @@ func TestMemoryGivesMemoryBack(t *testing.T) {
 	if err := m.Subscribe(t.Context(), channels...); err != nil {
 		t.Fatal(err)
 	}
-	if peaks := m.TablePeaks(); peaks != count {
+	if peaks := m.MapPeaks(); peaks != count {
 		t.Fatalf("maps made for %d channels, want %d", peaks, count)
 	}
 	if err := m.Unsubscribe(t.Context(), channels[10:]...); err != nil {
 		t.Fatal(err)
 	}
-	if peaks, most := m.TablePeaks(), 64*64; peaks > most {
+	if peaks, most := m.MapPeaks(), 64*64; peaks > most {
 		t.Errorf("maps of 10 channels are made for %d, want at most %d", peaks, most)
 	}
 	for _, channel := range channels[:10] {

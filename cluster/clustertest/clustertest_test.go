@@ -14,8 +14,8 @@ func TestFaultyWithoutFaults(t *testing.T) {
 	})
 }
 
-// linked is one of several brokers that share one order: the smallest thing that
-// takes the suite's ways for clusters of several nodes.
+// linked is one of several brokers that share one order, which is the least
+// that the suite needs for a cluster of several nodes.
 type linked struct {
 	cluster.Broker
 	order *sync.Mutex
@@ -32,7 +32,8 @@ func (l *linked) Publish(channel string, env *cluster.Envelope) error {
 		if other == l {
 			continue
 		}
-		// A node that is not there misses the message, and nobody else minds.
+		// A node that has not started misses the message; the other nodes
+		// receive it.
 		_ = other.Broker.Publish(channel, env)
 	}
 	return nil

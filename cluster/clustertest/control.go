@@ -9,7 +9,7 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 )
 
-// kindAndExcept looks at the parts of an envelope that most messages do not have.
+// kindAndExcept checks the parts of an envelope that most messages do not have.
 func (s *suite) kindAndExcept(t *testing.T) {
 	nodes := s.start(t, 0)
 	subscriber, publisher := nodes[0], nodes[len(nodes)-1]
@@ -74,8 +74,8 @@ func (s *suite) count(t *testing.T) {
 	}
 }
 
-// members runs for brokers that implement cluster.Membership, as far as they can say
-// anything.
+// members runs for brokers that implement cluster.Membership, and checks only
+// nodes that the broker returns.
 func (s *suite) members(t *testing.T) {
 	for i, n := range s.start(t, 0) {
 		known, is := n.Broker.(cluster.Membership)

@@ -57,8 +57,9 @@ func (s *suite) onlyWhereSubscribed(t *testing.T) {
 	}
 }
 
-// notBeforeSubscribe uses another broker as a witness that the early message has
-// made its way; with a single broker a later message on another channel is that.
+// notBeforeSubscribe uses another broker as a witness that the early message
+// has passed. With a single broker, a later message on another channel is the
+// witness.
 func (s *suite) notBeforeSubscribe(t *testing.T) {
 	nodes := s.start(t, 0)
 	subscriber, publisher := nodes[0], nodes[len(nodes)-1]

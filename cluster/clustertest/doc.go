@@ -1,9 +1,9 @@
-// Package clustertest holds what every broker must pass, and a broker with faults.
+// Package clustertest tests brokers against the contract of package cluster.
 //
-// Run is the contract of cluster.Broker as tests. A broker's own tests call it with
-// a factory that makes the brokers of one new cluster: one for a broker that lives
-// in a single process, two or more for one whose nodes meet on a server. Every
-// check runs on a cluster of its own.
+// [Run] is the contract of cluster.Broker as tests. A broker's own tests call
+// it with a factory that makes the brokers of one new cluster: one broker if it
+// lives in a single process, two or more if the nodes meet on a server. Every
+// check runs on its own cluster.
 //
 //	func TestConformance(t *testing.T) {
 //		clustertest.Run(t, func(testing.TB) []cluster.Broker {
@@ -11,11 +11,12 @@
 //		})
 //	}
 //
-// That something is not delivered can only be checked up to a moment: the suite
-// sends a message behind it, on the same channel where possible, and waits for
-// that. What a broker does when its server fails is not part of the suite.
+// To check that a message is not delivered, the suite sends a later message, on
+// the same channel where possible, and waits for its delivery. The suite does
+// not cover a failing server.
 //
-// Faulty wraps a broker and makes its calls fail, wait or lose their answer, for
-// tests of what stands on top of a broker. It never answers at once, even if the
-// wrapped broker could.
+// [Faulty] wraps a broker and makes its calls fail, wait or lose their answer,
+// for tests of code that uses a broker. It never subscribes immediately, even
+// if the wrapped broker could. The package imports cluster and the standard
+// library.
 package clustertest

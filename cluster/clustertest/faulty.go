@@ -8,7 +8,7 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 )
 
-// Operation is a call to a broker that takes time.
+// Operation is the kind of a call to a broker that takes time.
 type Operation uint8
 
 // The operations.
@@ -33,23 +33,25 @@ type Call struct {
 	Channels  []string
 }
 
-// Faults is what a Faulty broker does wrong. The zero value is nothing.
+// Faults are the faults of a Faulty broker. The zero value has none.
 type Faults struct {
 	// Publish, Subscribe, Unsubscribe and Ready are the errors that these calls
 	// return instead of reaching the broker.
 	Publish, Subscribe, Unsubscribe, Ready error
-	// Delay of Subscribe and Unsubscribe, before they reach the broker.
+	// Delay is how long Subscribe and Unsubscribe wait before they reach the
+	// broker.
 	Delay time.Duration
-	// Hold makes Subscribe and Unsubscribe wait, before they reach the broker, until
-	// it is closed.
+	// Hold makes Subscribe and Unsubscribe wait until it is closed, before they
+	// reach the broker.
 	Hold <-chan struct{}
-	// LoseAnswer lets Subscribe and Unsubscribe reach the broker, and then wait for
-	// the end of their context as if the answer had been lost.
+	// LoseAnswer lets Subscribe and Unsubscribe reach the broker, and then
+	// makes them wait for the end of their context, as if the answer had been
+	// lost.
 	LoseAnswer bool
 }
 
-// Faulty is a broker in front of another one. It is safe for concurrent use. Calls
-// that wait return the error of their context when it ends.
+// Faulty is a broker in front of another one. It is safe for concurrent use. A
+// call that waits returns the error of its context when the context ends.
 type Faulty struct {
 	broker cluster.Broker
 
@@ -66,22 +68,22 @@ func NewFaulty(b cluster.Broker) *Faulty {
 	return &Faulty{broker: b}
 }
 
-// Set replaces the faults; calls that are under way keep those they began with.
+// Set replaces the faults; calls in flight keep theirs.
 func (f *Faulty) Set(faults Faults) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.faults = faults
 }
 
-// Calls returns the Subscribe and Unsubscribe calls so far, in the order in which
-// they began, failed ones included.
+// Calls returns the Subscribe and Unsubscribe calls so far, including failed
+// ones, in the order in which they began.
 func (f *Faulty) Calls() []Call {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return append([]Call(nil), f.calls...)
 }
 
-// Congest calls the handler's Congested as the broker would. It does nothing
+// Congest calls the handler's Congested in place of the broker. It does nothing
 // before Start.
 func (f *Faulty) Congest(partition int, congested bool) {
 	f.mu.Lock()
@@ -100,7 +102,7 @@ func (f *Faulty) Start(ctx context.Context, h cluster.Handler) error {
 	return f.broker.Start(ctx, h)
 }
 
-// Publish publishes or fails.
+// Publish calls the broker's Publish, or fails.
 func (f *Faulty) Publish(channel string, env *cluster.Envelope) error {
 	f.mu.Lock()
 	err := f.faults.Publish
@@ -111,19 +113,19 @@ func (f *Faulty) Publish(channel string, env *cluster.Envelope) error {
 	return f.broker.Publish(channel, env)
 }
 
-// Subscribe subscribes, late or not at all.
+// Subscribe calls the broker's Subscribe as the faults say.
 func (f *Faulty) Subscribe(ctx context.Context, channels ...string) error {
 	faults := f.record(OperationSubscribe, channels)
 	return faults.apply(ctx, faults.Subscribe, func() error { return f.broker.Subscribe(ctx, channels...) })
 }
 
-// Unsubscribe unsubscribes, late or not at all.
+// Unsubscribe calls the broker's Unsubscribe as the faults say.
 func (f *Faulty) Unsubscribe(ctx context.Context, channels ...string) error {
 	faults := f.record(OperationUnsubscribe, channels)
 	return faults.apply(ctx, faults.Unsubscribe, func() error { return f.broker.Unsubscribe(ctx, channels...) })
 }
 
-// Ready asks the broker or fails.
+// Ready calls the broker's Ready, or fails.
 func (f *Faulty) Ready(ctx context.Context) error {
 	f.mu.Lock()
 	err := f.faults.Ready

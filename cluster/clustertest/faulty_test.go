@@ -9,21 +9,21 @@ import (
 	"github.com/stoa-io/stoa/cluster/clustertest"
 )
 
-// told is what a handler was told of a partition.
-type told struct {
+// notice is one call of Congested.
+type notice struct {
 	partition int
 	congested bool
 }
 
-// congestion records what a handler was told.
+// congestion records the calls of Congested.
 type congestion struct {
-	told []told
+	calls []notice
 }
 
 func (c *congestion) Deliver(string, *cluster.Envelope) {}
 
 func (c *congestion) Congested(partition int, congested bool) {
-	c.told = append(c.told, told{partition, congested})
+	c.calls = append(c.calls, notice{partition, congested})
 }
 
 func TestFaulty(t *testing.T) {
@@ -36,8 +36,8 @@ func TestFaulty(t *testing.T) {
 	}
 	f.Congest(1, true)
 	f.Congest(1, false)
-	if want := []told{{1, true}, {1, false}}; !slices.Equal(c.told, want) {
-		t.Errorf("Congested was called with %v, want %v", c.told, want)
+	if want := []notice{{1, true}, {1, false}}; !slices.Equal(c.calls, want) {
+		t.Errorf("Congested was called with %v, want %v", c.calls, want)
 	}
 	for name, call := range map[string]func() error{
 		"Publish":     func() error { return f.Publish("n:chat", &cluster.Envelope{}) },

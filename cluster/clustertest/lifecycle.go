@@ -78,8 +78,8 @@ func (s *suite) close(t *testing.T) {
 	}
 }
 
-// closeUnderLoad closes while goroutines publish and subscribe: they must all end
-// with ErrClosed, and nothing may be delivered afterwards.
+// closeUnderLoad closes while goroutines publish and subscribe: all of them
+// must end with ErrClosed, and no delivery may follow.
 func (s *suite) closeUnderLoad(t *testing.T) {
 	n := s.start(t, 1)[0]
 	n.subscribe(t, "r:chat:lobby")
@@ -115,11 +115,11 @@ func useUntilClosed(t testing.TB, n *node) {
 	}
 }
 
-func (s *suite) cancelledContext(t *testing.T) {
-	cancelled, cancel := context.WithCancel(t.Context())
+func (s *suite) canceledContext(t *testing.T) {
+	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, b := range s.factory(t) {
-		expectError(t, "Start with a cancelled context", b.Start(cancelled, newRecorder(0)), context.Canceled)
+		expectError(t, "Start with a canceled context", b.Start(canceled, newRecorder(0)), context.Canceled)
 		expectError(t, "Close after a Start that failed", b.Close(t.Context()), nil)
 	}
 	n := s.start(t, 0)[0]
@@ -127,13 +127,13 @@ func (s *suite) cancelledContext(t *testing.T) {
 		if c.name == "Publish" {
 			continue // takes no context
 		}
-		expectError(t, c.name+" with a cancelled context", c.call(cancelled, n.Broker), context.Canceled)
+		expectError(t, c.name+" with a canceled context", c.call(canceled, n.Broker), context.Canceled)
 	}
 	n.subscribe(t, "r:chat:lobby")
 	n.publishText(t, "r:chat:lobby", "x")
 	n.awaitPayload(t, "r:chat:lobby", "x")
-	if err := n.Close(cancelled); err != nil && !errors.Is(err, context.Canceled) {
-		t.Errorf("Close with a cancelled context = %v, want nil or %v", err, context.Canceled)
+	if err := n.Close(canceled); err != nil && !errors.Is(err, context.Canceled) {
+		t.Errorf("Close with a canceled context = %v, want nil or %v", err, context.Canceled)
 	}
 	for _, c := range calls {
 		expectError(t, c.name+" after Close", c.call(t.Context(), n.Broker), cluster.ErrClosed)

@@ -21,8 +21,8 @@ func (s *suite) order(t *testing.T) {
 	expectOneOrder(t, nodes, "r:chat:lobby", "r:chat:other")
 }
 
-// slowHandler is order with handlers that hold the broker up: it may be slow, but
-// nothing may be lost.
+// slowHandler is order with handlers that delay the broker: it may be slow, but
+// must not lose a message.
 func (s *suite) slowHandler(t *testing.T) {
 	nodes := s.start(t, 0)
 	for i, n := range nodes {
@@ -33,8 +33,8 @@ func (s *suite) slowHandler(t *testing.T) {
 	expectOneOrder(t, nodes, "r:chat:lobby", "r:chat:other")
 }
 
-// orderWhileOthersSubscribe changes the subscriptions of other channels all the
-// time.
+// orderWhileOthersSubscribe is order while the subscriptions of other channels
+// change all the time.
 func (s *suite) orderWhileOthersSubscribe(t *testing.T) {
 	nodes := s.start(t, 0)
 	for _, n := range nodes {
@@ -71,8 +71,8 @@ func churnSubscriptions(t testing.TB, n *node, stop <-chan struct{}) {
 	}
 }
 
-// publishConcurrently sends "<publisher>/<number>" from several goroutines of each
-// node to the channels, and returns when all is published.
+// publishConcurrently sends "<publisher>/<number>" from several goroutines of
+// each node to the channels, and returns when all messages are published.
 func publishConcurrently(t testing.TB, nodes []*node, channels ...string) {
 	var publishers sync.WaitGroup
 	for i, n := range nodes {
@@ -89,8 +89,8 @@ func publishConcurrently(t testing.TB, nodes []*node, channels ...string) {
 	publishers.Wait()
 }
 
-// expectOneOrder waits for what publishConcurrently sent and checks that all nodes
-// saw it once, in one order, in which each publisher's own order is kept.
+// expectOneOrder waits for the messages of publishConcurrently and checks that
+// all nodes saw them once, in one order, which keeps each publisher's order.
 func expectOneOrder(t testing.TB, nodes []*node, channels ...string) {
 	t.Helper()
 	total := len(nodes) * publishersPerNode * perPublisher

@@ -11,8 +11,8 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 )
 
-// patience is how long the suite waits for what must happen. It is not a
-// measure of anything: only a broker that never gets there reaches it.
+// patience is how long the suite waits for an expected event. Only a broker
+// that fails reaches it.
 const patience = 20 * time.Second
 
 // delivery is a message as a handler saw it.
@@ -21,13 +21,14 @@ type delivery struct {
 	binary  bool
 	origin  string
 	payload string
-	// description is of kind and exceptions; empty if they are as usual.
+	// description holds kind and exceptions; it is empty if they are the usual
+	// ones.
 	description string
 }
 
 // recorder is the handler of one broker under test.
 type recorder struct {
-	yields int // how often Deliver gives up the processor; makes a handler slow
+	yields int // how often Deliver yields the processor; makes a handler slow
 
 	mu         sync.Mutex // guards the rest
 	delivered  []delivery
@@ -85,14 +86,14 @@ func (r *recorder) Congested(partition int, congested bool) {
 	r.notify()
 }
 
-// notify wakes whoever waits in await. It is called with mu held.
+// notify wakes the goroutines in await. It is called with mu held.
 func (r *recorder) notify() {
 	close(r.changed)
 	r.changed = make(chan struct{})
 }
 
-// await waits until done, which is called with mu held, and reports whether that
-// came true.
+// await waits until done, which is called with mu held, and reports whether it
+// returned true.
 func (r *recorder) await(done func() bool) bool {
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
@@ -135,7 +136,7 @@ func (r *recorder) count() int {
 	return len(r.delivered)
 }
 
-// awaitCount waits for a number of deliveries in all.
+// awaitCount waits for a number of deliveries in total.
 func (r *recorder) awaitCount(t testing.TB, count int) {
 	t.Helper()
 	if !r.await(func() bool { return len(r.delivered) >= count }) {
@@ -165,8 +166,8 @@ type node struct {
 	*recorder
 }
 
-// publish publishes as a node does: not while the channel's partition is congested.
-// It may be called from any goroutine.
+// publish publishes as a node does, and waits while the channel's partition is
+// congested. It may be called from any goroutine.
 func (n *node) publish(t testing.TB, channel string, env *cluster.Envelope) {
 	t.Helper()
 	partition := 0

@@ -7,9 +7,9 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 )
 
-// Factory makes the brokers of a new cluster, at least one, not started. Nothing of
-// a cluster made before may reach it. The suite starts and closes the brokers;
-// whatever else they need is ended with t.Cleanup.
+// Factory makes the brokers of a new cluster: at least one, not started.
+// Messages of an earlier cluster must not reach it. The suite starts and closes
+// the brokers; the factory releases other resources with t.Cleanup.
 type Factory func(t testing.TB) []cluster.Broker
 
 // Run checks that the factory's brokers keep the contract of cluster.Broker.
@@ -40,7 +40,7 @@ func Run(t *testing.T, factory Factory) {
 		{"StartTwice", s.startTwice},
 		{"Close", s.close},
 		{"CloseUnderLoad", s.closeUnderLoad},
-		{"CancelledContext", s.cancelledContext},
+		{"CancelledContext", s.canceledContext},
 	} {
 		t.Run(check.name, check.run)
 	}
@@ -51,8 +51,8 @@ type suite struct {
 	factory Factory
 }
 
-// start makes a cluster with running brokers. After the test it checks what holds
-// in all of them and closes them.
+// start makes a cluster with running brokers. After the test it checks the
+// invariants of every broker and closes it.
 func (s *suite) start(t *testing.T, yields int) []*node {
 	t.Helper()
 	brokers := s.factory(t)
@@ -72,7 +72,7 @@ func (s *suite) start(t *testing.T, yields int) []*node {
 	return nodes
 }
 
-// finish closes the broker and checks what its handler noticed.
+// finish closes the broker and checks the records of its handler.
 func (n *node) finish(t testing.TB) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -82,7 +82,7 @@ func (n *node) finish(t testing.TB) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.overlapped {
-		t.Error("Deliver was called for a channel while a call for it was under way, want one at a time")
+		t.Error("Deliver was called for a channel during another call for it, want one at a time")
 	}
 	if n.repeated {
 		t.Error("Congested was called twice with the same value for a partition, want alternating ones beginning with true")

@@ -9,11 +9,12 @@ import (
 	"time"
 )
 
-// TestMain fails if goroutines are left: whatever a test started, it closed.
+// TestMain fails if a goroutine is left: every test closes the brokers that it
+// starts.
 func TestMain(m *testing.M) {
 	before := runtime.NumGoroutine()
 	code := m.Run()
-	// The fuzzing machinery keeps goroutines of its own.
+	// Fuzzing keeps goroutines of its own.
 	fuzzing := flag.Lookup("test.fuzz").Value.String() != ""
 	if code == 0 && !fuzzing && !goroutinesEnd(before) {
 		stacks := make([]byte, 1<<20)
