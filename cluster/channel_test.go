@@ -122,8 +122,8 @@ func FuzzParseChannel(f *testing.F) {
 
 var safe = regexp.MustCompile(`^[rn]:[A-Za-z0-9_.%:-]*$`)
 
-// FuzzRoomChannel checks that any two names make a channel of harmless characters
-// and bounded length, which leads back to them.
+// FuzzRoomChannel checks that any two names make a channel of harmless
+// characters and bounded length, which leads back to them.
 func FuzzRoomChannel(f *testing.F) {
 	for _, c := range channelNames {
 		f.Add(c.address.Namespace, c.address.Room)

@@ -1,20 +1,21 @@
 // Package cluster carries messages between the nodes of a cluster.
 //
 // A node publishes a client's emit on the channel of its room, and delivers the
-// messages of the channels that it subscribes to. Its own messages take the same
-// way as those of the other nodes, so that all nodes see one order. The package
-// knows no sockets, no rooms and no protocol: an [Envelope] holds the bytes for the
-// receivers, and no code here looks into them. It imports only the standard library.
+// messages of the channels that it subscribes to. Its own messages take the
+// same way as those of the other nodes, so that all nodes see one order. The
+// package knows no sockets, no rooms and no protocol: an [Envelope] holds the
+// bytes for the receivers, and no code here looks into them. It imports only
+// the standard library.
 //
 // # Parts
 //
 // [Broker] and [Handler] are the contract between a node and its broker.
-// [Partitioned], [CountingPublisher] and [Membership] are optional abilities of a broker.
-// [Memory] is the broker of a cluster of one process; package redisbroker has the
-// broker for several. [RoomChannel], [NamespaceChannel], [NodeChannel] and
-// [ClusterChannel] name channels. [Interest] subscribes a node to exactly the
-// channels that its loops need. Package clustertest holds the contract as a test
-// suite for brokers, and a broker that fails on purpose.
+// [Partitioned], [CountingPublisher] and [Membership] are optional abilities of
+// a broker. [Memory] is the broker of a cluster of one process; package
+// redisbroker has the broker for several. [RoomChannel], [NamespaceChannel],
+// [NodeChannel] and [ClusterChannel] name channels. [Interest] subscribes a
+// node to exactly the channels that its loops need. Package clustertest holds
+// the contract as a test suite for brokers, and a broker that fails on purpose.
 //
 // # Guarantees
 //
@@ -37,18 +38,21 @@
 //
 // # Interest
 //
-// A loop acquires a channel before it answers the first connect or join that needs
-// the channel. It releases the channel after the last member has left. So a client
-// whose join was answered receives everything published after that. The first
-// loop's Acquire subscribes. The last loop's Release unsubscribes after one to two
-// InterestConfig.UnsubscribeDelay, unless a loop acquires the channel again.
+// A loop acquires a channel before it answers the first connect or join that
+// needs the channel. It releases the channel after the last member has left. So
+// a client whose join was answered receives everything published after that.
+// The first loop's Acquire subscribes. The last loop's Release unsubscribes
+// after one to two InterestConfig.UnsubscribeDelay, unless a loop acquires the
+// channel again.
 //
-// One goroutine per partition makes the calls to the broker, one at a time and for
-// many channels each. So the outcome of a channel is always that of the newest call.
+// One goroutine per partition makes the calls to the broker, one at a time and
+// for many channels each. So the outcome of a channel is always that of the
+// newest call.
 //
 // # Failures
 //
-// Memory fails only after Close. Other brokers fail, and Interest copes with it:
+// Memory fails only after Close. Other brokers fail, and Interest copes with
+// it:
 //
 //   - Subscribe fails or times out. The waiting Acquires get the error, and no other
 //     call does. The broker may be subscribed all the same: Interest unsubscribes
@@ -66,7 +70,8 @@
 //
 // # Locks
 //
-// A broker's lock (the stripe of Memory) is taken before the shard of Interest, as
-// Deliver calls Loops; a shard before the queue of its worker. Interest never
-// calls the broker with a lock held. Deliver and Congested never call the broker.
+// A broker's lock (the stripe of Memory) is taken before the shard of Interest,
+// as Deliver calls Loops; a shard before the queue of its worker. Interest
+// never calls the broker with a lock held. Deliver and Congested never call the
+// broker.
 package cluster

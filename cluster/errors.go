@@ -22,8 +22,8 @@ var (
 	// its server longer than the broker keeps messages. Only PublishCount
 	// reports it.
 	ErrExpired = errors.New("cluster: message waited too long")
-	// ErrInvalidChannel is returned by ParseChannel for a name that no function of
-	// this package makes.
+	// ErrInvalidChannel is returned by ParseChannel for a name that no function
+	// of this package makes.
 	ErrInvalidChannel = errors.New("cluster: invalid channel name")
 )
 

@@ -122,8 +122,8 @@ func (s subscriptionState) String() string {
 	return "unknown"
 }
 
-// interestEntry is one channel. It exists from the first Acquire until the broker
-// has unsubscribed.
+// interestEntry is one channel. It exists from the first Acquire until the
+// broker has unsubscribed.
 type interestEntry struct {
 	channel   string
 	loops     uint64 // bit n: loop n wants the channel
@@ -142,7 +142,8 @@ type interestWaiter struct {
 }
 
 // NewInterest returns an Interest that uses b, which may be started later. It
-// starts one goroutine (one per partition of a Partitioned broker), until Close.
+// starts one goroutine (one per partition of a Partitioned broker), until
+// Close.
 func NewInterest(b Broker, config InterestConfig) *Interest {
 	i := &Interest{
 		broker: b,
@@ -207,7 +208,8 @@ func (i *Interest) Acquire(channel string, loop int, done func(error)) bool {
 	}
 	shard.mu.Unlock()
 	if refused != nil {
-		// The workers have ended, and done may expect not to run inside Acquire.
+		// The workers have ended, and done may expect not to run inside
+		// Acquire.
 		go refused.finish(ErrClosed)
 	}
 	return false

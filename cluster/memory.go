@@ -125,7 +125,8 @@ func (m *Memory) Publish(channel string, env *Envelope) error {
 	return err
 }
 
-// PublishCount implements [CountingPublisher]; it calls done before it returns, with 0 or 1.
+// PublishCount implements [CountingPublisher]; it calls done before it returns,
+// with 0 or 1.
 func (m *Memory) PublishCount(channel string, env *Envelope, done func(nodes int, err error)) {
 	done(m.publish(channel, env))
 }
@@ -208,8 +209,8 @@ func (m *Memory) Ready(ctx context.Context) error {
 	return m.callable(ctx)
 }
 
-// Close implements [Broker]; it waits for the deliveries in flight, whatever
-// the state of ctx, because they do not block.
+// Close implements [Broker]; it ignores ctx and waits for the deliveries in
+// flight, which do not block.
 func (m *Memory) Close(context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -1,15 +1,15 @@
 package cluster
 
 const (
-	// minShrinkPeak is the size below which a map is not rebuilt: its memory is not
-	// worth the work.
+	// minShrinkPeak is the size below which a map is not rebuilt: its memory is
+	// not worth the work.
 	minShrinkPeak = 64
 	// A map is rebuilt when only a quarter of its largest size is left.
 	shrinkFraction = 4
 )
 
-// shrinkingMap is a map by channel that releases memory, which Go's maps do not do.
-// The zero value is empty.
+// shrinkingMap is a map by channel that releases memory, which Go's maps do not
+// do. The zero value is empty.
 type shrinkingMap[V any] struct {
 	entries map[string]V
 	peak    int // largest size since the map was built

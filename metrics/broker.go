@@ -6,15 +6,16 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 )
 
-// BrokerSource is a broker that reports figures, as that of package redisbroker
-// does. Metrics is called once for each scrape, from any goroutine, possibly from
-// several at a time. It always returns the same names, help texts and labels.
+// BrokerSource is a broker that reports figures, such as that of package
+// redisbroker. Metrics is called once for each scrape, from any goroutine,
+// possibly from several at a time. It always returns the same names, help texts
+// and labels.
 type BrokerSource interface {
 	Metrics() []cluster.Metric
 }
 
 // NewBrokerCollector returns a collector for the broker of a cluster. It is not
-// registered anywhere; it is safe for concurrent use as far as source is.
+// registered, and is safe for concurrent use if source is.
 func NewBrokerCollector(source BrokerSource) prometheus.Collector {
 	return &brokerCollector{source}
 }
@@ -52,7 +53,8 @@ func (c *brokerCollector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// describeBroker returns the description of a metric and the values of its labels.
+// describeBroker returns the description of a metric and the values of its
+// labels.
 func describeBroker(m *cluster.Metric) (desc *prometheus.Desc, values []string) {
 	names := make([]string, len(m.Labels))
 	values = make([]string, len(m.Labels))

@@ -103,8 +103,8 @@ func TestEveryBrokerFieldIsShown(t *testing.T) {
 	check("Stats", reflect.ValueOf(stats))
 }
 
-// A broker that has counted nothing shows its series all the same, one of each for
-// every server.
+// A broker that has counted nothing shows its series all the same, one of each
+// for every server.
 func TestZeroBrokerStatsHasEverySeries(t *testing.T) {
 	got := string(exposition(t, newBrokerRegistry(t, redisbroker.Stats{Shards: make([]redisbroker.ShardStats, 2)})))
 	for _, want := range []string{

@@ -6,21 +6,22 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// Source is where the figures come from; *node.Node is one. Stats is called once
-// for each scrape, from any goroutine, possibly from several at a time.
+// Source supplies the figures; *node.Node is one. Stats is called once for each
+// scrape, from any goroutine, possibly from several at a time.
 type Source interface {
 	Stats() node.Stats
 }
 
-// BuildInfo says which program runs. An empty field becomes an empty label.
+// BuildInfo describes the running program. An empty field becomes an empty
+// label.
 type BuildInfo struct {
 	Version   string // release, or the pseudo-version that the Go command found
 	Revision  string // commit of the version control system
 	GoVersion string // of the toolchain, for example "go1.26.1"
 }
 
-// NewCollector returns a collector for one node. It is not registered anywhere;
-// it is safe for concurrent use as far as source is.
+// NewCollector returns a collector for one node. It is not registered, and is
+// safe for concurrent use if source is.
 func NewCollector(source Source, build BuildInfo) prometheus.Collector {
 	return &collector{
 		source: source,
@@ -33,8 +34,8 @@ type collector struct {
 	build  prometheus.Metric
 }
 
-// Describe sends every description, so that a registry finds collisions when the
-// collector is registered and not when it is scraped.
+// Describe sends every description, so that a registry finds collisions when
+// the collector is registered and not when it is scraped.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for i := range scalars {
 		out <- scalars[i].desc
@@ -95,8 +96,8 @@ func collectCloses(out chan<- prometheus.Metric, stats *node.Stats) {
 	}
 }
 
-// cumulativeHistogram turns separate buckets into the cumulative ones that
-// Prometheus wants. The bucket above the last bound is only in the count.
+// cumulativeHistogram turns separate buckets into the cumulative ones of
+// Prometheus. The bucket above the last bound is only in the count.
 func cumulativeHistogram(desc *prometheus.Desc, bounds []float64, buckets []uint64, sum float64, labels ...string) prometheus.Metric {
 	cumulative := make(map[float64]uint64, len(bounds))
 	var count uint64

@@ -1,33 +1,34 @@
-// Package metrics shows what a node counts to Prometheus.
+// Package metrics shows the counters of a node to Prometheus.
 //
-// Counters belong to the node's loops, which keep them without locks; this
-// package asks for their sum once for each scrape and makes constant metrics of
-// it. All values of one scrape therefore come from the same moment, and a scrape
-// costs the loops one snapshot. What a broker counts is shown in the same way, by a
-// collector of its own. The package imports node and cluster for the types of these
-// snapshots, and the Prometheus client; it starts no goroutine.
+// The counters belong to the loops of the node, which keep them without locks.
+// For each scrape the package asks for their sum once, and makes constant
+// metrics of it. So all values of one scrape are from the same moment, and a
+// scrape costs the loops one snapshot. A broker describes its own figures, and
+// a second collector shows them in the same way. The package imports node and
+// cluster for the types of these snapshots, and the Prometheus client. It
+// starts no goroutine.
 //
-// [Handler] is all that a program needs that has one node and no registry of
-// its own. A program with a registry passes [NewCollector] to it, and
+// [Handler] is enough for an application with one node and no registry of its
+// own. An application with a registry passes [NewCollector] to it, and
 // [NewBrokerCollector] if its nodes form a cluster.
 //
-// # Catalogue
+// # Catalog
 //
-// Units are bytes and seconds. Every label has a closed set of values; none of
-// them is chosen by a peer. All values of all labels are present from the start,
-// so that a rate is right from the first event on.
+// Units are bytes and seconds. The values of every label are a closed set;
+// peers choose none of them. All values of all labels are present from the
+// start, so that a rate is correct from the first event on.
 //
 // Connections:
 //
 //	stoa_connections                gauge      open WebSocket connections
 //	stoa_pending_handshakes         gauge      accepted sockets whose handshake is not finished
-//	stoa_paused_connections         gauge      connections that are not read because what they publish to is congested
+//	stoa_paused_connections         gauge      connections paused because the broker is congested
 //	stoa_sockets_accepted_total     counter    sockets accepted, those of plain HTTP included
 //	stoa_accept_errors_total        counter    failed accepts, for example for want of descriptors
 //	stoa_http_handovers_total       counter    sockets handed to net/http because they asked for no WebSocket
 //	stoa_handshakes_total           counter    attempts to open a WebSocket; label result: accepted, bad_request,
 //	                                           forbidden_origin, bad_version, header_too_large, timeout, full, aborted,
-//	                                           refused (by the program)
+//	                                           refused (by the application)
 //	stoa_closes_total               counter    connections ended; labels code: a close code of package wire or
 //	                                           "other"; initiator: peer, server
 //	stoa_pings_sent_total           counter    WebSocket pings sent
@@ -36,32 +37,32 @@
 //
 //	stoa_messages_received_total    counter    messages from clients; labels type: text, binary; result: system,
 //	                                           relayed, answer, late_answer, unhandled, refused, ignored, invalid, dropped,
-//	                                           handled (by the program)
+//	                                           handled (by the application)
 //	stoa_messages_sent_total        counter    data frames queued for clients, deliveries included
 //	stoa_deliveries_total           counter    deliveries: one for each message and each member that gets it
 //	stoa_dropped_frames_total       counter    frames queued and not written when their connection ended
 //	stoa_received_bytes_total       counter    bytes read from sockets by the loops, framing and handshakes included
 //	stoa_sent_bytes_total           counter    bytes written to sockets by the loops, framing and handshakes included;
-//	                                           what net/http reads and writes after a handover is not in either
+//	                                           neither counts the bytes of net/http after a handover
 //	stoa_frames_per_write           histogram  frames that left in one write
 //
 // Queues and back-pressure:
 //
-//	stoa_queue_bytes                gauge      bytes that wait to be written to sockets, overhead included
-//	stoa_inbox_bytes                gauge      bytes of deliveries that wait for a loop
-//	stoa_congested                  gauge      1 while connections that publish are not read, all of them or those of
-//	                                           one Redis server, else 0
+//	stoa_queue_bytes                gauge      bytes queued for sockets, overhead included
+//	stoa_inbox_bytes                gauge      bytes of deliveries queued for a loop
+//	stoa_congested                  gauge      1 while publishing connections are paused, all of them or those of one
+//	                                           Redis server, else 0
 //
-// The program's handlers. What a node does itself in its turn between handlers is
-// not counted as a call, but its messages are among the bytes:
+// The program's handlers. What a node does itself in its turn between handlers
+// is not counted as a call, but its messages are among the bytes:
 //
 //	stoa_handlers_total             counter    calls that have returned; labels kind: accept, opened, closed, connect,
 //	                                           connected, disconnected, join, joined, leave, left, emit, ask, relay,
 //	                                           native; result: ok, error, panic
-//	stoa_handlers_running           gauge      calls that have not returned
-//	stoa_handlers_queued            gauge      connections that wait until their namespace may run one more handler
+//	stoa_handlers_running           gauge      calls in progress
+//	stoa_handlers_queued            gauge      connections whose next handler waits for the limit of its namespace
 //	                                           (NamespaceOptions.MaxHandlers)
-//	stoa_handler_bytes              gauge      bytes of messages that are handled or wait for that, overhead included
+//	stoa_handler_bytes              gauge      bytes of messages that are handled or queued for a handler, overhead included
 //
 // Rooms:
 //
@@ -74,27 +75,27 @@
 //	stoa_loops                      gauge      event loops
 //	stoa_loop_turns_total           counter    turns of all loops
 //	stoa_loop_lag_seconds           histogram  how late a loop served its timer
-//	stoa_open_questions             gauge      questions of this node and its clients that wait for answers from
-//	                                           anywhere in the cluster
-//	stoa_late_answers_total         counter    answers that came to this node after their question was settled
-//	stoa_bad_commands_total         counter    commands of other nodes that this node did not understand: grows while
+//	stoa_open_questions             gauge      requests of this node and its clients that wait for answers from
+//	                                           the cluster
+//	stoa_late_answers_total         counter    answers that arrived after their request had ended
+//	stoa_bad_commands_total         counter    requests of other nodes that this node does not know: grows while
 //	                                           nodes of different versions run
-//	stoa_certificate_errors_total   counter    changes of the TLS certificate's files that left none to use: the one
-//	                                           before stays
+//	stoa_certificate_errors_total   counter    changes of the TLS certificate's files without a usable certificate:
+//	                                           the previous one stays in use
 //	stoa_draining                   gauge      1 while the node shuts down, else 0
 //	stoa_build_info                 gauge      always 1; labels version, revision, goversion
 //
-// The cluster. These are there only if the broker is Redis: the embedded broker of a
-// node that is alone has no queue, no server and no other nodes. The label server is
-// the place of the server, from 0, in the alphabetical order of the servers'
-// addresses, which is the same on all nodes.
+// The cluster. These are there only if the broker is Redis: the embedded broker
+// of a node that is alone has no queue, no server and no other nodes. The label
+// server is the place of the server, from 0, in the alphabetical order of the
+// servers' addresses, which is the same on all nodes.
 //
 //	stoa_known_nodes                        gauge      nodes of the cluster that this node knows to be alive, itself
 //	                                                   included
 //	stoa_broker_up                          gauge      1 while the server receives and delivers messages, else 0;
 //	                                                   label server
-//	stoa_broker_congested                   gauge      1 while so much waits for the server that connections that
-//	                                                   publish to it are not read, else 0; label server
+//	stoa_broker_congested                   gauge      1 while the queue of the server is so full that connections
+//	                                                   that publish to it are paused, else 0; label server
 //	stoa_broker_subscriptions               gauge      subscriptions that the server has confirmed, the node's own
 //	                                                   included; label server
 //	stoa_broker_queue_messages              gauge      messages that wait to be published or acknowledged; label server
@@ -103,7 +104,7 @@
 //	                                                   label server
 //	stoa_broker_delivered_messages_total    counter    messages received and passed to the node; label server
 //	stoa_broker_resent_messages_total       counter    messages published again after an outage; label server
-//	stoa_broker_repeated_messages_total     counter    messages received a second time and dropped for that; label
+//	stoa_broker_repeated_messages_total     counter    messages received for the second time and dropped; label
 //	                                                   server
 //	stoa_broker_dropped_messages_total      counter    messages between nodes that were lost here, over all servers;
 //	                                                   label cause: queue_full and too_old (not published),

@@ -75,7 +75,7 @@ func compareGolden(t *testing.T, name string, got []byte) {
 	}
 }
 
-// Whoever adds a field to node.Stats is told here that it needs a metric.
+// TestEveryFieldIsShown fails for a field of node.Stats without a metric.
 func TestEveryFieldIsShown(t *testing.T) {
 	stats := populated(t)
 	got := string(exposition(t, newRegistry(t, stats)))
@@ -211,8 +211,8 @@ func exposition(t testing.TB, gatherer prometheus.Gatherer) []byte {
 }
 
 // populated returns statistics in which every number differs from every other,
-// so that the golden file shows a mix-up. It goes by reflection: a field that is
-// added to node.Stats gets a value here.
+// so that the golden file shows a mix-up. It goes by reflection: a field that
+// is added to node.Stats gets a value here.
 func populated(t testing.TB) node.Stats {
 	t.Helper()
 	var stats node.Stats

@@ -77,7 +77,7 @@ func (s *suite) notBeforeSubscribe(t *testing.T) {
 	publisher.publishText(t, "r:chat:lobby", "late")
 	subscriber.awaitPayload(t, "r:chat:lobby", "late")
 	if got := subscriber.on("r:chat:lobby"); !slices.Equal(got, []string{"late"}) {
-		t.Errorf("delivered %q, want only what was published after Subscribe returned: %q", got, []string{"late"})
+		t.Errorf("delivered %q, want only the messages published after Subscribe returned: %q", got, []string{"late"})
 	}
 }
 
@@ -270,7 +270,7 @@ func (s *suite) payloadReuse(t *testing.T) {
 	defer subscriber.mu.Unlock()
 	for i, d := range subscriber.delivered {
 		if d.origin != d.payload || d.binary != (i%2 == 0) {
-			t.Fatalf("message %d was delivered as %+v, want what it was when published", i, d)
+			t.Fatalf("message %d was delivered as %+v, want it unchanged", i, d)
 		}
 	}
 }

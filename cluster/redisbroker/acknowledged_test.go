@@ -11,9 +11,9 @@ import (
 	"github.com/stoa-io/stoa/internal/redistest"
 )
 
-// TestServerKilledAfterAcknowledgement kills the server again and again while every
-// node publishes as fast as it is acknowledged, so that the server dies often between
-// the answer to a publisher and the messages to the subscribers.
+// TestServerKilledAfterAcknowledgement kills the server repeatedly while every
+// node publishes as fast as the server acknowledges. So the server often dies
+// between the answer to a publisher and the messages to the subscribers.
 func TestServerKilledAfterAcknowledgement(t *testing.T) {
 	server := redistest.Start(t)
 	channels := rooms(3)
@@ -79,8 +79,8 @@ func TestServerKilledAfterAcknowledgement(t *testing.T) {
 	}
 }
 
-// publishAcknowledged publishes messages of one publisher and waits until the server
-// has acknowledged them.
+// publishAcknowledged publishes messages of one publisher and waits until the
+// server has acknowledged them.
 func publishAcknowledged(t testing.TB, b *redisbroker.Broker, channel string, from, to int) {
 	t.Helper()
 	outcome := make(chan error, to-from)
@@ -95,9 +95,8 @@ func publishAcknowledged(t testing.TB, b *redisbroker.Broker, channel string, fr
 	}
 }
 
-// cutOffPair is two nodes, one of which reaches the server through a proxy. Nothing is
-// published that the test does not publish, and no connection is given up for being
-// silent.
+// cutOffPair is two nodes, one of which reaches the server through a proxy.
+// Only the test publishes, and no connection is dropped for silence.
 func cutOffPair(t *testing.T, channel string) (server *redistest.Server, proxy *redistest.Proxy, direct, through *redisbroker.Broker, ledgers [2]*ledger) {
 	t.Helper()
 	server = redistest.Start(t)
@@ -118,9 +117,9 @@ func cutOffPair(t *testing.T, channel string) (server *redistest.Server, proxy *
 	return server, proxy, nodes[0], nodes[1], ledgers
 }
 
-// TestServerKilledBeforeOneNodeWasTold: what one node misses of several pipelines that
-// the server had acknowledged comes when the server is back.
-func TestServerKilledBeforeOneNodeWasTold(t *testing.T) {
+// TestServerKilledBeforeOneNodeReceived: one node misses several pipelines that
+// the server has acknowledged, and receives them after the restart.
+func TestServerKilledBeforeOneNodeReceived(t *testing.T) {
 	channel := rooms(1)[0]
 	server, proxy, direct, _, ledgers := cutOffPair(t, channel)
 	const before, missed, after = 100, redisbroker.MaxKept, 100
@@ -146,8 +145,8 @@ func TestServerKilledBeforeOneNodeWasTold(t *testing.T) {
 }
 
 // TestAcknowledgedIsNotSentAgainToTheSame: a node loses its connections to a
-// server that lives. What was acknowledged was delivered; to send it again would show
-// it to this node at another place than to others.
+// server that lives. The acknowledged messages were delivered; a repetition
+// would reach this node in another order than the other nodes.
 func TestAcknowledgedIsNotSentAgainToTheSame(t *testing.T) {
 	channel := rooms(1)[0]
 	_, proxy, _, cutOff, ledgers := cutOffPair(t, channel)
@@ -171,8 +170,9 @@ func TestAcknowledgedIsNotSentAgainToTheSame(t *testing.T) {
 		redistest.Eventually(t, fmt.Sprintf("node %d has everything", i), patience, func() bool { return l.count() == count })
 		l.expectAll(t, fmt.Sprint("node ", i), map[string]int{channel + " publisher": count})
 	}
-	// What was under way when the connection broke is sent again, and has not been
-	// executed before: the proxy had let nothing of it through.
+	// The messages in flight when the connection broke are sent again. The
+	// server has not executed them before, because the proxy had let none of
+	// them through.
 	stats := cutOff.Stats().Shards[0]
 	if stats.Repeats != 0 || stats.Resent > each || stats.PublisherReconnects == 0 {
 		t.Errorf("%d repeats, %d sent again after %d interruptions; want 0 and at most %d",
@@ -180,8 +180,8 @@ func TestAcknowledgedIsNotSentAgainToTheSame(t *testing.T) {
 	}
 }
 
-// TestKeptIsBounded: what was acknowledged is kept up to a number, a size and an age,
-// but the last pipeline in any case.
+// TestKeptIsBounded: the number, the size and the age of the kept messages are
+// bounded, but the last pipeline is always kept.
 func TestKeptIsBounded(t *testing.T) {
 	const now, age = time.Hour, time.Second
 	for _, c := range []struct {

@@ -15,8 +15,8 @@ import (
 	"github.com/stoa-io/stoa/internal/redistest"
 )
 
-// tally is a handler that only counts, and lets a benchmark publish no more than
-// tallyAhead steps ahead of what it received.
+// tally is a handler that only counts. It lets a benchmark publish no more than
+// tallyAhead steps ahead of the deliveries.
 type tally struct {
 	delivered atomic.Int64
 	steps     chan struct{}
@@ -46,8 +46,8 @@ func (c *tally) publishing(number int64) {
 }
 
 // BenchmarkPublish sends messages of 64 bytes through a server and receives
-// them on the same node. Beside it the same with go-redis alone, in pipelines of 256:
-// the floor.
+// them on the same node. For comparison, it does the same with go-redis alone,
+// in pipelines of 256.
 func BenchmarkPublish(b *testing.B) {
 	server := redistest.Start(b)
 	for _, channels := range []int{1, 5000} {
@@ -139,12 +139,12 @@ func benchmarkBare(b *testing.B, address string, names []string) {
 	<-ended
 }
 
-// TestPublishAllocations: Publish itself allocates as the queue grows, and that
-// is less than once per message.
+// TestPublishAllocations: Publish itself allocates only when the queue grows,
+// which is less than once per message.
 func TestPublishAllocations(t *testing.T) {
 	server := redistest.Start(t)
 	broker := startBroker(t, redisbroker.Config{Servers: []string{server.URL()}, QueueAge: time.Minute}, newTally())
-	server.Pause() // what the publisher allocates is not of interest here
+	server.Pause() // excludes the allocations of the publisher
 	defer server.Resume()
 	env := &cluster.Envelope{Origin: broker.NodeID() + "-0123456789abcdefghijkl", Payload: make([]byte, 64)}
 	if allocations := testing.AllocsPerRun(5000, func() {

@@ -16,15 +16,16 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 )
 
-// Broker is the broker of a cluster whose nodes meet on one or several Redis servers.
-// A node has two connections to each, whatever it subscribes to.
+// Broker is the broker of a cluster whose nodes meet on one or more Redis
+// servers. A node has two connections to each of them, for any number of
+// channels.
 //
-// A channel belongs to one server, by rendezvous hashing, and a server that is away
-// stops the messages of its channels only. A node's own inbox and the cluster's
-// channel are on every server: their messages take one that works, so their order is
-// that of a publisher only while none fails.
+// A channel belongs to one server, chosen by rendezvous hashing. An unreachable
+// server stops the messages of its channels only. A node's own inbox and the
+// cluster's channel exist on every server: their messages take a server that
+// works, so they keep the order of a publisher only while no server fails.
 //
-// See the package's documentation for what happens when a server fails.
+// The package documentation describes the failure of a server.
 type Broker struct {
 	config      Config
 	prefix      string // of channels and keys on the servers
@@ -46,11 +47,11 @@ type Broker struct {
 	state   lifecycle
 	cancel  context.CancelFunc
 	closing chan struct{} // closed by Close
-	closed  chan struct{} // closed when Close is through
+	closed  chan struct{} // closed when Close has finished
 	group   sync.WaitGroup
 }
 
-// lifecycle is what a broker can do.
+// lifecycle is the phase in the life of a broker.
 type lifecycle uint8
 
 const (
@@ -70,8 +71,8 @@ var (
 )
 
 // New checks the configuration and returns a broker that is not started. Errors
-// name servers by address; no error, log record or figure contains a password. The
-// first connection turns off what go-redis prints, for the whole process.
+// name servers by address; no error, log record or figure contains a password.
+// The first connection turns off the log of go-redis for the whole process.
 func New(config Config) (*Broker, error) {
 	config = config.withDefaults()
 	servers, err := config.servers()
@@ -99,14 +100,15 @@ func New(config Config) (*Broker, error) {
 
 func (c *Config) prefix() string { return c.Cluster + ":" }
 
-// NodeID is the ID of this node: that of the configuration, or the random one.
+// NodeID is the ID of this node, from the configuration or random.
 func (b *Broker) NodeID() string { return b.config.NodeID }
 
 func (b *Broker) now() time.Duration { return time.Since(b.epoch) }
 
-// Start implements [Broker]. It connects and waits for the first outcome at every
-// server. A server that cannot be reached is no error: it is tried again, and Ready
-// says so. One that refuses the user or password is.
+// Start implements [cluster.Broker]. It connects and waits for the first
+// outcome at every server. An unreachable server is no error: the broker
+// retries, and Ready reports it. A server that rejects the user or password is
+// an error.
 func (b *Broker) Start(ctx context.Context, h cluster.Handler) error {
 	b.mu.Lock()
 	switch b.state {
@@ -136,8 +138,8 @@ func (b *Broker) Start(ctx context.Context, h cluster.Handler) error {
 			case <-b.closing:
 				return cluster.ErrClosed
 			case <-ctx.Done():
-				// Servers that are silent are not known to be wrong: Ready says
-				// what is the matter until they answer.
+				// A silent server is not known to be wrong: Ready reports the
+				// problem until the server answers.
 				return nil
 			}
 			if err := link.err(); err != nil && (redis.IsAuthError(err) || redis.IsPermissionError(err)) {
@@ -148,11 +150,12 @@ func (b *Broker) Start(ctx context.Context, h cluster.Handler) error {
 	return nil
 }
 
-// abort ends a Start that failed.
+// abort closes the broker after a failed Start.
 func (b *Broker) abort(reason error) error {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
-	// The reason of the failure says more than that nothing was sent.
+	// The reason says more than the error of Close, which only counts unsent
+	// messages.
 	_ = b.Close(ended)
 	return reason
 }
@@ -173,7 +176,7 @@ func (b *Broker) launch(life context.Context, s *shard) {
 	}
 }
 
-// deliver calls the handler.
+// deliver passes a message to the handler.
 func (b *Broker) deliver(channel string, env *cluster.Envelope) {
 	var wanted *atomic.Bool
 	switch channel {
@@ -203,27 +206,27 @@ func (b *Broker) shard(channel string) *shard {
 	return b.shards[b.Partition(channel)]
 }
 
-// everywhere is true for channels that every server has.
+// everywhere returns true for channels that exist on every server.
 func everywhere(channel string) bool {
 	kind := cluster.KindOf(channel)
 	return kind == cluster.KindNode || kind == cluster.KindCluster
 }
 
-// Partitions implements [Partitioned]: the number of servers.
+// Partitions implements [cluster.Partitioned]: the number of servers.
 func (b *Broker) Partitions() int { return len(b.shards) }
 
-// Partition implements [Partitioned]: the place of the channel's server in the
-// alphabetical order of the servers.
+// Partition implements [cluster.Partitioned]: the position of the channel's
+// server in the alphabetical order of the servers.
 func (b *Broker) Partition(channel string) int { return rendezvous(b.seeds, channel, nil) }
 
-// Subscribe implements [Broker]. While a server is away, calls for its channels wait
-// for it; the wish outlives a call that failed.
+// Subscribe implements [cluster.Broker]. While a server is unreachable, calls
+// for its channels block. A failed call stays pending and is retried.
 func (b *Broker) Subscribe(ctx context.Context, channels ...string) error {
 	return b.change(ctx, true, channels)
 }
 
-// Unsubscribe implements [Broker]. While a server is away there is nothing to wait
-// for.
+// Unsubscribe implements [cluster.Broker]. While a server is unreachable it
+// does not block.
 func (b *Broker) Unsubscribe(ctx context.Context, channels ...string) error {
 	return b.change(ctx, false, channels)
 }
@@ -266,15 +269,16 @@ func (b *Broker) change(ctx context.Context, wanted bool, channels []string) err
 	return firstError(problems)
 }
 
-// wantInbox switches the deliveries of a channel that every server has. The broker
-// is on it all the time.
+// wantInbox turns the deliveries of a channel that exists on every server on or
+// off. The broker itself is always subscribed to it.
 func (b *Broker) wantInbox(flag *atomic.Bool, wanted bool) {
 	b.inbox.Lock()
 	defer b.inbox.Unlock()
 	flag.Store(wanted)
 }
 
-// firstError prefers ErrClosed, so that callers need not look behind other errors.
+// firstError prefers ErrClosed, so that callers need not look for it behind
+// other errors.
 func firstError(problems []error) error {
 	var first error
 	for _, err := range problems {
@@ -288,10 +292,11 @@ func firstError(problems []error) error {
 	return first
 }
 
-// Ready implements [Broker]: a message of its own makes the round trip through each
-// server. One server that works is enough: one that is away affects its channels
-// only, and would otherwise make all nodes of the cluster unfit at once. The error
-// says with which servers it does not work, which connection, and since when.
+// Ready implements [cluster.Broker]: a message makes the round trip through
+// each server. One working server is enough: an unreachable server affects only
+// its channels, and would otherwise make all nodes of the cluster unready at
+// once. The error names the failed servers, the failed connection of each, and
+// the time since when.
 func (b *Broker) Ready(ctx context.Context) error {
 	if err := b.usable(); err != nil {
 		return err
@@ -314,8 +319,9 @@ func (b *Broker) Ready(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
-// Nodes implements [Membership]. A node that has not given a sign of life for its
-// lease is left out; while a server is away the nodes known from it stay.
+// Nodes implements [cluster.Membership]. It leaves out a node that has sent no
+// sign of life for its lease. While a server is unreachable, the nodes that it
+// knew stay.
 func (b *Broker) Nodes() []cluster.NodeInfo {
 	found := make(map[string]registryEntry)
 	for _, s := range b.shards {
@@ -329,7 +335,7 @@ func (b *Broker) Nodes() []cluster.NodeInfo {
 	return sortNodes(infos)
 }
 
-// usable returns why a call is not possible, nil if it is.
+// usable returns the reason why a call is not possible, or nil.
 func (b *Broker) usable() error {
 	if b.running.Load() {
 		return nil

@@ -8,11 +8,11 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 )
 
-// leaveTimeout bounds the goodbye in Close.
+// leaveTimeout bounds the removal of the node from the registry in Close.
 const leaveTimeout = time.Second
 
-// Close implements [Broker]. A node that is left out of the cluster by it needs no
-// lease to be forgotten.
+// Close implements [cluster.Broker]. It removes the node from the registry, so
+// that the other nodes need not wait for the end of its lease.
 func (b *Broker) Close(ctx context.Context) error {
 	b.mu.Lock()
 	before := b.state
@@ -41,7 +41,7 @@ func (b *Broker) Close(ctx context.Context) error {
 	b.group.Wait()
 	for _, s := range b.shards {
 		s.abandon()
-		s.congestion.silence()
+		s.congestion.awaitCall()
 	}
 	close(b.closed)
 	return err
@@ -60,7 +60,8 @@ func (b *Broker) drain(ctx context.Context) error {
 	return problem
 }
 
-// leave takes the node out of the registry, where the server answers in time.
+// leave removes the node from the registry of every server that answers in
+// time.
 func (b *Broker) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 	defer cancel()
@@ -81,7 +82,7 @@ func (b *Broker) leave(ctx context.Context) {
 	calls.Wait()
 }
 
-// giveUp ends the messages that did not leave.
+// abandon ends the messages that were not sent.
 func (s *shard) abandon() {
 	for {
 		batch := s.queue.peek(nil)

@@ -25,60 +25,61 @@ const (
 	randomNodeIDBytes    = 8
 )
 
-// Config is the configuration of a Redis broker. The zero value of every field
-// but Servers is its default.
+// Config is the configuration of a Broker. The zero value of every field but
+// Servers is its default.
 type Config struct {
-	// Servers are the URLs of the Redis servers, at least one. Channels are spread
-	// over them; every node must name the same ones, in the same spelling, in any
-	// order.
+	// Servers are the URLs of the Redis servers, at least one. Channels are
+	// spread over them; every node must name the same servers, in the same
+	// spelling, in any order.
 	//
 	//	redis://[user:password@]host[:6379][/db]
 	//	rediss://...                              the same over TLS
 	//	redis+sentinel://[user:password@]host1[:26379],host2/master[/db]
 	//	rediss+sentinel://...                     TLS to Redis and to the Sentinels
 	//
-	// User and password of a Sentinel URL are those of Redis; the Sentinels' own are
-	// the parameters sentinel_username and sentinel_password. Special characters are
-	// percent-encoded. Other parameters are refused.
+	// User and password of a Sentinel URL are for Redis. Those for the
+	// Sentinels are the parameters sentinel_username and sentinel_password.
+	// Special characters are percent-encoded. Other parameters are rejected.
 	Servers []string
-	// Cluster is the name of the cluster: the prefix of its channels and keys, so
-	// that several clusters can share a server. Letters, digits, "_", "." and "-";
-	// "stoa" by default.
+	// Cluster is the name of the cluster. It is the prefix of all channels and
+	// keys, so that several clusters can share a server. It may contain
+	// letters, digits, "_", "." and "-". The default is "stoa".
 	Cluster string
-	// NodeID is the ID of this node, unique in the cluster: letters, digits, "_",
-	// "." and "-". Random by default.
+	// NodeID is the ID of this node, unique in the cluster. It may contain
+	// letters, digits, "_", "." and "-". The default is a random ID.
 	NodeID string
-	// Info describes the node to the others; it is called every few seconds, from
-	// any goroutine, and must not block. The ID is filled in. Nil: only the ID is
-	// known.
+	// Info describes the node to the other nodes. It is called every few
+	// seconds, from any goroutine, and must not block. The broker fills in the
+	// ID. If Info is nil, the other nodes know only the ID.
 	Info func() cluster.NodeInfo
-	// QueueBytes bounds the messages that wait for one server, to be published or to
-	// be acknowledged: beyond it Publish returns ErrQueueFull. The handler is told of
-	// congestion at half of it, and of its end at a quarter. Each server has as much:
-	// what waits for one takes nothing from the others. 64 MiB by default.
+	// QueueBytes bounds the messages that wait for one server, to be published
+	// or to be acknowledged; beyond it Publish returns ErrQueueFull. Congestion
+	// starts at half of it and ends at a quarter. Every server has its own
+	// queue of this size. The default is 64 MiB.
 	QueueBytes int
-	// QueueAge is how long a message may wait for its server before it is dropped;
-	// 30 s by default.
+	// QueueAge is how long a message may wait for its server before it is
+	// dropped. The default is 30 s.
 	QueueAge time.Duration
-	// ProbeInterval is how often a message makes the round trip through a server. A
-	// subscription that is silent for nearly two intervals is taken for dead, as is a
-	// server that does not answer for two. 1 s by default.
+	// ProbeInterval is the interval between messages that make the round trip
+	// through a server. A subscription that is silent for nearly two intervals
+	// counts as dead, and so does a server that does not answer for two. The
+	// default is 1 s.
 	ProbeInterval time.Duration
-	// Lease is how long a node is known after its last sign of life; it gives one
-	// three times per lease. 8 s by default.
+	// Lease is how long a node is known after its last sign of life. A node
+	// sends three per lease. The default is 8 s.
 	Lease time.Duration
-	// DialTimeout bounds one attempt to connect; 3 s by default.
+	// DialTimeout bounds one attempt to connect. The default is 3 s.
 	DialTimeout time.Duration
-	// FlushWait bounds how long the queue waits after an outage for the known nodes
-	// to be subscribed again; 3 s by default.
+	// FlushWait bounds how long the queue waits, after an outage, for the known
+	// nodes to be subscribed again. The default is 3 s.
 	FlushWait time.Duration
-	// RetryMax is the longest pause between two attempts to connect; the actual one
-	// is a random part of it, a half at least. 1 s by default.
+	// RetryMax is the longest pause between two attempts to connect. The actual
+	// pause is random, at least half of that. The default is 1 s.
 	RetryMax time.Duration
-	// TLS is used for rediss URLs; nil: the system's roots and the URL's host name.
-	// It is not changed.
+	// TLS is the configuration for rediss URLs, which is not changed. If it is
+	// nil, the broker uses the system's roots and the host name of the URL.
 	TLS *tls.Config
-	// Logger receives when servers come and go. Nil discards it.
+	// Logger receives lost and restored connections. Nil discards them.
 	Logger *slog.Logger
 }
 
@@ -116,29 +117,29 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// servers checks the configuration and returns its servers in the order of their
-// identities, which is the same on all nodes.
+// servers checks the configuration and returns its servers in the order of
+// their identities, which is the same on all nodes.
 func (c *Config) servers() ([]*endpoint, error) {
 	var problems []error
 	if !plainName(c.Cluster) {
-		problems = append(problems, fmt.Errorf("cluster: cluster name %q: only letters, digits, \"_\", \".\" and \"-\"", c.Cluster))
+		problems = append(problems, fmt.Errorf("redisbroker: cluster name %q: only letters, digits, \"_\", \".\" and \"-\"", c.Cluster))
 	}
 	if !plainName(c.NodeID) {
-		problems = append(problems, fmt.Errorf("cluster: node ID %q: only letters, digits, \"_\", \".\" and \"-\"", c.NodeID))
+		problems = append(problems, fmt.Errorf("redisbroker: node ID %q: only letters, digits, \"_\", \".\" and \"-\"", c.NodeID))
 	}
 	if len(c.Servers) == 0 {
-		problems = append(problems, errors.New("cluster: no Redis server given"))
+		problems = append(problems, errors.New("redisbroker: no Redis server given"))
 	}
 	var servers []*endpoint
 	for i, text := range c.Servers {
 		server, err := parseURL(text)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("cluster: Redis server %d: %w", i+1, err))
+			problems = append(problems, fmt.Errorf("redisbroker: Redis server %d: %w", i+1, err))
 			continue
 		}
 		server.useTLS(c.TLS)
 		if slices.ContainsFunc(servers, func(s *endpoint) bool { return s.identity == server.identity }) {
-			problems = append(problems, fmt.Errorf("cluster: Redis server %d: %s is given twice", i+1, server.identity))
+			problems = append(problems, fmt.Errorf("redisbroker: Redis server %d: %s is given twice", i+1, server.identity))
 			continue
 		}
 		servers = append(servers, server)
@@ -147,7 +148,7 @@ func (c *Config) servers() ([]*endpoint, error) {
 	return servers, errors.Join(problems...)
 }
 
-// plainName is true for names that need no escaping in a channel or key.
+// plainName returns true for names that need no escaping in a channel or key.
 func plainName(name string) bool {
 	for i := range len(name) {
 		switch c := name[i]; {

@@ -40,8 +40,8 @@ func TestParseURL(t *testing.T) {
 	}
 }
 
-// TestURLErrorsKeepPasswords goes through ways to write a URL wrong: the
-// password is not repeated whatever it was taken for.
+// TestURLErrorsKeepPasswords tries invalid URLs: no error contains the
+// password, even if it was parsed as another part.
 func TestURLErrorsKeepPasswords(t *testing.T) {
 	for _, url := range []string{
 		"", "secret", "http://user:secret@h", "redis:user:secret@h", "redis://user:sec%ret@h", "redis://user:secret%zz@h",
@@ -96,8 +96,8 @@ func TestConfigRefuses(t *testing.T) {
 	}
 }
 
-// TestPasswords starts with the right and the wrong password and looks at
-// everything that is written.
+// TestPasswords starts with the right and the wrong password and checks all
+// output.
 func TestPasswords(t *testing.T) {
 	server := redistest.Start(t, "--requirepass", "correct-secret")
 	var log bytes.Buffer

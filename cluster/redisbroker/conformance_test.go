@@ -12,11 +12,11 @@ import (
 	"github.com/stoa-io/stoa/internal/redistest"
 )
 
-// patience is how long tests wait for what must happen.
+// patience is how long tests wait for an expected event.
 const patience = 30 * time.Second
 
-// newBroker makes a broker that is not started. It probes often, so that tests need
-// not wait long.
+// newBroker makes a broker that is not started. It probes often, so that tests
+// are fast.
 func newBroker(t testing.TB, config redisbroker.Config) *redisbroker.Broker {
 	t.Helper()
 	if config.ProbeInterval == 0 {
@@ -84,7 +84,8 @@ func TestConformance(t *testing.T) {
 				for range c.nodes {
 					brokers = append(brokers, newBroker(t, redisbroker.Config{
 						Servers: urls,
-						// Another name for every check: nothing of the one before is left.
+						// A new name for every check separates it from the
+						// previous one.
 						Cluster: "conformance" + string(rune('a'+clusters)),
 					}))
 				}

@@ -9,8 +9,9 @@ import (
 	"github.com/stoa-io/stoa/internal/redistest"
 )
 
-// TestCongestionOfOneServer kills one of two servers and fills its queue: the
-// handler is told of that server only, and the other one's messages go on.
+// TestCongestionOfOneServer kills one of two servers and fills its queue. The
+// handler is notified for that server only, and messages still pass through the
+// other one.
 func TestCongestionOfOneServer(t *testing.T) {
 	servers := []*redistest.Server{redistest.Start(t), redistest.Start(t)}
 	l := newLedger()
@@ -37,7 +38,7 @@ func TestCongestionOfOneServer(t *testing.T) {
 			t.Fatalf("Publish = %v after %d messages, want congestion first", err, waiting)
 		}
 	}
-	// Much more than the queue would take.
+	// Many more messages than the queue would hold.
 	const count = 2000
 	for i := range count {
 		redistest.Eventually(t, "the other server's queue has room", patience, func() bool { return !l.held(alive) })

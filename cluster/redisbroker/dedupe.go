@@ -1,15 +1,15 @@
 package redisbroker
 
 const (
-	// dedupeWindow is how far behind the newest number of an origin a message may
-	// come and still be told from a repeat. Only what is kept and what one pipeline
-	// holds is ever sent again, and nothing behind it leaves before that is
-	// acknowledged.
+	// dedupeWindow is how far a message may be behind the newest number of its
+	// origin while dedupe still recognizes a repeat. Only the kept messages and
+	// one pipeline are ever sent again, and no later message leaves before they
+	// are acknowledged.
 	dedupeWindow = maxKept + maxPipeline
 	dedupeWords  = dedupeWindow / 64
 
-	// maxOrigins bounds the memory for nodes that are gone: an origin is forgotten
-	// when so many others have been heard since.
+	// maxOrigins bounds the memory for nodes that have left: an origin is
+	// forgotten after messages of this many others.
 	maxOrigins = 4096
 )
 
@@ -19,16 +19,17 @@ type originKey struct {
 	node        string
 }
 
-// dedupe drops messages that arrive for the second time on a server. It belongs to
-// the read loop of the server's subscription.
+// dedupe drops messages that arrive for the second time over a server. It
+// belongs to the read loop of the server's subscription.
 //
-// It remembers exactly which of the last numbers of an origin came, not only the
-// highest: a node that subscribed again in between may have missed a message whose
-// successor in another channel it received, and then gets it with the repetition.
+// It remembers exactly which of the last numbers of an origin have arrived, not
+// only the highest. A node that subscribed again in between may have missed a
+// message and received its successor on another channel; the repetition then
+// brings the missed one.
 type dedupe struct {
 	origins map[originKey]*originWindow
 	clock   uint64 // messages so far; orders origins by when they were last heard
-	// missed is how many numbers were skipped across interruptions.
+	// missed is the count of numbers that were skipped across interruptions.
 	missed uint64
 }
 
@@ -36,10 +37,11 @@ type originWindow struct {
 	highest     uint64
 	seen        [dedupeWords]uint64 // bit n%window: number n was seen
 	heard       uint64              // dedupe.clock
-	interrupted bool                // nothing came since the subscription was lost
+	interrupted bool                // no message since the subscription was lost
 }
 
-// accept is false if the message was seen before. A number of 0 is always new.
+// accept returns false if the message was seen before. A number of 0 is always
+// new.
 func (d *dedupe) accept(s *header) bool {
 	if s.number == 0 {
 		return true
@@ -60,8 +62,8 @@ func (d *dedupe) accept(s *header) bool {
 	return w.accept(s.number)
 }
 
-// remember makes a window that ends before the number. key's name is copied: it is
-// part of a message.
+// remember makes a window that ends before the number. It copies the name in
+// key, which is part of a message.
 func (d *dedupe) remember(key originKey, number uint64) *originWindow {
 	if d.origins == nil {
 		d.origins = make(map[originKey]*originWindow)
@@ -86,7 +88,7 @@ func (d *dedupe) forgetOldest() {
 	delete(d.origins, oldest)
 }
 
-// interrupt says that messages may be missing from now on.
+// interrupt records that messages may be missing from now on.
 func (d *dedupe) interrupt() {
 	for _, w := range d.origins {
 		w.interrupted = true
@@ -105,7 +107,8 @@ func (w *originWindow) accept(number uint64) bool {
 	return true
 }
 
-// advance makes number the highest and forgets what falls out of the window.
+// advance makes number the highest and forgets the numbers that leave the
+// window.
 func (w *originWindow) advance(number uint64) {
 	if number-w.highest >= dedupeWindow {
 		w.seen = [dedupeWords]uint64{}

@@ -21,8 +21,8 @@ func TestDedupe(t *testing.T) {
 		{"in order", []step{{1, true}, {2, true}, {3, true}}},
 		{"sent again", []step{{1, true}, {2, true}, {3, true}, {1, false}, {2, false}, {3, false}, {4, true}}},
 		{"only some were wanted here", []step{{5, true}, {9, true}, {5, false}, {9, false}, {10, true}}},
-		// The node was subscribed to the channel of 7 only after that had passed: the
-		// repetition brings it.
+		// The node subscribed to the channel of 7 only after that had passed:
+		// the repetition brings it.
 		{"missed the first time", []step{{5, true}, {9, true}, {5, false}, {7, true}, {9, false}, {7, false}}},
 		{"before the first that came", []step{{100, true}, {99, true}, {99, false}, {100, false}}},
 		{"a whole pipeline behind", []step{{1, true}, {window, true}, {1, false}, {2, true}}},
@@ -58,9 +58,9 @@ func TestDedupeKeepsOriginsApart(t *testing.T) {
 	}
 }
 
-// TestDedupeCountsWhatWasMissed interrupts the subscription and looks at the bound of
-// what did not come.
-func TestDedupeCountsWhatWasMissed(t *testing.T) {
+// TestDedupeCountsMissed interrupts the subscription and checks the bound of
+// the missed messages.
+func TestDedupeCountsMissed(t *testing.T) {
 	var d redisbroker.Dedupe
 	accept := func(number uint64) { d.Accept(redisbroker.Header{Node: "a", Number: number}) }
 	accept(1)
@@ -105,7 +105,7 @@ func TestDedupeAllocations(t *testing.T) {
 		header.Number = number
 		d.Accept(header)
 	}); allocations > 1 {
-		// One is the test's own: a header made on the heap.
+		// One allocation is the test's own: a header on the heap.
 		t.Errorf("accepting a message allocates %v times, want 0", allocations-1)
 	}
 }
@@ -138,7 +138,7 @@ func TestRendezvous(t *testing.T) {
 	if moved != 0 {
 		t.Errorf("%d channels of other servers moved when one was taken away, want 0", moved)
 	}
-	// Nodes of different versions must agree for ever.
+	// Nodes of different versions must always agree.
 	if got := redisbroker.Rendezvous(servers, "r:chat:lobby", nil); got != 1 {
 		t.Errorf("r:chat:lobby is on server %d, want 1 as always", got)
 	}

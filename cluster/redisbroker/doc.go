@@ -1,18 +1,18 @@
 // Package redisbroker is the broker of nodes that meet on Redis servers.
 //
 // [New] makes a [Broker], which implements cluster.Broker and the optional
-// interfaces of package cluster. [ListNodes] reads the nodes of a cluster without
-// joining it. The package imports only cluster and the go-redis client.
+// interfaces of package cluster. [ListNodes] reads the nodes of a cluster
+// without joining it. The package imports only cluster and the go-redis client.
 //
 // # Connections
 //
-// A node has two connections to every server, whatever it subscribes to: a
+// A node has two connections to every server, for any number of channels: a
 // publisher, which also maintains the node's entry in the registry, and a
 // subscriber. Channels and keys begin with the cluster's name and a colon. The
 // broker never subscribes to a pattern.
 //
-// A channel belongs to one server, chosen by rendezvous hashing. The channel of a
-// node and the channel of the cluster exist on every server.
+// A channel belongs to one server, chosen by rendezvous hashing. The channel of
+// a node and the channel of the cluster exist on every server.
 //
 // # Guarantees
 //
@@ -35,25 +35,26 @@
 // took so long that a node may have lost its subscription in the meantime.
 //
 // After an interruption the publisher first ends its previous connection at the
-// server. Then it waits, for at most Config.FlushWait, until all known nodes are
-// subscribed to the cluster's channel; a node subscribes to that channel last.
+// server. Then it waits, for at most Config.FlushWait, until all known nodes
+// are subscribed to the cluster's channel; a node subscribes to that channel
+// last.
 //
 // Messages are numbered per node, life of the node, and server. A receiver
 // remembers which of the last 4,096 numbers it has seen and drops repeats. A
 // transaction reaches a node wholly or not at all, so a repetition brings every
 // node the messages that it lacks, in order.
 //
-// An acknowledgement says that the server has executed a transaction. It does not
-// say that the server has written the messages to all subscribers: if the server
-// dies in between, some of them lack the messages. Therefore each publisher keeps
-// the messages that were acknowledged last, in addition to the queue and not
-// counted in QueueBytes: up to 3,584 messages of up to 1 MiB, acknowledged within
-// two ProbeIntervals, and always the last transaction. If the next connection is to
-// another Redis process, the publisher sends them again first. It knows this by the
-// run ID in the answer to INFO, which changes with a restart or a failover. If the
-// process is the same, the publisher drops them: a node that was cut off would
-// otherwise receive them after later messages, in another order than the other
-// nodes.
+// An acknowledgement says that the server has executed a transaction. It does
+// not say that the server has written the messages to all subscribers: if the
+// server dies in between, some of them lack the messages. Therefore each
+// publisher keeps the messages that were acknowledged last, in addition to the
+// queue and not counted in QueueBytes: up to 3,584 messages of up to 1 MiB,
+// acknowledged within two ProbeIntervals, and always the last transaction. If
+// the next connection is to another Redis process, the publisher sends them
+// again first. It knows this by the run ID in the answer to INFO, which changes
+// with a restart or a failover. If the process is the same, the publisher drops
+// them: a node that was cut off would otherwise receive them after later
+// messages, in another order than the other nodes.
 //
 // # When a server fails
 //
@@ -88,20 +89,23 @@
 //	                      with its connections. The first flush after an outage may wait
 //	                      FlushWait for it.
 //
-// The broker does not drop a silent subscriber connection at once: if the server only
-// stalls, that would lose the messages on their way. It drops the connection when the
-// server answers on another connection while this one stays silent.
+// The broker does not drop a silent subscriber connection at once: if the
+// server only stalls, that would lose the messages on their way. It drops the
+// connection when the server answers on another connection while this one stays
+// silent.
 //
 // # Rights
 //
-// A restricted user of the server needs the channels and keys that begin with the
-// cluster's name and a colon, and these commands: PUBLISH, SUBSCRIBE, UNSUBSCRIBE,
-// PUBSUB NUMSUB, PING, INFO, MULTI, EXEC, SET, MGET, DEL, SADD, SREM, SMEMBERS,
-// PEXPIRE, CLIENT ID, SETNAME, LIST and KILL, and with Sentinels ROLE.
+// A restricted user of the server needs the channels and keys that begin with
+// the cluster's name and a colon, and these commands: PUBLISH, SUBSCRIBE,
+// UNSUBSCRIBE, PUBSUB NUMSUB, PING, INFO, MULTI, EXEC, SET, MGET, DEL, SADD,
+// SREM, SMEMBERS, PEXPIRE, CLIENT ID, SETNAME, LIST and KILL, and with
+// Sentinels ROLE.
 //
 // # Locks
 //
-// The lock of a server's subscriptions is taken before that of the session that sends
-// their commands. The broker holds the lock of a server's congestion signal, or the
-// lock of the inbox, while it calls the handler, and no other lock.
+// The lock of a server's subscriptions is taken before that of the session that
+// sends their commands. The broker holds the lock of a server's congestion
+// signal, or the lock of the inbox, while it calls the handler, and no other
+// lock.
 package redisbroker

@@ -8,43 +8,45 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 )
 
-// How an envelope looks between nodes. Lengths and the number are unsigned varints
-// as in encoding/binary.
+// The form of an envelope between nodes. Lengths and the number are unsigned
+// varints as in encoding/binary.
 //
 //	| version | flags | number | incarnation | len node | len origin |  node  | origin | except | payload |
 //	|    1    |   1   |   v    |      8      |    v     |     v      | 0..n   | 0..n   |  0..n  |  0..n   |
 //
 //	except: | count v | (length v, ID)... |   only with flagExcept
 //
-// The number counts what a node published on one server, from 1; 0 is a message
-// without a number, of which repeats are not noticed. The incarnation is drawn at
-// random when a broker is made, so that the numbers of a restarted node do not
-// look like repeats. Node and origin lie beside each other because a connection's
-// ID begins with its node's: then both together are the origin's ID, and a decoder
-// takes it without copying.
+// The number counts the messages that a node has published over one server,
+// from 1; 0 is a message without a number, whose repeats are not noticed. The
+// incarnation is drawn at random when a broker is made, so that the numbers of
+// a restarted node do not look like repeats.
+//
+// Node and origin are adjacent because a connection's ID begins with the ID of
+// its node: then both together are the origin's ID, and a decoder takes it
+// without a copy.
 const (
 	envelopeVersion = 1
 
 	flagBinary       = 1 << 0
 	flagOrigin       = 1 << 1 // there is an origin
-	flagOriginSuffix = 1 << 2 // the origin's ID is the node's ID and what follows
+	flagOriginSuffix = 1 << 2 // the origin's ID is the node's ID and the bytes of origin
 	flagExcept       = 1 << 3
 	flagControl      = 1 << 4
 	flagInternal     = 1 << 5 // for the brokers themselves, never for a handler
 	knownFlags       = 1<<6 - 1
 
-	// maxExcept bounds what a decoder allocates for the list.
+	// maxExcept bounds the memory that a decoder allocates for the list.
 	maxExcept = 1 << 16
-	// maxIDBytes bounds the lengths of IDs; the payload is whatever remains.
+	// maxIDBytes bounds the lengths of IDs; the payload is the rest.
 	maxIDBytes = 1 << 16
 )
 
 var (
-	errEnvelopeVersion   = errors.New("cluster: envelope of an unknown version")
-	errEnvelopeMalformed = errors.New("cluster: malformed envelope")
+	errEnvelopeVersion   = errors.New("redisbroker: envelope of an unknown version")
+	errEnvelopeMalformed = errors.New("redisbroker: malformed envelope")
 )
 
-// header is what the brokers add to an envelope.
+// header is the part that brokers add to an envelope.
 type header struct {
 	node        string // the publishing node
 	incarnation uint64
@@ -52,7 +54,7 @@ type header struct {
 	internal    bool
 }
 
-// envelopeSize is an upper bound of what appendEnvelope appends.
+// envelopeSize is an upper bound of the size of an encoding.
 func envelopeSize(s *header, env *cluster.Envelope) int {
 	size := 2 + 8 + 3*binary.MaxVarintLen64 + len(s.node) + len(env.Origin) + len(env.Payload)
 	if len(env.Except) > 0 {
@@ -103,9 +105,9 @@ func appendEnvelope(dst []byte, s *header, env *cluster.Envelope) []byte {
 	return append(dst, env.Payload...)
 }
 
-// decodeEnvelope reads an envelope. The strings of h and env are parts of data; the
-// payload is copied to the end of scratch, which is returned for the next call. It
-// allocates only for a list of exceptions and where scratch is too short.
+// decodeEnvelope reads an envelope. The strings of s and env are parts of data;
+// the payload is copied to the end of scratch, which is returned for the next
+// call. It allocates only for a list of exceptions and if scratch is too short.
 func decodeEnvelope(data string, scratch []byte, s *header, env *cluster.Envelope) ([]byte, error) {
 	*s, *env = header{}, cluster.Envelope{}
 	if len(data) == 0 {
@@ -153,8 +155,8 @@ func decodeEnvelope(data string, scratch []byte, s *header, env *cluster.Envelop
 	return scratch, nil
 }
 
-// canonicalOrigin is false for encodings that appendEnvelope does not make: an
-// envelope has one form only.
+// canonicalOrigin returns false for encodings that appendEnvelope does not
+// make: an envelope has only one form.
 func canonicalOrigin(flags byte, node, origin string) bool {
 	if flags&flagOriginSuffix != 0 {
 		return flags&flagOrigin != 0 && node != ""
@@ -162,8 +164,8 @@ func canonicalOrigin(flags byte, node, origin string) bool {
 	return node == "" || origin == "" || !strings.HasPrefix(origin, node)
 }
 
-// envelopeReader reads from the front of rest; after a failure bad is set and
-// everything it returns is zero.
+// envelopeReader reads from the front of rest. After a failure bad is set and
+// all results are zero.
 type envelopeReader struct {
 	rest string
 	bad  bool
@@ -225,7 +227,7 @@ func (r *envelopeReader) take(length int) string {
 
 func (r *envelopeReader) list() []string {
 	count := r.uvarint()
-	// Every entry takes a byte at least.
+	// Every entry takes at least one byte.
 	if count == 0 || count > maxExcept || count > uint64(len(r.rest)) {
 		r.bad, r.rest = true, ""
 		return nil

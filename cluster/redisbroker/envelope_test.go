@@ -17,8 +17,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// envelopeCases are encoded in testdata/envelope, one file each: what the nodes of a
-// cluster that is being updated send each other.
+// envelopeCases are encoded in testdata/envelope, one file each. They are the
+// messages between the nodes of a cluster during an update.
 var envelopeCases = []struct {
 	name   string
 	header redisbroker.Header
@@ -110,8 +110,8 @@ func TestEnvelopeRefuses(t *testing.T) {
 	}
 }
 
-// FuzzEnvelope checks that nothing makes the decoder fail badly, and that what it
-// takes is exactly what the encoder makes.
+// FuzzEnvelope checks that no input makes the decoder panic, and that it
+// accepts exactly the output of the encoder.
 func FuzzEnvelope(f *testing.F) {
 	for _, c := range envelopeCases {
 		f.Add(string(redisbroker.AppendEnvelope(nil, c.header, &c.env)))

@@ -7,7 +7,7 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 )
 
-// What the tests of the Redis broker need from inside.
+// Access for the tests of the package.
 
 const (
 	DedupeWindow = dedupeWindow
@@ -22,7 +22,7 @@ var (
 	ErrEnvelopeMalformed = errEnvelopeMalformed
 )
 
-// Stamp is what brokers add to an envelope.
+// Header is the part that brokers add to an envelope.
 type Header struct {
 	Node                string
 	Incarnation, Number uint64
@@ -63,7 +63,7 @@ func Rendezvous(identities []string, channel string, usable func(int) bool) int 
 	return rendezvous(seeds, channel, usable)
 }
 
-// ServerFacts is what a URL says.
+// ServerFacts are the parts of a URL.
 type ServerFacts struct {
 	Identity, Master, Username, Password string
 	SentinelUsername, SentinelPassword   string
@@ -84,14 +84,14 @@ func ParseURL(text string) (ServerFacts, error) {
 	}, nil
 }
 
-// Trace is what a connection leaves to its successor.
+// Trace is the information that a connection leaves to its successor.
 type Trace struct {
 	ID        int64
 	Name, Run string
 }
 
-// Introduce opens a connection to the server of a URL as the successor of another
-// one, and returns its own trace. alive tells whether it still answers.
+// Introduce opens a connection to the server of a URL as the successor of
+// another one, and returns its trace. alive reports whether it still answers.
 func Introduce(ctx context.Context, url string, name string, previous Trace) (own Trace, alive func() bool, end func(), err error) {
 	config := Config{Servers: []string{url}}.withDefaults()
 	servers, err := config.servers()
@@ -109,7 +109,7 @@ func Introduce(ctx context.Context, url string, name string, previous Trace) (ow
 	return Trace{link.trace.id, link.trace.name, link.trace.run}, alive, link.end, err
 }
 
-// Kept is a queue with messages that are acknowledged.
+// Kept is a queue with acknowledged messages.
 type Kept struct{ queue *publishQueue }
 
 func NewKept() Kept { return Kept{newPublishQueue("", header{node: "node"})} }
@@ -122,7 +122,7 @@ func (k Kept) Acknowledge(count, size int, now, age time.Duration) (bytes, fresh
 	return k.queue.acknowledge(count, now, age)
 }
 
-// Doubt returns how many messages wait again, Forget keeps none.
+// Suspect returns how many messages wait again. Forget drops the kept ones.
 func (k Kept) Suspect() int { return k.queue.suspect() }
 func (k Kept) Forget()      { k.queue.forget() }
 
@@ -131,7 +131,7 @@ func (k Kept) AcknowledgeAgain(count int, now, age time.Duration) (bytes, fresh 
 	return k.queue.acknowledge(count, now, age)
 }
 
-// Usage is what still waits, and whether memory is held for anything.
+// Usage is the size of the queue, and whether it holds no memory.
 func (k Kept) Usage() (messages, bytes int, empty bool) {
 	messages, bytes = k.queue.usage()
 	return messages, bytes, len(k.queue.entries) == 0 && k.queue.keeping == 0

@@ -13,8 +13,8 @@ import (
 	"github.com/stoa-io/stoa/internal/redistest"
 )
 
-// ledger is a handler that keeps, per channel and publisher, the numbers of the
-// messages that came.
+// ledger is a handler that records, per channel and publisher, the numbers of
+// the messages.
 type ledger struct {
 	mu        sync.Mutex // guards the rest
 	numbers   map[string][]int
@@ -57,7 +57,7 @@ func (l *ledger) held(partition int) bool {
 	return l.congested[partition]
 }
 
-// expectAll checks that everything that was published came once and in order.
+// expectAll checks that every published message arrived once and in order.
 func (l *ledger) expectAll(t testing.TB, who string, published map[string]int) {
 	t.Helper()
 	l.mu.Lock()
@@ -76,8 +76,8 @@ func (l *ledger) expectAll(t testing.TB, who string, published map[string]int) {
 	}
 }
 
-// expectOrder checks that nothing came twice or out of order, though some may be
-// missing, and returns how many are.
+// expectOrder checks that no message arrived twice or out of order, and returns
+// how many are missing.
 func (l *ledger) expectOrder(t testing.TB, who string, published map[string]int) (missing int) {
 	t.Helper()
 	l.mu.Lock()
@@ -107,8 +107,8 @@ type traffic struct {
 	published map[string]int
 }
 
-// startTraffic makes a node for each configuration, subscribes all to all channels,
-// and lets each publish into them every few milliseconds.
+// startTraffic makes a node for each configuration, subscribes all to all
+// channels, and lets each publish into them every few milliseconds.
 func startTraffic(t testing.TB, channels []string, configs ...redisbroker.Config) *traffic {
 	t.Helper()
 	f := &traffic{channels: channels, stop: make(chan struct{}), published: make(map[string]int)}
@@ -127,8 +127,8 @@ func startTraffic(t testing.TB, channels []string, configs ...redisbroker.Config
 	return f
 }
 
-// publish is a publisher of one node, until stop. Like a node it waits while the
-// partition of a channel is congested.
+// publish is the publisher of one node, until stop. Like a node it waits while
+// the partition of a channel is congested.
 func (f *traffic) publish(t testing.TB, node int) {
 	name := fmt.Sprint("publisher", node)
 	tick := time.NewTicker(2 * time.Millisecond)
@@ -160,7 +160,7 @@ func (f *traffic) record(publisher string, count int) {
 	}
 }
 
-// run lets the traffic flow until every node got so many messages more.
+// run waits until every node has received this many more messages.
 func (f *traffic) run(t testing.TB, messages int) {
 	t.Helper()
 	for i, l := range f.ledgers {
@@ -170,8 +170,8 @@ func (f *traffic) run(t testing.TB, messages int) {
 	}
 }
 
-// end stops the publishers and waits until the queues are empty and the last message
-// of every publisher has come everywhere.
+// end stops the publishers and waits until the queues are empty and the last
+// message of every publisher has arrived on every node.
 func (f *traffic) end(t testing.TB) {
 	t.Helper()
 	close(f.stop)
@@ -190,12 +190,12 @@ func (f *traffic) end(t testing.TB) {
 	}
 }
 
-// pass waits for a time during which things are to go on.
+// pass waits for a period of traffic.
 func pass(period time.Duration) {
 	<-time.After(period)
 }
 
-// expectNothingLost ends the traffic and checks everything.
+// expectNothingLost ends the traffic and checks all messages.
 func (f *traffic) expectNothingLost(t testing.TB) {
 	t.Helper()
 	f.end(t)

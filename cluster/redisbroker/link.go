@@ -14,38 +14,38 @@ import (
 )
 
 var (
-	errLinkEnded  = errors.New("cluster: connection has ended")
-	errNotMaster  = errors.New("cluster: the server is not the master")
-	errNoSentinel = errors.New("cluster: no Sentinel answers")
+	errLinkEnded  = errors.New("redisbroker: connection has ended")
+	errNotMaster  = errors.New("redisbroker: the server is not the master")
+	errNoSentinel = errors.New("redisbroker: no Sentinel answers")
 )
 
-// link is one connection to a server. go-redis' clients open another
-// connection when one fails, subscribe it to everything in one command and send
-// again what they like; here the order of all that matters. So the client of a link
-// may dial once, and whatever goes wrong ends the link.
+// link is one connection to a server. When a connection fails, a client of
+// go-redis opens another one, subscribes it to all channels in one command, and
+// sends commands again. Here the order of these steps matters. So the client of
+// a link may dial once, and every failure ends the link.
 type link struct {
 	client  *redis.Client
 	dialer  *onceDialer
-	address string // where it was dialled
+	address string // that was dialed
 	trace   linkTrace
 }
 
-// linkTrace is what is needed to end a connection from another one.
+// linkTrace is the information that another connection needs to end this one.
 type linkTrace struct {
 	id   int64  // the server's number for it; 0 if not known
 	name string // the name that it gave itself
 	run  string // the server's name for this life of its process; empty if not known
 }
 
-// linkOptions are what the links of a server differ in.
+// linkOptions are the differences between the links of a server.
 type linkOptions struct {
 	name     string        // shown by CLIENT LIST
 	timeout  time.Duration // of a read or write
-	previous *linkTrace    // a connection that must not be heard of again; nil: no trace is needed
+	previous *linkTrace    // a connection to end; nil: no trace is needed
 }
 
-// newLink prepares a connection; it is opened by the first command. ctx bounds the
-// question to the Sentinels.
+// newLink prepares a connection; the first command opens it. ctx bounds the
+// request to the Sentinels.
 func newLink(ctx context.Context, config *Config, server *endpoint, o linkOptions) (*link, error) {
 	quietClient()
 	address := server.addresses[0]
@@ -69,19 +69,20 @@ func newLink(ctx context.Context, config *Config, server *endpoint, o linkOption
 	return l, nil
 }
 
-// quietClient keeps go-redis from writing to the standard error. What it would say
-// there comes as an error too, and is logged by those who get it.
+// quietClient keeps go-redis from writing to the standard error. The same
+// problems are returned as errors, and logged by the callers.
 var quietClient = sync.OnceFunc(func() { redis.SetLogger(discardClientLog{}) })
 
 type discardClientLog struct{}
 
 func (discardClientLog) Printf(context.Context, string, ...any) {}
 
-// clientOptions are options of a client with one connection and no will of its own.
+// clientOptions are the options of a client with one connection, which does not
+// retry.
 func clientOptions(address string, dialTimeout time.Duration) *redis.Options {
 	return &redis.Options{
 		Addr: address,
-		// RESP2 suffices, and has no messages that come between replies.
+		// RESP2 is enough, and has no messages between replies.
 		Protocol:              2,
 		DisableIdentity:       true,
 		PoolSize:              1,
@@ -95,11 +96,12 @@ func clientOptions(address string, dialTimeout time.Duration) *redis.Options {
 	}
 }
 
-// introduce runs on the new connection before anything else. The server may still
-// hold commands of the previous connection that it has not read (it was stopped, or
-// the network was): they must not be executed after what this one sends, and its
-// subscription must not be counted. Ending it is refused to users without the
-// right; then the order of the two is left to chance.
+// introduce runs on the new connection before all other commands. The server
+// may still hold unread commands of the previous connection, if the server or
+// the network was stopped. They must not be executed after the commands of this
+// connection, and the server must not count its subscription. A user without
+// the right cannot end it; then the order of the two connections is up to
+// chance.
 func (l *link) introduce(ctx context.Context, cn *redis.Conn, wantMaster bool, previous *linkTrace) error {
 	if wantMaster {
 		role, err := cn.Do(ctx, "role").Slice()
@@ -122,7 +124,8 @@ func (l *link) introduce(ctx context.Context, cn *redis.Conn, wantMaster bool, p
 	return nil
 }
 
-// learn asks the server; what a user may not know stays empty.
+// learn asks the server for the fields; those that the user may not read stay
+// empty.
 func (t *linkTrace) learn(ctx context.Context, cn *redis.Conn) error {
 	id, err := cn.ClientID(ctx).Result()
 	if err != nil && !isReply(err) {
@@ -141,13 +144,14 @@ func (t *linkTrace) learn(ctx context.Context, cn *redis.Conn) error {
 	return nil
 }
 
-// endPrevious ends the previous connection. Where the server was started again, or is
-// another one, its number is somebody else's by now, perhaps this connection's own.
+// endPrevious ends the previous connection. If the server was restarted, or is
+// another one, the number may belong to another connection, perhaps to this
+// one.
 func (t *linkTrace) endPrevious(ctx context.Context, cn *redis.Conn, previous *linkTrace) error {
 	if previous.id == 0 || previous.id == t.id || t.elsewhere(previous) {
 		return nil
 	}
-	// It is not known that it is another one if the run ID is not.
+	// Without a run ID the server may be another one all the same.
 	listed, err := cn.Do(ctx, "client", "list", "id", previous.id).Text()
 	if err != nil || !strings.Contains(listed, " name="+previous.name+" ") {
 		return err
@@ -155,14 +159,14 @@ func (t *linkTrace) endPrevious(ctx context.Context, cn *redis.Conn, previous *l
 	return cn.Do(ctx, "client", "kill", "id", previous.id).Err()
 }
 
-// elsewhere is true if the connection is known to be to another process than the
-// previous one: Redis was started again, or has failed over.
+// elsewhere returns true if the connection is known to be to another process
+// than the previous one, after a restart or a failover of Redis.
 func (t *linkTrace) elsewhere(previous *linkTrace) bool {
 	return t.run != "" && previous.run != "" && t.run != previous.run
 }
 
-// end closes the connection; whatever waits for it fails. It may be called from any
-// goroutine, and again.
+// end closes the connection; its pending calls fail. It may be called from any
+// goroutine, and repeatedly.
 func (l *link) end() {
 	l.dialer.end()
 	// It fails only if it was closed before.
@@ -206,8 +210,8 @@ func (s *endpoint) askSentinel(ctx context.Context, address string, timeout time
 	return net.JoinHostPort(found[0], found[1]), nil
 }
 
-// onceDialer dials one connection and can end it at any time, which go-redis'
-// contexts cannot while a reply is awaited.
+// onceDialer dials one connection and can end it at any time, which the
+// contexts of go-redis cannot do while a reply is awaited.
 type onceDialer struct {
 	timeout time.Duration
 	tls     *tls.Config

@@ -10,8 +10,8 @@ import (
 	"github.com/stoa-io/stoa/internal/redistest"
 )
 
-// TestPreviousConnectionIsEnded: only the connection before is, by the same
-// server in the same life.
+// TestPreviousConnectionIsEnded: only the previous connection to the same
+// process of the server is ended.
 func TestPreviousConnectionIsEnded(t *testing.T) {
 	server := redistest.Start(t)
 	const name = "stoa.node.0.publisher"
@@ -24,7 +24,7 @@ func TestPreviousConnectionIsEnded(t *testing.T) {
 		{"another life", func(p *redisbroker.Trace) { p.Run = strings.Repeat("0", 40) }, false},
 		{"life not known", func(p *redisbroker.Trace) { p.Run = "" }, true},
 		{"somebody else's number", func(p *redisbroker.Trace) { p.Name = "other" }, false},
-		// Numbers go up by one.
+		// Numbers rise by one.
 		{"its own number", func(p *redisbroker.Trace) { p.ID++ }, false},
 		{"its own number, life not known", func(p *redisbroker.Trace) { p.ID++; p.Run = "" }, false},
 		{"no number", func(p *redisbroker.Trace) { p.ID = 0 }, false},
@@ -56,8 +56,9 @@ func TestPreviousConnectionIsEnded(t *testing.T) {
 	}
 }
 
-// TestReconnectAfterServerRestart again and again: numbers of connections begin
-// anew with each life of the server, so that the one before is often the new one's own.
+// TestReconnectAfterServerRestart reconnects repeatedly. The numbers of
+// connections start again with every process of the server, so that the
+// previous number is often the new connection's own.
 func TestReconnectAfterServerRestart(t *testing.T) {
 	server := redistest.Start(t)
 	b := startBroker(t, redisbroker.Config{Servers: []string{server.URL()}}, newLedger())
@@ -70,7 +71,8 @@ func TestReconnectAfterServerRestart(t *testing.T) {
 	}
 }
 
-// documentedUser is the rule in docs/cluster.md for a user with restricted rights.
+// documentedUser is the rule in docs/cluster.md for a user with restricted
+// rights.
 func documentedUser(t testing.TB) string {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/cluster.md")
@@ -84,8 +86,8 @@ func documentedUser(t testing.TB) string {
 	return strings.Join(strings.Fields(string(block[1])), " ")
 }
 
-// TestRestrictedUser: the rights that docs/cluster.md names are enough. Without
-// INFO a node works too, and says what it may cost.
+// TestRestrictedUser: the rights in docs/cluster.md are enough. Without INFO a
+// node works too, and logs the possible cost.
 func TestRestrictedUser(t *testing.T) {
 	for _, c := range []struct {
 		name, rule string

@@ -17,8 +17,8 @@ func TestManyChannelsComeBack(t *testing.T) {
 	server := redistest.Start(t)
 	f := startTraffic(t, rooms(2), repeated(2, redisbroker.Config{
 		Servers: []string{server.URL()},
-		// The subscriptions keep a busy machine from reading for more than the
-		// 300 ms after which a probe every 200 ms would call the server silent.
+		// The subscriptions keep a busy machine from reading for more than 300
+		// ms, after which a probe every 200 ms would call the server silent.
 		ProbeInterval: time.Second,
 	})...)
 	channels := make([]string, count)

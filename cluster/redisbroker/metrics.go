@@ -6,15 +6,16 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 )
 
-// Metrics returns the figures of Stats for monitoring. Package metrics shows them.
+// Metrics returns the figures of Stats for monitoring. Package metrics shows
+// them.
 func (b *Broker) Metrics() []cluster.Metric {
 	stats := b.Stats()
 	return stats.Metrics()
 }
 
-// Metrics returns the figures under the names that they have for monitoring. The
-// label server is the position of the server in the order that all nodes agree on.
-// It is never the address, which is for the log.
+// Metrics returns the figures under the names that they have for monitoring.
+// The label server is the position of the server in the order that all nodes
+// agree on. It is never the address, which is for the log.
 func (s *Stats) Metrics() []cluster.Metric {
 	metrics := []cluster.Metric{{
 		Name: "known_nodes", Help: "Nodes of the cluster that this node knows to be alive, itself included.",
@@ -27,7 +28,8 @@ func (s *Stats) Metrics() []cluster.Metric {
 	return metrics
 }
 
-// appendDropped sums over the servers: a refused message belongs to none of them.
+// appendDropped sums over the servers: a refused message belongs to none of
+// them.
 func (s *Stats) appendDropped(metrics []cluster.Metric) []cluster.Metric {
 	var tooOld, badVersion, malformed uint64
 	for i := range s.Shards {

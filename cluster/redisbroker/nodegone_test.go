@@ -11,7 +11,7 @@ import (
 	"github.com/stoa-io/stoa/internal/redistest"
 )
 
-// watcher is a handler that keeps the nodes that it was told have gone.
+// watcher is a handler that records the calls of NodeGone.
 type watcher struct {
 	*ledger
 	mu   sync.Mutex // guards gone
@@ -24,7 +24,7 @@ func (w *watcher) NodeGone(id string) {
 	w.gone = append(w.gone, id)
 }
 
-// expectGone waits until exactly these nodes are gone, and forgets them.
+// expectGone waits until exactly these nodes are gone, and clears the record.
 func (w *watcher) expectGone(t testing.TB, why string, want ...string) {
 	t.Helper()
 	var got []string
@@ -45,8 +45,8 @@ func (w *watcher) expectGone(t testing.TB, why string, want ...string) {
 func TestNodeGone(t *testing.T) {
 	servers := []*redistest.Server{redistest.Start(t), redistest.Start(t)}
 	proxies := []*redistest.Proxy{redistest.StartProxy(t, servers[0]), redistest.StartProxy(t, servers[1])}
-	// A server is known by its address, so that brokers behind proxies are a cluster
-	// of their own as to channels; who is a node is the same on all of them.
+	// A server is known by its address, so that brokers behind proxies use
+	// channels of their own; the registry is the same for all of them.
 	config := func(id string, urls ...string) redisbroker.Config {
 		return redisbroker.Config{Servers: urls, NodeID: id, Lease: time.Second}
 	}
@@ -61,7 +61,7 @@ func TestNodeGone(t *testing.T) {
 		t.Errorf("Close = %v, want nil", err)
 	}
 	w.expectGone(t, "it has said so", "b")
-	// One of its two servers sees the node.
+	// One of its two servers still sees the node.
 	proxies[0].Cut()
 	redistest.Eventually(t, "c is forgotten at the first server", patience, func() bool {
 		return !slices.Contains(redisLines(t, servers[0].Addr(), "SMEMBERS stoa:nodes"), "c")
@@ -78,8 +78,8 @@ func TestNodeGone(t *testing.T) {
 	w.expectGone(t, "it has come back")
 }
 
-// TestSuccessor: another process takes the ID of one that has died before anybody
-// noticed.
+// TestSuccessor: another process takes the ID of a node that has died, before
+// its lease is over.
 func TestSuccessor(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.StartProxy(t, server)

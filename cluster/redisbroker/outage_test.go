@@ -41,7 +41,8 @@ func TestServerKilledAndRestarted(t *testing.T) {
 	f.expectNothingLost(t)
 }
 
-// TestOneOfTwoServersKilled: the rooms of the other server go on meanwhile.
+// TestOneOfTwoServersKilled: messages still pass in the rooms of the other
+// server.
 func TestOneOfTwoServersKilled(t *testing.T) {
 	servers := []*redistest.Server{redistest.Start(t), redistest.Start(t)}
 	config := redisbroker.Config{Servers: []string{servers[0].URL(), servers[1].URL()}}
@@ -75,8 +76,8 @@ func TestServerPaused(t *testing.T) {
 	f.expectNothingLost(t)
 }
 
-// TestServerStalls pauses the server for times around those after which connections
-// are given up.
+// TestServerStalls pauses the server for periods around those after which
+// connections are dropped.
 func TestServerStalls(t *testing.T) {
 	server := redistest.Start(t)
 	f := startTraffic(t, rooms(4), repeated(3, redisbroker.Config{Servers: []string{server.URL()}})...)
@@ -89,8 +90,8 @@ func TestServerStalls(t *testing.T) {
 	f.expectNothingLost(t)
 }
 
-// TestNodeCutOff cuts one node from the server. It keeps what it publishes, and
-// misses what the others publish: that is counted.
+// TestNodeCutOff cuts one node off the server. It queues its publishes, and
+// misses those of the others, which it counts.
 func TestNodeCutOff(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.StartProxy(t, server)
@@ -123,9 +124,9 @@ func TestNodeCutOff(t *testing.T) {
 	}
 }
 
-// TestConnectionsBroken closes all connections of one node again and again.
-// What it publishes comes to the others. It may miss itself what the server had
-// acknowledged and it had not received yet, as it misses messages of others.
+// TestConnectionsBroken closes all connections of one node repeatedly. Its
+// messages reach the other nodes. It may miss its own messages that the server
+// had acknowledged and it had not received yet, like those of other nodes.
 func TestConnectionsBroken(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.StartProxy(t, server)
@@ -192,8 +193,7 @@ func TestServerUnreachableFromTheStart(t *testing.T) {
 	redistest.Eventually(t, "the message that waited is delivered", patience, func() bool { return l.count() == 1 })
 }
 
-// TestCloseWhileServerUnreachable: Close waits for messages that were accepted, and for
-// nothing else.
+// TestCloseWhileServerUnreachable: Close waits only for accepted messages.
 func TestCloseWhileServerUnreachable(t *testing.T) {
 	server := redistest.Start(t)
 	config := redisbroker.Config{Servers: []string{server.URL()}, ProbeInterval: 20 * time.Millisecond}

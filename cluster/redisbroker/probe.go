@@ -10,35 +10,36 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 )
 
-// probes are messages of a node to itself through one server: they show that a
-// message makes its way, keep both connections busy, and make the publisher notice
-// when the server stands still. These are the ones that somebody waits for. Safe for
-// concurrent use.
+// probes are the messages of a node to itself over one server for which a
+// caller waits. A probe shows that messages arrive, keeps both connections
+// busy, and makes the publisher notice a stalled server. Safe for concurrent
+// use.
 type probes struct {
 	mu     sync.Mutex // guards the rest
 	number uint64
-	under  map[uint64]chan struct{} // under way; closed when back
+	sent   map[uint64]chan struct{} // in flight; closed when back
 }
 
 func (p *probes) begin() (number uint64, back <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.under == nil {
-		p.under = make(map[uint64]chan struct{})
+	if p.sent == nil {
+		p.sent = make(map[uint64]chan struct{})
 	}
 	p.number++
 	returned := make(chan struct{})
-	p.under[p.number] = returned
+	p.sent[p.number] = returned
 	return p.number, returned
 }
 
-// back is called for a probe that has returned, also for those that nobody waits for.
+// back is called for a probe that has returned, with or without a waiting
+// caller.
 func (p *probes) back(number uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if returned, found := p.under[number]; found {
+	if returned, found := p.sent[number]; found {
 		close(returned)
-		delete(p.under, number)
+		delete(p.sent, number)
 	}
 }
 
@@ -46,22 +47,23 @@ func (p *probes) back(number uint64) {
 func (p *probes) forget(number uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.under, number)
+	delete(p.sent, number)
 }
 
-// probe sends one round unless one waits in the queue. Nobody waits for its return: it
-// may be lost with the subscriber's connection, and the next one must go all the same.
+// probe sends one round unless a probe is in the queue. No caller waits for its
+// return: it may be lost with the subscriber's connection, and the next one
+// must be sent all the same.
 func (s *shard) probe() {
 	if !s.probing.CompareAndSwap(false, true) {
 		return
 	}
-	// It fails if the broker is closed, and then there is nothing to probe.
+	// It fails if the broker is closed; then there is nothing to probe.
 	if err := s.pushProbe(0, func(int, error) { s.probing.Store(false) }); err != nil {
 		s.probing.Store(false)
 	}
 }
 
-// sendProbe sends one whose return the caller waits for.
+// sendProbe sends a probe whose return the caller waits for.
 func (s *shard) sendProbe() (number uint64, back <-chan struct{}, err error) {
 	number, back = s.probes.begin()
 	err = s.pushProbe(number, func(_ int, err error) {
@@ -75,9 +77,9 @@ func (s *shard) sendProbe() (number uint64, back <-chan struct{}, err error) {
 	return number, back, err
 }
 
-// pushProbe queues a probe; done is that of PublishCount.
+// pushProbe queues a probe; done is as with PublishCount.
 func (s *shard) pushProbe(number uint64, done func(int, error)) error {
-	payload := binary.BigEndian.AppendUint64([]byte{tellProbe}, number)
+	payload := binary.BigEndian.AppendUint64([]byte{internalProbe}, number)
 	return s.push(s.broker.ownChannel, &cluster.Envelope{Binary: true, Payload: payload}, true, done)
 }
 
@@ -104,7 +106,7 @@ func (s *shard) ready(ctx context.Context) error {
 	}
 }
 
-// problem returns why one of the connections does not work, nil if both do.
+// problem returns why one of the connections does not work, or nil if both do.
 func (s *shard) problem() error {
 	if err := s.publishing.err(); err != nil {
 		return err
@@ -118,8 +120,9 @@ const (
 	lagSlots = 64
 )
 
-// lagSampler times the way of some of the node's own messages, from Publish to
-// delivery here. It needs no clock but this process's. Safe for concurrent use.
+// lagSampler times some of the node's own messages, from Publish to delivery on
+// this node. It needs no other clock than that of this process. Safe for
+// concurrent use.
 type lagSampler struct {
 	mu    sync.Mutex // guards the rest
 	slots [lagSlots]lagSlot

@@ -7,13 +7,13 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 )
 
-// Publish implements [Broker]: it puts the message into the queue of the channel's
-// server. It allocates only as the queue grows.
+// Publish implements [cluster.Broker]: it appends the message to the queue of
+// the channel's server. It allocates only when the queue grows.
 func (b *Broker) Publish(channel string, env *cluster.Envelope) error {
 	return b.shard(channel).push(channel, env, false, nil)
 }
 
-// PublishCount implements [CountingPublisher].
+// PublishCount implements [cluster.CountingPublisher].
 func (b *Broker) PublishCount(channel string, env *cluster.Envelope, done func(nodes int, err error)) {
 	if err := b.shard(channel).push(channel, env, false, done); err != nil {
 		done(0, err)
@@ -39,16 +39,17 @@ func (s *shard) push(channel string, env *cluster.Envelope, internal bool, done 
 	return nil
 }
 
-// congestion is how full the queue of one server is, and what the handler was told
-// of it.
+// congestion is the fill level of one server's queue, and the last value that
+// the handler received.
 type congestion struct {
-	pending   atomic.Int64 // bytes that wait
+	pending   atomic.Int64 // bytes in the queue
 	congested atomic.Bool
 
-	telling sync.Mutex // one call of Handler.Congested at a time
+	calling sync.Mutex // one call of Handler.Congested at a time
 }
 
-// adjust counts bytes into or out of the queue and tells the handler of congestion.
+// adjust counts bytes into or out of the queue and notifies the handler of
+// congestion.
 func (s *shard) adjust(bytes int) {
 	c := &s.congestion
 	pending := c.pending.Add(int64(bytes))
@@ -56,10 +57,10 @@ func (s *shard) adjust(bytes int) {
 	if congested := c.congested.Load(); !congested && pending <= limit/2 || congested && pending >= limit/4 {
 		return
 	}
-	c.telling.Lock()
-	defer c.telling.Unlock()
-	// Again after each call: whoever changed pending during it may have seen the
-	// value of congested from before.
+	c.calling.Lock()
+	defer c.calling.Unlock()
+	// Check again after each call: a goroutine that changed pending during the
+	// call may have seen the old value of congested.
 	for s.broker.running.Load() {
 		pending, congested := c.pending.Load(), c.congested.Load()
 		switch {
@@ -73,9 +74,9 @@ func (s *shard) adjust(bytes int) {
 	}
 }
 
-// silence waits for a call of the handler that a Publish has under way. It is called
-// when running is false.
-func (c *congestion) silence() {
-	c.telling.Lock()
-	defer c.telling.Unlock()
+// awaitCall waits for a call of the handler that a Publish is making. It is
+// called when running is false.
+func (c *congestion) awaitCall() {
+	c.calling.Lock()
+	defer c.calling.Unlock()
 }

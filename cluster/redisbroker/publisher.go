@@ -11,31 +11,32 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 )
 
-// numsubInterval is the pause between two looks whether all nodes are back.
+// numsubInterval is the pause between two checks whether all nodes are
+// subscribed again.
 const numsubInterval = 20 * time.Millisecond
 
-// publisher empties the queue of one server over one connection. What was sent
-// stays in the queue until the server has acknowledged it, and at most one pipeline
-// is under way. What was acknowledged lately is kept for the case that the server
-// dies with it: only these two can ever be repeated, and the order is that of the
-// queue whatever fails.
+// publisher empties the queue of one server over one connection. A sent message
+// stays in the queue until the server has acknowledged it, and at most one
+// pipeline is in flight. The queue keeps the messages that were acknowledged
+// last, in case the server dies with them. Only these two groups are ever
+// repeated, and the order is always that of the queue.
 //
-// A pipeline is a transaction. A node that subscribes while one is executed sees
-// all of it or nothing, so if it is sent again the node gets what it missed in the
-// right order; and what a connection that broke has sent only in part is not
-// executed at all.
+// A pipeline is a transaction. A node that subscribes during its execution sees
+// all of it or nothing, so a repetition brings the node the missed messages in
+// the right order. A server does not execute a transaction that a broken
+// connection has sent only in part.
 type publisher struct {
 	shard *shard
 
 	// Owned by run.
 	link    *link
 	conn    *redis.Conn
-	trace   linkTrace       // of the connection before
+	trace   linkTrace       // of the previous connection
 	batch   []queuedMessage // its memory never moves: the commands point into it
 	counts  []*redis.IntCmd
 	batched []redis.Cmder // the same commands
-	unsure  int           // messages at the front that were sent, and are not known to have arrived
-	blind   bool          // it was said that the server does not tell its run ID
+	unsure  int           // messages at the front that were sent and may have been lost
+	blind   bool          // the missing run ID has been logged
 }
 
 func newPublisher(shard *shard) *publisher {
@@ -86,11 +87,13 @@ func (p *publisher) connect(ctx context.Context) error {
 	return nil
 }
 
-// takeOver decides what becomes of the messages that were acknowledged on the
-// connection before. If that was to another Redis, it may have died before it wrote
-// them to everybody.
-// If it is the same, they were delivered, and whoever was cut off from it meanwhile
-// must not see them behind later ones, at another place than the others.
+// takeOver decides about the messages that were acknowledged on the previous
+// connection. If that was to another Redis process, the process may have died
+// before it wrote them to all subscribers.
+//
+// If it was to the same process, they were delivered. A node that was cut off
+// must not receive them after later messages, in another order than the other
+// nodes.
 func (p *publisher) takeOver(ctx context.Context, trace linkTrace) {
 	s := p.shard
 	if trace.elsewhere(&p.trace) {
@@ -102,7 +105,7 @@ func (p *publisher) takeOver(ctx context.Context, trace linkTrace) {
 	if trace.run == "" && !p.blind {
 		p.blind = true
 		s.config().Logger.LogAttrs(ctx, slog.LevelWarn,
-			"Redis does not let this user know its run ID (INFO): after a crash messages that it acknowledged last may be missing",
+			"Redis user may not read the run ID (INFO): after a crash the last acknowledged messages may be missing",
 			slog.String("server", s.server.identity))
 	}
 }
@@ -154,7 +157,7 @@ func (p *publisher) serve(ctx context.Context) error {
 	}
 }
 
-// publish sends the batch, and lets the queue know when it is acknowledged.
+// publish sends the batch, and reports the acknowledgement to the queue.
 func (p *publisher) publish(ctx context.Context) error {
 	s := p.shard
 	count := len(p.batch)
@@ -168,9 +171,10 @@ func (p *publisher) publish(ctx context.Context) error {
 	ended := s.now()
 	s.stats.answerTime.observe((ended - began).Seconds())
 	if ended-began >= s.config().ProbeInterval/2 && repeated < count {
-		// Whatever held the server up may have cost a node its subscription, and
-		// the server may have gone on before the node was back. Sending it again
-		// when all are back is safe; hoping is not.
+		// The cause of the delay may have cost a node its subscription, and the
+		// server may have continued before the node was back. It is safe to
+		// send the batch again when all nodes are back, and not safe to skip
+		// that.
 		s.gate.Store(true)
 		return nil
 	}
@@ -204,7 +208,7 @@ func (p *publisher) send(ctx context.Context, count int) error {
 	return err
 }
 
-// expire drops what has waited too long.
+// expire drops messages that have waited for too long.
 func (p *publisher) expire() {
 	s := p.shard
 	count := s.queue.expired(s.now() - s.config().QueueAge)
@@ -225,9 +229,9 @@ func (p *publisher) expire() {
 	}
 }
 
-// waitForNodes returns when this node is subscribed and as many are on the cluster
-// channel as are known, or FlushWait has passed. A node subscribes to that channel
-// last.
+// waitForNodes returns when this node is subscribed and as many nodes as are
+// known are on the cluster channel, or after FlushWait. A node subscribes to
+// that channel last.
 func (p *publisher) waitForNodes(ctx context.Context) error {
 	s := p.shard
 	s.gate.Store(false)
@@ -272,13 +276,13 @@ func (p *publisher) pause(ctx context.Context, pause time.Duration, reason error
 		case <-timer.C:
 			return
 		case request := <-p.shard.control:
-			request.finish(fmt.Errorf("cluster: not connected: %w", reason))
+			request.finish(fmt.Errorf("redisbroker: not connected: %w", reason))
 		}
 	}
 }
 
 // controlRequest is a short exchange on the publisher's connection, so that a
-// server costs a node no third one.
+// node needs no third connection to a server.
 type controlRequest struct {
 	call func(ctx context.Context, conn *redis.Conn) error
 	done func(err error) // must not block; may be nil

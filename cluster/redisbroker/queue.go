@@ -8,44 +8,45 @@ import (
 )
 
 const (
-	// One pipeline holds at most this much, so that a failure repeats little, other
-	// clients of the server get their turn, and the receivers' windows are enough.
+	// Limits of one pipeline: a failure repeats little, other clients of the
+	// server get their turn, and the windows of the receivers are large enough.
 	maxPipeline      = 512
 	maxPipelineBytes = 256 << 10
 
-	// This much of what was acknowledged is kept, and the last pipeline whatever it
-	// holds. The receivers' windows depend on it.
+	// Limits of the kept messages; the last pipeline is always kept. The
+	// windows of the receivers depend on them.
 	maxKept      = 7 * maxPipeline
 	maxKeptBytes = 1 << 20
 
-	// chunkBytes is how much memory is taken at a time for encoded messages. Longer
-	// messages than a quarter of it have memory of their own.
+	// chunkBytes is the size of one allocation for encoded messages. A message
+	// longer than a quarter of it has its own memory.
 	chunkBytes     = 64 << 10
 	maxSharedBytes = chunkBytes / 4
 	maxFreeChunks  = 16
 
-	// queuedOverhead is what an entry takes beside its bytes.
+	// queuedOverhead is the memory of an entry without its bytes.
 	queuedOverhead = 112
 )
 
-// queued is a message that waits to be published, or to be acknowledged.
+// queuedMessage is a message that waits to be published or to be acknowledged.
 type queuedMessage struct {
 	channel wireBytes // with the cluster's prefix
 	payload wireBytes // the encoded envelope
-	chunk   *chunk    // where both are; nil if they have their own memory
+	chunk   *chunk    // that holds both; nil if they have their own memory
 	since   time.Duration
-	own     bool                       // the broker's own: Close does not wait for it
-	done    func(nodes int, err error) // nil: nobody asks
+	own     bool                       // of the broker itself: Close does not wait for it
+	done    func(nodes int, err error) // nil: no caller asks
 
-	// acknowledged is when a server last did, 0 if none has; from the first time on the
-	// message is neither counted nor waited for.
+	// acknowledged is the time of the last acknowledgement, 0 if there was
+	// none. From the first one on, the message is neither counted nor waited
+	// for.
 	acknowledged time.Duration
 }
 
 func (q *queuedMessage) size() int { return len(q.channel) + len(q.payload) + queuedOverhead }
 
 // wireBytes is an argument of a command that go-redis takes by pointer, without
-// allocating.
+// an allocation.
 type wireBytes []byte
 
 // MarshalBinary implements encoding.BinaryMarshaler.
@@ -57,37 +58,37 @@ type chunk struct {
 	used   int // messages in it
 }
 
-// publishQueue is the queue of one server, safe for concurrent use. What peek
-// returned stays in it until acknowledge or pop.
+// publishQueue is the queue of one server, safe for concurrent use. The
+// messages that peek returned stay in it until acknowledge or pop.
 //
-// What was acknowledged last is kept for a while: the server may answer the publisher
-// before it has written the messages to all subscribers, and if it dies in between,
-// the answer was worth nothing. To those who keep up it writes at the end of the turn
-// in which it has answered, so the last pipeline would suffice; one whose socket is
-// full lags further behind.
+// The queue keeps the messages that were acknowledged last for a while. The
+// server may answer the publisher before it has written the messages to all
+// subscribers, and may die in between. To subscribers that keep up, it writes
+// at the end of the turn in which it has answered, so the last pipeline would
+// be enough; a subscriber with a full socket lags further behind.
 type publishQueue struct {
-	wake chan struct{} // capacity 1: something was put into it
+	wake chan struct{} // capacity 1: the queue has got a message
 
 	mu      sync.Mutex // guards the rest
 	header  header     // of the next message
 	prefix  string
 	closed  bool
-	entries []queuedMessage // those before head are gone
+	entries []queuedMessage // the ones before head are removed
 	head    int
-	kept    int // entries from head on that were acknowledged last
+	kept    int // entries from head on that are kept after their acknowledgement
 	keeping int // their bytes
-	bytes   int // of what is not acknowledged
-	foreign int // messages that are not the broker's own, and not acknowledged
+	bytes   int // of the messages that are not acknowledged
+	foreign int // messages of the node that are not acknowledged
 	current *chunk
 	free    []*chunk
-	drained chan struct{} // closed when foreign is 0, if somebody waits for that
+	drained chan struct{} // closed when foreign is 0; nil before close
 }
 
 func newPublishQueue(prefix string, s header) *publishQueue {
 	return &publishQueue{wake: make(chan struct{}, 1), prefix: prefix, header: s}
 }
 
-// push adds a message and returns the bytes that it takes and its number.
+// push adds a message and returns its size and its number.
 func (q *publishQueue) push(channel string, env *cluster.Envelope, internal bool, now time.Duration,
 	done func(int, error),
 ) (size int, number uint64, err error) {
@@ -122,7 +123,8 @@ func (q *publishQueue) push(channel string, env *cluster.Envelope, internal bool
 	return size, q.header.number, nil
 }
 
-// reserve returns a buffer with room for size more bytes. It is called with mu held.
+// reserve returns a buffer with room for size more bytes. It is called with mu
+// held.
 func (q *publishQueue) reserve(e *queuedMessage, size int) []byte {
 	if size > maxSharedBytes {
 		return make([]byte, 0, size)
@@ -140,8 +142,8 @@ func (q *publishQueue) reserve(e *queuedMessage, size int) []byte {
 	return q.current.buffer
 }
 
-// peek copies the oldest messages that are not acknowledged, as many as make a
-// pipeline, into batch and returns it.
+// peek copies the oldest messages that are not acknowledged into batch, as many
+// as fit into a pipeline, and returns it.
 func (q *publishQueue) peek(batch []queuedMessage) []queuedMessage {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -155,10 +157,10 @@ func (q *publishQueue) peek(batch []queuedMessage) []queuedMessage {
 	return batch
 }
 
-// acknowledge is called when the server has acknowledged the oldest count messages.
-// They are kept, and of those that were kept before as many as maxKept allows, for as
-// long as age. It returns the bytes of those that were not acknowledged before, and
-// how many they are.
+// acknowledge is called when the server has acknowledged the oldest count
+// messages. The queue keeps them and, within maxKept and for as long as age,
+// the messages kept before. It returns the number and the bytes of those that
+// were not acknowledged before.
 func (q *publishQueue) acknowledge(count int, now, age time.Duration) (bytes, fresh int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -170,7 +172,7 @@ func (q *publishQueue) acknowledge(count int, now, age time.Duration) (bytes, fr
 	return bytes, fresh
 }
 
-// doubt makes what is kept wait again, and returns how many messages that are.
+// suspect puts the kept messages back into the queue, and returns their number.
 func (q *publishQueue) suspect() (count int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -179,7 +181,7 @@ func (q *publishQueue) suspect() (count int) {
 	return count
 }
 
-// forget keeps nothing any more.
+// forget drops the kept messages.
 func (q *publishQueue) forget() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -187,8 +189,8 @@ func (q *publishQueue) forget() {
 	q.compact()
 }
 
-// pop removes the oldest count messages, and what is kept before them. It returns the
-// bytes of those that were not acknowledged.
+// pop removes the oldest count messages, and the kept messages before them. It
+// returns the bytes of those that were not acknowledged.
 func (q *publishQueue) pop(count int) (bytes int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -198,9 +200,9 @@ func (q *publishQueue) pop(count int) (bytes int) {
 	return bytes
 }
 
-// keep makes the oldest count messages kept ones. Those that were not acknowledged
-// before are not counted any more; it returns how many they are, and their bytes. It
-// is called with mu held.
+// keep turns the oldest count messages into kept ones and stops counting them.
+// It returns the number and the bytes of those that were not acknowledged
+// before. It is called with mu held.
 func (q *publishQueue) keep(count int, now time.Duration) (bytes, fresh int) {
 	first := q.head + q.kept
 	for i := range q.entries[first : first+count] {
@@ -225,7 +227,7 @@ func (q *publishQueue) keep(count int, now time.Duration) (bytes, fresh int) {
 	return bytes, fresh
 }
 
-// release removes the oldest count of those that are kept. It is called with mu held.
+// release removes the oldest count kept messages. It is called with mu held.
 func (q *publishQueue) release(count int) {
 	for range count {
 		e := &q.entries[q.head]
@@ -237,7 +239,7 @@ func (q *publishQueue) release(count int) {
 	q.kept -= count
 }
 
-// recycle gives a message's memory back. It is called with mu held.
+// recycle returns a message's memory. It is called with mu held.
 func (q *publishQueue) recycle(c *chunk) {
 	if c == nil {
 		return
@@ -251,7 +253,7 @@ func (q *publishQueue) recycle(c *chunk) {
 	}
 }
 
-// compact is called with mu held.
+// compact releases the space of removed entries. It is called with mu held.
 func (q *publishQueue) compact() {
 	switch length := len(q.entries) - q.head; {
 	case length == 0:
@@ -266,7 +268,7 @@ func (q *publishQueue) compact() {
 	}
 }
 
-// expired returns how many of the oldest messages are older than the age.
+// expired returns how many of the oldest messages were queued before oldest.
 func (q *publishQueue) expired(oldest time.Duration) (count int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -276,7 +278,8 @@ func (q *publishQueue) expired(oldest time.Duration) (count int) {
 	return count
 }
 
-// close lets nothing more in. The result is closed when nobody's message is left.
+// close rejects further messages. The result is closed when only the broker's
+// own messages are left.
 func (q *publishQueue) close() <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()

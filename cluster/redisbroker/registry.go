@@ -15,37 +15,38 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 )
 
-// What a node leaves on every server of its cluster, under the cluster's prefix:
+// The entries of a node on every server of its cluster, under the cluster's
+// prefix:
 //
-//	<cluster>:nodes       a set of node IDs; expires when the last node is gone
-//	<cluster>:node:<ID>   a member as JSON; expires after the node's lease
+//	<cluster>:nodes       a set of node IDs; expires after the last node has left
+//	<cluster>:node:<ID>   a peerNode as JSON; expires after the node's lease
 //
-// Nodes hear of each other by announcements on the cluster channel; the keys are for
-// those who come later and for people.
+// Nodes announce themselves on the cluster channel. The keys are for nodes that
+// start later and for operators.
 const (
 	nodesKey   = "nodes"
 	nodeKey    = "node:"
 	setInLease = 2 // leases until the set expires
 )
 
-// What brokers tell each other, as the first byte of a payload.
+// The types of messages between brokers, which are the first byte of a payload.
 const (
-	tellAnnounce = 'a' // a member as JSON follows
-	tellLeave    = 'l' // the same
-	tellProbe    = 'p' // a number of 8 bytes follows, for the node itself
+	internalAnnounce = 'a' // a peerNode as JSON follows
+	internalLeave    = 'l' // the same
+	internalProbe    = 'p' // a number of 8 bytes follows, for the node itself
 )
 
-// member is a node's entry.
+// peerNode is the entry of a node.
 type peerNode struct {
 	cluster.NodeInfo
 	Incarnation uint64 `json:"incarnation,string"`
 }
 
-// registry is what one server's connections have told about the nodes. Safe for
-// concurrent use.
+// registry holds the nodes that one server's connections have reported. Safe
+// for concurrent use.
 type registry struct {
 	self   string
-	looked time.Duration // Broker.now; when the keeper last looked for the dead; the keeper's
+	looked time.Duration // Broker.now of the last expireNodes; owned by the keeper
 
 	mu    sync.Mutex // guards the rest
 	nodes map[string]registryEntry
@@ -60,7 +61,8 @@ func (r *registry) init(self string) {
 	r.self, r.nodes = self, make(map[string]registryEntry)
 }
 
-// see records a sign of life and returns the predecessor whose ID the node has taken.
+// see records a sign of life. It returns the previous process if the node has
+// taken over an ID.
 func (r *registry) see(m peerNode, now time.Duration) (gone []peerNode) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -71,8 +73,8 @@ func (r *registry) see(m peerNode, now time.Duration) (gone []peerNode) {
 	return gone
 }
 
-// leave forgets a node that has said so and returns it, unless it was not known or has
-// come back meanwhile.
+// leave forgets a node that has announced its end and returns it. A node that
+// is unknown, or has come back in the meantime, is ignored.
 func (r *registry) leave(m peerNode) (gone []peerNode) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -96,7 +98,7 @@ func (r *registry) expire(oldest time.Duration) (gone []peerNode) {
 	return gone
 }
 
-// knows is false for a node of the same ID that has been started again.
+// knows returns false for a node of the same ID that has been restarted.
 func (r *registry) knows(m peerNode) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -104,8 +106,8 @@ func (r *registry) knows(m peerNode) bool {
 	return found && e.node.Incarnation == m.Incarnation
 }
 
-// renew gives every node a new lease: while the server was away nobody could give a
-// sign of life.
+// renew gives every node a new lease: while the server was unreachable, no node
+// could send a sign of life.
 func (r *registry) renew(now time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -115,7 +117,7 @@ func (r *registry) renew(now time.Duration) {
 	}
 }
 
-// count is the number of nodes, this one included.
+// count returns the number of nodes, this one included.
 func (r *registry) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -136,15 +138,15 @@ func (r *registry) collect(into map[string]registryEntry) {
 	}
 }
 
-// self is this node's entry.
+// self returns this node's entry.
 func (b *Broker) self() peerNode {
 	info := b.config.Info()
 	info.ID = b.config.NodeID
 	return peerNode{NodeInfo: info, Incarnation: b.incarnation}
 }
 
-// announceNode renews the lease on the server and tells the others. It runs on the
-// publisher's connection.
+// announceNode renews the lease on the server and notifies the other nodes. It
+// runs on the publisher's connection.
 func (s *shard) announceNode(ctx context.Context, conn *redis.Conn) error {
 	self := s.broker.self()
 	value, err := json.Marshal(self)
@@ -157,7 +159,7 @@ func (s *shard) announceNode(ctx context.Context, conn *redis.Conn) error {
 	transaction.Set(ctx, prefix+nodeKey+self.ID, value, lease)
 	transaction.SAdd(ctx, prefix+nodesKey, self.ID)
 	transaction.PExpire(ctx, prefix+nodesKey, setInLease*lease)
-	transaction.Publish(ctx, prefix+clusterChannel, s.tell(tellAnnounce, value))
+	transaction.Publish(ctx, prefix+clusterChannel, s.encodeInternal(internalAnnounce, value))
 	listed := transaction.SMembers(ctx, prefix+nodesKey)
 	if _, err := transaction.Exec(ctx); err != nil {
 		return err
@@ -166,8 +168,8 @@ func (s *shard) announceNode(ctx context.Context, conn *redis.Conn) error {
 	return s.learn(ctx, conn, listed.Val())
 }
 
-// learn reads the entries of nodes that have not been heard of. Those without an
-// entry are taken out of the set: they have died.
+// learn reads the entries of unknown nodes. It removes IDs without an entry
+// from the set: those nodes have died.
 func (s *shard) learn(ctx context.Context, conn *redis.Conn, ids []string) error {
 	known := make(map[string]registryEntry)
 	s.registry.collect(known)
@@ -188,8 +190,8 @@ func (s *shard) learn(ctx context.Context, conn *redis.Conn, ids []string) error
 	return conn.SRem(ctx, s.broker.prefix+nodesKey, dead...).Err()
 }
 
-// leaveCluster removes the node's entry, unless it belongs to a successor of the same
-// name, and tells the others.
+// leaveCluster removes the node's entry, unless it belongs to a successor of
+// the same ID, and notifies the other nodes.
 func (s *shard) leaveCluster(ctx context.Context, conn *redis.Conn) error {
 	self := s.broker.self()
 	value, err := json.Marshal(self)
@@ -207,35 +209,35 @@ func (s *shard) leaveCluster(ctx context.Context, conn *redis.Conn) error {
 	transaction := conn.TxPipeline()
 	transaction.Del(ctx, prefix+nodeKey+self.ID)
 	transaction.SRem(ctx, prefix+nodesKey, self.ID)
-	transaction.Publish(ctx, prefix+clusterChannel, s.tell(tellLeave, value))
+	transaction.Publish(ctx, prefix+clusterChannel, s.encodeInternal(internalLeave, value))
 	_, err = transaction.Exec(ctx)
 	return err
 }
 
-// tell encodes a message to brokers that takes no part in the numbering.
-func (s *shard) tell(what byte, value []byte) []byte {
+// encodeInternal encodes a message to brokers, which has no number.
+func (s *shard) encodeInternal(what byte, value []byte) []byte {
 	from := header{node: s.config().NodeID, incarnation: s.broker.incarnation, internal: true}
 	return appendEnvelope(nil, &from, &cluster.Envelope{Binary: true, Payload: append([]byte{what}, value...)})
 }
 
-// internal takes a message that brokers sent. What is not understood is of a later
-// version.
+// internal handles a message from another broker. It ignores unknown types,
+// which later versions may send.
 func (s *shard) internal(from *header, payload []byte) {
 	if len(payload) == 0 {
 		return
 	}
 	switch rest := payload[1:]; payload[0] {
-	case tellProbe:
+	case internalProbe:
 		if len(rest) == 8 && from.incarnation == s.broker.incarnation {
 			s.probes.back(binary.BigEndian.Uint64(rest))
 		}
-	case tellAnnounce, tellLeave:
+	case internalAnnounce, internalLeave:
 		var m peerNode
 		if err := json.Unmarshal(rest, &m); err != nil || !plainName(m.ID) {
 			s.stats.malformed.Add(1)
 			return
 		}
-		if payload[0] == tellLeave {
+		if payload[0] == internalLeave {
 			s.broker.gone(s.registry.leave(m))
 		} else {
 			s.broker.gone(s.registry.see(m, s.now()))
@@ -243,9 +245,9 @@ func (s *shard) internal(from *header, payload []byte) {
 	}
 }
 
-// expireNodes forgets the nodes that have died. While the server is away nobody can
-// tell who has, and neither can a process that was stopped itself: what the others
-// said meanwhile is still to be read.
+// expireNodes forgets the nodes that have died. It cannot know them while the
+// server is unreachable, nor after this process was stopped itself: then the
+// announcements of the other nodes are still unread.
 func (s *shard) expireNodes() {
 	now, lease := s.now(), s.config().Lease
 	stopped := now-s.registry.looked > lease/2
@@ -261,8 +263,8 @@ func (s *shard) expireNodes() {
 	}
 }
 
-// gone tells the handler of nodes that a server has forgotten, unless another server
-// still knows them: who is known is what Nodes returns.
+// gone notifies the handler of nodes that a server has forgotten, unless
+// another server still knows them. Nodes returns the nodes that are known.
 func (b *Broker) gone(nodes []peerNode) {
 	for _, m := range nodes {
 		known := slices.ContainsFunc(b.shards, func(s *shard) bool { return s.registry.knows(m) })
@@ -272,7 +274,7 @@ func (b *Broker) gone(nodes []peerNode) {
 	}
 }
 
-// readNodes reads entries; the IDs that have none are returned as dead.
+// readNodes reads entries; it returns the IDs without an entry as dead.
 func readNodes(ctx context.Context, conn redis.Cmdable, prefix string, ids []string) (nodes []peerNode, dead []any, err error) {
 	if len(ids) == 0 {
 		return nil, nil, nil
@@ -300,9 +302,10 @@ func readNodes(ctx context.Context, conn redis.Cmdable, prefix string, ids []str
 	return nodes, dead, nil
 }
 
-// ListNodes returns the nodes of a cluster, in the order of their IDs, without being
-// one. Of config it uses Servers, Cluster, DialTimeout and TLS. If some of the
-// servers do not answer it returns what the others say, and an error.
+// ListNodes returns the nodes of a cluster, in the order of their IDs, without
+// joining it. It uses Servers, Cluster, DialTimeout and TLS of config. If some
+// of the servers do not answer, it returns the nodes of the others, and an
+// error.
 func ListNodes(ctx context.Context, config Config) ([]cluster.NodeInfo, error) {
 	config = config.withDefaults()
 	servers, err := config.servers()
@@ -350,7 +353,7 @@ func sortNodes(nodes map[string]cluster.NodeInfo) []cluster.NodeInfo {
 	return sorted
 }
 
-// serverError says which server an error belongs to.
+// serverError adds the server to an error.
 type serverError struct {
 	server string
 	err    error

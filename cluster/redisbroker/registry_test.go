@@ -31,7 +31,7 @@ func expectNodes(t testing.TB, who string, list func() []cluster.NodeInfo, want 
 		func() bool { return slices.Equal(ids(list()), want) })
 }
 
-// redisLines asks a server on a connection of its own, in the inline form.
+// redisLines sends a command on a separate connection, in the inline form.
 func redisLines(t testing.TB, address string, command string) []string {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
@@ -86,7 +86,8 @@ func TestRegistry(t *testing.T) {
 		t.Errorf("b is known as %+v, want %+v", got, want)
 	}
 
-	// Who says goodbye is forgotten at once; who dies, when the lease is over.
+	// A node that leaves is forgotten at once; a node that dies, after its
+	// lease.
 	if err := b.Close(t.Context()); err != nil {
 		t.Errorf("Close = %v, want nil", err)
 	}
@@ -100,13 +101,13 @@ func TestRegistry(t *testing.T) {
 	proxy.Heal()
 	expectNodes(t, "a", a.Nodes, "a", "c")
 
-	// An empty server is told again.
+	// The nodes announce themselves to an empty server again.
 	server.Restart()
 	expectNodes(t, "ListNodes", list, "a", "c")
 }
 
-// TestLeavesNoResidue looks at what is left on the server a while after the
-// last node has died.
+// TestLeavesNoResidue checks the keys on the server a while after the last node
+// has died.
 func TestLeavesNoResidue(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.StartProxy(t, server)
@@ -124,7 +125,7 @@ func TestLeavesNoResidue(t *testing.T) {
 	proxy.Heal()
 }
 
-// TestConnections: however many channels, a node has two connections.
+// TestConnections: a node has two connections for any number of channels.
 func TestConnections(t *testing.T) {
 	server := redistest.Start(t)
 	l := newLedger()
@@ -197,8 +198,8 @@ func TestInboxAndCount(t *testing.T) {
 	redistest.Eventually(t, "b got its message", patience, func() bool { return ledgers[1].count() == 1 })
 	redistest.Eventually(t, "a got the cluster's", patience, func() bool { return ledgers[0].count() == 1 })
 
-	// One server away: the inbox is reached through the other one, and rooms of the
-	// other one work.
+	// With one unreachable server, the inbox works over the other one, and so
+	// do the rooms of the other one.
 	servers[a.Partition(cluster.NodeChannel("b"))%2].Kill()
 	servers = nil
 	redistest.Eventually(t, "one server is known to be away", patience, func() bool {

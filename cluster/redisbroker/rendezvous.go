@@ -1,12 +1,13 @@
 package redisbroker
 
-// Rendezvous hashing: every server has a score for a channel, and the highest one
-// has the channel. All nodes come to the same result without talking, and a server
-// that is added takes its share evenly from the others, nothing else moves.
+// Rendezvous hashing: every server has a score for a channel, and the server
+// with the highest score has the channel. All nodes compute the same result
+// without talking. An added server takes its share evenly from the others, and
+// no other channel moves.
 
-// FNV-1a and the finaliser of splitmix64: small, and the same on every machine.
-// The finaliser is needed, as FNV alone hardly mixes the last bytes into the high
-// bits that decide a comparison.
+// FNV-1a and the finalizer of splitmix64 are small, and the same on every
+// machine. The finalizer is needed because FNV alone hardly mixes the last
+// bytes into the high bits, which decide a comparison.
 const (
 	fnvOffset = 14695981039346656037
 	fnvPrime  = 1099511628211
@@ -28,9 +29,9 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// rendezvous returns the index of the server that has the channel. usable may rule
-// servers out; if it rules out all, they all count. Nil: all count. seeds are the
-// hashes of the servers' identities.
+// rendezvous returns the index of the server that has the channel. usable may
+// exclude servers; if it excludes all of them, or is nil, all count. seeds are
+// the hashes of the servers' identities.
 func rendezvous(seeds []uint64, channel string, usable func(server int) bool) int {
 	if len(seeds) == 1 {
 		return 0

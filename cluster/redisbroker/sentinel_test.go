@@ -15,7 +15,7 @@ func TestSentinelFailover(t *testing.T) {
 		heal func(master *redistest.Server)
 	}{
 		{"master killed", (*redistest.Server).Kill, func(*redistest.Server) {}},
-		// When it goes on it still takes itself for the master, for a moment.
+		// After the resume it still takes itself for the master for a moment.
 		{"master stands still", (*redistest.Server).Pause, (*redistest.Server).Resume},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -42,8 +42,8 @@ func TestSentinelFailover(t *testing.T) {
 	}
 }
 
-// awaitSentinels waits until the Sentinels know the replica and each other: before,
-// they cannot fail over.
+// awaitSentinels waits until the Sentinels know the replica and each other:
+// they cannot fail over before.
 func awaitSentinels(t testing.TB, group *redistest.Group) {
 	t.Helper()
 	redistest.Eventually(t, "the Sentinels know the replica and each other", patience, func() bool {

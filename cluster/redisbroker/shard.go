@@ -16,18 +16,18 @@ import (
 )
 
 const (
-	// ticksPerProbe is how often in a probe's interval the keeper looks around.
+	// ticksPerProbe is the number of the keeper's checks per probe interval.
 	ticksPerProbe = 4
-	// maxControl is more requests than are ever under way, so that the keeper does not
-	// wait for a publisher that is connecting.
+	// maxControl is larger than the number of requests in flight, so that the
+	// keeper does not wait for a publisher that is connecting.
 	maxControl = 8
 
 	announcementsPerLease = 3
 	firstRetry            = 50 * time.Millisecond
 )
 
-// shard is one of the servers of a Redis broker: a queue, a publisher, a
-// subscriber, and a keeper that watches both and announces the node.
+// shard is one of the servers of a Broker: a queue, a publisher, a subscriber,
+// and a keeper that watches both and announces the node.
 type shard struct {
 	broker        *Broker
 	partition     int // of Partitioned
@@ -42,12 +42,12 @@ type shard struct {
 	control       chan *controlRequest
 	announce      chan struct{} // capacity 1: announce the node now
 	probes        probes
-	probing       atomic.Bool // a probe that nobody waits for is in the queue
+	probing       atomic.Bool // a probe without a waiting caller is in the queue
 	lag           lagSampler
 	stats         shardStats
 
-	// gate keeps the publisher from sending until the known nodes are subscribed: it
-	// is set when either connection was lost.
+	// gate stops the publisher until the known nodes are subscribed. It is set
+	// when either connection was lost.
 	gate atomic.Bool
 }
 
@@ -76,20 +76,20 @@ func (s *shard) config() *Config { return &s.broker.config }
 
 func (s *shard) now() time.Duration { return s.broker.now() }
 
-// answerTimeout is how long the server may take for an answer.
+// answerTimeout is the longest time that the server may take for an answer.
 func (s *shard) answerTimeout() time.Duration { return 2 * s.config().ProbeInterval }
 
-// keptAge is how long a message is kept that the server has acknowledged. Who joins a
-// room after an outage may be sent what is kept, so it must not be old.
+// keptAge is how long an acknowledged message is kept. A node that joins a room
+// after an outage may receive kept messages, so they must not be old.
 func (s *shard) keptAge() time.Duration { return 2 * s.config().ProbeInterval }
 
-// linkName is shown by CLIENT LIST. No other node's connection has it, and of this
-// one's only the one before, while it has not ended.
+// linkName is the name in CLIENT LIST. No connection of another node has it,
+// and of this node only the previous connection, until it has ended.
 func (s *shard) linkName(role string) string {
 	return fmt.Sprintf("%s.%s.%016x.%s", s.config().Cluster, s.config().NodeID, s.broker.incarnation, role)
 }
 
-// announceSoon lets the keeper announce the node without waiting for the next time.
+// announceSoon makes the keeper announce the node now.
 func (s *shard) announceSoon() {
 	select {
 	case s.announce <- struct{}{}:
@@ -97,7 +97,7 @@ func (s *shard) announceSoon() {
 	}
 }
 
-// up is true while messages can make the round trip.
+// up returns true while messages can make the round trip.
 func (s *shard) up() bool { return s.publishing.works() && s.subscribing.works() }
 
 // keep is the keeper's goroutine.
@@ -132,7 +132,7 @@ func (s *shard) keep(ctx context.Context) {
 	}
 }
 
-// submit hands a request to the publisher, which is never long without looking.
+// submit hands a request to the publisher, which checks for requests often.
 func (s *shard) submit(ctx context.Context, request *controlRequest) {
 	select {
 	case s.control <- request:
@@ -142,7 +142,7 @@ func (s *shard) submit(ctx context.Context, request *controlRequest) {
 }
 
 // watchMaster is a goroutine that ends the connections when the Sentinels name
-// another master: the old one may go on answering, and deliver to nobody.
+// another master: the old one may still answer, and deliver to no subscriber.
 func (s *shard) watchMaster(ctx context.Context) {
 	for wait(ctx, s.config().ProbeInterval) {
 		master, err := s.server.findMaster(ctx, s.config().ProbeInterval)
@@ -154,7 +154,7 @@ func (s *shard) watchMaster(ctx context.Context) {
 	}
 }
 
-// linkState is what is known about one of the two connections. Safe for concurrent
+// linkState is the state of one of the two connections. Safe for concurrent
 // use.
 type linkState struct {
 	role, server string
@@ -169,7 +169,7 @@ type linkState struct {
 	losses  uint64
 }
 
-var errConnecting = errors.New("cluster: connecting")
+var errConnecting = errors.New("redisbroker: connecting")
 
 func (l *linkState) init(role, server string, logger *slog.Logger) {
 	l.role, l.server, l.logger = role, server, logger
@@ -201,7 +201,7 @@ func (l *linkState) set(ctx context.Context, err error) {
 	}
 }
 
-// err returns why the connection does not work, nil if it does.
+// err returns why the connection does not work, or nil.
 func (l *linkState) err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -224,7 +224,7 @@ func (l *linkState) attach(link *link) {
 	l.link = link
 }
 
-// revive records that a connection works after all, unless it has ended.
+// recover records that a connection works again, unless it has ended.
 func (l *linkState) recover(ctx context.Context, link *link) {
 	l.mu.Lock()
 	current := l.link == link
@@ -249,8 +249,8 @@ func (l *linkState) reconnects() uint64 {
 	return l.losses
 }
 
-// backoff is the pause between attempts. Jitter comes after the limit, so that the
-// nodes do not come back together after a long outage.
+// backoff computes the pause between attempts. It adds the jitter after the
+// limit, so that the nodes do not return together after a long outage.
 type backoff struct {
 	pause, limit time.Duration
 }
@@ -265,7 +265,7 @@ func (b *backoff) next() time.Duration {
 	return pause/2 + rand.N(pause/2+1)
 }
 
-// wait is false if ctx ended first.
+// wait returns false if ctx ended first.
 func wait(ctx context.Context, pause time.Duration) bool {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -277,7 +277,8 @@ func wait(ctx context.Context, pause time.Duration) bool {
 	}
 }
 
-// isReply is true for errors that the server answered: the connection works.
+// isReply returns true for errors that the server has answered: the connection
+// works.
 func isReply(err error) bool {
 	var reply redis.Error
 	return errors.As(err, &reply)

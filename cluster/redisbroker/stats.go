@@ -6,60 +6,69 @@ import (
 	"sync/atomic"
 )
 
-// Stats is what a Redis broker has counted since it was made.
+// Stats are the counts of a Broker since New.
 type Stats struct {
 	// Shards has one entry per server, in the order of Partition.
 	Shards []ShardStats
-	// QueueFull is how many messages Publish refused with ErrQueueFull.
+	// QueueFull is the number of messages that Publish rejected with
+	// ErrQueueFull.
 	QueueFull uint64
 	// Nodes is the number of known nodes, this one included.
 	Nodes int
 }
 
-// ShardStats is what a Redis broker has counted for one server.
+// ShardStats are the counts of a Broker for one server.
 type ShardStats struct {
 	// Server is its address without user and password.
 	Server string
 	// Up is true while both connections work.
 	Up bool
-	// Subscriptions that are confirmed, the broker's own two included.
+	// Subscriptions is the number of confirmed subscriptions, the two of the
+	// broker itself included.
 	Subscriptions int
-	// QueueMessages and QueueBytes wait to be published or acknowledged.
+	// QueueMessages and QueueBytes count the messages that wait to be published
+	// or acknowledged.
 	QueueMessages, QueueBytes int
-	// Congested is what the handler was told last of the server's queue.
+	// Congested is the last value that the handler received for the server's
+	// queue.
 	Congested bool
-	// Published messages were acknowledged, the broker's own probes included.
+	// Published is the number of acknowledged messages, the broker's own probes
+	// included.
 	Published uint64
-	// Delivered messages were handed to the handler.
+	// Delivered is the number of messages passed to the handler.
 	Delivered uint64
-	// Resent is how many messages were sent again after an outage or a stall, and
-	// Repeats how many came here a second time and were dropped for that.
+	// Resent is the number of messages that were sent again after an outage or
+	// a stall. Repeats is the number of messages that arrived here for the
+	// second time and were dropped.
 	Resent, Repeats uint64
-	// TooOld, BadVersion and Malformed messages were dropped: they waited longer than
-	// QueueAge, or came in an encoding that this version does not know, or in none.
+	// TooOld, BadVersion and Malformed count dropped messages: they waited
+	// longer than QueueAge, had an encoding that this version does not know, or
+	// had no valid encoding.
 	TooOld, BadVersion, Malformed uint64
-	// PublisherReconnects and SubscriberReconnects count how often the connection was
-	// lost, or stood still so long that it seemed to be.
+	// PublisherReconnects and SubscriberReconnects count how often the
+	// connection was lost, or was silent for so long that it seemed to be.
 	PublisherReconnects, SubscriberReconnects uint64
-	// Gaps is how often subscriptions were interrupted: what others published
-	// meanwhile and saw acknowledged did not come here.
+	// Gaps is the number of interruptions of the subscriptions. Messages of
+	// other nodes that the server acknowledged during a gap did not arrive
+	// here.
 	Gaps uint64
-	// MissedAtMost bounds what was missed in the gaps: the messages that the other
-	// nodes numbered meanwhile, in whatever channel.
+	// MissedAtMost is an upper bound of the messages missed in the gaps: the
+	// number of messages that the other nodes sent in the meantime, on all
+	// channels.
 	MissedAtMost uint64
-	// FlushTimeouts is how often the queue left although a known node had not come
-	// back.
+	// FlushTimeouts is the number of times that the queue was sent before all
+	// known nodes had come back.
 	FlushTimeouts uint64
 
-	// PublishTime: seconds from Publish to the server's acknowledgement, of the
+	// PublishTime is the seconds from Publish to the acknowledgement, of the
 	// oldest message of each pipeline.
 	PublishTime Histogram
-	// AnswerTime: seconds from sending a pipeline to its acknowledgement.
+	// AnswerTime is the seconds from sending a pipeline to its acknowledgement.
 	AnswerTime Histogram
-	// Lag: seconds from Publish to delivery on the publishing node, of every 64th
-	// message if the node is subscribed to its channel.
+	// Lag is the seconds from Publish to delivery on the publishing node, of
+	// every 64th message on a channel that the node subscribes to.
 	Lag Histogram
-	// BatchSize: messages per pipeline.
+	// BatchSize is the number of messages per pipeline.
 	BatchSize Histogram
 }
 
@@ -67,15 +76,15 @@ type ShardStats struct {
 type Histogram struct {
 	// Bounds are inclusive upper bounds, ascending.
 	Bounds []float64
-	// Counts has one entry per bound and a last one for what is larger; not
-	// cumulative.
+	// Counts has one entry per bound, and a last entry for larger observations.
+	// It is not cumulative.
 	Counts []uint64
 	// Count and Sum of all observations.
 	Count uint64
 	Sum   float64
 }
 
-// Histograms have few bounds, as every server has several of them.
+// Histograms have few bounds, because every server has several of them.
 var (
 	timeBounds = []float64{0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30}
 	sizeBounds = []float64{1, 2, 4, 8, 16, 32, 64, 128, 256, 512}
@@ -133,7 +142,7 @@ func (s *shardStats) init() {
 	s.batchSize.init(sizeBounds)
 }
 
-// Stats returns a snapshot. It takes short locks only.
+// Stats returns a snapshot. It takes only short locks.
 func (b *Broker) Stats() Stats {
 	stats := Stats{
 		QueueFull: b.queueFull.Load(),

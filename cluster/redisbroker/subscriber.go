@@ -18,21 +18,21 @@ type subscriber struct {
 	shard *shard
 
 	// Owned by run.
-	trace   linkTrace // of the connection before
+	trace   linkTrace // of the previous connection
 	dedupe  dedupe
 	scratch []byte // holds the payload during a delivery
 
 	current atomic.Pointer[subscriberSession]
 }
 
-// subscriberSession is one connection of the subscriber. Its writer sends commands
-// while the read loop reads, so that neither waits for the other.
+// subscriberSession is one connection of the subscriber. Its writer sends
+// commands while the read loop reads, so that neither waits for the other.
 type subscriberSession struct {
 	subscriber *subscriber
 	link       *link
 	pubsub     *redis.PubSub
-	received   atomic.Uint64 // messages of all kinds so far; tells silence from life
-	abandoned  atomic.Bool   // doubt ended it
+	received   atomic.Uint64 // messages of all kinds so far; shows signs of life
+	abandoned  atomic.Bool   // suspect ended it
 	wake       chan struct{} // capacity 1
 
 	mu          sync.Mutex // guards the rest; taken inside subscriptions.mu
@@ -55,7 +55,7 @@ func (s *subscriber) run(ctx context.Context) {
 	}
 }
 
-// connect opens a connection; nothing is subscribed on it.
+// connect opens a connection without subscriptions.
 func (s *subscriber) connect(ctx context.Context) (*subscriberSession, error) {
 	shard := s.shard
 	link, err := newLink(ctx, shard.config(), shard.server, linkOptions{
@@ -108,8 +108,8 @@ func (s *subscriber) serve(ctx context.Context, session *subscriberSession) erro
 	return err
 }
 
-// read is the read loop. The first read takes away the deadline that the handshake
-// left on the connection; the others set none, which saves a system timer per
+// read is the read loop. The first read clears the deadline that the handshake
+// left on the connection. The others set none, which saves a system timer per
 // message: the keeper ends a silent connection.
 func (session *subscriberSession) read() error {
 	ctx := context.Background()
@@ -132,12 +132,12 @@ func (session *subscriberSession) read() error {
 	}
 }
 
-// confirm takes the confirmation of one channel.
+// confirm handles the confirmation of one channel.
 func (session *subscriberSession) confirm(m *redis.Subscription) error {
 	shard := session.subscriber.shard
 	prefix := shard.broker.prefix
 	if len(m.Channel) < len(prefix) {
-		return fmt.Errorf("cluster: unexpected confirmation of %q", m.Channel)
+		return fmt.Errorf("redisbroker: unexpected confirmation of %q", m.Channel)
 	}
 	channel := m.Channel[len(prefix):]
 	shard.subscriptions.confirm(session, channel, m.Kind == "subscribe")
@@ -148,7 +148,7 @@ func (session *subscriberSession) confirm(m *redis.Subscription) error {
 	return nil
 }
 
-// deliver hands a message to the handler, unless it came before.
+// deliver passes a message to the handler, unless it is a repeat.
 func (s *subscriber) deliver(name, data string) {
 	shard := s.shard
 	var received header
@@ -196,7 +196,7 @@ func (session *subscriberSession) add(ending bool, channel string) {
 	session.signal()
 }
 
-// ping makes the server give a sign of life.
+// ping asks the server for a sign of life.
 func (session *subscriberSession) ping() {
 	session.mu.Lock()
 	defer session.mu.Unlock()
@@ -220,7 +220,8 @@ func (session *subscriberSession) signal() {
 	}
 }
 
-// next returns what to send: a ping, or a command if not too much is unconfirmed.
+// next returns the next command: a ping, or a subscription if not too many are
+// unconfirmed.
 func (session *subscriberSession) next() (ping bool, command subscribeCommand) {
 	session.mu.Lock()
 	defer session.mu.Unlock()
@@ -238,7 +239,8 @@ func (session *subscriberSession) next() (ping bool, command subscribeCommand) {
 	return false, command
 }
 
-// write is the goroutine that sends commands. If it cannot, the connection ends.
+// write is the goroutine that sends commands. If a command fails, it ends the
+// connection.
 func (session *subscriberSession) write(ctx context.Context) {
 	for {
 		ping, command := session.next()

@@ -7,21 +7,21 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 )
 
-// subscribeBatch is how many channels one command names, and maxUnconfirmed how many
-// commands' worth may wait for confirmation: the server goes on delivering messages
-// between commands.
+// subscribeBatch is the number of channels in one command. maxUnconfirmed
+// bounds the channels that wait for confirmation, so that the server delivers
+// messages between commands.
 const (
 	subscribeBatch = 512
 	maxUnconfirmed = 8 * subscribeBatch
 
-	// The map of channels is rebuilt when a quarter of its largest size is left, unless
-	// that was too small to be worth the work.
+	// The map of channels is rebuilt when a quarter of its largest size is
+	// left, unless that was too small to matter.
 	shrinkFraction = 4
 	minShrinkPeak  = 64
 )
 
-// subscriptions are the channels that a node wants from one server, whether there
-// is a connection or not. Safe for concurrent use.
+// subscriptions are the channels that a node subscribes to on one server, with
+// or without a connection. Safe for concurrent use.
 type subscriptions struct {
 	mu        sync.Mutex // guards the rest
 	closed    bool
@@ -31,8 +31,8 @@ type subscriptions struct {
 	session   *subscriberSession // nil without a connection
 }
 
-// subscription is one channel. Commands for a channel are confirmed in the order in
-// which they were sent; the last one counts.
+// subscription is one channel. The server confirms commands for a channel in
+// the order in which they were sent; the last one counts.
 type subscription struct {
 	wanted      bool
 	confirmed   bool
@@ -53,7 +53,8 @@ type subscriptionCall struct {
 	done      chan struct{} // closed when none remain
 }
 
-// change makes the channels wanted or unwanted, and waits for the confirmation.
+// change subscribes or unsubscribes the channels, and waits for the
+// confirmation.
 func (s *subscriptions) change(ctx context.Context, wanted bool, closing <-chan struct{}, channels []string) error {
 	call := &subscriptionCall{done: make(chan struct{})}
 	s.mu.Lock()
@@ -85,7 +86,7 @@ func (s *subscriptions) change(ctx context.Context, wanted bool, closing <-chan 
 	}
 }
 
-// want is called with mu held.
+// want requests a subscription. It is called with mu held.
 func (s *subscriptions) want(channel string, call *subscriptionCall) {
 	e, found := s.channels[channel]
 	if !found {
@@ -104,7 +105,7 @@ func (s *subscriptions) want(channel string, call *subscriptionCall) {
 	e.wait(call)
 }
 
-// unwant is called with mu held.
+// unwant requests the end of a subscription. It is called with mu held.
 func (s *subscriptions) unwant(channel string, call *subscriptionCall) {
 	e, found := s.channels[channel]
 	if !found {
@@ -123,13 +124,13 @@ func (s *subscriptions) unwant(channel string, call *subscriptionCall) {
 	e.wait(call)
 }
 
-// wait is called with the lock held.
+// wait adds a call to the waiters. It is called with the lock held.
 func (e *subscription) wait(call *subscriptionCall) {
 	call.remaining++
 	e.waiters = &subscriptionWaiter{call: call, next: e.waiters}
 }
 
-// finish answers the waiters. It is called with the lock held.
+// finish ends the waiting of all calls. It is called with the lock held.
 func (e *subscription) finish() {
 	for w := e.waiters; w != nil; w = w.next {
 		if w.call.remaining--; w.call.remaining == 0 {
@@ -139,7 +140,7 @@ func (e *subscription) finish() {
 	e.waiters = nil
 }
 
-// abandon takes a call that has ended out of the lists.
+// abandon removes a call that has ended from the waiters.
 func (s *subscriptions) abandon(call *subscriptionCall, channels []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -158,7 +159,7 @@ func (s *subscriptions) abandon(call *subscriptionCall, channels []string) {
 	}
 }
 
-// confirm takes a confirmation from the server. It is called by the read loop.
+// confirm handles a confirmation from the server. The read loop calls it.
 func (s *subscriptions) confirm(session *subscriberSession, channel string, subscribed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -189,8 +190,8 @@ func (s *subscriptions) setConfirmed(e *subscription, confirmed bool) {
 	}
 }
 
-// attach begins a connection: everything that is wanted is subscribed, those of last
-// behind all others.
+// attach starts a connection: it subscribes all wanted channels, those of last
+// after all others.
 func (s *subscriptions) attach(session *subscriberSession, last ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -217,8 +218,8 @@ func (s *subscriptions) attach(session *subscriberSession, last ...string) {
 	}
 }
 
-// detach ends a connection; its read loop has ended. It returns how many channels
-// were subscribed.
+// detach ends a connection, after its read loop. It returns the number of
+// channels that were subscribed.
 func (s *subscriptions) detach() (interrupted int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -239,7 +240,7 @@ func (s *subscriptions) detach() (interrupted int) {
 	return interrupted
 }
 
-// close lets no more calls in.
+// close rejects further calls.
 func (s *subscriptions) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -262,8 +263,8 @@ func (s *subscriptions) insert(channel string, e *subscription) {
 	s.peak = max(s.peak, len(s.channels))
 }
 
-// remove forgets a channel. Go's maps keep their memory, so the map is rebuilt when
-// only a fraction of its largest size is left. It is called with mu held.
+// remove forgets a channel. Go's maps keep their memory, so the map is rebuilt
+// when only a fraction of its largest size is left. It is called with mu held.
 func (s *subscriptions) remove(channel string) {
 	delete(s.channels, channel)
 	count := len(s.channels)

@@ -15,11 +15,11 @@ const (
 	sentinelPort = "26379"
 )
 
-// endpoint says how to reach one server. Immutable. It holds passwords: only
-// identity may be shown to anybody.
+// endpoint is the address of one server with its credentials. Immutable. It
+// holds passwords: only identity may be shown.
 type endpoint struct {
-	// identity is what rendezvous hashing and people know the server by: host:port,
-	// or the master's name and its Sentinels in alphabetical order.
+	// identity is the name of the server for rendezvous hashing and operators:
+	// host:port, or the master's name and its Sentinels in alphabetical order.
 	identity  string
 	addresses []string // of the server, or of its Sentinels
 	master    string   // the master's name; empty without Sentinels
@@ -32,8 +32,8 @@ type endpoint struct {
 	sentinelPassword string
 }
 
-// Errors of parseURL. They name no part of the URL: whatever a password with
-// characters that are not encoded turns the URL into, it must not be printed.
+// Errors of parseURL. They contain no part of the URL: if the password has
+// characters that are not encoded, any part may contain it.
 var (
 	errScheme   = errors.New("the URL must begin with redis://, rediss://, redis+sentinel:// or rediss+sentinel://")
 	errURL      = errors.New("the URL cannot be read; are special characters of the password percent-encoded?")
@@ -44,7 +44,7 @@ var (
 )
 
 // parseURL reads the forms that Config.Servers describes. It does not use
-// net/url for the whole, which refuses lists of hosts.
+// net/url for the whole, which rejects lists of hosts.
 func parseURL(text string) (*endpoint, error) {
 	scheme, rest, found := strings.Cut(text, "://")
 	if !found {

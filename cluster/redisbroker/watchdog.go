@@ -6,18 +6,19 @@ import (
 )
 
 const (
-	// silentTicks is for how many looks in a row nothing may have come from a server
-	// that is asked for a sign of life every ticksPerProbe. Looks are counted rather
-	// than time, so that a process that was stopped does not blame the server.
+	// silentTicks is the number of checks in a row without a message after
+	// which a server counts as silent, although it is pinged every
+	// ticksPerProbe. Checks are counted rather than time, so that a process
+	// that was stopped does not blame the server.
 	silentTicks = 2*ticksPerProbe - 2
-	// graceTicks is how many looks a silent connection has to show life after the
-	// server has answered on another one.
+	// graceTicks is the number of checks that a silent connection has for a
+	// sign of life after the server has answered on another connection.
 	graceTicks = 1
 )
 
-var errSilent = errors.New("cluster: nothing comes from the server")
+var errSilent = errors.New("redisbroker: the server is silent")
 
-// watchdog looks after a subscriber connection from which nothing comes.
+// watchdog watches a subscriber connection for silence.
 type watchdog struct {
 	session  *subscriberSession
 	received uint64
@@ -39,8 +40,9 @@ func (w *watchdog) look(session *subscriberSession) *subscriberSession {
 	} else {
 		w.silent++
 	}
-	// Where something comes no ping is needed, and it would do harm: if the server dies
-	// with a ping unread, its system throws away what it has not yet sent.
+	// A connection with messages needs no ping, and a ping would do harm: if
+	// the server dies with a ping unread, its system discards the data that it
+	// has not yet sent.
 	if w.silent > 0 && w.looks%ticksPerProbe == 0 {
 		session.ping()
 	}
@@ -51,10 +53,10 @@ func (w *watchdog) look(session *subscriberSession) *subscriberSession {
 	return nil
 }
 
-// doubt is a goroutine for a session that has become silent. If the server stands
-// still the connection is as good as any, and giving it up would lose what is on its
-// way. Only when the server answers on another connection, and this one is silent
-// all the same, it is given up.
+// suspect is a goroutine for a session that has become silent. If the server
+// only stalls, the connection is still good, and to drop it would lose the
+// messages on their way. It drops the connection only if the server answers on
+// another connection while this one stays silent.
 func (s *subscriber) suspect(ctx context.Context, session *subscriberSession) {
 	shard := s.shard
 	received := session.received.Load()
@@ -84,11 +86,11 @@ func (s *subscriber) suspect(ctx context.Context, session *subscriberSession) {
 	}
 }
 
-// serverAnswers is true if the server does on a connection of its own.
+// serverAnswers returns true if the server answers on a separate connection.
 func (s *subscriber) serverAnswers(ctx context.Context) bool {
 	shard := s.shard
 	link, err := newLink(ctx, shard.config(), shard.server, linkOptions{
-		name: shard.linkName("doubt"), timeout: shard.answerTimeout(),
+		name: shard.linkName("suspect"), timeout: shard.answerTimeout(),
 	})
 	if err != nil {
 		return false
