@@ -31,7 +31,7 @@ await Promise.all([
     mangleProps: internal,
     legalComments: "none",
   }),
-  // The single modules, for tests of functions that the package does not export.
+  // The single modules, for tests of unexported functions.
   build({ ...common, entryPoints: readdirSync(path("src")).map((name) => `src/${name}`), format: "esm", outdir: "build" }),
 ]);
 

@@ -1,4 +1,4 @@
-// Fails if the browser build has grown beyond what was promised.
+// Fails if the browser build has grown beyond its limit.
 import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 

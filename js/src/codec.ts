@@ -19,7 +19,7 @@ function encode(body: unknown): Data {
   return body === undefined || body === null ? "" : marshal(body);
 }
 
-/** Encodes a message as the payload of a text frame or, in bytes, of a binary one. */
+/** Encodes a message as a payload: text, or bytes for a binary frame. */
 export function serialize(m: Message): Data {
   let body = m.Err ? m.Err.message || unspecified : encode(m.Body);
   if (m.IsNative && !m.wait) return body;

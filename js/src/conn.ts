@@ -168,7 +168,7 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
     const entry = {
       _size: size,
       _run: () => {
-        // The server may have refused the namespace or the room after a reconnect.
+        // The server may have refused the namespace or the room on rejoining.
         const error = isSystemEvent(message.Event) ? undefined : this._session._check(message);
         if (error) failed(error);
         else run();
@@ -247,7 +247,7 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
     });
   }
 
-  /** Dials at once, or probes the server, because the network or the page is back. */
+  /** Dials or probes at once, because the network or the page is back. */
   private _wake(): void {
     if (this._timer !== undefined) {
       this._clock.clearTimeout(this._timer);

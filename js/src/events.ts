@@ -4,7 +4,11 @@
  * A function type declares an event for asks: `(body) => answer`.
  *
  *     interface MyEvents {
- *       default: { chat: string; move: { x: number }; sum(numbers: number[]): number };
+ *       default: {
+ *         chat: string;
+ *         move: { x: number };
+ *         sum(numbers: number[]): number;
+ *       };
  *     }
  */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- what an interface without an index signature satisfies

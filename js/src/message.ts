@@ -1,7 +1,7 @@
 /** The body of a message on the wire: text, or bytes in a binary frame. */
 export type Data = string | Uint8Array;
 
-/** The type of a received body: text and bytes unchanged, objects as JSON text. */
+/** The type of a received body: text, bytes, or the JSON text of an object. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- programs without an event map
 export type RawBody<B> = 0 extends 1 & B ? any : B extends Data ? B : string;
 
@@ -44,7 +44,7 @@ export function toText(data: Data): string {
   return typeof data === "string" ? data : new TextDecoder().decode(data);
 }
 
-/** Encodes a value as JSON. emit and ask do so for bodies other than text and bytes. */
+/** Encodes a value as JSON, as emit and ask do with objects. */
 export function marshal(value: unknown): string {
   return JSON.stringify(value);
 }

@@ -40,7 +40,7 @@ export interface Conn<E = AnyEvents> {
    */
   write(fields: Partial<Message>): boolean;
 
-  /** Sends a message and resolves to the answer; rejects if that is an error. */
+  /** Sends a message and resolves to the answer; rejects if it is an error. */
   ask(fields: Partial<Message>, options?: AskOptions): Promise<Message>;
 
   /**
@@ -107,7 +107,7 @@ export interface Room<E = any> {
   readonly nsConn: NSConn<E>;
   readonly name: string;
 
-  /** Emits to the other members; returns false if the message is not accepted. */
+  /** Emits to the other members; returns false if it is not accepted. */
   emit<K extends Name<E>>(event: K, ...[body]: BodyParameter<E[K]>): boolean;
 
   /** Leaves the room; rejects if the server refuses. */

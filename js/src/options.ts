@@ -76,7 +76,7 @@ export interface Clock {
 
 /** The options of dial. An omitted option takes its default. */
 export interface Options {
-  /** false turns reconnecting off; a number is the base delay in milliseconds. */
+  /** false turns reconnecting off; a number is the base delay in ms. */
   reconnect?: boolean | number | ReconnectOptions;
   buffer?: BufferOptions;
   /** The time until the server must have accepted the connection: 10,000 ms. */

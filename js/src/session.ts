@@ -105,7 +105,7 @@ export class Session implements SessionRequests {
     return this._callHandler(ns, ns._message(event, fields));
   }
 
-  /** Sends an answer, by default an empty one, unless the connection was lost. */
+  /** Sends an answer, empty by default, unless the connection was lost. */
   _answer(m: Message, epoch: number, payload: Data = `${m.wait};;;;;;`): void {
     if (m.wait && epoch === this._epoch) this._driver._send(payload);
   }
@@ -164,7 +164,7 @@ export class Session implements SessionRequests {
     pending?._end(answer, error);
   }
 
-  /** Reverts a request that the server accepted too late, unless it is repeated. */
+  /** Reverts a request that was accepted too late, unless it is repeated. */
   private _undo(m: Message, opposite: string): void {
     if (!this._isAsking(m.Event, m)) this._request(new Message({ ...m, Event: opposite }), () => undefined);
   }

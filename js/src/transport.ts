@@ -24,7 +24,7 @@ export class Transport {
     private _receiver: Receiver,
   ) {}
 
-  /** Dials and calls the receiver. Attempt is the number of earlier failures. */
+  /** Dials and calls the receiver. Attempt counts the earlier failures. */
   async _dial(url: string, options: Options, attempt: number): Promise<void> {
     const timeout = options.dialTimeout ?? 10_000;
     if (timeout) this._timer = this._clock.setTimeout(() => this._fail(ErrTimeout), timeout);

@@ -1,4 +1,4 @@
-// Every name of the object model, with a node and with a server of neffos.
+// Uses every name of the object model, against a node and a neffos server.
 import assert from "node:assert/strict";
 import { after, afterEach, before, it } from "node:test";
 
@@ -54,7 +54,7 @@ eachPeer("stoa-client", ({ name: server, start }) => {
     const ada = await dial(url, "ada", { namespaces: ["default", "brought"] });
     const brought = await ada.conn.waitServerConnect("brought");
     assert.equal((await brought.ask("echo", "here")).Body, "here");
-    assert.equal(await ada.conn.waitServerConnect("brought"), brought, "which has happened");
+    assert.equal(await ada.conn.waitServerConnect("brought"), brought, "resolves after the connect, too");
     await assert.rejects(ada.conn.waitServerConnect("default", { timeout: 20 }));
   });
 
@@ -84,14 +84,14 @@ eachPeer("stoa-client", ({ name: server, start }) => {
     assert.deepEqual(new Uint8Array(body), bytes);
   });
 
-  it("has its asks bounded and aborted", limit, async () => {
+  it("limits and aborts asks", limit, async () => {
     const ada = await enter(program.url, "ada");
     await assert.rejects(ada.ns.ask("silent", "", { timeout: 20 }), { message: "timeout", code: "timeout" });
     const controller = new AbortController();
     const asked = ada.ns.ask("silent", "", { signal: controller.signal });
     controller.abort(new Error("no longer wanted"));
     await assert.rejects(asked, /no longer wanted|abort/i);
-    if (server === "stoa") return; // its handlers of one connection wait for each other
+    if (server === "stoa") return; // it runs the handlers of one connection in order
     assert.equal((await ada.ns.ask("echo", "still here")).Body, "still here");
   });
 
@@ -103,8 +103,8 @@ eachPeer("stoa-client", ({ name: server, start }) => {
     const got = await ben.messages.event("chat");
     assert.deepEqual([got.namespace, got.room, got.body], ["default", "hall", "to the others"]);
 
-    const question = { Namespace: "default", Event: "echo", Body: "what?" };
-    assert.equal((await ada.conn.ask(question)).Body, "what?");
+    const ask = { Namespace: "default", Event: "echo", Body: "what?" };
+    assert.equal((await ada.conn.ask(ask)).Body, "what?");
     await assert.rejects(ada.conn.ask({ Namespace: "elsewhere", Event: "echo" }));
     assert.equal(ada.conn.write({ Namespace: "elsewhere", Event: "chat" }), false);
   });
@@ -122,12 +122,12 @@ eachPeer("stoa-client", ({ name: server, start }) => {
 
     assert.equal(hall.emit("chat", "first"), true);
     assert.equal(ada.ns.room("semi;colon").emit("chat", "second"), true);
-    const heard = await ben.messages.count(2);
+    const received = await ben.messages.count(2);
     assert.deepEqual(
-      heard.map((item) => `${item.room}: ${item.body}`),
+      received.map((item) => `${item.room}: ${item.body}`),
       ["hall: first", "semi;colon: second"],
     );
-    assert.deepEqual(ada.messages.items, [], "nobody hears his own");
+    assert.deepEqual(ada.messages.items, [], "a sender does not receive its own message");
   });
 
   it("is refused a room, and refused to leave one", limit, async () => {
@@ -151,7 +151,7 @@ eachPeer("stoa-client", ({ name: server, start }) => {
     assert.deepEqual(left.map((item) => item.room).sort(), ["one", "three", "two"]);
 
     const ben = await enter(program.url, "ben", ["two"]);
-    ben.ns.room("two").emit("chat", "anybody?");
+    ben.ns.room("two").emit("chat", "unheard");
     ben.ns.emit("push", "done");
     await ben.messages.event("pushed");
     assert.equal((await ada.ns.ask("echo", "in order")).Body, "in order");
@@ -195,28 +195,28 @@ eachPeer("stoa-client", ({ name: server, start }) => {
     ada.conn.close();
   });
 
-  it("does what the server asks for", limit, async () => {
+  it("obeys requests of the server", limit, async () => {
     const question = (_, message) => stoa.reply(`${message.Body}, indeed`);
     const ada = await enter(program.url, "ada", [], {
       namespaces: ["default", "second"],
       events: { default: { question } },
     });
-    const told = async (wanted, nth) => {
+    const report = async (wanted, nth) => {
       ada.ns.emit("do", wanted);
       const did = (items) => items.filter((item) => item.event === "did")[nth];
-      return (await ada.messages.until(did, `to have been told: ${wanted}`)).body;
+      return (await ada.messages.until(did, `a report on ${wanted}`)).body;
     };
-    assert.equal(await told("ask question", 0), "from the server, indeed");
-    assert.equal(await told("ask whatever", 1), "", "the handler for any event says nothing");
-    assert.equal(await told("join hall", 2), "done");
+    assert.equal(await report("ask question", 0), "from the server, indeed");
+    assert.equal(await report("ask unhandled", 1), "", "the handler for any event sends no body");
+    assert.equal(await report("join hall", 2), "done");
     assert.ok(ada.ns.room("hall"));
-    assert.equal(await told("leave hall", 3), "done");
+    assert.equal(await report("leave hall", 3), "done");
     assert.equal(ada.ns.room("hall"), undefined);
-    assert.equal(await told("connect second", 4), "done");
+    assert.equal(await report("connect second", 4), "done");
     assert.ok(ada.conn.namespace("second"));
-    assert.equal(await told("disconnect second", 5), "done");
+    assert.equal(await report("disconnect second", 5), "done");
     assert.equal(ada.conn.namespace("second"), undefined);
-    assert.match(await told("connect undeclared", 6), /bad namespace/);
+    assert.match(await report("connect undeclared", 6), /bad namespace/);
     const forced = [stoa.OnRoomJoined, stoa.OnRoomLeft, stoa.OnNamespaceDisconnect];
     for (const event of forced) {
       assert.ok(ada.lifecycle.items.some((item) => item.event === event && !item.local), event);
@@ -241,7 +241,7 @@ eachPeer("stoa-client", ({ name: server, start }) => {
     assert.equal(message.IsNative, true);
   });
 
-  it("is asked for headers before each dial", limit, async () => {
+  it("calls authenticate before each dial", limit, async () => {
     let dials = 0;
     const options = { authenticate: () => ({ headers: { "X-User": `ada ${++dials}` } }) };
     const ada = await enter(program.url, "ada", [], { options });

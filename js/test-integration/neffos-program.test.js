@@ -1,4 +1,4 @@
-// A program that was written for neffos.js does the same after the import was changed.
+// A program for neffos.js behaves the same after a change of its import.
 import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
 
@@ -7,9 +7,9 @@ import * as stoa from "stoa-client";
 import { Inbox, neffos as theirs } from "../../test/compat/js/support/client.js";
 import { eachPeer, limit } from "./support/peers.js";
 
-/** The program: neffos is what it imports. Returns what it has printed. */
+/** The program, with its import as a parameter. Returns the printed lines. */
 async function program(neffos, url) {
-  const printed = new Inbox("what the program prints");
+  const printed = new Inbox("the output of the program");
   const print = (...words) => void printed.add(words.join(" "));
   const events = {
     _OnNamespaceConnected(nsConn, msg) {
@@ -79,7 +79,7 @@ eachPeer("a program for neffos.js", ({ start }) => {
   it("does the same with stoa-client", limit, async () => {
     const expected = await program(theirs, server.url);
     assert.ok(expected.length > 20, expected.join("\n"));
-    // An error of ours has a name of its own.
+    // The errors of stoa-client have their own name.
     const printed = (await program(stoa, server.url)).map((line) => line.replace("StoaError", "Error"));
     assert.deepEqual(printed, expected);
   });

@@ -1,5 +1,5 @@
-// The quick start of docs/clients.md, in an empty folder with the package as npm would
-// publish it.
+// Runs the quick start of docs/clients.md in an empty folder, with the package
+// as npm would publish it.
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -26,7 +26,7 @@ let example;
 before(async () => {
   program = await startProgram();
   directory = await mkdtemp(join(tmpdir(), "stoa-client-"));
-  // The build has just been made; ws comes from here, so that nothing is downloaded.
+  // The build exists already; packing ws from node_modules avoids a download.
   const pack = (folder) =>
     run("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", directory], { cwd: folder });
   const packed = [await pack(js), await pack(join(js, "node_modules", "ws"))];
@@ -41,7 +41,7 @@ after(async () => {
 });
 afterEach(closeGuests);
 
-/** Writes the page's example of this name into the folder, with the test's own node. */
+/** Writes an example of the page into the folder, with the test's node. */
 async function writeExample(name, file, more = "") {
   const text = await readFile(page, "utf8");
   const [, code] = new RegExp(`<!-- example: ${name} -->\\n\`\`\`\\w+\\n(.*?)\`\`\``, "s").exec(text) ?? [];
@@ -49,10 +49,10 @@ async function writeExample(name, file, more = "") {
   await writeFile(join(directory, file), code.replace(dialled, program.url) + more);
 }
 
-it("the first example talks to others in its room, also after the node was away", limit, async () => {
+it("the first example exchanges messages, also after a restart of the node", limit, async () => {
   await writeExample("stoa-client", "hello.mjs");
   const ada = await enter(program.url, "ada", ["lobby"]);
-  const printed = new Inbox("what the example prints");
+  const printed = new Inbox("the output of the example");
   example = spawn(process.execPath, ["hello.mjs"], { cwd: directory, stdio: ["ignore", "pipe", "pipe"] });
   for (const stream of [example.stdout, example.stderr]) {
     stream.setEncoding("utf8").on("data", (text) => {
@@ -76,7 +76,7 @@ it("the first example talks to others in its room, also after the node was away"
   await prints("lobby: still there?");
 });
 
-it("the example with a map of events is good TypeScript, and checks names and bodies", limit, async () => {
+it("the example with a map of events compiles, and checks names and bodies", limit, async () => {
   const check = () =>
     run(
       process.execPath,
@@ -100,7 +100,7 @@ it("the example with a token runs", limit, async () => {
   assert.equal(stdout, "connected\n");
 });
 
-it("CommonJS programs get it, too", limit, async () => {
+it("CommonJS programs can require the package", limit, async () => {
   const code = `const { dial } = require("stoa-client");
 dial(${JSON.stringify(program.url)}, { default: {} }).then((conn) => {
   console.log(conn.state);

@@ -1,4 +1,4 @@
-// What happens when a server goes away and comes back.
+// Tests reconnecting after a server has closed, died or refused.
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
 
@@ -18,7 +18,7 @@ eachPeer("reconnecting", ({ start }) => {
   after(() => program.kill());
   afterEach(closeGuests);
 
-  it("is back in its rooms after the server was killed", limit, async () => {
+  it("rejoins its rooms after the server was killed", limit, async () => {
     const people = await Promise.all(["ada", "ben"].map((name) => enter(program.url, name, rooms)));
     const joined = people.map(({ lifecycle }) => lifecycle.items.length);
     for (let time = 1; time <= 2; time++) {
@@ -33,17 +33,17 @@ eachPeer("reconnecting", ({ start }) => {
         const ns = person.conn.namespace("default");
         assert.deepEqual([...ns.rooms.keys()], rooms, "in the order of joining");
         assert.equal(ns, person.ns, "the handles stay");
-        assert.equal(person.lifecycle.items.length, joined[index], "nobody has left or joined");
+        assert.equal(person.lifecycle.items.length, joined[index], "handlers for joining or leaving were called");
       }
       const [ada, ben] = people;
-      const heard = ben.messages.items.length;
+      const received = ben.messages.items.length;
       for (const room of rooms) ada.conn.namespace("default").room(room).emit("chat", `time ${time}`);
-      const items = await ben.messages.count(heard + rooms.length);
-      assert.deepEqual(items.slice(heard).map((item) => item.room), rooms);
+      const items = await ben.messages.count(received + rooms.length);
+      assert.deepEqual(items.slice(received).map((item) => item.room), rooms);
     }
   });
 
-  it("keeps what is emitted meanwhile, in order", limit, async () => {
+  it("keeps emits while the connection is lost, in order", limit, async () => {
     const ada = await enter(program.url, "ada", ["hall"]);
     const ben = await enter(program.url, "ben", ["hall"]);
     const hall = ada.ns.room("hall");
@@ -53,10 +53,10 @@ eachPeer("reconnecting", ({ start }) => {
     ben.conn.close();
     const texts = Array.from({ length: 50 }, (_, number) => `number ${number}`);
     for (const text of texts) assert.equal(ada.ns.emit("push", text), true);
-    assert.equal(hall.emit("chat", "to whoever is there"), true, "rooms are kept, too");
+    assert.equal(hall.emit("chat", "to the hall"), true, "rooms are kept, too");
     program = await start(port);
-    const heard = await ada.messages.count(texts.length);
-    assert.deepEqual(heard.map((item) => item.body), texts);
+    const received = await ada.messages.count(texts.length);
+    assert.deepEqual(received.map((item) => item.body), texts);
   });
 
   it("fails asks in flight at once", limit, async () => {
@@ -72,7 +72,7 @@ eachPeer("reconnecting", ({ start }) => {
     assert.equal((await ada.ns.ask("echo", "again")).Body, "again");
   });
 
-  it("does not come back where it is told not to", limit, async () => {
+  it("closes if reconnecting is off", limit, async () => {
     const ada = await enter(program.url, "ada", [], { options: { reconnect: false } });
     ada.ns.emit("end", "1012 restart");
     const closed = await ada.state("closed");
@@ -81,7 +81,7 @@ eachPeer("reconnecting", ({ start }) => {
     assert.equal(ada.ns.emit("push", "after"), false);
   });
 
-  it("is refused once and for all", limit, async () => {
+  it("does not retry after a refusal", limit, async () => {
     await assert.rejects(dial(`${program.url}?refuse=go+away`, "ada"), /go away|403|refused/);
   });
 });
@@ -94,7 +94,7 @@ describe("reconnecting to a node", () => {
   after(() => program.kill());
   afterEach(closeGuests);
 
-  it("comes back after a drain", limit, async () => {
+  it("reconnects after a drain", limit, async () => {
     const ada = await enter(program.url, "ada", ["hall"]);
     const { port } = program;
     assert.equal(await program.stop(), 0);
@@ -107,7 +107,7 @@ describe("reconnecting to a node", () => {
     assert.equal((await ada.messages.event("chat")).body, "welcome back");
   });
 
-  it("dials a server that is not there yet", limit, async () => {
+  it("dials a server that starts later", limit, async () => {
     const { port } = program;
     await program.kill();
     const dialled = dial(`ws://127.0.0.1:${port}/ws`, "ada");
@@ -116,7 +116,7 @@ describe("reconnecting to a node", () => {
     assert.equal(ada.conn.state, "connected");
   });
 
-  it("gives up when it is aborted", limit, async () => {
+  it("stops dialing when it is aborted", limit, async () => {
     const { port } = program;
     await program.kill();
     const controller = new AbortController();
@@ -126,7 +126,7 @@ describe("reconnecting to a node", () => {
     program = await startProgram({ port });
   });
 
-  it("gives up after as many attempts as it was given", limit, async () => {
+  it("closes after the given number of attempts", limit, async () => {
     const { port } = program;
     const reconnect = { ...quick, attempts: 3 };
     const ada = await enter(program.url, "ada", [], { options: { reconnect } });
@@ -138,7 +138,7 @@ describe("reconnecting to a node", () => {
   });
 
   for (const policy of ["drop", "fail"]) {
-    it(`has another policy for emits meanwhile: ${policy}`, limit, async () => {
+    it(`follows the policy for emits: ${policy}`, limit, async () => {
       const ada = await enter(program.url, "ada", ["hall"], { options: { buffer: { policy } } });
       const ben = await enter(program.url, "ben", ["hall"]);
       const { port } = program;
@@ -154,7 +154,7 @@ describe("reconnecting to a node", () => {
     });
   }
 
-  it("keeps only so much", limit, async () => {
+  it("keeps no more than the buffer holds", limit, async () => {
     const buffer = { policy: "keep", messages: 3 };
     const ada = await enter(program.url, "ada", ["hall"], { options: { buffer } });
     const ben = await enter(program.url, "ben", ["hall"]);
@@ -178,7 +178,7 @@ describe("close codes of a node", () => {
   afterEach(closeGuests);
 
   for (const code of [1001, 1011, 1012, 1013, 4000, 4002, 4777]) {
-    it(`comes back after ${code}`, limit, async () => {
+    it(`reconnects after ${code}`, limit, async () => {
       const ada = await enter(program.url, "ada", ["hall"]);
       ada.ns.emit("end", `${code} because`);
       const lost = await ada.state("reconnecting");
@@ -189,7 +189,7 @@ describe("close codes of a node", () => {
   }
 
   for (const code of [1000, 1002, 1007, 1008, 1009, 4001]) {
-    it(`stays away after ${code}`, limit, async () => {
+    it(`closes after ${code}`, limit, async () => {
       const ada = await enter(program.url, "ada", ["hall"]);
       ada.ns.emit("end", `${code} because`);
       const closed = await ada.state("closed");
@@ -199,7 +199,7 @@ describe("close codes of a node", () => {
     });
   }
 
-  it("takes the delay that the server suggests", limit, async () => {
+  it("uses the delay that the server suggests", limit, async () => {
     const options = { reconnect: { base: 1, cap: 200 } };
     const ada = await enter(program.url, "ada", [], { options });
     ada.ns.emit("end", "1012 moved; retry-after=250");

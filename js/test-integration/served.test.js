@@ -1,4 +1,4 @@
-// What a node serves at /stoa.js is what this folder builds.
+// A node serves the build of this folder at /stoa.js.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, it } from "node:test";

@@ -5,7 +5,7 @@ import { connected, join, rejection, stoa } from "./support/stoa.js";
 
 const tokenOf = (payload) => payload.split(";", 1)[0];
 
-test("answers, errors and what is known of them", async () => {
+test("answers, errors and their codes", async () => {
   const at = await connected({ default: {} });
   const ask = at.default.ask("sum", { a: 1 });
   await settle();
@@ -28,11 +28,11 @@ test("answers, errors and what is known of them", async () => {
   }
 });
 
-test("time-outs", async () => {
+test("timeouts", async () => {
   const at = await connected({ default: {} });
   const short = rejection(at.default.ask("x", "", { timeout: 50 }));
   const standard = rejection(at.default.ask("x", ""));
-  let endless = "waits";
+  let endless = "pending";
   at.default.ask("x", "", { timeout: 0 }).catch((error) => (endless = error));
   await settle();
   await at.clock.advance(50);
@@ -40,8 +40,8 @@ test("time-outs", async () => {
   await at.clock.advance(29_950);
   assert.equal(await standard, stoa.ErrTimeout);
   await at.clock.advance(1e9);
-  assert.equal(endless, "waits");
-  // Late answers and answers to nobody are dropped.
+  assert.equal(endless, "pending");
+  // Late answers and answers to unknown tokens are dropped.
   for (const token of ["$2", "$3", "$99", "$02", "7"]) at.socket.receive(`${token};;;;;;`);
   at.conn.close();
   await settle();
@@ -91,7 +91,7 @@ test("every promise settles when the connection is lost or closed", async () => 
     assert.equal(await rejection(at.default.ask("x", "")), stoa.ErrClosed);
     assert.equal(await rejection(at.conn.connect("default")), stoa.ErrClosed);
     assert.ok(stoa.isCloseError(want));
-    assert.equal(at.clock.running, 0, "timers run after the end");
+    assert.equal(at.clock.running, 0, "timers run after the close");
   }
 });
 
@@ -118,7 +118,7 @@ test("waiting for the server to connect a namespace", async () => {
   assert.equal(await closing, stoa.ErrClosed);
 });
 
-test("what the server does too late is taken back", async () => {
+test("a request that the server accepts too late is reverted", async () => {
   const at = await connected({ default: {}, other: {} });
   at.ns.other.disconnect();
   at.socket.answerAll();
@@ -194,7 +194,7 @@ test("handlers refuse", async () => {
   await settle();
   at.socket.answerAll();
   assert.equal((await refused).message, "not me");
-  assert.match(at.socket.sent[0], /;default;never;_OnRoomLeave;/, "the server has joined it");
+  assert.match(at.socket.sent[0], /;default;never;_OnRoomLeave;/, "the server had accepted the join");
   at.socket.answerAll();
   at.socket.receive("5;default;never;_OnRoomJoin;0;0;");
   assert.deepEqual(at.socket.take(), ["5;default;never;_OnRoomJoin;1;0;not me"]);

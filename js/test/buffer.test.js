@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { settle } from "./support/fake.js";
 import { connected, join, rejection, stoa } from "./support/stoa.js";
 
-/** A client that has lost its connection, and what it said was dropped. */
+/** A client without its connection, and a list of its dropped messages. */
 async function away(buffer) {
   const at = await connected({ default: {} }, { buffer });
   at.room = await join(at.default, "r", at.socket);
@@ -22,10 +22,10 @@ async function away(buffer) {
   return at;
 }
 
-test("keeps what is emitted and asked, in order", async () => {
+test("keeps emits and asks in order", async () => {
   const at = await away();
   at.conn.on("state", ({ state }) => {
-    if (state === "connected") assert.equal(at.WebSocket.last.sent.length, 4, "before the program hears of it");
+    if (state === "connected") assert.equal(at.WebSocket.last.sent.length, 4, "sent before the listener is called");
   });
   assert.equal(at.default.emit("e", "1"), true);
   const ask = at.default.ask("e", "2");
@@ -40,7 +40,7 @@ test("keeps what is emitted and asked, in order", async () => {
   assert.equal((await ask).Body, "answer");
 });
 
-test("fails what does not fit", async () => {
+test("fails emits and asks that do not fit", async () => {
   for (const [buffer, bodies] of [
     [{ messages: 2 }, ["1", "2", "3"]],
     [{ bytes: 40 }, ["1", "2", "3".repeat(20)]],
@@ -52,14 +52,14 @@ test("fails what does not fit", async () => {
     assert.equal(at.default.emit("e", third), false);
     assert.deepEqual(at.dropped, [[third, "buffer_full"]]);
     assert.deepEqual(await at.back(), [first, second]);
-    assert.ok(at.default.emit("e", third), "once it is back");
+    assert.ok(at.default.emit("e", third), "after the reconnect");
   }
   const at = await away({ messages: 1 });
   at.default.emit("e", "1");
   assert.equal(await rejection(at.default.ask("e", "2")), stoa.ErrBufferFull);
 });
 
-test("drops without a word", async () => {
+test("drops silently, but for the event", async () => {
   const at = await away({ policy: "drop" });
   assert.equal(at.default.emit("e", "1"), true);
   assert.deepEqual(at.dropped, [["1", "connection_lost"]]);
@@ -67,7 +67,7 @@ test("drops without a word", async () => {
   assert.deepEqual(await at.back(), []);
 });
 
-test("fails at once", async () => {
+test("the policy \"fail\" fails at once", async () => {
   const at = await away({ policy: "fail" });
   assert.equal(at.default.emit("e", "1"), false);
   assert.equal(await rejection(at.default.ask("e", "2")), stoa.ErrDisconnected);
@@ -75,7 +75,7 @@ test("fails at once", async () => {
   assert.deepEqual(await at.back(), []);
 });
 
-test("what waits fails when the connection is closed", async () => {
+test("the buffer fails when the connection is closed", async () => {
   const at = await away();
   at.default.emit("e", "1");
   const ask = rejection(at.default.ask("e", "2"));
@@ -88,7 +88,7 @@ test("what waits fails when the connection is closed", async () => {
   assert.equal(at.default.emit("e", "3"), false);
 });
 
-test("an ask that waits can be aborted, and makes room", async () => {
+test("a buffered ask can be aborted, and makes room", async () => {
   const at = await away({ messages: 1 });
   const abort = new AbortController();
   const ask = at.default.ask("e", "1", { signal: abort.signal });
@@ -100,9 +100,9 @@ test("an ask that waits can be aborted, and makes room", async () => {
   assert.deepEqual(await at.back(), ["3"]);
 });
 
-test("a socket that is closing takes nothing", async () => {
+test("a closing socket takes no messages", async () => {
   const at = await connected({ default: {} });
-  // As between the close frame and the event in a browser.
+  // The state between the close frame and the close event in a browser.
   at.socket.readyState = 2;
   assert.ok(at.default.emit("e", "1"));
   at.socket.drop(1001);

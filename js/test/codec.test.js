@@ -5,7 +5,7 @@ import { resolveHandlers } from "../build/handlers.js";
 import { Message } from "../build/message.js";
 import { absoluteURL, withParameters } from "../build/socket.js";
 
-test("writes and reads messages", () => {
+test("encodes and decodes messages", () => {
   for (const [name, fields, payload] of [
     ["an emit", { Namespace: "default", Event: "chat", Body: "a;b" }, ";default;;chat;0;0;a;b"],
     ["all names escaped", { wait: "$1", Namespace: "n;s", Room: ";", Event: "e;;v" }, "$1;n@%!semicolon@%!s;@%!semicolon@%!;e@%!semicolon@%!@%!semicolon@%!v;0;0;"],
@@ -30,7 +30,7 @@ test("bodies", () => {
   assert.equal(serialize(new Message({ Event: "e", Err: new Error("") })), ";;;e;1;0;unspecified error");
 });
 
-test("reads flags, errors and what is no message", () => {
+test("decodes flags and errors, and rejects other payloads", () => {
   assert.equal(parse("T;;;;;;").wait, "T");
   assert.equal(parse(";;;e;2;x;b").isError, false);
   assert.equal(parse("$1;n;;e;1;0;bad room").Err.code, "bad_room");

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { settle } from "./support/fake.js";
 import { connected, rejection, stoa } from "./support/stoa.js";
 
-/** Receives messages of the event "chat" with the numbers from first to last. */
+/** Receives events "chat" with the numbers from first to last. */
 function receiveNumbers(socket, first, last) {
   for (let i = first; i <= last; i++) socket.receive(`;default;;chat;0;0;${i}`);
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { fakeWebSocket, settle } from "./support/fake.js";
 import { connected, join, stoa } from "./support/stoa.js";
 
-/** A promise and what makes it come true. */
+/** A promise and a function that resolves it. */
 function gate() {
   let open;
   const promise = new Promise((resolve) => (open = resolve));
@@ -25,7 +25,7 @@ test("handlers run in order, one after the other, and may ask", async () => {
     },
   });
   at.socket.receive(";default;;quick;0;0;0");
-  assert.deepEqual(log, ["quick 0"], "handled while it is received");
+  assert.deepEqual(log, ["quick 0"], "handled synchronously");
   at.socket.receive(";default;;slow;0;0;1");
   at.socket.receive(";default;;quick;0;0;2");
   at.socket.receive("4;default;r;_OnRoomJoin;0;0;");
@@ -64,7 +64,7 @@ test("a handler may do everything inside a handler", async () => {
   assert.ok(at.conn.isClosed());
 });
 
-test("what handlers return answers asks only", async () => {
+test("results of handlers answer asks only", async () => {
   const at = await connected({
     default: {
       echo: (ns, m) => stoa.reply(m.Body),
@@ -133,7 +133,7 @@ test("binary messages", async () => {
   ]);
 });
 
-test("what may not be sent is not", async () => {
+test("messages to unconnected namespaces and unjoined rooms are refused", async () => {
   const at = await connected({ default: {} });
   assert.equal(at.conn.write({ Namespace: "other", Event: "e" }), false);
   assert.equal(at.conn.write({ Namespace: "default", Room: "r", Event: "e" }), false);
@@ -190,7 +190,7 @@ test("native messages", async () => {
   conn.close();
 });
 
-test("the end is told after what came before it, and only once", async () => {
+test("handlers of the close run after the earlier messages, and only once", async () => {
   const log = [];
   const first = gate();
   const run = async (ns, m) => {
@@ -212,7 +212,7 @@ test("the end is told after what came before it, and only once", async () => {
   assert.equal(log.length, 5);
 });
 
-test("after close nothing is handled but the end", async () => {
+test("after close only the handlers of the close run", async () => {
   const log = [];
   const at = await connected({
     default: {
@@ -229,7 +229,7 @@ test("after close nothing is handled but the end", async () => {
   assert.deepEqual(log, ["1", "end true true"]);
 });
 
-test("a reply that cannot be sent holds up nothing", async () => {
+test("a reply that cannot be sent does not delay the next message", async () => {
   const circular = {};
   circular.self = circular;
   const log = [];
@@ -249,7 +249,7 @@ test("a reply that cannot be sent holds up nothing", async () => {
   at.conn.close();
 });
 
-test("a thousand messages in order, whether handlers wait or not", async () => {
+test("a thousand messages in order, with and without promises", async () => {
   const bodies = [];
   const at = await connected({
     default: {

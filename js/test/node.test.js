@@ -1,4 +1,4 @@
-// Over real sockets: what the build for Node.js does beyond that for browsers.
+// Tests the additions of the build for Node.js over real sockets.
 import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
 import { createServer } from "node:http";
@@ -8,7 +8,7 @@ import { WebSocketServer } from "ws";
 import * as stoa from "../dist/esm/index.js";
 import { rejection } from "./support/stoa.js";
 
-/** A server that answers upgrades as accept says; the test context closes it. */
+/** Starts a server whose accept may return a status to refuse with. */
 async function serve(t, accept) {
   const http = createServer();
   const sockets = new WebSocketServer({ noServer: true });
@@ -40,7 +40,7 @@ test("sends real headers", async (t) => {
   conn.close();
 });
 
-test("a client error is a refusal, others are tried again", async (t) => {
+test("a client error is a refusal, other errors are retried", async (t) => {
   const { url } = await serve(t, () => 403);
   const error = await rejection(stoa.dial(url, { default: {} }));
   assert.deepEqual([error.message, error.code], ["refused with status 403", "refused"]);
@@ -53,13 +53,13 @@ test("a client error is a refusal, others are tried again", async (t) => {
   conn.close();
 });
 
-test("what an answer makes the program do comes before the next message", async (t) => {
+test("the reaction to an answer comes before the next message", async (t) => {
   const { sockets, url } = await serve(t);
   sockets.on("connection", (ws) => {
     ws.on("message", (data) => {
       const [token] = String(data).split(";");
       if (token === "M") return ws.send("Aid");
-      // All in one segment of the network.
+      // All in one TCP segment.
       ws._socket.cork();
       ws.send(`${token};;;;;;`);
       for (let i = 0; i < 1000; i++) ws.send(`;default;;count;0;0;${i}`);
@@ -76,7 +76,7 @@ test("what an answer makes the program do comes before the next message", async 
   conn.close();
 });
 
-test("uses the WebSocket of Node.js where there is one", async (t) => {
+test("uses the WebSocket of Node.js if it has one", async (t) => {
   let seen;
   const { sockets, url } = await serve(t, (request) => void (seen = request));
   sockets.on("connection", (ws) => ws.on("message", () => ws.send("Aid")));
@@ -92,7 +92,7 @@ test("uses the WebSocket of Node.js where there is one", async (t) => {
   assert.equal(seen.headers["x-a"], "1");
 });
 
-test("is CommonJS, too", () => {
+test("is also built as CommonJS", () => {
   const program = `const { dial, reply } = require(${JSON.stringify(fileURLToPath(new URL("../dist/cjs/index.js", import.meta.url)))});
     process.stdout.write(typeof dial + typeof reply);`;
   assert.equal(execFileSync(process.execPath, ["--eval", program], { encoding: "utf8" }), "functionfunction");

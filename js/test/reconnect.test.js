@@ -10,14 +10,14 @@ async function lose({ WebSocket, clock, states }, code = 1006, reason = "") {
   return WebSocket.last;
 }
 
-test("comes back into its namespaces and rooms in one round trip", async () => {
-  const heard = [];
-  const log = (ns, m) => void heard.push(m.Event);
+test("rejoins its namespaces and rooms in one round trip", async () => {
+  const called = [];
+  const log = (ns, m) => void called.push(m.Event);
   const quiet = { _OnNamespaceDisconnect: log, _OnRoomLeft: log, _OnNamespaceConnected: log, _OnRoomJoined: log };
   const at = await connected({ b: quiet, a: quiet });
   await join(at.ns.b, "two", at.socket);
   const room = await join(at.ns.b, "one;", at.socket);
-  heard.length = 0;
+  called.length = 0;
 
   const socket = await lose(at);
   socket.accept("second");
@@ -38,12 +38,12 @@ test("comes back into its namespaces and rooms in one round trip", async () => {
   assert.equal(at.conn.ID, "second");
   assert.equal(at.conn.reconnectTries, 1);
   assert.ok(at.conn.wasReconnected());
-  assert.deepEqual(heard, [], "handlers called for a reconnect");
+  assert.deepEqual(called, [], "handlers called for a reconnect");
   assert.ok(room.emit("say", "x"));
   assert.deepEqual(socket.take(), [";b;one@%!semicolon@%!;say;0;0;x"]);
 });
 
-test("tells every transition", async () => {
+test("reports every transition", async () => {
   const at = await connected({ default: {} });
   at.clock.chance = 0.5;
   at.socket.drop(1001, "node shuts down");
@@ -64,16 +64,16 @@ test("tells every transition", async () => {
       { state: "closed", previous: "connected", attempt: 0, delay: undefined, code: 3001, reason: "bye" },
     ],
   );
-  assert.equal(at.clock.running, 0, "timers run after the end");
+  assert.equal(at.clock.running, 0, "timers run after the close");
 });
 
-test("tells the server how often it has tried", async () => {
+test("reports the number of attempts to the server", async () => {
   const at = await connected({ default: {} });
   const socket = await lose(at);
   assert.equal(socket.url, "ws://server/?X-Websocket-Header-X-Websocket-Reconnect=1");
 });
 
-for (const [name, code, comesBack] of [
+for (const [name, code, reconnects] of [
   ["normal closure", 1000, false],
   ["going away", 1001, true],
   ["protocol error", 1002, false],
@@ -89,11 +89,11 @@ for (const [name, code, comesBack] of [
   ["ping timeout", 4002, true],
   ["unknown", 4999, true],
 ]) {
-  test(`${comesBack ? "comes back" : "stays away"} after ${name}`, async () => {
+  test(`${reconnects ? "reconnects" : "closes"} after ${name}`, async () => {
     const at = await connected({ default: {} });
     await lose(at, code);
-    assert.equal(at.conn.state, comesBack ? "reconnecting" : "closed");
-    assert.equal(at.WebSocket.sockets.length, comesBack ? 2 : 1);
+    assert.equal(at.conn.state, reconnects ? "reconnecting" : "closed");
+    assert.equal(at.WebSocket.sockets.length, reconnects ? 2 : 1);
   });
 }
 
@@ -112,7 +112,7 @@ test("follows the delay that a server suggests", async () => {
   }
 });
 
-test("spreads attempts evenly below a cap, and forgets them when a connection lasts", async () => {
+test("spreads attempts evenly below a cap, and starts over after a stable connection", async () => {
   const at = await connected({ default: {} }, { reconnect: { base: 100, cap: 1000 } });
   const delays = [];
   at.socket.drop();
@@ -127,21 +127,21 @@ test("spreads attempts evenly below a cap, and forgets them when a connection la
   at.WebSocket.last.answerAll();
   await settle();
   at.WebSocket.last.drop();
-  assert.equal(at.states.at(-1).delay, 1000, "after a connection that ended at once");
+  assert.equal(at.states.at(-1).delay, 1000, "after a short connection");
   await at.clock.advance(1000);
   at.WebSocket.last.accept();
   at.WebSocket.last.answerAll();
   await settle();
   await at.clock.advance(20_000);
   at.WebSocket.last.drop();
-  assert.equal(at.states.at(-1).delay, 100, "after a connection that has lasted");
+  assert.equal(at.states.at(-1).delay, 100, "after a stable connection");
   at.clock.chance = 0.25;
   await at.clock.advance(1000);
   at.WebSocket.last.drop();
   assert.equal(at.states.at(-1).delay, 50);
 });
 
-test("gives up after so many attempts", async () => {
+test("closes after the last attempt", async () => {
   const at = await connected({ default: {} }, { reconnect: { attempts: 2 } });
   for (let i = 0; i < 3; i++) {
     assert.equal(at.conn.isClosed(), false);
@@ -151,9 +151,9 @@ test("gives up after so many attempts", async () => {
   assert.equal(at.WebSocket.sockets.length, 3);
 });
 
-test("what is refused now ends, the rest goes on", async () => {
-  const heard = [];
-  const log = (ns, m) => void heard.push([m.Event, ns.namespace, m.Room, m.Err?.message, m.IsForced]);
+test("refused namespaces and rooms are removed, the others stay", async () => {
+  const called = [];
+  const log = (ns, m) => void called.push([m.Event, ns.namespace, m.Room, m.Err?.message, m.IsForced]);
   const handlers = { _OnNamespaceDisconnect: log, _OnRoomLeft: log };
   const at = await connected({ a: handlers, b: handlers });
   const gone = await join(at.ns.a, "r", at.socket);
@@ -172,7 +172,7 @@ test("what is refused now ends, the rest goes on", async () => {
   );
   await settle();
   assert.equal(at.conn.state, "connected");
-  assert.deepEqual(heard.sort(), [
+  assert.deepEqual(called.sort(), [
     ["_OnNamespaceDisconnect", "a", "", "not today", true],
     ["_OnRoomLeft", "a", "r", "not today", true],
     ["_OnRoomLeft", "b", "locked", "not today", true],
@@ -188,7 +188,7 @@ test("what is refused now ends, the rest goes on", async () => {
   assert.deepEqual(await iterating, { value: undefined, done: true });
 });
 
-test("is lost again before it is back", async () => {
+test("is lost again before it has rejoined", async () => {
   const at = await connected({ default: {} });
   await join(at.default, "r", at.socket);
   (await lose(at)).accept("second");
@@ -212,7 +212,7 @@ test("a rejoin that is not answered is a failed attempt", async () => {
   assert.ok(socket.closedWith);
 });
 
-test("a room that is unavailable at the moment is not given up", async () => {
+test("a temporarily unavailable room is joined by the next attempt", async () => {
   const at = await connected({ default: {} });
   await join(at.default, "r", at.socket);
   const busy = await lose(at);
@@ -234,7 +234,7 @@ test("a room that is unavailable at the moment is not given up", async () => {
   assert.deepEqual([...at.default.rooms.keys()], ["r"]);
 });
 
-test("a refusal after a reconnect is the end", async () => {
+test("a refusal after a reconnect closes the connection", async () => {
   const at = await connected({ default: {} });
   const socket = await lose(at);
   socket.open();
@@ -243,7 +243,7 @@ test("a refusal after a reconnect is the end", async () => {
   assert.equal(at.states.at(-1).error.message, "banned");
 });
 
-test("dial goes on until it succeeds, and rejects when that is no use", async () => {
+test("dial retries until it succeeds, and rejects after a refusal", async () => {
   const WebSocket = fakeWebSocket();
   const clock = fakeClock();
   const states = [];
@@ -313,7 +313,7 @@ test("authenticates before each dial", async () => {
   conn.close();
 });
 
-test("a URL that cannot be dialled is an error at once", async () => {
+test("an invalid URL is an error at once", async () => {
   for (const url of ["ws://", "gopher://x/"]) {
     const error = await rejection(stoa.dial(url, { default: {} }, { WebSocket: class { constructor(u) { new URL(u); throw new SyntaxError("no"); } } }));
     assert.ok(error instanceof Error, url);
@@ -327,7 +327,7 @@ afterEach(() => {
   delete globalThis.document;
 });
 
-/** A browser's window and document, as far as they tell of waking. */
+/** A browser's window and document with the events that onWake uses. */
 function browser() {
   const events = new EventTarget();
   globalThis.addEventListener = events.addEventListener.bind(events);
@@ -342,7 +342,7 @@ function browser() {
   };
 }
 
-test("tries at once when the network or the page is back", async () => {
+test("dials at once when the network or the page is back", async () => {
   const { online, show } = browser();
   const at = await connected({ default: {} });
   at.socket.drop();
@@ -351,7 +351,7 @@ test("tries at once when the network or the page is back", async () => {
   assert.equal(at.WebSocket.sockets.length, 2);
   online();
   await settle();
-  assert.equal(at.WebSocket.sockets.length, 2, "dials while it dials");
+  assert.equal(at.WebSocket.sockets.length, 2, "a second dial has started");
   at.WebSocket.last.drop();
   show("hidden");
   await settle();
@@ -362,10 +362,10 @@ test("tries at once when the network or the page is back", async () => {
   at.conn.close();
   online();
   await at.clock.advance(60_000);
-  assert.equal(at.WebSocket.sockets.length, 3, "dials after the end");
+  assert.equal(at.WebSocket.sockets.length, 3, "dials after the close");
 });
 
-test("looks whether the server is still there when the page is back", async () => {
+test("probes the server when the page is back", async () => {
   const { online, show } = browser();
   const at = await connected({ default: {} });
   online();

@@ -10,7 +10,7 @@ const replayed = conversations.filter(
     !client.startsWith("scripted") && connections.some(({ method }) => method === "GET") && !(id in untestable),
 );
 
-test("there is something to replay", () => {
+test("the recordings are found", () => {
   assert.ok(replayed.length > 60, `${replayed.length} conversations, want more than 60`);
   const ids = new Set(conversations.map(({ id }) => id));
   for (const id of [...Object.keys(differences), ...Object.keys(untestable)]) assert.ok(ids.has(id), `${id} is no conversation`);

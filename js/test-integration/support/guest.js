@@ -1,5 +1,5 @@
-// Somebody at a stoa-client: keeps in order what arrives, what happens to namespaces and
-// rooms, and what state the connection is in.
+// A guest uses a stoa-client and keeps, in order, the received messages, the
+// events of namespaces and rooms, and the states of the connection.
 import * as stoa from "stoa-client";
 
 import { Inbox } from "../../../test/compat/js/support/client.js";
@@ -16,7 +16,7 @@ export class Guest {
     this.states = new Inbox(`states of ${name}`);
   }
 
-  /** What dial is given: events has handlers of the test's own, for each namespace. */
+  /** Returns the handlers for dial; events adds some by namespace. */
   handlers(namespaces, events) {
     const receive = (_, message) => {
       const item = {
@@ -36,7 +36,7 @@ export class Guest {
     );
   }
 
-  /** Waits for the next state of this name that the connection enters after the first skipped ones. */
+  /** Waits until the connection has entered a state for the nth time. */
   state(name, nth = 1) {
     return this.states.until((items) => items.filter((item) => item.state === name)[nth - 1], name);
   }
@@ -53,7 +53,7 @@ export class Guest {
 
 const guests = new Set();
 
-/** Dials as somebody of this name. */
+/** Dials as a guest of this name. */
 export async function dial(url, name, { namespaces = ["default"], events, options } = {}) {
   const guest = new Guest(name);
   guests.add(guest);
@@ -77,7 +77,7 @@ export async function enter(url, name, rooms = [], settings = {}) {
   return guest;
 }
 
-/** Closes whoever has dialled, so that a test that fails does not keep the process. */
+/** Closes all guests, so that a failed test does not keep the process alive. */
 export function closeGuests() {
   for (const guest of guests) guest.close();
   guests.clear();

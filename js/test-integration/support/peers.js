@@ -2,17 +2,17 @@ import { describe } from "node:test";
 
 import { peers, startPeer } from "../../../test/compat/js/support/program.js";
 
-/** How long anything may take before a test fails, in milliseconds. */
+/** The longest wait of a test, in milliseconds. */
 export const patience = 20_000;
 
 export const limit = { timeout: 40_000 };
 
-/** Reconnecting with delays for impatient tests. */
+/** Options for reconnecting with short delays. */
 export const quick = { base: 10, cap: 50 };
 
 /**
- * Defines the tests once for a node and once for a server of neffos, with programs that do
- * what their clients tell them (test/peer/doc.go).
+ * Defines the tests once for a node and once for a neffos server. Both programs
+ * follow the requests of their clients (test/peer/doc.go).
  * @param {string} title
  * @param {(peer: {name: string, start: (port?: number) => Promise<object>}) => void} define
  */

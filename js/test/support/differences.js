@@ -1,10 +1,13 @@
-// Where the client does not do what was recorded, on purpose. The numbers in
-// the reasons are sections and bugs of the description of the protocol.
+// Where the client differs from the recordings on purpose. The numbers in the
+// reasons are sections and bugs of the description of the protocol.
 
-/** By conversation: all frames of each connection, all callbacks; what is left out is as recorded. */
+/**
+ * By conversation: all frames of each connection, all callbacks. Omitted ones
+ * equal the recording.
+ */
 export const differences = {
   "ack-js-frame-before-A": {
-    reason: "what comes before the acknowledgement is held back",
+    reason: "frames before the acknowledgement are queued",
     frames: {
       c1: [
         'M',
@@ -13,7 +16,7 @@ export const differences = {
     },
   },
   "ack-go-frame-before-A": {
-    reason: "what comes before the acknowledgement is held back, not lost",
+    reason: "frames before the acknowledgement are queued, not lost",
     frames: {
       c1: [
         'M',
@@ -34,7 +37,7 @@ export const differences = {
     ],
   },
   "room-leaveall-js": {
-    reason: "bug B16: a leave has the name of a leave",
+    reason: "bug B16: a leave is sent with the event of a leave",
     frames: {
       c1: [
         'M',
@@ -47,7 +50,7 @@ export const differences = {
     },
   },
   "room-leaveall-js-answered": {
-    reason: "bug B16: every leave is told for its own room",
+    reason: "bug B16: every leave is reported for its own room",
     frames: {
       c1: [
         'M',
@@ -92,7 +95,7 @@ export const differences = {
     ],
   },
   "room-js-join-unknown-ns": {
-    reason: "who waits gets an answer (5.11)",
+    reason: "every request gets an answer (5.11)",
     frames: {
       c1: [
         'M',
@@ -111,7 +114,7 @@ export const differences = {
     ],
   },
   "ev-js-handler-error": {
-    reason: "nobody waits for the error of an emit",
+    reason: "the error of an emit is not sent",
     frames: {
       c1: [
         'M',
@@ -140,7 +143,7 @@ export const differences = {
     ],
   },
   "go-odd-frames": {
-    reason: "who waits gets an answer (5.11)",
+    reason: "every request gets an answer (5.11)",
     frames: {
       c1: [
         'M',
@@ -158,7 +161,7 @@ export const differences = {
     },
   },
   "ev-server-ask-js": {
-    reason: "who asks gets an answer, also if nothing handles the event (6.6)",
+    reason: "every ask gets an answer, even without a handler (6.6)",
     frames: {
       c1: [
         'M',
@@ -171,7 +174,7 @@ export const differences = {
     },
   },
   "ev-server-ask-go": {
-    reason: "who asks gets an answer, also if nothing handles the event (6.6)",
+    reason: "every ask gets an answer, even without a handler (6.6)",
     frames: {
       c1: [
         'M',
@@ -185,7 +188,7 @@ export const differences = {
   },
 };
 
-/** Conversations that say nothing about a client of this protocol. */
+/** Conversations that do not apply to a client of this protocol. */
 export const untestable = {
   "http-get-gobwas": "HTTP only",
   "http-get-gorilla": "HTTP only",

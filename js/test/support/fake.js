@@ -1,9 +1,9 @@
-// A WebSocket and a clock that do what a test says.
+// A WebSocket and a clock under the control of a test.
 
-/** Lets everything happen that is waiting to happen. */
+/** Runs all pending microtasks and immediates. */
 export const settle = () => new Promise((resolve) => setImmediate(resolve));
 
-/** Makes a WebSocket class whose sockets are told what happens to them. */
+/** Makes a WebSocket class whose sockets are driven by the test. */
 export function fakeWebSocket() {
   return class FakeWebSocket {
     static sockets = [];
@@ -52,19 +52,19 @@ export function fakeWebSocket() {
       this.onmessage?.({ data });
     }
 
-    /** The connection ends. */
+    /** Closes the connection from the side of the server. */
     drop(code = 1006, reason = "") {
       this.readyState = 3;
       this.onerror?.({});
       this.onclose?.({ code, reason });
     }
 
-    /** Takes what was sent and is not taken yet. */
+    /** Removes and returns the sent payloads. */
     take() {
       return this.sent.splice(0);
     }
 
-    /** Answers everything that waits with the empty reply, or what answer makes of the fields. */
+    /** Answers all sent asks with the result of answer; default: empty. */
     answerAll(answer = ([token]) => `${token};;;;;;`) {
       for (const payload of this.take()) {
         const fields = String(payload).split(";");
@@ -74,7 +74,7 @@ export function fakeWebSocket() {
   };
 }
 
-/** A clock that stands still until it is told to go on; random gives what it is set to. */
+/** A clock that only advance moves; random returns chance. */
 export function fakeClock() {
   let now = 0;
   const timers = new Set();
@@ -91,7 +91,7 @@ export function fakeClock() {
     clearTimeout(timer) {
       timers.delete(timer);
     },
-    /** How many timers run. */
+    /** The number of running timers. */
     get running() {
       return timers.size;
     },

@@ -8,7 +8,7 @@ function payload(item) {
   return Buffer.concat([bytes, Buffer.from(text.repeat(times))]);
 }
 
-/** The recorded conversations; see the README beside the files. */
+/** The recorded conversations; see the README in their folder. */
 export function load() {
   const all = [];
   for (const name of readdirSync(folder)) {

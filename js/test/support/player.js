@@ -1,7 +1,7 @@
-// Puts the client in the place of a recorded one. It gets the frames of the
-// server, and its own must come out byte for byte but for the tokens it makes
-// up. What the recorded client did of its own accord can be told from its
-// frame, so the recording is the script as well.
+// Replays a recording with the client in the place of the recorded one. The
+// client receives the frames of the server; its own frames must equal the
+// recorded ones, except for the tokens that it makes. The recorded frames also
+// show the calls of the recorded application, so the recording is the script.
 import assert from "node:assert/strict";
 import { fakeClock, fakeWebSocket, settle } from "./fake.js";
 import { stoa } from "./stoa.js";
@@ -33,8 +33,9 @@ function split(payload) {
 const isLeave = (event) => event === stoa.OnRoomLeave || event === stoa.OnRoomLeft;
 
 /**
- * Writes a callback without what differs between the recorded clients: bodies
- * of system events, and whether leaving is local, which neffos.js says wrongly.
+ * Formats a callback. It omits the bodies of system events, which differ
+ * between the recorded clients, and whether leaving is local, which neffos.js
+ * reports wrongly.
  */
 export function normal({ event, namespace, room, body = "", flags = [] }) {
   const shown = stoa.isSystemEvent(event) ? "" : body;
@@ -87,7 +88,7 @@ export class Player {
     return end;
   }
 
-  /** What the recorded client answered to a token. */
+  /** The recorded client's answer to a token. */
   recorded(name, token) {
     if (!token) return undefined;
     return this.byClient
@@ -122,7 +123,7 @@ export class Player {
         body: typeof m.Body === "string" && !m.SetBinary ? m.Body : "",
         flags: [m.IsLocal && "local", m.IsForced && "forced"],
       };
-      // neffos.js does not ask its program about connects of the server.
+      // neffos.js calls no handler for connects of the server.
       const unasked = m.Event === stoa.OnNamespaceConnect && !m.IsLocal;
       if (!unasked || !this.conversation.client.startsWith("neffos.js")) this.log.push(normal(line));
       const answer = this.recorded(name, m.wait);
@@ -151,7 +152,7 @@ export class Player {
     assert.ok(this.matches(frame, got), `frame ${index}: sent ${got}, want ${frame.op} ${frame.payload}`);
   }
 
-  /** Follows a recording that is not what is expected; what was sent is compared as a whole. */
+  /** Plays a frame of a known difference; play compares all at the end. */
   async playFreely(end, frame) {
     const at = end.queue.findIndex((got) => this.matches(frame, got));
     if (at >= 0) return void end.queue.splice(0, at + 1);
@@ -161,7 +162,7 @@ export class Player {
   }
 
   receive(end, frame) {
-    // A WebSocket hands over whole messages only.
+    // A WebSocket delivers whole messages only.
     end.partial = Buffer.concat([end.partial ?? Buffer.alloc(0), frame.payload]);
     if (frame.fin === false) return;
     const whole = end.partial;
@@ -173,7 +174,7 @@ export class Player {
     end.socket.receive(frame.op === "binary" ? payload : payload.toString());
   }
 
-  /** Compares a frame with the recorded one and binds a token that this end makes up. */
+  /** Compares a frame with the recorded one; binds a token made by this end. */
   matches(frame, got) {
     if ((frame.op === "binary") !== (typeof got !== "string")) return false;
     const bytes = Buffer.from(got);
@@ -189,7 +190,7 @@ export class Player {
     return this.conversation.placeholders.some(({ madeBy, value }) => madeBy === "client" && value === token);
   }
 
-  /** Does what the recorded client must have done to send a frame that answers nothing. */
+  /** Makes the call that led to a recorded frame which is not an answer. */
   async initiate(end, frame) {
     const fields = split(frame.payload);
     const { conn } = end;

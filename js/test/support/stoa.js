@@ -1,4 +1,4 @@
-// The build under test: the one for Node.js, or the one named by STOA_BUILD.
+// The build under test is the one for Node.js, unless STOA_BUILD names another.
 const build = process.env.STOA_BUILD ?? "esm/index.js";
 const stoa = await import(new URL(`../../dist/${build}`, import.meta.url));
 
@@ -33,12 +33,12 @@ export async function join(ns, name, socket) {
   return joining;
 }
 
-/** The error that a promise is rejected with. */
+/** Returns the error of a rejected promise. */
 export async function rejection(promise) {
   try {
     await promise;
   } catch (error) {
     return error;
   }
-  throw new Error("the promise came true, want it rejected");
+  throw new Error("the promise has resolved, want a rejection");
 }

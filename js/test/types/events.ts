@@ -1,4 +1,4 @@
-// What the compiler must accept and refuse; it is never run.
+// Code that the compiler must accept or reject; it never runs.
 import { dial, reply, type Conn, type Message } from "../../dist/esm/index.js";
 
 interface MyEvents {
