@@ -14,8 +14,8 @@ import (
 	"github.com/stoa-io/stoa/internal/redistest"
 )
 
-// startMember starts a node of the cluster over the server and waits until it is
-// ready.
+// startMember starts a node of the cluster over the server and waits until it
+// is ready.
 func startMember(t testing.TB, server *redistest.Server, args ...string) *clitest.Program {
 	t.Helper()
 	p := startProgram(t, append([]string{"--redis", server.URL()}, args...)...)
@@ -31,7 +31,7 @@ func awaitReady(t testing.TB, p *clitest.Program) {
 	})
 }
 
-// dialMember opens a WebSocket that is in the room "r" of the demo's namespace.
+// dialMember opens a WebSocket and joins the room "r" of the default namespace.
 func dialMember(t testing.TB, p *clitest.Program) *clitest.Socket {
 	t.Helper()
 	s := clitest.DialSocket(t, p.Address, "/ws")
@@ -42,7 +42,7 @@ func dialMember(t testing.TB, p *clitest.Program) *clitest.Socket {
 	return s
 }
 
-// runProgram returns the exit code and what was printed.
+// runProgram returns the exit code and the output.
 func runProgram(t testing.TB, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	p := launch(t, args...)
@@ -50,7 +50,7 @@ func runProgram(t testing.TB, args ...string) (code int, stdout, stderr string) 
 	return code, p.Stdout.String(), p.Stderr.String()
 }
 
-// listed are the nodes that "stoa nodes" shows.
+// listed returns the output of "stoa nodes".
 func listed(t testing.TB, args ...string) []cluster.NodeInfo {
 	t.Helper()
 	code, stdout, stderr := runProgram(t, append([]string{"nodes", "--format", "json"}, args...)...)
@@ -73,7 +73,7 @@ func TestClusterOfTwo(t *testing.T) {
 	a, b, elsewhere := dialMember(t, one), dialMember(t, two), dialMember(t, stranger)
 	a.Send(t, ";default;r;chat;0;0;from one")
 	b.Expect(t, ";default;r;chat;0;0;from one")
-	// A client serves the room: it answers what the other one asks.
+	// An ask in the room reaches the other member, which answers it.
 	b.Send(t, "$q;default;r;time;0;0;")
 	question := string(a.ReadFrame(t)[2:])
 	token, rest, _ := strings.Cut(question, ";")
@@ -82,7 +82,7 @@ func TestClusterOfTwo(t *testing.T) {
 	}
 	a.Send(t, token+";default;r;time;0;0;late")
 	b.Expect(t, "$q;default;r;time;0;0;late")
-	// Another cluster on the same server heard nothing of it.
+	// Another cluster on the same server receives nothing.
 	elsewhere.Send(t, "$s;default;;sync;0;0;")
 	if got := string(elsewhere.ReadFrame(t)[2:]); !strings.HasPrefix(got, "$s;") {
 		t.Errorf("a client of another cluster got %q", got)
@@ -104,22 +104,22 @@ func TestClusterOfTwo(t *testing.T) {
 	}
 
 	if a.AnswerClose(t); one.Stop(t) != 0 {
-		t.Errorf("the log of the node that ended:\n%s", one.Stderr)
+		t.Errorf("the node failed to stop; its log:\n%s", one.Stderr)
 	}
 	if nodes := listed(t, "--redis", redis.URL(), "--cluster-name", "chat"); len(nodes) != 1 || nodes[0].ID != "two" {
-		t.Errorf("after one node has ended, %v are listed, want the other one", nodes)
+		t.Errorf("%v are listed, want only the node that still runs", nodes)
 	}
 }
 
-// The figures of a cluster are absent where there is none.
-func TestNoClusterNoFigures(t *testing.T) {
+// Outside of a cluster there are no cluster metrics.
+func TestNoClusterMetrics(t *testing.T) {
 	p := startProgram(t)
 	_, body := p.Get(t, http.MethodGet, "/metrics")
 	if strings.Contains(body, "stoa_broker_") || strings.Contains(body, "stoa_known_nodes") {
-		t.Error("a node that is alone shows figures of a cluster")
+		t.Error("cluster metrics outside of a cluster")
 	}
 	if strings.Contains(p.Stdout.String(), "Cluster") {
-		t.Errorf("a node that is alone speaks of a cluster:\n%s", p.Stdout)
+		t.Errorf("the banner mentions a cluster:\n%s", p.Stdout)
 	}
 }
 
@@ -144,7 +144,7 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// A node starts without Redis and becomes ready when Redis comes, and again.
+// A node starts without Redis, and its readiness follows that of Redis.
 func TestReadyFollowsRedis(t *testing.T) {
 	redis := redistest.Start(t)
 	redis.Stop()
@@ -161,7 +161,7 @@ func TestReadyFollowsRedis(t *testing.T) {
 			t.Error("the metrics do not say that the server is down")
 		}
 		if response, _ := p.Get(t, http.MethodGet, "/healthz"); response.StatusCode != http.StatusOK {
-			t.Errorf("/healthz: %s, want 200: the process works", response.Status)
+			t.Errorf("/healthz: %s, want 200, because the process runs", response.Status)
 		}
 	}
 	awaitRed()
@@ -172,7 +172,7 @@ func TestReadyFollowsRedis(t *testing.T) {
 	awaitRed()
 	redis.Restart()
 	awaitReady(t, p)
-	// The client has noticed nothing.
+	// The connection of the client has survived.
 	client.Send(t, "$s;default;;sync;0;0;")
 	if got := string(client.ReadFrame(t)[2:]); !strings.HasPrefix(got, "$s;") {
 		t.Errorf("the client got %q", got)
@@ -190,7 +190,7 @@ func TestNodesThatCannotBeAsked(t *testing.T) {
 	}
 	code, stdout, stderr = runProgram(t, "nodes", "--redis", gone.URL(), "--redis", redis.URL())
 	if code != cli.ExitFailure || !strings.Contains(stdout, "\none ") || !strings.Contains(stderr, gone.Addr()) {
-		t.Errorf("exit code %d, printed %q and %q; want 1 and what the other server knows", code, stdout, stderr)
+		t.Errorf("exit code %d, printed %q and %q; want 1 and the nodes of the other server", code, stdout, stderr)
 	}
 }
 

@@ -1,7 +1,7 @@
 // Stoa is the server and its command line.
 //
-// The file main.go turns signals into a context, root.go joins the subcommands, and the
-// small ones, nodes and version, are here. The others have packages:
+// The file main.go turns signals into a context, root.go joins the subcommands,
+// and the small ones, nodes and version, are here. The others have packages:
 //
 //	internal/serve    stoa serve: a node in the demo configuration
 //	internal/connect  stoa connect: the interactive client
@@ -26,7 +26,7 @@
 //
 // # Signals
 //
-// SIGINT and SIGTERM cancel the context. A node then drains: it is no longer ready,
-// accepts no connections, closes those it has, and exits when they are closed or
-// after --drain-timeout. The second signal ends the process.
+// SIGINT and SIGTERM cancel the context. A node then drains: it is no longer
+// ready, accepts no connections, closes those it has, and exits when they are
+// closed or after --drain-timeout. The second signal ends the process.
 package main

@@ -70,8 +70,8 @@ func listNodes(ctx context.Context, config redisbroker.Config, format string, st
 	if len(config.Servers) == 0 {
 		return fmt.Errorf("no cluster: add --%s or set %s", cli.RedisFlag, cli.RedisVariable)
 	}
-	// A broker that is not started only checks the configuration. This distinguishes
-	// usage errors from failures of the servers.
+	// A broker that is not started only checks the configuration. This
+	// distinguishes usage errors from failures of the servers.
 	if _, err := redisbroker.New(config); err != nil {
 		return err
 	}
@@ -109,8 +109,8 @@ func writeNodes(w io.Writer, format string, nodes []cluster.NodeInfo, now time.T
 	return table.Flush()
 }
 
-// column quotes a value that could break the table or control the terminal. Values
-// come from Redis, where others can write.
+// column quotes a value that could break the table or control the terminal.
+// Values come from Redis, where others can write.
 func column(text string) string {
 	if strings.ContainsFunc(text, cli.NotPlain) {
 		return strconv.QuoteToASCII(text)

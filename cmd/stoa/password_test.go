@@ -11,16 +11,16 @@ import (
 	"github.com/stoa-io/stoa/internal/redistest"
 )
 
-// password has characters that URLs and quotes encode.
+// password contains characters that URLs and quotes encode.
 const password = `p4ss?w@rd"/`
 
-// checkSecret fails if any of the texts holds the password, however it is written.
+// checkSecret fails if a text contains a part of the password in any encoding.
 func checkSecret(t *testing.T, texts map[string]string) {
 	t.Helper()
 	for name, text := range texts {
 		for _, secret := range []string{"p4ss", "w@rd", "w%40rd"} {
 			if strings.Contains(text, secret) {
-				t.Errorf("%s holds a part of the password:\n%s", name, text)
+				t.Errorf("%s contains a part of the password:\n%s", name, text)
 			}
 		}
 	}
@@ -49,7 +49,7 @@ func TestPasswordIsNotPrinted(t *testing.T) {
 					_, texts[page+" "+state] = p.Get(t, http.MethodGet, page)
 				}
 			}
-			fetch("while Redis is there")
+			fetch("with Redis")
 			_, table, _ := runProgram(t, "nodes")
 			if !strings.Contains(table, "\none ") {
 				t.Errorf("the node is not listed:\n%s", table)
@@ -60,8 +60,8 @@ func TestPasswordIsNotPrinted(t *testing.T) {
 				response, _ := p.Get(t, http.MethodGet, "/readyz")
 				return response.StatusCode == http.StatusServiceUnavailable
 			})
-			fetch("while Redis is away")
-			_, _, texts["stoa nodes while Redis is away"] = runProgram(t, "nodes")
+			fetch("without Redis")
+			_, _, texts["stoa nodes without Redis"] = runProgram(t, "nodes")
 			redis.Restart()
 			awaitReady(t, p)
 			if code := p.Stop(t); code != 0 {
@@ -73,7 +73,7 @@ func TestPasswordIsNotPrinted(t *testing.T) {
 	}
 }
 
-// Neither a wrong password nor one in the wrong place is printed.
+// Errors print neither a wrong password nor one in the wrong argument.
 func TestPasswordIsNotInErrors(t *testing.T) {
 	redis := redistest.Start(t, "--requirepass", "another")
 	address := withPassword(redis, password)

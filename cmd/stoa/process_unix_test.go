@@ -13,7 +13,7 @@ import (
 	"github.com/stoa-io/stoa/cmd/stoa/internal/clitest"
 )
 
-// process is a run of the program as a process of its own.
+// process is the program in its own process.
 type process struct {
 	command        *exec.Cmd
 	stdout, stderr *clitest.Output
@@ -56,7 +56,7 @@ func TestSignalDrains(t *testing.T) {
 					t.Errorf("the process ended with %v, want exit code 0; log:\n%s", err, p.stderr)
 				}
 			case <-time.After(clitest.Patience):
-				t.Fatalf("the process has not ended; log:\n%s", p.stderr)
+				t.Fatalf("the process has not exited; log:\n%s", p.stderr)
 			}
 			if !strings.Contains(p.stderr.String(), "msg=stopped") {
 				t.Errorf("the log does not end with stopped:\n%s", p.stderr)
@@ -65,8 +65,8 @@ func TestSignalDrains(t *testing.T) {
 	}
 }
 
-// The client does not answer the close frame, so the drain is still waiting for
-// it when the second signal comes.
+// The client does not answer the close frame, so the drain is still running
+// when the second signal arrives.
 func TestSecondSignalEndsAtOnce(t *testing.T) {
 	p := startProcess(t, "--drain-timeout", "1m")
 	socket := clitest.DialSocket(t, p.address, "/ws")
@@ -77,19 +77,18 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	repeat := time.NewTicker(10 * time.Millisecond)
 	defer repeat.Stop()
 	for {
-		// A signal that comes before the program has given up catching them is
-		// swallowed, so it is sent until it works.
+		// The program may still catch the signal, so it is sent repeatedly.
 		_ = p.command.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-p.ended:
 			status, ok := p.command.ProcessState.Sys().(syscall.WaitStatus)
 			if !ok || !status.Signaled() || status.Signal() != syscall.SIGTERM {
-				t.Errorf("the process ended with %v, want to see it ended by the signal; log:\n%s", p.command.ProcessState, p.stderr)
+				t.Errorf("the process ended with %v, want the signal; log:\n%s", p.command.ProcessState, p.stderr)
 			}
 			return
 		case <-repeat.C:
 		case <-t.Context().Done():
-			t.Fatal("the process has not ended")
+			t.Fatal("the process has not exited")
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/stoa-io/stoa/internal/redistest"
 )
 
-// Mistakes with the authorities are mistakes of the command line.
+// Unusable CA certificates are usage errors.
 func TestRedisCAMistakes(t *testing.T) {
 	empty := filepath.Join(t.TempDir(), "empty.pem")
 	if err := os.WriteFile(empty, []byte("no certificate\n"), 0o600); err != nil {
@@ -43,8 +43,8 @@ func TestRedisCAMistakes(t *testing.T) {
 	}
 }
 
-// The flag wins over the environment, and what is given replaces the system's
-// authorities.
+// The flag takes precedence over the environment, and both replace the system's
+// CA certificates.
 func TestRedisCA(t *testing.T) {
 	redis := redistest.StartSecure(t, "stoa on >secret ~* &* +@all")
 	other := redistest.StartSecure(t)

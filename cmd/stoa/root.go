@@ -20,8 +20,8 @@ namespace, "default", for clients on this machine.
 
 ` + serve.PagesAndSignals
 
-// newRootCommand returns the command tree. Every run needs its own, because cobra
-// stores parsed flags in it.
+// newRootCommand returns the command tree. Every run needs its own, because
+// cobra stores parsed flags in it.
 func newRootCommand() *cobra.Command {
 	root := serve.NewCommand()
 	root.Use = "stoa"
@@ -36,8 +36,8 @@ func newRootCommand() *cobra.Command {
 	return root
 }
 
-// noCommand refuses an unknown subcommand. It suggests similar ones in the same line,
-// unlike cobra, whose suggestions take several.
+// noCommand refuses an unknown subcommand. It suggests similar ones in the same
+// line, unlike cobra, whose suggestions take several.
 func noCommand(root *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

@@ -45,8 +45,8 @@ func ReadBuild() Build {
 }
 
 // moduleVersion returns the version of a build without linker flags. Only a
-// module that Go has downloaded, for "go install", has a checksum; its version is
-// the release. In a checkout Go makes up a version from the last tag.
+// module that Go has downloaded, for "go install", has a checksum; its version
+// is the release. In a checkout Go makes up a version from the last tag.
 func moduleVersion(main *debug.Module) string {
 	if main.Sum == "" {
 		return release + "-dev"

@@ -15,14 +15,14 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// Peer is a node for client commands. The namespace "default" relays and handles the
-// events below; "deny" refuses every client. The room "locked" refuses every member.
-// An upgrade with the parameter "refuse" is refused.
+// Peer is a node for client commands. The namespace "default" relays and
+// handles the events below; "deny" refuses every client. The room "locked"
+// refuses every member. An upgrade with the parameter "refuse" is refused.
 //
-// Asks: echo; fail, answered with an error that would clear the screen; silent, never
-// answered; header, the value of the header or parameter that the body names. Emits:
-// note is stored for Note; push is sent back; bye closes the connection with the code
-// in the body.
+// Asks: echo; fail, answered with an error that would clear the screen; silent,
+// never answered; header, the value of the header or parameter that the body
+// names. Emits: note is stored for Note; push is sent back; bye closes the
+// connection with the code in the body.
 type Peer struct {
 	Node    *node.Node
 	Address string
@@ -129,7 +129,8 @@ func ClosedAddress(t testing.TB) string {
 	return listener.Addr().String()
 }
 
-// OpenInput returns a standard input that stays open and empty until the test ends.
+// OpenInput returns a standard input that stays open and empty until the test
+// ends.
 func OpenInput(t testing.TB) io.Reader {
 	reader, writer := io.Pipe()
 	t.Cleanup(func() { _ = writer.Close() }) // it cannot fail

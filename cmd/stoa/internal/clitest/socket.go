@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Socket is the client's end of a WebSocket. It answers no frame automatically, not
-// even a close frame.
+// Socket is the client's end of a WebSocket. It answers no frame automatically,
+// not even a close frame.
 type Socket struct {
 	conn   net.Conn
 	reader *bufio.Reader
@@ -26,7 +26,8 @@ func DialSocket(t testing.TB, address, path string) *Socket {
 	return OpenSocket(t, conn, address, path)
 }
 
-// OpenSocket opens a WebSocket over a connection and waits for the acknowledgement.
+// OpenSocket opens a WebSocket over a connection and waits for the
+// acknowledgement.
 func OpenSocket(t testing.TB, conn net.Conn, address, path string) *Socket {
 	t.Helper()
 	t.Cleanup(func() { conn.Close() })

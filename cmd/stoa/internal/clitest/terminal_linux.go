@@ -59,7 +59,8 @@ func openTerminal(t testing.TB) (keys, device *os.File) {
 	return keys, device
 }
 
-// StartInTerminal starts the program with additional variables in its environment.
+// StartInTerminal starts the program with additional variables in its
+// environment.
 func StartInTerminal(t testing.TB, environment []string, arguments ...string) *Terminal {
 	t.Helper()
 	path, err := buildtest.Program()

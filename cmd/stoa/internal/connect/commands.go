@@ -238,8 +238,8 @@ func (c *conversation) disconnect(ctx context.Context, line string) error {
 	return nil
 }
 
-// use never falls back from a room to its namespace: a message for the room must
-// not reach more recipients by accident.
+// use never falls back from a room to its namespace: a message for the room
+// must not reach more recipients by accident.
 func (c *conversation) use(_ context.Context, line string) error {
 	to, err := parseDestination(line, c.namespaces())
 	if err != nil {

@@ -114,8 +114,8 @@ func (c *conversation) destinations() []string {
 	return names
 }
 
-// complete extends the word that ends at pos by the prefix that all candidates have
-// in common. If that adds nothing, it returns the candidates as choices.
+// complete extends the word that ends at pos by the prefix that all candidates
+// have in common. If that adds nothing, it returns the candidates as choices.
 func complete(line string, pos int, candidates func(before []string) []string) (completed string, end int, choices []string) {
 	before, start := splitWords(line[:pos])
 	typed := line[start:pos]

@@ -15,7 +15,7 @@ import (
 
 // connectLong is a function because init makes the list of commands.
 func connectLong() string {
-	return `Connect to a server, show what arrives, and run typed commands:
+	return `Connect to a server, show its messages, and run typed commands:
 
 ` + commandList() + `
 ` + commandRules + `
@@ -30,8 +30,8 @@ Output that is not a terminal is JSON, one object per line. "type" is the kind o
 ("message", "state", ...); docs/command-line.md lists all fields. The first room of the
 command line is the initial destination of emit and ask.
 
-A lost connection is replaced, in the same namespaces and rooms. Emits are queued until
-then. The first connection is attempted once.
+A lost connection is replaced automatically, and its namespaces and rooms are entered
+again. Until then emits are queued. The first connection is attempted once.
 
 ` + dial.URLForms + `
 
@@ -55,8 +55,8 @@ type connectFlags struct {
 	noHistory   bool
 }
 
-// colorChoices decide whether to use colors, given that the output is a terminal
-// or not.
+// colorChoices decide whether to use colors, given that the output is a
+// terminal or not.
 var colorChoices = cli.Choices[func(terminal bool) bool]{
 	{Name: "auto", Value: func(terminal bool) bool { return terminal && os.Getenv("NO_COLOR") == "" && !dumb() }},
 	{Name: "always", Value: func(bool) bool { return true }},
@@ -84,7 +84,7 @@ func NewCommand() *cobra.Command {
 	var flags connectFlags
 	command := &cobra.Command{
 		Use:     "connect URL",
-		Short:   "Connect interactively: show what arrives, send what is typed",
+		Short:   "Connect interactively: show messages, run typed commands",
 		Long:    connectLong(),
 		Example: connectExample,
 		Args:    cobra.ExactArgs(1),

@@ -165,7 +165,7 @@ func TestConnectFails(t *testing.T) {
 	})
 }
 
-// A lost connection is replaced, and everything about it is shown.
+// A lost connection is replaced, and every change is displayed.
 func TestConnectComesBack(t *testing.T) {
 	server := clitest.StartPeer(t)
 	p := clitest.LaunchWith(t, NewCommand(), clitest.OpenInput(t), server.Address, "-r", "lobby", "--stay")
@@ -195,8 +195,8 @@ func TestConnectComesBack(t *testing.T) {
 	}
 }
 
-// What is emitted while there is no connection is sent before the program ends.
-func TestConnectKeepsEmits(t *testing.T) {
+// Emits without a connection are queued and sent before the exit.
+func TestConnectQueuesEmits(t *testing.T) {
 	server := clitest.StartPeer(t)
 	input, commands := io.Pipe()
 	p := clitest.LaunchWith(t, NewCommand(), input, server.Address)
@@ -207,20 +207,20 @@ func TestConnectKeepsEmits(t *testing.T) {
 	}
 	write("emit bye 1012 moved; retry-after=100\n")
 	p.Stdout.Await(t, `("state":"reconnecting")`)
-	write("emit note kept\n")
+	write("emit note queued\n")
 	if err := commands.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if code := p.Wait(t); code != 0 {
 		t.Errorf("exit code %d, want 0; standard error: %s", code, p.Stderr)
 	}
-	if got := server.Note(t); string(got.Body) != "kept" {
-		t.Errorf("got %+v, want what was emitted without a connection", got)
+	if got := server.Note(t); string(got.Body) != "queued" {
+		t.Errorf("got %+v, want the queued emit", got)
 	}
 }
 
-// Without a server what is kept cannot be sent, and that is an error.
-func TestConnectCannotSendWhatIsKept(t *testing.T) {
+// Queued emits that cannot be sent are an error.
+func TestConnectCannotSendQueuedEmits(t *testing.T) {
 	server := clitest.StartPeer(t)
 	input, commands := io.Pipe()
 	p := clitest.LaunchWith(t, NewCommand(), input, server.Address, "--timeout", "200ms")
@@ -229,7 +229,7 @@ func TestConnectCannotSendWhatIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Stdout.Await(t, `("state":"reconnecting")`)
-	if _, err := io.WriteString(commands, "emit note kept\n"); err != nil {
+	if _, err := io.WriteString(commands, "emit note queued\n"); err != nil {
 		t.Fatal(err)
 	}
 	if err := commands.Close(); err != nil {
@@ -267,7 +267,7 @@ func TestConnectStays(t *testing.T) {
 	}
 	p.Stdout.Await(t, `(said\S* "late\\a")`)
 	if code := p.Stop(t); code != cli.ExitUsage {
-		t.Errorf("exit code %d, want %d for the command that is none", code, cli.ExitUsage)
+		t.Errorf("exit code %d, want %d for the unknown command", code, cli.ExitUsage)
 	}
 }
 

@@ -71,8 +71,8 @@ func (c *conversation) wait(ctx context.Context, condition func() bool) {
 	}
 }
 
-// waitDisplayed waits until a room or namespace was shown as entered, or was left
-// again. All earlier events were shown then, too.
+// waitDisplayed waits until a room or namespace was shown as entered, or was
+// left again. All earlier events were shown then, too.
 func (c *conversation) waitDisplayed(ctx context.Context, handle any, isEntered func() bool) {
 	c.wait(ctx, func() bool { return c.displayed[handle] || !isEntered() })
 }
@@ -82,8 +82,8 @@ func (c *conversation) waitGone(ctx context.Context, handle any) {
 	c.wait(ctx, func() bool { return !c.displayed[handle] })
 }
 
-// enter connects to the namespaces and joins the rooms, in order, and waits until
-// this was shown.
+// enter connects to the namespaces and joins the rooms, in order, and waits
+// until this was shown.
 func (c *conversation) enter(ctx context.Context, memberships []dial.Membership) error {
 	if err := dial.Join(ctx, c.conn, memberships); err != nil {
 		return err
@@ -102,8 +102,8 @@ func isJoined(r *client.Room) func() bool {
 }
 
 // finish waits until the server has received everything, and until all earlier
-// events were shown. Emits that were queued without a connection are sent with the
-// next one.
+// events were shown. Emits that were queued without a connection are sent with
+// the next one.
 func (c *conversation) finish(ctx context.Context) error {
 	c.wait(ctx, func() bool { return c.state != client.StateReconnecting })
 	if err := dial.Confirm(ctx, c.conn); err != nil {

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/term"
 )
 
-// editor is the input line on a terminal. Output written to it appears above that
-// line. It does not request bracketed pastes, because x/term would echo the control
-// characters in them.
+// editor is the input line on a terminal. Output written to it appears above
+// that line. It does not request bracketed pastes, because x/term would echo
+// the control characters in them.
 type editor struct {
 	terminal *term.Terminal
 	before   *term.State // of the terminal; nil until open
@@ -40,8 +40,8 @@ func newEditor(s screen, c *conversation, lines term.History) *editor {
 	return e
 }
 
-// open switches the terminal to raw mode until close. It reads the size once; see
-// resize.
+// open switches the terminal to raw mode until close. It reads the size once;
+// see resize.
 func (e *editor) open(input, output *os.File) error {
 	before, err := term.MakeRaw(int(input.Fd()))
 	if err != nil {
@@ -73,5 +73,6 @@ func (e *editor) prompt(text string) {
 	_, _ = e.terminal.Write(nil) // redraws the line; a write error recurs at the next one
 }
 
-// readLine returns the next line. Ctrl-C, or Ctrl-D on an empty line, is io.EOF.
+// readLine returns the next line. Ctrl-C, or Ctrl-D on an empty line, is
+// io.EOF.
 func (e *editor) readLine() (string, error) { return e.terminal.ReadLine() }

@@ -26,8 +26,8 @@ func formatJSON(r record) []byte {
 	return escapeLine(line.Bytes())
 }
 
-// escapeLine escapes the invisible characters that encoding/json leaves unchanged.
-// Outside of strings JSON has none.
+// escapeLine escapes the invisible characters that encoding/json leaves
+// unchanged. Outside of strings JSON has none.
 func escapeLine(line []byte) []byte {
 	escaped := make([]byte, 0, len(line))
 	for len(line) > 0 {

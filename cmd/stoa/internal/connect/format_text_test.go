@@ -49,7 +49,7 @@ func TestTextColors(t *testing.T) {
 	}
 }
 
-// Every change of the state, as people and JSON: it.
+// Every state change has a line of text and one of JSON.
 func TestStates(t *testing.T) {
 	lost := &client.CloseError{Code: wire.CodeServiceRestart, Reason: "a\nb"}
 	cases := []struct {
@@ -111,7 +111,7 @@ func TestPrinterStopsAtTheFirstError(t *testing.T) {
 	select {
 	case <-p.broken:
 	default:
-		t.Error("broken is open after a failed write")
+		t.Error("broken is not closed after a failed write")
 	}
 	if err := p.failure(); !errors.Is(err, errBroken) {
 		t.Errorf("failure: got %v, want %v", err, errBroken)

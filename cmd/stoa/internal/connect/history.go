@@ -23,8 +23,8 @@ const maxHistory = 1000
 // memory only.
 const maxHistoryLine = 4 << 10
 
-// history holds the lines that were typed. It is not safe for concurrent use, which
-// term.Terminal does not require.
+// history holds the lines that were typed. It is not safe for concurrent use,
+// which term.Terminal does not require.
 type history struct {
 	lines []string // oldest first
 	file  *os.File // open for appending; nil: lines are not saved

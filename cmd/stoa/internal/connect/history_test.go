@@ -54,7 +54,7 @@ func TestHistoryBecomesPrivate(t *testing.T) {
 	}
 	h := openTestHistory(t, path)
 	if h.Len() != 2 {
-		t.Errorf("got %q, want the two lines that can be shown", h.lines)
+		t.Errorf("got %q, want the two visible lines", h.lines)
 	}
 	info, err := os.Stat(path)
 	if err != nil {
@@ -87,18 +87,18 @@ func TestHistoryIsShortened(t *testing.T) {
 		t.Errorf("the file has %d lines, want %d", got, maxHistory+1)
 	}
 	if others, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*")); err != nil || len(others) != 1 {
-		t.Errorf("there is %q, %v, want the history alone", others, err)
+		t.Errorf("there is %q, %v, want only the history", others, err)
 	}
 }
 
 func TestHistoryWithoutAFile(t *testing.T) {
 	h, err := openHistory(t.TempDir())
 	if err == nil {
-		t.Error("a folder was taken for a file")
+		t.Error("a directory was accepted as a file")
 	}
 	h.Add("join a")
 	if h.Len() != 1 {
-		t.Error("it does not work without a file")
+		t.Error("the history does not work without a file")
 	}
 	h.close()
 }

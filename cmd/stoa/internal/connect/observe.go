@@ -9,8 +9,8 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// observe adds the handlers that show events. Package client calls them one at a
-// time, so records are in order.
+// observe adds the handlers that show events. Package client calls them one at
+// a time, so records are in order.
 func (c *conversation) observe(o *client.Options) {
 	o.DefaultHandlers = &client.Handlers{
 		OnConnected:    c.onConnected,

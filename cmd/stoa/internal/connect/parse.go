@@ -88,9 +88,9 @@ type message struct {
 	body  string
 }
 
-// parseMessage parses [ROOM] EVENT BODY. The first word is a room if joined accepts
-// it and another word follows, or if it is cli.NoRoom; otherwise the room is
-// current. The body is the rest of the line, unchanged.
+// parseMessage parses [ROOM] EVENT BODY. The first word is a room if joined
+// accepts it and another word follows, or if it is cli.NoRoom; otherwise the
+// room is current. The body is the rest of the line, unchanged.
 func parseMessage(line, current string, joined func(room string) bool) (message, error) {
 	first, rest, err := cutWord(line)
 	if err != nil {
@@ -110,8 +110,8 @@ func parseMessage(line, current string, joined func(room string) bool) (message,
 	return message{first.text, event.text, rest}, nil
 }
 
-// parseDestination parses NS or NS/ROOM. Names may contain slashes, so the longest
-// connected namespace wins.
+// parseDestination parses NS or NS/ROOM. Names may contain slashes, so the
+// longest connected namespace wins.
 func parseDestination(line string, connected []string) (dial.Destination, error) {
 	text, err := onlyWord(line)
 	if err != nil {

@@ -69,7 +69,7 @@ func TestParseDestination(t *testing.T) {
 	}
 }
 
-// Every name can be typed as it is shown.
+// Every name can be typed as it is displayed.
 func FuzzCutWord(f *testing.F) {
 	for _, seed := range []string{"lobby", "two words", "", "-", "\x1b", `"`, `\`, "\u00a0", "a\tb"} {
 		f.Add(seed)
@@ -83,7 +83,7 @@ func FuzzCutWord(f *testing.F) {
 		}
 		w, rest, err := cutWord(cli.SanitizeName(text) + " rest")
 		if err != nil || w.text != text || rest != "rest" || text == cli.NoRoom && !w.quoted {
-			t.Errorf("%q is shown as %s, which reads as %q and %q, %v", text, cli.SanitizeName(text), w.text, rest, err)
+			t.Errorf("%q is displayed as %s, which reads as %q and %q, %v", text, cli.SanitizeName(text), w.text, rest, err)
 		}
 	})
 }

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// printer shows records in the order of the calls. It is safe for concurrent use.
+// printer shows records in the order of the calls. It is safe for concurrent
+// use.
 type printer struct {
 	format func(record) []byte // immutable
 	notes  io.Writer           // immutable; of explain; nil: output

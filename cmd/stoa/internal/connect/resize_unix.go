@@ -8,7 +8,8 @@ import (
 	"syscall"
 )
 
-// onResize calls handle after every resize of the terminal, until stop is called.
+// onResize calls handle after every resize of the terminal, until stop is
+// called.
 func onResize(handle func()) (stop func()) {
 	signals, done := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(signals, syscall.SIGWINCH)

@@ -99,8 +99,8 @@ func (c *conversation) runTerminal(ctx context.Context, input, output *os.File, 
 }
 
 // run executes commands until there are no more, or until quit. failed is the
-// error of the first command that failed; err is the reason for an early return.
-// The end of ctx is no error.
+// error of the first command that failed; err is the reason for an early
+// return. The end of ctx is no error.
 func (c *conversation) run(ctx context.Context, lines <-chan string) (failed error, quit bool, err error) {
 	for number := 1; ; number++ {
 		select {

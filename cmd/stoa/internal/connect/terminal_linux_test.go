@@ -32,7 +32,7 @@ func TestConnectOnATerminal(t *testing.T) {
 	term.Type(t, "ask echo hi there\r")
 	term.Screen.Await(t, `(answer after [0-9.]+ ms: hi there)`)
 
-	// What arrives while something is typed appears above it.
+	// A message appears above the line that is being typed.
 	term.Type(t, "emit no")
 	term.Screen.Await(t, `> (emit no)$`)
 	conn := <-server.Opened
@@ -42,7 +42,7 @@ func TestConnectOnATerminal(t *testing.T) {
 	term.Screen.Await(t, `(\r\x1b\[K|\x1b\[\d+D\x1b\[K)[0-9:.]+ default/lobby said "\\x1b\[2Jnow"\r\ndefault/"second room"> emit no$`)
 	term.Type(t, "te it\r")
 	if got := server.Note(t); got.Room != "second room" || string(got.Body) != "it" {
-		t.Errorf("got %+v, want the line that was typed on both sides of the message", got)
+		t.Errorf("got %+v, want the line that was interrupted by the message", got)
 	}
 
 	if err := conn.Close(wire.CodeServiceRestart, "moved; retry-after=1"); err != nil {

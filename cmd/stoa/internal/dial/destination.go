@@ -27,8 +27,8 @@ type Membership struct {
 	Rooms     []string
 }
 
-// Destinations returns where a message goes: to every room, and to each namespace
-// without a room.
+// Destinations returns where a message goes: to every room, and to each
+// namespace without a room.
 func Destinations(memberships []Membership) []Destination {
 	var all []Destination
 	for _, m := range memberships {
@@ -42,8 +42,8 @@ func Destinations(memberships []Membership) []Destination {
 	return all
 }
 
-// membershipFlags are --namespace and --room, both repeatable. A room belongs to
-// the namespace before it, or to the first one if there is none before it.
+// membershipFlags are --namespace and --room, both repeatable. A room belongs
+// to the namespace before it, or to the first one if there is none before it.
 type membershipFlags struct {
 	memberships []Membership
 	early       []string // rooms before the first namespace

@@ -17,8 +17,8 @@ type Request struct {
 	Memberships []Membership // never empty
 }
 
-// Dial connects in one attempt, unlike client.Dial: after a typing mistake in the
-// URL the user wants an error. Later losses are repaired unless Options say
+// Dial connects in one attempt, unlike client.Dial: after a typing mistake in
+// the URL the user wants an error. Later losses are repaired unless Options say
 // otherwise.
 func (r Request) Dial(ctx context.Context) (*client.Conn, error) {
 	dial, cancel := context.WithCancelCause(ctx)
@@ -72,7 +72,8 @@ func Join(ctx context.Context, conn *client.Conn, memberships []Membership) erro
 }
 
 // Confirm disconnects from all namespaces. A server handles the messages of a
-// connection in order, so any answer means that it has received all earlier ones.
+// connection in order, so any answer means that it has received all earlier
+// ones.
 func Confirm(ctx context.Context, conn *client.Conn) error {
 	const lost = "some messages have not reached the server"
 	id := conn.ID()

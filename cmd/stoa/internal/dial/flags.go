@@ -113,6 +113,6 @@ func notToken(r rune) bool {
 	return !letter && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
 
-// notFieldValue reports whether the value of a header may not contain r (RFC 9110
-// section 5.5).
+// notFieldValue reports whether the value of a header may not contain r (RFC
+// 9110 section 5.5).
 func notFieldValue(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }

@@ -94,7 +94,7 @@ func TestEmit(t *testing.T) {
 	}
 }
 
-// What the server has not taken is not reported as sent.
+// Emit fails unless the server has received the event.
 func TestEmitIsConfirmed(t *testing.T) {
 	server := clitest.StartPeer(t)
 	cases := []struct {

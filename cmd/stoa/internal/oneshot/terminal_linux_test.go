@@ -6,7 +6,7 @@ import (
 	"github.com/stoa-io/stoa/cmd/stoa/internal/clitest"
 )
 
-// On a terminal an answer must not drive it.
+// An answer must not control the terminal.
 func TestAskOnATerminal(t *testing.T) {
 	server := clitest.StartPeer(t)
 	term := clitest.StartInTerminal(t, nil, "ask", server.Address, "echo", "\x1b[2J")

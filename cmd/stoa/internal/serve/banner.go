@@ -99,8 +99,8 @@ func (f facts) scheme(plain string) string {
 	return plain
 }
 
-// host returns the bound address. An unspecified address becomes localhost, because
-// some browsers cannot open it.
+// host returns the bound address. An unspecified address becomes localhost,
+// because some browsers cannot open it.
 func (f facts) host() string {
 	bound, ok := f.address.(*net.TCPAddr)
 	if !ok {
@@ -113,7 +113,8 @@ func (f facts) host() string {
 	return net.JoinHostPort(host, strconv.Itoa(bound.Port))
 }
 
-// roughly rounds down to two significant digits, because the number is an estimate.
+// roughly rounds down to two significant digits, because the number is an
+// estimate.
 func roughly(n uint64) string {
 	unit := uint64(1)
 	for n/unit >= 100 {

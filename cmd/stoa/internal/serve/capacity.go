@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// The memory of an idle connection in a namespace and a room: in the process, as
-	// the benchmarks measure it, and in the kernel for its socket.
+	// The memory of an idle connection in a namespace and a room: in the
+	// process, as the benchmarks measure it, and in the kernel for its socket.
 	processBytesPerConnection = 700
 	kernelBytesPerConnection  = 4 << 10
 	bytesPerConnection        = processBytesPerConnection + kernelBytesPerConnection
@@ -17,7 +17,8 @@ const (
 	bytesPerBlocking = 9_000 + kernelBytesPerConnection
 	bytesPerTLS      = 12_500 + kernelBytesPerConnection
 
-	// Descriptors of listeners, pollers, the log, and requests for pages and metrics.
+	// Descriptors of listeners, pollers, the log, and requests for pages and
+	// metrics.
 	reservedFiles = 64
 
 	// A lower limit of open files is usually a forgotten configuration.

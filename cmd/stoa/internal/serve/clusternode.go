@@ -71,8 +71,8 @@ type clusterNode struct {
 	node      atomic.Pointer[node.Node] // nil until newServer sets it, because the node needs the broker
 }
 
-// newClusterNode returns nil outside of a cluster. It does not connect, so an error
-// is a mistake in the configuration.
+// newClusterNode returns nil outside of a cluster. It does not connect, so an
+// error is a mistake in the configuration.
 func newClusterNode(flags *clusterNodeFlags, config redisbroker.Config, logger *slog.Logger) (*clusterNode, error) {
 	if len(config.Servers) == 0 {
 		return nil, nil
@@ -102,8 +102,8 @@ func (c *clusterNode) info() cluster.NodeInfo {
 	return info
 }
 
-// reachable returns the bound address. An unspecified address means nothing on other
-// machines, so the name of this machine replaces it.
+// reachable returns the bound address. An unspecified address means nothing on
+// other machines, so the name of this machine replaces it.
 func reachable(address net.Addr, host string) string {
 	bound, ok := address.(*net.TCPAddr)
 	switch {

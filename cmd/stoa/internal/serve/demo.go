@@ -15,22 +15,24 @@ import (
 	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
 )
 
-// clientFile is the TypeScript client as a module for browsers. The demo uses it, and
-// so can pages without a build step. "make js" copies it here, so that stoa builds
-// without Node.js. A test in js/test-integration compares it with the sources.
+// clientFile is the TypeScript client as a module for browsers. The demo uses
+// it, and so can pages without a build step. "make js" copies it here, so that
+// stoa builds without Node.js. A test in js/test-integration compares it with
+// the sources.
 const clientFile = "stoa.js"
 
 //go:embed demo
 var demoFiles embed.FS
 
-// contentSecurityPolicy allows only content of this server, so that a message of
-// another member cannot load or run anything. "self" in connect-src includes
+// contentSecurityPolicy allows only content of this server, so that a message
+// of another member cannot load or run anything. "self" in connect-src includes
 // WebSockets to the same host (CSP level 3).
 const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// registerDemo adds the demo page to mux: index.html at the root, the other files
-// next to it. It panics if an embedded file is broken; a test covers all of them.
+// registerDemo adds the demo page to mux: index.html at the root, the other
+// files next to it. It panics if an embedded file is broken; a test covers all
+// of them.
 func registerDemo(mux *http.ServeMux, endpoint string) {
 	entries, err := demoFiles.ReadDir("demo")
 	if err != nil {
@@ -70,8 +72,8 @@ func pageEndpoint(endpoint string) string {
 	return endpoint
 }
 
-// asset is an embedded file. Browsers cache it and revalidate it on every use, so
-// that a new release takes effect immediately.
+// asset is an embedded file. Browsers cache it and revalidate it on every use,
+// so that a new release takes effect immediately.
 type asset struct {
 	name        string
 	content     []byte
@@ -89,8 +91,9 @@ func newAsset(name string, content []byte) *asset {
 	}
 }
 
-// contentType does not depend on the system for the usual files. A registry entry of
-// Windows may declare JavaScript as plain text, and browsers then refuse to run it.
+// contentType does not depend on the system for the usual files. A registry
+// entry of Windows may declare JavaScript as plain text, and browsers then
+// refuse to run it.
 func contentType(name string) string {
 	switch extension := path.Ext(name); extension {
 	case ".js":
@@ -115,8 +118,8 @@ func (a *asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("X-Content-Type-Options", "nosniff")
 	if a.name == clientFile {
-		// Pages of every origin may load the client. The handshake checks whether they
-		// may connect.
+		// Pages of every origin may load the client. The handshake checks
+		// whether they may connect.
 		header.Set("Access-Control-Allow-Origin", "*")
 		header.Set("Cross-Origin-Resource-Policy", "cross-origin")
 	}

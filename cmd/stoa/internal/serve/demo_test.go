@@ -71,7 +71,7 @@ func TestDemoAssets(t *testing.T) {
 			}
 			origin := response.Header().Get("Access-Control-Allow-Origin")
 			if (origin == "*") != (name == clientFile) {
-				t.Errorf("Access-Control-Allow-Origin: %q; the client, and nothing else, is for every origin", origin)
+				t.Errorf("Access-Control-Allow-Origin: %q, want * for the client only", origin)
 			}
 			tag := response.Header().Get("ETag")
 			if again := fetch(t, mux, address, http.Header{"If-None-Match": {tag}}); again.Code != http.StatusNotModified {
@@ -101,7 +101,7 @@ func TestDemoEndpoint(t *testing.T) {
 	}
 }
 
-// The page must work without any network but that to the node.
+// The page must load nothing from other servers.
 func TestDemoHasNoExternalAddress(t *testing.T) {
 	external := regexp.MustCompile(`(?i)(https?:)?//[a-z0-9-]+\.[a-z]+[^\s"')]*`)
 	const svgNamespace = "http://www.w3.org/2000/svg"
@@ -114,7 +114,7 @@ func TestDemoHasNoExternalAddress(t *testing.T) {
 	}
 }
 
-// What a peer writes is text, never markup.
+// Text from peers must not become markup.
 func TestDemoBuildsNoMarkup(t *testing.T) {
 	markup := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\b|new Function|setHTML`)
 	inline := regexp.MustCompile(`(?i)<script>|\son[a-z]+=|\sstyle=|javascript:`)
@@ -131,7 +131,7 @@ func TestDemoBuildsNoMarkup(t *testing.T) {
 func TestDemoElements(t *testing.T) {
 	sources := demoSources(t)
 	page := sources["index.html"]
-	// Tests that drive a browser rely on these.
+	// Browser tests use these elements.
 	for _, id := range []string{"name", "room", "join", "leave", "log", "message", "send", "state", "connection-id", "node-id", "rtt"} {
 		if strings.Count(page, ` id="`+id+`"`) != 1 {
 			t.Errorf("no single element has the ID %q", id)
@@ -139,7 +139,7 @@ func TestDemoElements(t *testing.T) {
 	}
 	for _, match := range regexp.MustCompile(`element\('([^']+)'\)`).FindAllStringSubmatch(sources["view.js"], -1) {
 		if !strings.Contains(page, ` id="`+match[1]+`"`) {
-			t.Errorf("view.js looks for an element %q, which the page does not have", match[1])
+			t.Errorf("view.js uses the element %q, which the page lacks", match[1])
 		}
 	}
 	for _, match := range regexp.MustCompile(`(?:src|href)="/([^"]+)"`).FindAllStringSubmatch(page, -1) {

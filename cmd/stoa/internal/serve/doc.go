@@ -1,25 +1,25 @@
 // Package serve is "stoa serve": a node in the demo configuration.
 //
 // The demo configuration has one open namespace, "default", that relays emits,
-// broadcasts and asks. With --redis the node joins a cluster (clusternode.go). One
-// port serves the WebSocket endpoint, the demo page with the client for browsers
-// (demo.go, demo/), health and metrics (http.go).
+// broadcasts and asks. With --redis the node joins a cluster (clusternode.go).
+// One port serves the WebSocket endpoint, the demo page with the client for
+// browsers (demo.go, demo/), health and metrics (http.go).
 //
 // # Output
 //
-// Standard output is for people: on start it shows the address to open and how many
-// connections fit (banner.go, capacity.go). Standard error is the log. With
-// --log-format json standard output stays empty, and the record "serving" of the log
-// has the same facts, so no stream mixes prose with records.
+// Standard output is for people: on start it shows the address to open and how
+// many connections fit (banner.go, capacity.go). Standard error is the log.
+// With --log-format json standard output stays empty, and the record "serving"
+// of the log has the same facts, so no stream mixes prose with records.
 //
 // # Passwords
 //
-// The URLs of Redis servers may contain passwords. They come from flags or from the
-// environment and reach package cluster only. Streams, pages and metrics name a
-// server by its address.
+// The URLs of Redis servers may contain passwords. They come from flags or from
+// the environment and reach package cluster only. Streams, pages and metrics
+// name a server by its address.
 //
 // # Processors
 //
-// Without --loops there is one event loop per processor that Go may use. If there
-// are more loops than GOMAXPROCS, GOMAXPROCS is raised to their number.
+// Without --loops there is one event loop per processor that Go may use. If
+// there are more loops than GOMAXPROCS, GOMAXPROCS is raised to their number.
 package serve

@@ -110,9 +110,9 @@ func (f *serveFlags) parse() (parsedFlags, error) {
 	return parsed, errors.Join(errs[:]...)
 }
 
-// checkListen reports whether other machines can reach the address. Only literal
-// loopback addresses and "localhost" are safe, because other names may resolve
-// differently later.
+// checkListen reports whether other machines can reach the address. Only
+// literal loopback addresses and "localhost" are safe, because other names may
+// resolve differently later.
 func (f *serveFlags) checkListen() (exposed bool, err error) {
 	host, port, err := net.SplitHostPort(f.listen)
 	if err != nil {

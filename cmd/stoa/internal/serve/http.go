@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// readyTimeout bounds the check of the broker for /readyz. Load balancers give up
-// after a similar time.
+// readyTimeout bounds the check of the broker for /readyz. Load balancers give
+// up after a similar time.
 const readyTimeout = 2 * time.Second
 
 // readiness is the part of a node that /readyz checks.

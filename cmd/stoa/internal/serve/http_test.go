@@ -38,7 +38,7 @@ func TestReady(t *testing.T) {
 			if got := response.Header().Get("Cache-Control"); got != "no-store" {
 				t.Errorf("Cache-Control %q, want no-store", got)
 			}
-			// Live and ready are two things: a node that drains is not restarted.
+			// A draining node is alive, so that it is not restarted.
 			response = httptest.NewRecorder()
 			mux.ServeHTTP(response, httptest.NewRequest(http.MethodGet, "/healthz", http.NoBody))
 			if response.Code != http.StatusOK {

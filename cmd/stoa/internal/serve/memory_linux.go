@@ -10,9 +10,10 @@ import (
 	"strings"
 )
 
-// availableMemory returns the bytes of memory that this process can still use; zero
-// means unknown. It is the kernel's estimate for the machine (MemAvailable in
-// proc(5)), or the rest of the limits of the control groups, if that is less.
+// availableMemory returns the bytes of memory that this process can still use;
+// zero means unknown. It is the kernel's estimate for the machine (MemAvailable
+// in proc(5)), or the rest of the limits of the control groups, if that is
+// less.
 func availableMemory() uint64 {
 	machine, ok := machineMemory("/proc/meminfo")
 	if !ok {
@@ -41,9 +42,9 @@ func machineMemory(path string) (uint64, bool) {
 	return 0, false
 }
 
-// cgroupMemory returns the minimum that the control group of the process and its
-// parents leave. It supports version 2, where a group is one directory, named by the
-// line "0::/path" in own, the content of /proc/self/cgroup.
+// cgroupMemory returns the minimum that the control group of the process and
+// its parents leave. It supports version 2, where a group is one directory,
+// named by the line "0::/path" in own, the content of /proc/self/cgroup.
 func cgroupMemory(root string, own []byte) uint64 {
 	left := uint64(math.MaxUint64)
 	for line := range bytes.Lines(own) {
@@ -63,8 +64,8 @@ func cgroupMemory(root string, own []byte) uint64 {
 	return left
 }
 
-// groupMemory returns the memory that one group leaves. Without a limit memory.max
-// contains the word "max", which fails to parse.
+// groupMemory returns the memory that one group leaves. Without a limit
+// memory.max contains the word "max", which fails to parse.
 func groupMemory(directory string) uint64 {
 	limit, errLimit := readUint(filepath.Join(directory, "memory.max"))
 	used, errUsed := readUint(filepath.Join(directory, "memory.current"))

@@ -28,7 +28,7 @@ func TestMachineMemory(t *testing.T) {
 		})
 	}
 	if _, ok := machineMemory(filepath.Join(t.TempDir(), "missing")); ok {
-		t.Error("a file that does not exist was read")
+		t.Error("no error for a missing file")
 	}
 }
 
@@ -51,11 +51,11 @@ func TestCgroupMemory(t *testing.T) {
 		own  string
 		want uint64
 	}{
-		{"limit of its own", "0::/outer/narrow\n", 300},
+		{"own limit", "0::/outer/narrow\n", 300},
 		{"limit of the group above", "0::/outer/unlimited\n", 600},
 		{"nothing left", "0::/outer/full\n", 0},
 		{"root", "0::/\n", math.MaxUint64},
-		{"outside of what is visible", "0::/../other\n", math.MaxUint64},
+		{"outside of the namespace", "0::/../other\n", math.MaxUint64},
 		{"version 1", "5:memory:/outer/narrow\n", math.MaxUint64},
 		{"unknown group", "0::/elsewhere\n", math.MaxUint64},
 	}
@@ -70,7 +70,7 @@ func TestCgroupMemory(t *testing.T) {
 
 func TestAvailableMemory(t *testing.T) {
 	if got := availableMemory(); got == 0 || got > 1<<50 {
-		t.Errorf("%d bytes are available, which cannot be", got)
+		t.Errorf("%d available bytes are implausible", got)
 	}
 }
 

@@ -67,7 +67,7 @@ func TestServe(t *testing.T) {
 		t.Errorf("exit code %d, want 0", code)
 	}
 	if log := p.Stderr.String(); strings.Contains(log, "level=WARN") || strings.Contains(log, "level=ERROR") {
-		t.Errorf("nothing was wrong, and the log says:\n%s", log)
+		t.Errorf("unexpected warnings in the log:\n%s", log)
 	}
 }
 
@@ -158,14 +158,14 @@ func TestServeCutsAfterDrainTimeout(t *testing.T) {
 	}
 }
 
-func TestServeStoppedBeforeItBegins(t *testing.T) {
+func TestServeStoppedBeforeItStarts(t *testing.T) {
 	p := launch(t, "--listen", "127.0.0.1:0")
 	if code := p.Stop(t); code != 0 {
 		t.Errorf("exit code %d, want 0; log:\n%s", code, p.Stderr)
 	}
 }
 
-func TestServeHasAProcessorForEachLoop(t *testing.T) {
+func TestServeRaisesProcessors(t *testing.T) {
 	clitest.RestoreProcessors(t)
 	before := runtime.GOMAXPROCS(0)
 	startProgram(t)
@@ -184,7 +184,7 @@ func TestServeWarnsWhenExposed(t *testing.T) {
 	p.Stderr.Await(t, `level=(WARN) msg="no authentication`)
 }
 
-// With a log for machines neither stream has prose in it.
+// With a JSON log neither stream contains prose.
 func TestServeJSON(t *testing.T) {
 	p := launch(t, "--listen", "127.0.0.1:0", "--log-format", "json")
 	p.Stderr.Await(t, `"msg":"(serving)"`)
@@ -200,7 +200,7 @@ func TestServeJSON(t *testing.T) {
 			t.Errorf("%s: %v", lines.Text(), err)
 		}
 		if record.Msg == "serving" && record.Page != "http://"+record.Address+"/" {
-			t.Errorf("address %q and page %q do not belong together", record.Address, record.Page)
+			t.Errorf("address %q and page %q do not match", record.Address, record.Page)
 		}
 	}
 }

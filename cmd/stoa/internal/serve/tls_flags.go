@@ -33,7 +33,8 @@ func (f *tlsFlags) register(set *pflag.FlagSet) {
 		"PEM `file` with the private key of the certificate; default: "+tlsKeyVariable)
 }
 
-// tlsPair is the files of a certificate and its key. Both are empty without TLS.
+// tlsPair is the files of a certificate and its key. Both are empty without
+// TLS.
 type tlsPair struct{ cert, key string }
 
 func (p tlsPair) given() bool { return p.cert != "" }

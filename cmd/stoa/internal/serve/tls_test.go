@@ -49,7 +49,7 @@ func TestServeTLS(t *testing.T) {
 	}
 }
 
-// The environment may name the files, and flags win.
+// The environment can name the files, and flags take precedence.
 func TestServeTLSFromTheEnvironment(t *testing.T) {
 	pair := clitest.WriteCertificate(t)
 	t.Setenv(tlsCertVariable, filepath.Join(t.TempDir(), "missing.pem"))
@@ -80,8 +80,8 @@ func TestServeTLSRefused(t *testing.T) {
 			if code := p.Wait(t); code != c.code {
 				t.Errorf("exit code %d, want %d", code, c.code)
 			}
-			if said := p.Stderr.String(); !strings.Contains(said, c.want) || strings.Count(said, "\n") != 1 {
-				t.Errorf("want one line with %q, got:\n%s", c.want, said)
+			if stderr := p.Stderr.String(); !strings.Contains(stderr, c.want) || strings.Count(stderr, "\n") != 1 {
+				t.Errorf("want one line with %q, got:\n%s", c.want, stderr)
 			}
 		})
 	}

@@ -1,5 +1,5 @@
-// The demo: one room, in which the client of /stoa.js stays through every loss of the
-// connection.
+// The demo page: a client of one room. The client of /stoa.js rejoins the room after
+// every loss of the connection.
 
 import * as stoa from '/stoa.js';
 import * as view from './view.js';
@@ -14,14 +14,13 @@ const { fields, controls } = view;
 const setting = (name) => document.querySelector(`meta[name="stoa-${name}"]`).content;
 const namespace = setting('namespace');
 
-// What the user wants: { name, room } once they have pressed Join.
+// The name and room of the user, after Join was pressed: { name, room }.
 let wanted;
-// What there is: the connection, whether it is there at the moment, and the room while
-// joined.
+// The client, the state of its connection, and the room while it is joined.
 let conn;
 let connected = false;
 let room;
-// What the client says that it is doing, and what ends it.
+// The last state of the client, and the signal that ends it.
 let state;
 let life = new AbortController();
 
@@ -30,19 +29,18 @@ const handlers = {
     joined: (_, message) => receive(message, ({ from }) => view.showNotice(`${from} has joined.`)),
     left: (_, message) => receive(message, ({ from }) => view.showNotice(`${from} has left.`)),
     chat: (_, message) => receive(message, view.showMessage),
-    // This page decides where it goes, so the server may take it out of somewhere but
-    // not put it in.
+    // The page selects its room, so it refuses joins by the server.
     [stoa.OnRoomJoin]: (_, message) => (message.IsLocal ? undefined : new Error('not wanted')),
     [stoa.OnRoomLeft](_, message) {
       if (message.IsLocal || message.Room !== wanted?.room) return;
-      view.showNotice('The server has ended your membership of the room.');
+      view.showNotice('The server has removed you from the room.');
       forgetRoom();
     },
   },
 };
 
-// start dials, and goes on until there is a connection. The client sees to all that comes
-// after it, until the connection is closed for good.
+// start dials until the first connection succeeds. The client then reconnects
+// automatically until it is closed.
 async function start() {
   life.abort();
   life = new AbortController();
@@ -68,8 +66,8 @@ function changed({ state: now, previous, delay }) {
   if (state === 'connected' && previous === 'reconnecting') enterNamespace();
 }
 
-// enterNamespace is called with every new connection. After a reconnect the client is back
-// in the namespace and the room already, unless the server has refused them.
+// enterNamespace runs after every connect. After a reconnect the client has already
+// entered the namespace and the room, unless the server has refused them.
 async function enterNamespace() {
   try {
     await conn.connect(namespace);
@@ -90,8 +88,8 @@ function update() {
 
 // Joining and leaving
 
-// tryToEnterRoom reports whether the room is joined. If that failed for want of a
-// connection the user still wants it, and gets it as soon as there is one.
+// tryToEnterRoom reports whether the room was joined. Without a connection the
+// attempt is repeated after the next connect.
 async function tryToEnterRoom() {
   try {
     room = await conn.namespace(namespace).joinRoom(wanted.room);
@@ -124,7 +122,7 @@ async function leave() {
   view.showNotice(`You have left ${roomName}.`);
   if (!left) return;
   left.emit('left', JSON.stringify({ from: name }));
-  // A leave that fails has lost its connection, and so its membership too.
+  // If the leave fails, the connection is lost and the membership has ended with it.
   await left.leave().catch(() => {});
 }
 
@@ -143,7 +141,7 @@ function receive({ Room: from, Body: body }, show) {
   if (from === wanted?.room) show(parseBody(typeof body === 'string' ? body : decoder.decode(body)));
 }
 
-// parseBody makes something presentable of whatever a peer has sent.
+// parseBody returns a name and a text, also for a malformed body.
 function parseBody(body) {
   let parsed;
   try {
@@ -153,7 +151,7 @@ function parseBody(body) {
   }
   const from = typeof parsed?.from === 'string' ? parsed.from.trim() : '';
   const text = typeof parsed?.text === 'string' ? parsed.text : '';
-  return { from: from.slice(0, LONGEST_NAME) || 'Somebody', text: text.slice(0, LONGEST_TEXT) };
+  return { from: from.slice(0, LONGEST_NAME) || 'Anonymous', text: text.slice(0, LONGEST_TEXT) };
 }
 
 function send() {
@@ -164,8 +162,8 @@ function send() {
   fields.message.value = '';
 }
 
-// The round trip is that of a question that nobody in the namespace answers: the node
-// says so at once. If it does not, the client is to look after the connection.
+// measure times an ask without a handler, which the node refuses immediately. After a
+// timeout it makes the client check the connection.
 async function measure() {
   if (!connected || document.hidden) return;
   const measured = conn.ID;
@@ -180,15 +178,15 @@ async function measure() {
   else if (connected && conn.ID === measured) view.showRoundTrip(performance.now() - begin);
 }
 
-// wake does what the browser does when its network is back: the client does not wait any
-// longer, or makes sure that the server is still there.
+// wake dispatches the event of a network that has become available: the client
+// reconnects immediately, or checks the connection.
 function wake() {
   window.dispatchEvent(new Event('online'));
 }
 
 setInterval(measure, ROUND_TRIP_EVERY);
 
-// What the user does
+// Events of the user
 
 controls.joinForm.addEventListener('submit', (event) => {
   event.preventDefault();
@@ -216,7 +214,7 @@ controls.messageForm.addEventListener('submit', (event) => {
 });
 
 fields.message.addEventListener('keydown', (event) => {
-  // Enter also ends the composition of a character in some languages.
+  // In some languages Enter also completes the composition of a character.
   if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
   event.preventDefault();
   send();
@@ -227,7 +225,7 @@ controls.retry.addEventListener('click', () => {
   else wake();
 });
 
-// What the browser does
+// Events of the browser
 
 document.addEventListener('visibilitychange', () => {
   if (!document.hidden) measure();
@@ -243,7 +241,7 @@ addEventListener('hashchange', async () => {
   await join(name, named);
 });
 
-// A page that the browser keeps for "back" may not hold a connection.
+// Browsers cache a page for "back" only if it has no open connection.
 addEventListener('pagehide', () => {
   room?.emit('left', JSON.stringify({ from: wanted.name }));
   life.abort();

@@ -1,5 +1,4 @@
-// What the page shows. Text that came from a peer reaches the document only as
-// textContent.
+// The document of the page. Text from a peer enters it only as textContent.
 
 const element = (id) => document.getElementById(id);
 
@@ -22,14 +21,15 @@ export const controls = {
 const log = element('log');
 const jump = element('jump');
 const LONGEST_LOG = 500;
-const NAME_COLOURS = 8;
+const NAME_COLORS = 8;
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 
 let countdown;
 
-// showState shows what the client is doing: "connecting", "connected", "reconnecting" or
-// "closed", and how many milliseconds it waits before it tries again, if it does.
+// showState shows the state of the connection: "connecting", "connected",
+// "reconnecting" or "closed". delay is the time until the next attempt, in
+// milliseconds.
 export function showState(state, delay = 0) {
   clearTimeout(countdown);
   const end = performance.now() + delay;
@@ -54,7 +54,7 @@ const TEXTS = {
 
 function showStateText(state, text) {
   const shown = element('state');
-  // A screen reader should hear of the loss, not of every second and every attempt.
+  // Screen readers should announce the loss, but not every second and attempt.
   const known = ['waiting', 'reconnecting'];
   const again = known.includes(state) && known.includes(shown.dataset.state);
   shown.setAttribute('aria-live', again ? 'off' : 'polite');
@@ -63,8 +63,8 @@ function showStateText(state, text) {
   controls.retry.hidden = state !== 'waiting' && state !== 'closed';
 }
 
-// showConnection shows the ID of a connection and of the node that has made it,
-// or that there is none.
+// showConnection shows the IDs of a connection and of its node. Without a
+// connection id is undefined.
 export function showConnection(id) {
   element('connection-id').textContent = id ?? '–';
   element('node-id').textContent = id === undefined ? '–' : id.split('-', 1)[0];
@@ -81,8 +81,8 @@ export function showProblem(text) {
   problem.hidden = text === '';
 }
 
-// showMembership sets the controls: wanted says whether the user is in a room or
-// will be as soon as there is a connection; connected whether there is one.
+// showMembership sets the controls. wanted is true while the user is in a room, or
+// waits for a connection to join it.
 export function showMembership({ wanted, connected }) {
   const usable = wanted && connected;
   fields.name.readOnly = wanted;
@@ -91,8 +91,8 @@ export function showMembership({ wanted, connected }) {
   controls.join.disabled = !connected;
   controls.leave.hidden = !wanted;
   controls.copy.hidden = !wanted || navigator.clipboard === undefined;
-  // A field that is disabled loses its focus, so a lost connection only stops the
-  // button; what was typed stays.
+  // A disabled field loses its focus, so without a connection only the button is
+  // disabled.
   fields.message.disabled = !wanted;
   fields.message.placeholder = wanted ? 'Write a message' : 'Join the room to write';
   controls.send.disabled = !usable;
@@ -102,7 +102,7 @@ export function showMessage({ from, text, own }) {
   const who = document.createElement('bdi');
   who.className = 'who';
   who.textContent = from;
-  who.dataset.colour = colourOf(from);
+  who.dataset.color = colorOf(from);
   append(own ? 'chat own' : 'chat', who, paragraph(text), time());
 }
 
@@ -138,11 +138,11 @@ function time() {
   return shown;
 }
 
-// colourOf gives a name the same colour in every browser.
-function colourOf(name) {
+// colorOf gives a name the same color in every browser.
+function colorOf(name) {
   let sum = 0;
   for (const character of name) sum = (sum * 31 + character.codePointAt(0)) % 9973;
-  return sum % NAME_COLOURS;
+  return sum % NAME_COLORS;
 }
 
 function isAtEnd() {
@@ -160,7 +160,7 @@ jump.addEventListener('click', () => {
   scrollToEnd();
   fields.message.focus();
 });
-// The log becomes lower when a phone shows its keyboard.
+// The log shrinks when a phone shows its keyboard.
 new ResizeObserver(() => {
   if (jump.hidden) scrollToEnd();
 }).observe(log);
