@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs all static checks. The argument is the path of staticcheck.
+# All checks that run no code of ours. The argument is the staticcheck to use.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,7 +13,7 @@ if [ -n "$unformatted" ]; then
 fi
 echo "ok  gofmt"
 
-# Other systems compile other files, such as the blocking transport.
+# Other systems compile other files: the blocking transport instead of epoll.
 for system in linux darwin windows; do
   GOOS=$system go vet ./...
   echo "ok  go vet ($system)"

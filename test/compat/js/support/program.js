@@ -148,7 +148,7 @@ export function within(milliseconds, promise, sentence) {
  * @param {(args: string[]) => void} define is given arguments for startProgram
  */
 export function eachTransport(title, define) {
-  for (const transport of ["auto", "stream"]) {
+  for (const transport of ["auto", "blocking"]) {
     describe(`${title} (transport ${transport})`, () => {
       define(["--transport", transport, "--loops", "3"]);
     });
