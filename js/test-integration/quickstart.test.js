@@ -17,7 +17,7 @@ const run = promisify(execFile);
 const limit = { timeout: 120_000 };
 const js = fileURLToPath(new URL("..", import.meta.url));
 const page = new URL("../../docs/clients.md", import.meta.url);
-const dialled = "ws://localhost:8080/ws";
+const dialed = "ws://localhost:8080/ws";
 
 let program;
 let directory;
@@ -45,8 +45,8 @@ afterEach(closeGuests);
 async function writeExample(name, file, more = "") {
   const text = await readFile(page, "utf8");
   const [, code] = new RegExp(`<!-- example: ${name} -->\\n\`\`\`\\w+\\n(.*?)\`\`\``, "s").exec(text) ?? [];
-  assert.ok(code?.includes(dialled), `the page has an example ${name} that dials ${dialled}`);
-  await writeFile(join(directory, file), code.replace(dialled, program.url) + more);
+  assert.ok(code?.includes(dialed), `the page has an example ${name} that dials ${dialed}`);
+  await writeFile(join(directory, file), code.replace(dialed, program.url) + more);
 }
 
 it("the first example exchanges messages, also after a restart of the node", limit, async () => {

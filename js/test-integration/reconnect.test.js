@@ -110,9 +110,9 @@ describe("reconnecting to a node", () => {
   it("dials a server that starts later", limit, async () => {
     const { port } = program;
     await program.kill();
-    const dialled = dial(`ws://127.0.0.1:${port}/ws`, "ada");
+    const dialed = dial(`ws://127.0.0.1:${port}/ws`, "ada");
     program = await startProgram({ port });
-    const ada = await dialled;
+    const ada = await dialed;
     assert.equal(ada.conn.state, "connected");
   });
 
@@ -120,9 +120,9 @@ describe("reconnecting to a node", () => {
     const { port } = program;
     await program.kill();
     const controller = new AbortController();
-    const dialled = dial(`ws://127.0.0.1:${port}/ws`, "ada", { options: { signal: controller.signal } });
+    const dialed = dial(`ws://127.0.0.1:${port}/ws`, "ada", { options: { signal: controller.signal } });
     setTimeout(() => controller.abort(), 50);
-    await assert.rejects(dialled);
+    await assert.rejects(dialed);
     program = await startProgram({ port });
   });
 

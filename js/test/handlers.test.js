@@ -167,10 +167,10 @@ test("any event, maps, and handlers without a namespace", async () => {
 
 async function connectedFlat(handlers) {
   const WebSocket = fakeWebSocket();
-  const dialled = stoa.dial("ws://server", handlers, { WebSocket });
+  const dialed = stoa.dial("ws://server", handlers, { WebSocket });
   await settle();
   WebSocket.last.accept();
-  const conn = await dialled;
+  const conn = await dialed;
   WebSocket.last.take();
   return { conn, socket: WebSocket.last };
 }

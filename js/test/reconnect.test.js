@@ -247,7 +247,7 @@ test("dial retries until it succeeds, and rejects after a refusal", async () => 
   const WebSocket = fakeWebSocket();
   const clock = fakeClock();
   const states = [];
-  const dialled = stoa.dial("ws://server", { default: {} }, { WebSocket, clock, onState: ({ state }) => states.push(state) });
+  const dialed = stoa.dial("ws://server", { default: {} }, { WebSocket, clock, onState: ({ state }) => states.push(state) });
   await settle();
   WebSocket.last.drop();
   await clock.advance(200);
@@ -256,7 +256,7 @@ test("dial retries until it succeeds, and rejects after a refusal", async () => 
   await clock.advance(10_000);
   await clock.advance(400);
   WebSocket.last.accept("it");
-  assert.equal((await dialled).ID, "it");
+  assert.equal((await dialed).ID, "it");
   assert.deepEqual(states, ["connecting", "connecting", "connected"]);
 
   const once = stoa.dial("ws://server", { default: {} }, { WebSocket, clock, reconnect: false });
@@ -290,7 +290,7 @@ test("authenticates before each dial", async () => {
   const WebSocket = fakeWebSocket();
   const clock = fakeClock();
   const states = [];
-  const dialled = stoa.dial("ws://server/ws?x=1", { default: {} }, {
+  const dialed = stoa.dial("ws://server/ws?x=1", { default: {} }, {
     WebSocket,
     clock,
     authenticate,
@@ -303,7 +303,7 @@ test("authenticates before each dial", async () => {
     "ws://server/ws?X-Websocket-Header-X-A=%C3%A4&X-Websocket-Header-Authorization=Bearer%201&q=a%26b&x=1",
   );
   WebSocket.last.accept();
-  const conn = await dialled;
+  const conn = await dialed;
   WebSocket.last.drop();
   await clock.advance(200);
   assert.equal(states.at(-1).error.message, "no token today");

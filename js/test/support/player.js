@@ -76,8 +76,8 @@ export class Player {
   async open(name, path) {
     const WebSocket = fakeWebSocket();
     const end = { name, path, queue: [], all: [], conn: undefined };
-    const dialled = stoa.dial(`ws://server${path}`, this.handlers(name, path), { WebSocket, reconnect: false, clock: fakeClock() });
-    dialled.then((conn) => (end.conn = conn), (error) => (end.refused = error));
+    const dialed = stoa.dial(`ws://server${path}`, this.handlers(name, path), { WebSocket, reconnect: false, clock: fakeClock() });
+    dialed.then((conn) => (end.conn = conn), (error) => (end.refused = error));
     await settle();
     end.socket = WebSocket.last;
     end.socket.send = (payload) => {

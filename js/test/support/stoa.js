@@ -11,10 +11,10 @@ export async function connected(handlers = { default: {} }, options = {}) {
   const WebSocket = fakeWebSocket();
   const clock = fakeClock();
   const states = [];
-  const dialled = stoa.dial("ws://server/", handlers, { WebSocket, clock, onState: (t) => states.push(t), ...options });
+  const dialed = stoa.dial("ws://server/", handlers, { WebSocket, clock, onState: (t) => states.push(t), ...options });
   await settle();
   WebSocket.last.accept("first");
-  const conn = await dialled;
+  const conn = await dialed;
   WebSocket.last.take();
   const ns = {};
   for (const name of handlers instanceof Map ? handlers.keys() : Object.keys(handlers)) {
