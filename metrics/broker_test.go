@@ -31,7 +31,8 @@ func newBrokerRegistry(t testing.TB, stats redisbroker.Stats) *prometheus.Regist
 	return registry
 }
 
-// populatedBroker is what populated is for a node, with two servers.
+// populatedBroker is the counterpart of populated for a broker, with two
+// servers.
 func populatedBroker(t testing.TB) redisbroker.Stats {
 	t.Helper()
 	stats := redisbroker.Stats{}
@@ -103,8 +104,7 @@ func TestEveryBrokerFieldIsShown(t *testing.T) {
 	check("Stats", reflect.ValueOf(stats))
 }
 
-// A broker that has counted nothing shows its series all the same, one of each
-// for every server.
+// A broker without events shows all series, one of each for every server.
 func TestZeroBrokerStatsHasEverySeries(t *testing.T) {
 	got := string(exposition(t, newBrokerRegistry(t, redisbroker.Stats{Shards: make([]redisbroker.ShardStats, 2)})))
 	for _, want := range []string{

@@ -105,8 +105,8 @@ func TestEveryFieldIsShown(t *testing.T) {
 	check("Stats", reflect.ValueOf(stats))
 }
 
-// A node that has counted nothing shows its series all the same: a rate over a
-// counter that first appears with the value 1 would miss that one.
+// A node without events shows all series: a rate over a counter that first
+// appears with the value 1 would miss that event.
 func TestZeroStatsHasEverySeries(t *testing.T) {
 	got := string(exposition(t, newRegistry(t, node.Stats{})))
 	for _, want := range []string{
@@ -133,8 +133,8 @@ func TestZeroStatsHasEverySeries(t *testing.T) {
 	}
 }
 
-// The catalogue in the package comment is what operators read.
-func TestCatalogueIsComplete(t *testing.T) {
+// Operators read the catalog in the package comment.
+func TestCatalogIsComplete(t *testing.T) {
 	doc, err := os.ReadFile("doc.go")
 	if err != nil {
 		t.Fatal(err)
@@ -211,7 +211,7 @@ func exposition(t testing.TB, gatherer prometheus.Gatherer) []byte {
 }
 
 // populated returns statistics in which every number differs from every other,
-// so that the golden file shows a mix-up. It goes by reflection: a field that
+// so that the golden file shows a mix-up. It works by reflection: a field that
 // is added to node.Stats gets a value here.
 func populated(t testing.TB) node.Stats {
 	t.Helper()

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Proxy is a network between a client and a server that can be cut: the
-// connections stay open and new ones are accepted, but nothing gets through (as
-// with a firewall that drops packets).
+// Proxy is a network between a client and a server that can be cut: connections
+// stay open and new ones are accepted, but no data passes, as with a firewall
+// that drops packets.
 type Proxy struct {
 	listener net.Listener
 	target   string
@@ -42,7 +42,7 @@ func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 // URL is a redis:// URL.
 func (p *Proxy) URL() string { return "redis://" + p.Addr() }
 
-// Cut lets nothing through until Heal.
+// Cut stops all data until Heal.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -53,7 +53,7 @@ func (p *Proxy) Cut() {
 	}
 }
 
-// Heal lets everything through; data that was sent in the meantime on
+// Heal lets all data pass again; data that was sent in the meantime on
 // connections that still exist arrives.
 func (p *Proxy) Heal() {
 	p.mu.Lock()
@@ -103,7 +103,7 @@ func (p *Proxy) accept() {
 	}
 }
 
-// keep is false once the proxy has ended.
+// keep returns false once the proxy has ended.
 func (p *Proxy) keep(conns ...net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -116,9 +116,9 @@ func (p *Proxy) keep(conns ...net.Conn) bool {
 	return true
 }
 
-// copy forwards one direction while the network is open. A connection that ends
-// takes the other one with it, but not while the network is cut: a cut network
-// does not report ends either.
+// copy forwards one direction while the network is open. When one connection
+// ends, so does the other, but not while the network is cut: a cut network does
+// not report the end of a connection either.
 func (p *Proxy) copy(to, from net.Conn) {
 	buffer := make([]byte, 64<<10)
 	for {

@@ -18,17 +18,16 @@ import (
 	"time"
 )
 
-// SecureServer is a Redis server that speaks TLS only and lets in only its
-// users.
+// SecureServer is a Redis server that accepts only TLS and only its users.
 type SecureServer struct {
 	*Server
-	// Authority is a PEM file with the certificate that vouches for the
-	// server's. No system trusts it.
+	// Authority is a PEM file with the certificate that signed the server's. No
+	// system trusts it.
 	Authority string
 }
 
-// StartSecure starts such a server. Users are as a configuration file has them,
-// with name and rights: "admin on >secret ~* &* +@all". A password has no
+// StartSecure starts such a server. Users have the form of a configuration
+// file, with name and rights: "admin on >secret ~* &* +@all". A password has no
 // spaces.
 func StartSecure(t testing.TB, users ...string) *SecureServer {
 	t.Helper()
@@ -57,8 +56,8 @@ func (s *SecureServer) TLS() *tls.Config { return s.tls.Clone() }
 
 func (s *Server) file(name string) string { return filepath.Join(s.directory, name) }
 
-// makeCertificates leaves the server's certificate and key and the authority's
-// certificate in the server's directory.
+// makeCertificates writes the server's certificate and key and the authority's
+// certificate to the server's directory.
 func (s *Server) makeCertificates() (authority *x509.Certificate) {
 	s.t.Helper()
 	now := time.Now()

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Group is a master with replicas, watched by Sentinels.
+// Group is a master with replicas and the Sentinels that watch it.
 type Group struct {
 	Master    *Server
 	Replicas  []*Server

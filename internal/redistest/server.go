@@ -42,7 +42,7 @@ type Server struct {
 	output  bytes.Buffer
 }
 
-// Start starts a server with more arguments than the usual ones, such as
+// Start starts a server with arguments in addition to the usual ones, such as
 // "--requirepass", "secret". It returns when the server answers.
 func Start(t testing.TB, arguments ...string) *Server {
 	t.Helper()
@@ -105,7 +105,7 @@ func (s *Server) Process() int {
 	return s.process.Process.Pid
 }
 
-// launch is false if the server ended instead of answering.
+// launch returns false if the server ended instead of answering.
 func (s *Server) launch() bool {
 	s.t.Helper()
 	port := "--port"
@@ -141,8 +141,8 @@ func (s *Server) execute(arguments []string) bool {
 	return s.awaitAnswer(process.Process.Pid, ended)
 }
 
-// awaitAnswer waits until the server answers: false if it ended instead, as it
-// does if another process took its port.
+// awaitAnswer waits until the server answers. It returns false if the server
+// ended instead, which happens if another process took its port.
 func (s *Server) awaitAnswer(process int, ended <-chan struct{}) bool {
 	s.t.Helper()
 	deadline := time.After(patience)
@@ -162,8 +162,8 @@ func (s *Server) awaitAnswer(process int, ended <-chan struct{}) bool {
 	}
 }
 
-// answers is true if it is this process that answers, or a server that wants a
-// password first.
+// answers returns true if this process answers, or a server that requires a
+// password.
 func (s *Server) answers(process int) bool {
 	info, err := s.ask("INFO server")
 	if err != nil {
@@ -175,7 +175,7 @@ func (s *Server) answers(process int) bool {
 	return strings.Contains(info, "\nprocess_id:"+strconv.Itoa(process)+"\r\n")
 }
 
-// ask sends one command on a connection of its own and returns the answer: a
+// ask sends one command on a separate connection and returns the answer: a
 // line, or the content of a string.
 func (s *Server) ask(command string) (string, error) {
 	conn, err := s.dial()
@@ -258,14 +258,13 @@ func (s *Server) Restart() {
 	}
 }
 
-// Pause makes the server stand still with its connections open (SIGSTOP), until
-// Resume.
+// Pause stops the server with its connections open (SIGSTOP), until Resume.
 func (s *Server) Pause() {
 	s.t.Helper()
 	s.signal(pauseSignal)
 }
 
-// Resume lets a paused server go on.
+// Resume continues a paused server.
 func (s *Server) Resume() {
 	s.t.Helper()
 	s.signal(resumeSignal)
@@ -284,7 +283,7 @@ func (s *Server) signal(signal os.Signal) {
 	}
 }
 
-// said is what the server has printed.
+// said is the output of the server.
 func (s *Server) said() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// admin looks into a Redis server.
+// admin reads the state of a Redis server.
 type admin struct {
 	t      testing.TB
 	client *redis.Client
@@ -25,7 +25,7 @@ func openAdmin(t testing.TB, address string) *admin {
 	return a
 }
 
-// connections returns the names of the others' connections.
+// connections returns the names of all other connections.
 func (a *admin) connections() []string {
 	a.t.Helper()
 	list, err := a.client.ClientList(a.t.Context()).Result()

@@ -115,7 +115,7 @@ func TestWhileRedisIsAway(t *testing.T) {
 			t.Errorf("the client of node n%d lost its connection: %v", i, err)
 		}
 	}
-	// The join that failed has left nothing behind, and can be repeated.
+	// The failed join has left no trace, and can be repeated.
 	if err := l[0].join(namespace, "new"); err != nil {
 		t.Error(err)
 	}

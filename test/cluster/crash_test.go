@@ -92,7 +92,7 @@ func askDoomed(t testing.TB, n *testNode, doomedID, address string) (wait func()
 		}
 	})
 	for range 3 {
-		l.question(t)
+		l.expectAsk(t)
 	}
 	return asks.Wait
 }

@@ -9,11 +9,10 @@ import (
 // history checks the messages that the members of all rooms received:
 //
 //   - no connection has ended,
-//   - of every publisher, every message came once, in the order sent, at every other
-//     member,
+//   - every member received every message of every other publisher once, in the order sent,
 //   - all members of a room saw the messages in one order.
 //
-// A test that takes something away from the nodes makes exceptions.
+// A test that disturbs a node makes exceptions.
 type history struct {
 	// killed is the node whose members have lost their connections. Their last
 	// messages may be lost, but then for all members.
@@ -22,10 +21,10 @@ type history struct {
 	// their own is possible: Redis had confirmed it, but not yet sent it back.
 	cutOff string
 	// resent is how many messages the nodes have sent again because the server
-	// crashed. It may have handed such a message to some nodes only, before it
-	// crashed: those saw it before, the others see it after newer messages.
-	// Each of them may be at another place for one member than for another, in
-	// the order of its sender all the same.
+	// crashed. Before the crash it may have delivered such a message to some
+	// nodes only: the members there saw it earlier than the other members, who
+	// see it after newer messages. So its position may differ between members,
+	// but the order of its sender is kept.
 	resent int
 }
 
@@ -40,14 +39,14 @@ func crashed(nodes []*testNode) history {
 	return h
 }
 
-// figures are what a history counted.
+// figures are the counts of a history.
 type figures struct {
 	sent, received int
-	// missed is how many messages members did not get that were allowed not to,
-	// and missedByNode how many different messages that are.
+	// missed is how many messages were not received by members that may miss
+	// some, and missedByNode how many different messages that are.
 	missed, missedByNode int
-	// displaced is how many messages were at another place for some member,
-	// counted for each.
+	// displaced is how many messages were at another position for some member,
+	// counted for each member.
 	displaced int
 }
 
@@ -124,8 +123,8 @@ func (r *reader) room(in *room) {
 	r.figures.missedByNode += len(missed)
 }
 
-// order is the place of every message in what a member received that did
-// nothing but listen, all the time, on a node to which nothing happened.
+// order is the position of every message for a member that only listened, all
+// the time, on an undisturbed node.
 func (r *reader) order(in *room) map[entry]int {
 	r.t.Helper()
 	for _, m := range in.members {
@@ -215,9 +214,9 @@ func (r *reader) sequence(m *member, order map[entry]int) {
 	r.figures.displaced += displaced
 }
 
-// displaceable is how many messages the member may have seen at another place
-// than others. Where only one node was cut off, only its own members see
-// repeated messages.
+// displaceable is how many messages the member may have seen at another
+// position than other members. Where only one node was cut off, only its own
+// members see repeated messages.
 func (r *reader) displaceable(m *member) int {
 	if r.cutOff != "" && m.node != r.cutOff {
 		return 0
@@ -226,7 +225,7 @@ func (r *reader) displaceable(m *member) int {
 }
 
 // ascending is the length of the longest ascending part of the numbers: the
-// rest is displaced.
+// others are displaced.
 func ascending(numbers []int) int {
 	var ends []int // the smallest end of an ascending part of each length
 	for _, number := range numbers {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// size is how large a load is.
+// size is the size of a load.
 type size struct {
 	rooms      int
 	members    int           // of each room, spread over the nodes
@@ -41,20 +41,20 @@ type member struct {
 	room  *room
 	place int
 
-	// floor is set for a member that joined during the load: the messages of
-	// each publisher that were begun when the join was answered, and may be
-	// missing.
+	// floor is set for a member that joined during the load. It holds, for each
+	// publisher, the number of messages begun before the join was answered;
+	// they may be missing.
 	floor []int
 
-	begun atomic.Int64 // messages that were at least begun to be sent
+	begun atomic.Int64 // messages whose sending has begun
 
 	mu      sync.Mutex // guards the rest
 	entries []entry
 	last    map[int]int // the newest number by sender
 }
 
-// entry is a message that was received: the sender's place in the room and the
-// number that it gave the message.
+// entry is a received message: the sender's place in the room and the number
+// that the sender gave the message.
 type entry struct{ sender, number int }
 
 func (m *member) String() string {
@@ -74,8 +74,8 @@ func startLoad(t testing.TB, s size, nodes []*testNode) *load {
 	return l
 }
 
-// fill adds rooms whose names begin so, and their members; member i of room r
-// is on node r+i of those with these IDs and addresses.
+// fill adds rooms whose names begin with prefix, and their members. Member i of
+// room r is on node r+i of those with these IDs and addresses.
 func (l *load) fill(t testing.TB, s size, prefix string, ids, addresses []string) {
 	t.Helper()
 	for number := range s.rooms {
@@ -137,8 +137,8 @@ func (m *member) received(text string) {
 	m.last[e.sender] = e.number
 }
 
-// publish is the goroutine of a publisher. A node that holds it back makes it
-// wait in send.
+// publish is the goroutine of a publisher. A node that pauses the connection
+// makes it wait in send.
 func (m *member) publish(pause time.Duration, stop <-chan struct{}) {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()

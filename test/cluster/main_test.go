@@ -41,7 +41,7 @@ type testNode struct {
 	broker *redisbroker.Broker
 }
 
-// nodeOptions are what the nodes of a test differ in.
+// nodeOptions are the differences between the nodes of a test.
 type nodeOptions struct {
 	id     string
 	redis  redisbroker.Config

@@ -67,17 +67,17 @@ func enterRoom(t testing.TB, address, room string) *listener {
 	return l
 }
 
-// question waits for a message of the server that wants an answer.
-func (l *listener) question(t testing.TB) {
+// expectAsk waits for an ask of the server.
+func (l *listener) expectAsk(t testing.TB) {
 	t.Helper()
 	limit := time.NewTimer(patience)
 	defer limit.Stop()
 	select {
 	case <-l.replies:
 	case <-l.gone:
-		t.Fatalf("the connection ended before the question came: %v", l.problem())
+		t.Fatalf("the connection ended before the ask arrived: %v", l.problem())
 	case <-limit.C:
-		t.Fatal("the question did not come")
+		t.Fatal("the ask did not arrive")
 	}
 }
 

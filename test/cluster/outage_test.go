@@ -10,10 +10,10 @@ import (
 	"github.com/stoa-io/stoa/internal/redistest"
 )
 
-// probeTime bounds one question whether a node is ready.
+// probeTime bounds one call of Ready.
 const probeTime = 500 * time.Millisecond
 
-// ready is true if the node says so in time.
+// ready returns true if the node is ready within probeTime.
 func (n *testNode) ready(t testing.TB) bool {
 	ctx, cancel := context.WithTimeout(t.Context(), probeTime)
 	defer cancel()
@@ -48,9 +48,9 @@ func TestRedisKilled(t *testing.T) {
 	eventually(t, "the nodes are registered again", func() bool { return len(admin.members("stoa:nodes")) == len(nodes) })
 }
 
-// TestRedisKilledWithSmallQueues: what the clients send during the outage is
-// more than the nodes can keep. The clients are not read for a while; nothing
-// is dropped.
+// TestRedisKilledWithSmallQueues: the messages of the outage exceed the queues
+// of the nodes. The nodes stop reading the clients for a while, and drop
+// nothing.
 func TestRedisKilledWithSmallQueues(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

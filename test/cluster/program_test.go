@@ -25,7 +25,7 @@ type program struct {
 	ended   chan struct{}
 }
 
-// programOutput is everything that the program has printed.
+// programOutput is the output of the program.
 type programOutput struct {
 	mu   sync.Mutex // guards text
 	text bytes.Buffer
@@ -129,7 +129,7 @@ func (p *program) awaitReady(t testing.TB, want int) (reason string) {
 	return reason
 }
 
-// kill is SIGKILL.
+// kill sends SIGKILL.
 func (p *program) kill() {
 	_ = p.command.Process.Kill() // fails if it has ended
 	<-p.ended

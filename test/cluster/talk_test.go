@@ -21,7 +21,7 @@ func talk(t testing.TB, a, b *listener, room, text string) {
 		}
 		eventually(t, "the message "+message+" is received", func() bool {
 			if err := way.to.problem(); err != nil {
-				t.Fatalf("the connection of who should receive it has ended: %v", err)
+				t.Fatalf("the connection of the receiver has ended: %v", err)
 			}
 			return slices.Contains(way.to.messages(), message)
 		})
