@@ -53,8 +53,8 @@
 //	stoa_congested                  gauge      1 while publishing connections are paused, all of them or those of one
 //	                                           Redis server, else 0
 //
-// The application's handlers. The node's own tasks between handlers do not count
-// as calls, but the bytes include their messages:
+// The application's handlers. The node's own tasks between handlers do not
+// count as calls, but the bytes include their messages:
 //
 //	stoa_handlers_total             counter    calls that have returned; labels kind: accept, opened, closed, connect,
 //	                                           connected, disconnected, join, joined, leave, left, emit, ask, relay,
@@ -85,9 +85,9 @@
 //	stoa_draining                   gauge      1 while the node shuts down, else 0
 //	stoa_build_info                 gauge      always 1; labels version, revision, goversion
 //
-// The cluster. Only a Redis broker has these: the memory broker of a single node
-// has no queue, no server and no other nodes. The label server is the position
-// of the server, from 0, in the alphabetical order of the servers' addresses,
+// The cluster. Only a Redis broker has these: the memory broker of a single
+// node has no queue, no server and no other nodes. The label server is the
+// position of the server, from 0, in the alphabetical order of the servers' addresses,
 // which is the same on all nodes.
 //
 //	stoa_known_nodes                        gauge      nodes of the cluster that this node knows to be alive, itself

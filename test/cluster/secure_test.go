@@ -46,7 +46,8 @@ func startSecure(t testing.TB) (server *redistest.SecureServer, admin *redis.Cli
 	return server, admin
 }
 
-// expectNoSecret fails if a text holds a part of the password, however it is written.
+// expectNoSecret fails if a text holds a part of the password, however it is
+// written.
 func expectNoSecret(t testing.TB, what, text string) {
 	t.Helper()
 	for _, secret := range []string{"p4ss", "w@rd", "w%40rd"} {
@@ -64,14 +65,16 @@ func (p *program) expectNoSecret(t testing.TB, when string) {
 	}
 }
 
-// TestRedisOverTLS: two nodes log in over TLS with a user that has no more rights than
-// documented. The test changes the password while they run, and changes it back.
+// TestRedisOverTLS: two nodes log in over TLS with a user that has no more
+// rights than documented. The test changes the password while they run, and
+// changes it back.
 func TestRedisOverTLS(t *testing.T) {
 	t.Parallel()
 	server, admin := startSecure(t)
 	url := server.URLOf(redisUser, redisPassword)
 	one := startProgram(t, "one", "--redis", url, "--redis-ca", server.Authority)
-	// In the other ways that there are: the environment, and the system's roots.
+	// In the other ways that there are: the environment, and the system's
+	// roots.
 	two := awaitServing(t, "two", runProgram(t, []string{"STOA_REDIS=" + url, "SSL_CERT_FILE=" + server.Authority}, serveArguments("two")...))
 	programs := []*program{one, two}
 	for _, p := range programs {
@@ -110,7 +113,8 @@ func TestRedisOverTLS(t *testing.T) {
 	}
 }
 
-// TestRedisRefused: the error names the fault of user, password or certificate, and nothing else.
+// TestRedisRefused: the error names the fault of user, password or certificate,
+// and nothing else.
 func TestRedisRefused(t *testing.T) {
 	t.Parallel()
 	server, _ := startSecure(t)
@@ -136,7 +140,8 @@ func TestRedisRefused(t *testing.T) {
 		expectNoSecret(t, c.name, text)
 	}
 
-	// The certificate may be renewed, so a node that does not trust it goes on trying.
+	// The certificate may be renewed, so a node that does not trust it goes on
+	// trying.
 	p := startProgram(t, "one", "--redis", right)
 	if reason := p.awaitReady(t, http.StatusServiceUnavailable); !strings.Contains(reason, server.Addr()) || !strings.Contains(reason, untrusted) {
 		t.Errorf("/readyz says %q, want %s and %q", reason, server.Addr(), untrusted)
