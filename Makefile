@@ -1,34 +1,45 @@
-# Everything that is done with this repository, locally and in CI alike.
+# Every task of this repository, for developers and CI alike.
 # `make` alone lists the targets.
 
-# What `make run` and `make cluster` pass on: make run ARGS="--listen 127.0.0.1:9000"
+# One version for the program, the npm package and the image.
+VERSION := $(shell cat VERSION)
+# Arguments for `make run` and `make cluster`: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
-# Executions per fuzz target in `make test`, and the time per target in `make fuzz`.
+# Executions per fuzz target in `make test`, time per target in `make fuzz`.
 FUZZ_SMOKE ?= 20000x
 FUZZ_TIME ?= 60s
 
-NODE_PACKAGES := test/compat/js/node_modules/.installed
+LDFLAGS := -X github.com/stoa-io/stoa/cmd/stoa/internal/cli.version=$(VERSION)
+
 JS_PACKAGES := js/node_modules/.installed
-STATICCHECK := bin/tools/staticcheck
+COMPAT_JS_PACKAGES := test/compat/js/node_modules/.installed
+
+# The tools and their packages; tools/go.mod has the versions.
+TOOL_apidiff := golang.org/x/exp/cmd/apidiff
+TOOL_cyclonedx-gomod := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+TOOL_govulncheck := golang.org/x/vuln/cmd/govulncheck
+TOOL_staticcheck := honnef.co/go/tools/cmd/staticcheck
 
 .DEFAULT_GOAL := help
-# Tests compete for two processors as it is, and their output should stay readable.
+# Test targets start nodes, Redis and browsers. Running two of them at once on two
+# processors makes timeouts likely and output unreadable. CI runs them in parallel as
+# jobs of their own.
 .NOTPARALLEL:
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the program to bin/stoa
-	go build -o bin/stoa ./cmd/stoa
+	go build -ldflags "$(LDFLAGS)" -o bin/stoa ./cmd/stoa
 
 .PHONY: examples
 examples: ## build the examples to bin/examples
 	go build -o bin/examples/ ./examples/...
 
 .PHONY: js
-js: js-build ## build the TypeScript client, and with it /stoa.js of the node
+js: js-build ## build the TypeScript client and copy it to the page that serves /stoa.js
 	cp js/dist/stoa.min.js cmd/stoa/internal/serve/demo/stoa.js
 
 .PHONY: js-build
@@ -43,41 +54,52 @@ js-docs: $(JS_PACKAGES) ## write the TypeScript client's reference to js/docs
 docs-map: ## draw the packages and their imports to docs/architecture.svg
 	go run ./internal/archmap/draw
 
+.PHONY: docs-conformance
+docs-conformance: ## write docs/conformance.md
+	go test ./test/clients -run TestConformance -update
+
+.PHONY: generate
+generate: js docs-map docs-conformance ## write every generated file that is committed
+
+.PHONY: fmt
+fmt: ## format the Go code
+	scripts/gofmt.sh -w
+
 .PHONY: run
 run: ## start a node with the demo page
-	go run ./cmd/stoa serve $(ARGS)
+	go run -ldflags "$(LDFLAGS)" ./cmd/stoa serve $(ARGS)
 
 .PHONY: cluster
 cluster: build ## start three nodes, Redis and a load balancer
 	scripts/cluster.sh $(ARGS)
 
 .PHONY: test
-test: install lint test-go test-stream fuzz-smoke test-compat-go test-ts test-restart test-deploy test-compat-js ## install what is missing and run every check and test
+test: install lint test-go test-stream fuzz-smoke test-compat-go test-ts test-restart test-deploy test-compat-js ## install missing packages, run every check and test
 
 .PHONY: lint
-lint: $(STATICCHECK) $(NODE_PACKAGES) js-build ## gofmt, vet for three systems, staticcheck, eslint
-	scripts/lint.sh $(STATICCHECK)
+lint: bin/tools/staticcheck $(COMPAT_JS_PACKAGES) js-build ## run gofmt, vet for three systems, staticcheck and eslint
+	scripts/lint.sh
 
 .PHONY: test-go
-test-go: js-build ## the Go tests, with the race detector
+test-go: js-build ## run the Go tests with the race detector
 	go test -race -shuffle=on ./...
 
 .PHONY: test-stream
-test-stream: ## the tests of the node once more over the blocking transport
+test-stream: ## run the tests of the node over the blocking transport
 	STOA_TEST_TRANSPORT=stream go test -race -shuffle=on ./node/... ./cmd/...
 
 .PHONY: test-compat-go
-test-compat-go: ## the neffos client for Go against a node and the examples
+test-compat-go: ## run neffos clients in Go against a node and the examples
 	go -C test/compat/go test -race -shuffle=on ./...
 
 .PHONY: test-ts
-test-ts: build js-build js-docs test-peers $(NODE_PACKAGES) ## the TypeScript client, against a node and a neffos server
+test-ts: build js-build js-docs test-peers $(COMPAT_JS_PACKAGES) ## run the TypeScript client against a node and a neffos server
 	cd js && npm --silent test
 	cd js && npm --silent run size
 	cd js && node --test --test-reporter=spec test-integration/*.test.js
 
 .PHONY: test-restart
-test-restart: js-build ## a node that is killed 20 times, with 100 clients of each kind
+test-restart: js-build ## kill a node 20 times while 100 clients of each kind reconnect
 	STOA_TEST_ROUNDS=20 go test -race -v -run 'TestNodeRestarts|TestOutage' ./test/clients
 
 .PHONY: test-peers
@@ -86,41 +108,57 @@ test-peers:
 	go build -C test/compat/go -o ../../../bin/test-neffos ./server
 
 .PHONY: test-deploy
-test-deploy: build $(NODE_PACKAGES) ## a cluster behind a load balancer, and the files in deploy
+test-deploy: build $(COMPAT_JS_PACKAGES) ## run a cluster behind a load balancer, check the files in deploy
 	node --test --test-reporter=spec test/deploy/*.test.js
 
 .PHONY: test-compat-js
-test-compat-js: build examples test-peers $(NODE_PACKAGES) ## neffos.js, our client in a browser, the demo page, the examples
+test-compat-js: build examples test-peers $(COMPAT_JS_PACKAGES) ## run neffos.js, browsers and the demo page against a node
 	cd test/compat/js && npm --silent test
 
 .PHONY: fuzz-smoke
-fuzz-smoke: ## every fuzz target for a few seconds
+fuzz-smoke: ## run every fuzz target for a few seconds
 	scripts/fuzz.sh $(FUZZ_SMOKE)
 
 .PHONY: fuzz
-fuzz: ## every fuzz target for FUZZ_TIME (60s)
+fuzz: ## run every fuzz target for FUZZ_TIME (60s)
 	scripts/fuzz.sh $(FUZZ_TIME)
+
+.PHONY: cover
+cover: ## measure the coverage of all Go tests, with both transports
+	scripts/cover.sh
+
+.PHONY: vuln
+vuln: bin/tools/govulncheck ## look for known vulnerabilities in the dependencies
+	scripts/vuln.sh
+
+.PHONY: apidiff
+apidiff: bin/tools/apidiff ## compare the exported API with the last release
+	scripts/apidiff.sh
+
+.PHONY: release
+release: bin/tools/cyclonedx-gomod $(JS_PACKAGES) ## build the archives, SBOMs and checksums of a release to dist
+	scripts/release.sh
 
 .PHONY: bench
 bench: ## measure a node; see docs/benchmarks.md
 	go run ./bench
 
 .PHONY: install
-install: ## install what the tests need from the system's packages
+install: ## install the system packages that the tests need
 	@scripts/install.sh
 
 .PHONY: clean
-clean: ## remove what was built
-	rm -rf bin test/compat/js/node_modules js/node_modules js/dist js/docs
+clean: ## remove built files and installed packages
+	rm -rf bin dist coverage.out test/compat/js/node_modules js/node_modules js/dist js/docs
 
-$(STATICCHECK): tools/go.mod tools/go.sum
-	go build -C tools -buildvcs=false -o ../$@ honnef.co/go/tools/cmd/staticcheck
+bin/tools/%: tools/go.mod tools/go.sum
+	go build -C tools -buildvcs=false -o ../$@ $(TOOL_$*)
 	@touch $@
 
 $(JS_PACKAGES): js/package.json js/package-lock.json | install
 	cd js && npm ci --include=dev --silent
 	@touch $@
 
-$(NODE_PACKAGES): test/compat/js/package.json test/compat/js/package-lock.json | install
+$(COMPAT_JS_PACKAGES): test/compat/js/package.json test/compat/js/package-lock.json | install
 	cd test/compat/js && npm ci --include=dev --silent
 	@touch $@

@@ -1,31 +1,78 @@
 #!/usr/bin/env bash
-# All checks that run no code of ours. The argument is the staticcheck to use.
+# Runs all checks that execute no code of this repository. Every check prints "ok" and
+# its name, or its findings.
+#
+# Checks are called in a condition, where `set -e` has no effect: a check with several
+# commands joins them with &&.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-staticcheck=$PWD/${1:?usage: lint.sh path/to/staticcheck}
+tools=$PWD/bin/tools
 
-mapfile -d '' sources < <(find . \( -name node_modules -o -name .git \) -prune -o -name '*.go' -print0)
-unformatted=$(gofmt -s -l "${sources[@]}")
-if [ -n "$unformatted" ]; then
-  printf 'gofmt -s would change:\n%s\n' "$unformatted" >&2
-  exit 1
-fi
-echo "ok  gofmt"
+check_gofmt() {
+  local unformatted
+  unformatted=$(scripts/gofmt.sh -l) || return
+  if [ -n "$unformatted" ]; then
+    printf 'gofmt -s would change these files; make fmt does it:\n%s\n' "$unformatted" >&2
+    return 1
+  fi
+}
 
-# Other systems compile other files: the blocking transport instead of epoll.
+# Every system compiles different files: epoll on Linux, the blocking transport on
+# the others.
+check_vet() { GOOS=$1 go vet ./...; }
+
+check_module() { (cd "$1" && go mod tidy -diff && go vet ./... && "$tools/staticcheck" ./...); }
+
+check_tools_module() { go -C tools mod tidy -diff; }
+
+# The file VERSION against the places that cannot read it.
+check_version() {
+  local version
+  version=$(cat VERSION)
+  node -e '
+    const [, version] = process.argv;
+    const lock = require("./js/package-lock.json");
+    const dockerfile = require("fs").readFileSync("Dockerfile", "utf8");
+    const found = {
+      "js/package.json": require("./js/package.json").version,
+      "js/package-lock.json": lock.version,
+      "js/package-lock.json, packages": lock.packages[""].version,
+      "Dockerfile": /^ARG VERSION=(.*)$/m.exec(dockerfile)?.[1],
+    };
+    for (const [file, other] of Object.entries(found)) {
+      if (other === version) continue;
+      console.error(`VERSION is ${version}, but ${file} has ${other}`);
+      process.exitCode = 1;
+    }
+  ' "$version"
+}
+
+check_eslint() {
+  local scripts=(test/compat/js test/deploy test/clients)
+  [ ! -d cmd/stoa/internal/serve/demo ] || scripts+=(cmd/stoa/internal/serve/demo)
+  test/compat/js/node_modules/.bin/eslint --config test/compat/js/eslint.config.js --max-warnings 0 "${scripts[@]}" &&
+    (cd js && npm --silent run lint)
+}
+
+# run NAME COMMAND...: one check.
+run() {
+  local name=$1
+  shift
+  if ! "$@"; then
+    echo "lint.sh: $name failed" >&2
+    exit 1
+  fi
+  echo "ok  $name"
+}
+
+run "gofmt" check_gofmt
 for system in linux darwin windows; do
-  GOOS=$system go vet ./...
-  echo "ok  go vet ($system)"
+  run "go vet ($system)" check_vet "$system"
 done
-
 for module in . test/compat/go; do
-  (cd "$module" && go mod tidy -diff && go vet ./... && "$staticcheck" ./...)
-  echo "ok  staticcheck ($module)"
+  run "go mod tidy, staticcheck ($module)" check_module "$module"
 done
-
-scripts=(test/compat/js test/deploy test/clients)
-[ ! -d cmd/stoa/internal/serve/demo ] || scripts+=(cmd/stoa/internal/serve/demo)
-test/compat/js/node_modules/.bin/eslint --config test/compat/js/eslint.config.js --max-warnings 0 "${scripts[@]}"
-(cd js && npm --silent run lint)
-echo "ok  eslint"
+run "go mod tidy (tools)" check_tools_module
+run "version" check_version
+run "eslint" check_eslint
