@@ -152,7 +152,7 @@ clean: ## remove built files and installed packages
 	rm -rf bin dist coverage.out test/compat/js/node_modules js/node_modules js/dist js/docs
 
 bin/tools/%: tools/go.mod tools/go.sum
-	go build -C tools -buildvcs=false -o ../$@ $(TOOL_$*)
+	go build -C tools -trimpath -buildvcs=false -o ../$@ $(TOOL_$*)
 	@touch $@
 
 $(JS_PACKAGES): js/package.json js/package-lock.json | install
