@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs the cluster of docker-compose.yml as plain processes on this machine, with the
-# same configuration files: redis-server, the nodes, the load balancer, and Prometheus
-# if asked for. Everything lives in a temporary directory and ends with the script.
+# Runs the cluster of docker-compose.yml as plain processes on this machine: Redis, the
+# nodes, the load balancer and, with --prometheus, Prometheus. It uses the same
+# configuration files. All files are in a temporary directory, which is removed on exit.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,15 +9,15 @@ usage() {
   cat <<'USAGE'
 usage: scripts/cluster.sh [options] [-- flags for "stoa serve"]
 
-  --nodes NUMBER         nodes to start (3)
+  --nodes NUMBER         number of nodes (3)
   --base-port PORT       the load balancer's port; the others follow it (8080)
-  --free-ports           take ports that nobody uses instead
+  --free-ports           use free ports instead
   --load-balancer NAME   haproxy or nginx (haproxy)
-  --prometheus           start Prometheus too
-  --drain-timeout TIME   of the nodes (10s)
+  --prometheus           also start Prometheus
+  --drain-timeout TIME   drain timeout of the nodes (10s)
 
-Ctrl-C ends everything. A process can be stopped by its process ID, which is printed;
-SIGUSR1 to the script starts again whatever has ended.
+Ctrl-C stops all processes. The script prints their process IDs, so each can be stopped
+alone; SIGUSR1 to the script restarts stopped processes.
 USAGE
 }
 
@@ -54,18 +54,18 @@ serve_flags=("$@")
 program=${STOA_PROGRAM:-bin/stoa}
 needed=(redis-server "$balancer")
 [ "$with_prometheus" = no ] || needed+=(prometheus)
-# Debian keeps haproxy and nginx where only root looks for programs.
+# Debian installs haproxy and nginx in folders that only root has in PATH.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 for name in "${needed[@]}"; do
-  command -v "$name" >/dev/null || fail "$name is not installed; make install does that (but for Prometheus)"
+  command -v "$name" >/dev/null || fail "$name is not installed; make install installs all but Prometheus"
 done
-[ -x "$program" ] || fail "there is no $program: run make build"
+[ -x "$program" ] || fail "$program does not exist; run make build"
 
 # --- ports ---------------------------------------------------------------------
 
 taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# block_is_free PORT: nobody listens on it and on those that follow.
+# block_is_free PORT succeeds if PORT and the ports after it are free.
 block_is_free() {
   local port
   for ((port = $1; port < $1 + nodes + 4; port++)); do
@@ -74,7 +74,7 @@ block_is_free() {
 }
 
 if [ "$free_ports" = yes ]; then
-  # Below the ports that systems give to outgoing connections.
+  # These are below the ports that systems choose for outgoing connections.
   for _ in {1..50}; do
     base_port=$((10000 + RANDOM % 20000))
     ! block_is_free "$base_port" || break
@@ -89,12 +89,12 @@ prometheus_port=$((base_port + nodes + 3))
 # --- processes -----------------------------------------------------------------
 
 directory=$(mktemp -d "${TMPDIR:-/tmp}/stoa-cluster.XXXXXX")
-# Where nginx is started by root its workers are not.
+# If root starts nginx, its workers run as another user.
 chmod 755 "$directory"
 order=()
 declare -A commands pids reported
 
-# define NAME COMMAND...: what belongs to the cluster.
+# define NAME COMMAND... adds a process to the cluster.
 define() {
   local name=$1
   shift
@@ -123,7 +123,7 @@ stop_all() {
   for name in "${order[@]}"; do
     ! runs "$name" || kill -TERM "${pids[$name]}" 2>/dev/null || true
   done
-  # Nodes without clients end at once.
+  # Nodes without clients exit immediately.
   for ((tries = 0; tries < 150; tries++)); do
     any_runs || break
     sleep 0.1
@@ -149,8 +149,8 @@ trap 'exit 0' TERM HUP
 
 # --- configuration -------------------------------------------------------------
 
-# render FILE: the same file with local addresses: a line about node1 becomes one for
-# each node, those about the others are dropped.
+# render FILE prints the file with local addresses. A line for node1 becomes one for
+# each node; the lines for the other nodes are dropped.
 render() {
   awk -v nodes="$nodes" -v base="$base_port" -v inside="$inside_port" '
     /node1:8080/ {
@@ -165,7 +165,7 @@ render() {
     /node[0-9]+:8080/ { next }
     { sub(/bind :8080/, "bind 127.0.0.1:" base); sub(/bind :8404/, "bind 127.0.0.1:" inside) }
     { sub(/listen 8080/, "listen 127.0.0.1:" base); sub(/balancer:8404/, "127.0.0.1:" inside) }
-    # Paths and limits that a user who is not root may not have.
+    # Only root may use these paths and limits.
     /fd-hard-limit|worker_rlimit_nofile/ { next }
     { sub(/worker_connections 200000/, "worker_connections 2000") }
     /^http \{/ {
@@ -203,7 +203,7 @@ fi
 
 # --- life ----------------------------------------------------------------------
 
-# answers PORT PATH: it does, with status 200.
+# answers PORT PATH succeeds if the server answers with status 200.
 answers() {
   local status
   status=$(
@@ -215,7 +215,7 @@ answers() {
   [[ $status = "HTTP/1.1 200"* ]]
 }
 
-# await NAME COMMAND...: until the command succeeds; the log says why if it does not.
+# await NAME COMMAND... waits until the command succeeds, or prints the log and fails.
 await() {
   local name=$1 tries
   shift
@@ -225,16 +225,16 @@ await() {
     sleep 0.1
   done
   sed "s/^/$name: /" "$directory/$name.log" >&2
-  fail "$name does not work"
+  fail "$name did not start"
 }
 
-# restart starts again what has ended.
+# restart restarts stopped processes.
 restart() {
   local name
   for name in "${order[@]}"; do
     if ! runs "$name"; then
       start "$name"
-      echo "$name runs again, process ${pids[$name]}"
+      echo "$name restarted, process ${pids[$name]}"
     fi
   done
 }
@@ -261,15 +261,15 @@ line redis "redis://127.0.0.1:$redis_port"
 [ "$balancer" != haproxy ] || printf '%-12s %s\n' state "http://127.0.0.1:$inside_port/"
 [ "$with_prometheus" = no ] || line prometheus "http://127.0.0.1:$prometheus_port/"
 printf '%-12s %s\n' directory "$directory"
-echo "The cluster is ready. Ctrl-C ends it; kill -USR1 $$ starts again what has ended."
+echo "The cluster is ready. Ctrl-C stops it; kill -USR1 $$ restarts stopped processes."
 
 while any_runs; do
-  # It also returns for a signal, and then nothing may have ended.
+  # wait also returns on a signal, when possibly no process has exited.
   wait -n || true
   for name in "${order[@]}"; do
     if ! runs "$name" && [ "${reported[$name]}" = no ]; then
       reported[$name]=yes
-      echo "$name has ended"
+      echo "$name has exited"
     fi
   done
 done

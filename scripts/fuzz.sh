@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 amount=${1:?usage: fuzz.sh <executions>x | <duration>}
 
-# "directory target", one a line; go test fuzzes one target at a time.
+# targets prints "directory target" lines. go test fuzzes one target at a time.
 targets() {
   grep -rEo --include='*_test.go' --exclude-dir=node_modules '^func Fuzz[A-Za-z0-9_]+\(' . |
     sed -E 's|^(.*)/[^/]+:func (Fuzz[A-Za-z0-9_]+)\($|\1 \2|' | sort
@@ -26,6 +26,6 @@ while read -r directory target; do
 done < <(targets)
 
 if [ "$found" -eq 0 ]; then
-  echo "fuzz.sh: found no fuzz target" >&2
+  echo "fuzz.sh: no fuzz targets found" >&2
   exit 1
 fi

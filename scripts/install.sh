@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside Go, where it is missing: a C compiler (the
-# race detector's), Node.js, npm, Chromium, Redis, HAProxy and nginx; and Docker
-# Compose, if the system has a package. Prints nothing where everything is there.
+# Installs missing programs that the tests need in addition to Go: a C compiler (for
+# the race detector), Node.js, npm, Chromium, Redis, HAProxy, nginx and, if the system
+# has a package, Docker Compose. It prints nothing if no program is missing.
 set -euo pipefail
 
 minimum_node=20
@@ -15,7 +15,7 @@ has_browser() {
 
 has_compose() { has docker-compose || docker compose version >/dev/null 2>&1; }
 
-# apt runs apt-get, and shows what it printed only if it failed.
+# apt runs apt-get and prints its output only if it fails.
 apt() {
   local root=() log status=0
   [ "$(id -u)" -eq 0 ] || root=(sudo)
@@ -34,11 +34,11 @@ fail() {
 missing=()
 has cc || has gcc || missing+=(gcc libc6-dev)
 has node || missing+=(nodejs)
-# npm comes with some packages of Node.js and not with others.
+# Only some packages of Node.js include npm.
 has npm || missing+=(npm)
 has redis-server || missing+=(redis-server)
 has_browser || missing+=(chromium)
-# Debian keeps them where only root looks for programs.
+# Debian installs them in a folder that only root has in PATH.
 PATH=$PATH:/usr/sbin
 has haproxy || missing+=(haproxy)
 has nginx || missing+=(nginx)
@@ -47,15 +47,15 @@ if ! has_compose && has apt-cache && [ -n "$(apt-cache --names-only search '^doc
 fi
 
 if [ "${#missing[@]}" -gt 0 ]; then
-  has apt-get || fail "please install ${missing[*]}: this system has no apt-get"
+  has apt-get || fail "apt-get not found; please install ${missing[*]}"
   echo "installing ${missing[*]}"
   apt update
-  # Where Chromium is no package (it is a snap on Ubuntu), apt-get says so.
+  # On Ubuntu Chromium is a snap, not a package; apt-get then prints an error.
   apt install -y --no-install-recommends "${missing[@]}" ||
-    fail "apt-get could not install ${missing[*]}; another Chromium can be named in STOA_CHROMIUM"
+    fail "apt-get could not install ${missing[*]}; STOA_CHROMIUM can name another Chromium"
 fi
 
 version=$(node --version)
 major=${version#v}
 major=${major%%.*}
-[ "$major" -ge "$minimum_node" ] || fail "Node.js $minimum_node or newer is needed, this is $version"
+[ "$major" -ge "$minimum_node" ] || fail "need Node.js $minimum_node or newer, found $version"

@@ -8,13 +8,14 @@ import (
 // box is a row of the map in the drawing, or a bend of an arrow that passes a
 // layer.
 type box struct {
-	row   *Row // nil for a bend
-	name  string
-	layer int // 0 is the lowest
-	down  []*box
-	up    []*box
-	x     float64 // of the center
-	width float64
+	row    *Row // nil for a bend
+	name   string
+	folder bool // stands for all packages below
+	layer  int  // 0 is the lowest
+	down   []*box
+	up     []*box
+	x      float64 // of the center
+	width  float64
 }
 
 // graph is the drawing: boxes with arrows from the importing package down to
@@ -29,14 +30,17 @@ type graph struct {
 func newGraph(rows []*Row, sources []*Source) *graph {
 	g := new(graph)
 	for _, row := range rows {
-		if !row.Go() || row.Group == Tests || g.find(row.Names[0]) != nil {
+		if !row.Go() || row.Group == Tests {
 			continue
 		}
 		for _, name := range row.Names {
-			name = strings.TrimSuffix(name, "/...")
-			b := &box{row: row, name: name}
-			label, folder := b.label()
-			b.width = max(nameWidth*float64(len(label)), pathWidth*float64(len(folder))) + 2*padding
+			name, folder := strings.CutSuffix(name, "/...")
+			if g.find(name) != nil {
+				continue // in a folder
+			}
+			b := &box{row: row, name: name, folder: folder}
+			label, parent := b.label()
+			b.width = max(nameWidth*float64(len(label)), pathWidth*float64(len(parent))) + 2*padding
 			g.boxes = append(g.boxes, b)
 		}
 	}
@@ -59,7 +63,7 @@ func newGraph(rows []*Row, sources []*Source) *graph {
 // find returns the box of a package, which can be the box of a folder above it.
 func (g *graph) find(name string) *box {
 	for _, b := range g.boxes {
-		if b.name == name || strings.HasSuffix(b.row.Names[0], "/...") && within(name, b.name) {
+		if b.name == name || b.folder && within(name, b.name) {
 			return b
 		}
 	}

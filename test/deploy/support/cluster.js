@@ -85,10 +85,10 @@ export class Cluster {
     return this;
   }
 
-  /** Sends a signal to a process of the cluster and waits until it has ended. */
+  /** Sends a signal to a process of the cluster and waits until it has exited. */
   async end(name, signal) {
     process.kill(this.processes.get(name), signal);
-    await this.#printed(new RegExp(`^${name} has ended$`, "m"));
+    await this.#printed(new RegExp(`^${name} has exited$`, "m"));
   }
 
   /** Restarts the ended processes, and waits until the nodes among it are ready. */
@@ -97,7 +97,7 @@ export class Cluster {
     this.#script.kill("SIGUSR1");
     for (const name of names) {
       const [, processID] = await this.#printed(
-        new RegExp(`^${name} runs again, process (\\d+)$`, "m"),
+        new RegExp(`^${name} restarted, process (\\d+)$`, "m"),
       );
       this.processes.set(name, Number(processID));
     }
