@@ -117,7 +117,7 @@ func (ns *NSConn) JoinRoom(ctx context.Context, name string) (*Room, error) {
 	}
 	made := &Room{ns: ns, name: name}
 	result, err := ns.conn.call(ctx, scope{ns: ns}, func(s *session.Session) (uint64, error) {
-		return s.AskJoin(nsRef{ns}, made)
+		return s.AskJoin(nsRef{ns}, made, nil)
 	})
 	if err != nil {
 		return nil, err

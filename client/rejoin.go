@@ -44,7 +44,7 @@ func (t *transport) rejoin() {
 
 func (t *transport) rejoinRooms(ns *NSConn) {
 	for _, in := range slices.Clone(ns.rooms) {
-		t.restore(func(s *session.Session) (uint64, error) { return s.AskJoin(nsRef{ns}, in) },
+		t.restore(func(s *session.Session) (uint64, error) { return s.AskJoin(nsRef{ns}, in, nil) },
 			func() {},
 			func(err error) { t.conn.left(in, true, err) })
 	}

@@ -239,7 +239,7 @@ func (c *conn) obeyJoin(who *commandAsker, m *wire.Message) {
 	}
 	name := string(m.Room)
 	handle := c.loop.node.newRoom(name, cluster.RoomChannel(ns.Name(), name))
-	c.askHolding(who, handle.channel, func() (uint64, error) { return c.session.AskJoin(ns, handle) })
+	c.askHolding(who, handle.channel, func() (uint64, error) { return c.session.AskJoin(ns, handle, nil) })
 }
 
 // askHolding asks the client something that will put it into a channel's audience,

@@ -59,9 +59,10 @@ func (s *Session) AskDisconnect(namespace Namespace) (uint64, error) {
 	return s.question(ask{kind: Disconnect, namespace: namespace}, Disconnect.event(), nil, false), nil
 }
 
-// AskJoin asks the peer to join a room. If it is joined, the ask is answered
-// before AskJoin returns, with the value in use.
-func (s *Session) AskJoin(namespace Namespace, room Room) (uint64, error) {
+// AskJoin asks the peer to join a room. The peer's handler receives the body. If
+// the room is joined, the ask is answered before AskJoin returns, with the value
+// in use.
+func (s *Session) AskJoin(namespace Namespace, room Room, body []byte) (uint64, error) {
 	if err := s.usable(); err != nil {
 		return 0, err
 	}
@@ -72,7 +73,7 @@ func (s *Session) AskJoin(namespace Namespace, room Room) (uint64, error) {
 	if joined := found.room([]byte(room.Name())); joined != nil {
 		return s.answerLocally(Answer{Kind: Join, Namespace: namespace, Room: joined}), nil
 	}
-	return s.question(ask{kind: Join, namespace: namespace, room: room, generation: found.generation}, Join.event(), nil, false), nil
+	return s.question(ask{kind: Join, namespace: namespace, room: room, generation: found.generation}, Join.event(), body, false), nil
 }
 
 // AskLeave asks the peer to leave a room. The error is wire.ErrBadNamespace or

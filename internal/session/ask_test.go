@@ -110,7 +110,7 @@ func TestCancelledAsksAreForgotten(t *testing.T) {
 	a := connected(t, p)
 	const asks = 100
 	for range asks {
-		p.session.Cancel(must(t)(p.session.AskJoin(a, &place{name: "r"})), wire.ErrTimeout)
+		p.session.Cancel(must(t)(p.session.AskJoin(a, &place{name: "r"}, nil)), wire.ErrTimeout)
 	}
 	if got := session.AsksInFlight(&p.session); got > 16 {
 		t.Errorf("%d asks are remembered, want at most 16", got)
@@ -127,7 +127,7 @@ func TestAnsweredWithoutAFrame(t *testing.T) {
 	p.receive(t, "x2;a;r;_OnRoomJoin;0;0;", session.VerdictHandled)
 	p.calls = nil
 	must(t)(p.session.AskConnect(&place{name: "a"}, nil))
-	must(t)(p.session.AskJoin(a, &place{name: "r"}))
+	must(t)(p.session.AskJoin(a, &place{name: "r"}, nil))
 	p.expect(t, "answered 1 connect: <nil>", "answered 2 join: <nil>")
 }
 
@@ -138,7 +138,7 @@ func TestAskErrors(t *testing.T) {
 		want error
 	}{
 		"disconnect": {func(s *session.Session, _ session.Namespace) (uint64, error) { return s.AskDisconnect(stranger) }, wire.ErrBadNamespace},
-		"join":       {func(s *session.Session, _ session.Namespace) (uint64, error) { return s.AskJoin(stranger, room) }, wire.ErrBadNamespace},
+		"join":       {func(s *session.Session, _ session.Namespace) (uint64, error) { return s.AskJoin(stranger, room, nil) }, wire.ErrBadNamespace},
 		"leave":      {func(s *session.Session, _ session.Namespace) (uint64, error) { return s.AskLeave(stranger, room) }, wire.ErrBadNamespace},
 		"leave room": {func(s *session.Session, a session.Namespace) (uint64, error) { return s.AskLeave(a, room) }, wire.ErrBadRoom},
 		"ask": {func(s *session.Session, _ session.Namespace) (uint64, error) {

@@ -81,7 +81,7 @@ func (s *side) ask(what string) {
 	case session.Disconnect.String():
 		id, err = s.session.AskDisconnect(namespace)
 	case session.Join.String():
-		id, err = s.session.AskJoin(namespace, room)
+		id, err = s.session.AskJoin(namespace, room, nil)
 	case session.Leave.String():
 		id, err = s.session.AskLeave(namespace, room)
 	}

@@ -111,6 +111,9 @@ type Request struct {
 	Room Room
 	// Message is the request as received.
 	Message *wire.Message
+	// Reply is the body of the positive answer. The driver may set it before it
+	// accepts the request; nil sends the short answer without a body.
+	Reply []byte
 
 	// generation of the namespace; Join only.
 	generation uint32

@@ -98,7 +98,7 @@ func (d *fuzzed) ask() {
 	case namespace == nil:
 		_, err = d.session.AskConnect(&place{name: "default"}, nil)
 	case d.turn%2 == 0:
-		_, err = d.session.AskJoin(namespace, &place{name: "r1"})
+		_, err = d.session.AskJoin(namespace, &place{name: "r1"}, nil)
 	default:
 		_, err = d.session.Ask(namespace, nil, "q", nil, false)
 	}

@@ -235,7 +235,7 @@ func (s *side) operate() {
 			}
 			id, err = s.session.AskDisconnect(namespace)
 		case session.Join:
-			id, err = s.session.AskJoin(namespace, &place{name: roomName})
+			id, err = s.session.AskJoin(namespace, &place{name: roomName}, nil)
 		case session.Leave:
 			id, err = s.session.AskLeave(namespace, &place{name: roomName})
 		case session.EventAsk:

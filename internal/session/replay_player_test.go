@@ -244,7 +244,7 @@ func (e *end) initiate(frame golden.Frame) {
 	case kind == wire.KindDisconnect:
 		_, err = e.session.AskDisconnect(namespace)
 	case kind == wire.KindJoin:
-		_, err = e.session.AskJoin(namespace, &place{name: string(m.Room)})
+		_, err = e.session.AskJoin(namespace, &place{name: string(m.Room)}, nil)
 	case kind == wire.KindLeave:
 		_, err = e.session.AskLeave(namespace, room)
 	case tokened:

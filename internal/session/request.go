@@ -126,7 +126,7 @@ func (s *Session) AcceptConnect(r *Request, namespace Namespace) bool {
 		return false
 	}
 	s.connect(namespace)
-	s.ReplyEmpty(m)
+	s.grant(r)
 	s.driver.Connected(namespace, false)
 	return true
 }
@@ -149,12 +149,12 @@ func (s *Session) AcceptDisconnect(r *Request) bool {
 	gone := s.disconnect(found)
 	s.dissolve(&gone, false)
 	if s.config.Role == Client {
-		s.ReplyEmpty(m)
+		s.grant(r)
 		s.driver.Disconnected(gone.namespace, false, false)
 		return true
 	}
 	s.driver.Disconnected(gone.namespace, false, false)
-	s.ReplyEmpty(m)
+	s.grant(r)
 	return true
 }
 
@@ -182,7 +182,7 @@ func (s *Session) AcceptJoin(r *Request, room Room) bool {
 	}
 	found.join(room)
 	s.driver.Joined(found.namespace, room, false)
-	s.ReplyEmpty(m)
+	s.grant(r)
 	return true
 }
 
@@ -207,13 +207,22 @@ func (s *Session) AcceptLeave(r *Request) bool {
 	}
 	namespace, room := found.namespace, found.leave(position)
 	if s.config.Role == Client {
-		s.ReplyEmpty(m)
+		s.grant(r)
 		s.driver.Left(namespace, room, false, false)
 		return true
 	}
 	s.driver.Left(namespace, room, false, false)
-	s.ReplyEmpty(m)
+	s.grant(r)
 	return true
+}
+
+// grant sends the positive answer to a request.
+func (s *Session) grant(r *Request) {
+	if r.Reply == nil {
+		s.ReplyEmpty(r.Message)
+		return
+	}
+	s.Reply(r.Message, r.Reply)
 }
 
 // Reject answers a request with an error text; an empty one is replaced. It

@@ -76,6 +76,25 @@ func TestDeferredTooLong(t *testing.T) {
 	p.expect(t, "send x2;a;r;_OnRoomJoin;1;0;bad namespace")
 }
 
+func TestAnswersWithABody(t *testing.T) {
+	p := newServer(nil)
+	p.decide = func(r *session.Request) {
+		r.Reply = []byte("re: " + string(r.Message.Body))
+		p.accept(r)
+	}
+	p.receive(t, "x1;a;;_OnNamespaceConnect;0;0;one", session.VerdictHandled)
+	p.receive(t, "x2;a;r;_OnRoomJoin;0;0;two", session.VerdictHandled)
+	p.receive(t, "x3;a;r;_OnRoomJoin;0;0;joined already", session.VerdictHandled)
+	p.receive(t, "x4;a;r;_OnRoomLeave;0;0;three", session.VerdictHandled)
+	p.receive(t, "x5;a;;_OnNamespaceDisconnect;0;0;four", session.VerdictHandled)
+	p.expect(t,
+		"request connect x1", "send x1;a;;_OnNamespaceConnect;0;0;re: one", "connected a local=false",
+		"request join x2", "joined a/r local=false", "send x2;a;r;_OnRoomJoin;0;0;re: two",
+		"send x3;;;;;;",
+		"request leave x4", "left a/r local=false forced=false", "send x4;a;r;_OnRoomLeave;0;0;re: three",
+		"request disconnect x5", "disconnected a local=false forced=false", "send x5;a;;_OnNamespaceDisconnect;0;0;re: four")
+}
+
 func TestUndecidedRequestIsRejected(t *testing.T) {
 	p := newServer(nil)
 	var kept *session.Request

@@ -215,7 +215,7 @@ func TestAbsent(t *testing.T) {
 		"connected a local=true", "answered 1 connect: <nil>")
 
 	p.receive(t, "$3;a;r;_OnRoomLeave;0;0;", session.VerdictHandled)
-	if _, err := p.session.AskJoin(p.session.Namespace([]byte("a")), &place{name: "r"}); err != nil {
+	if _, err := p.session.AskJoin(p.session.Namespace([]byte("a")), &place{name: "r"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	p.receive(t, "$4;a;r;_OnRoomLeave;0;0;", session.VerdictRefused)
