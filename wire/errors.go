@@ -44,6 +44,8 @@ var (
 	ErrNobody = errors.New("nobody there")
 	// ErrTooManyAsks: the connection has as many asks open as it may.
 	ErrTooManyAsks = errors.New("too many asks")
+	// ErrInternal: the peer's handler panicked.
+	ErrInternal = errors.New("internal error")
 )
 
 // texts is the table of the errors above by their text; never written after
@@ -53,7 +55,7 @@ var texts = textTable(
 	ErrUnhandled, ErrNameTooLong, ErrInvalidName,
 	ErrTooManyNamespaces, ErrTooManyRooms,
 	ErrTimeout, ErrForbidden, ErrUnavailable,
-	ErrGone, ErrNobody, ErrTooManyAsks,
+	ErrGone, ErrNobody, ErrTooManyAsks, ErrInternal,
 )
 
 func textTable(all ...error) map[string]error {

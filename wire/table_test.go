@@ -24,6 +24,7 @@ func TestErrorTexts(t *testing.T) {
 		"timeout":             wire.ErrTimeout,
 		"forbidden":           wire.ErrForbidden,
 		"unavailable":         wire.ErrUnavailable,
+		"internal error":      wire.ErrInternal,
 	}
 	for text, want := range tests {
 		if want.Error() != text {
