@@ -10,7 +10,7 @@ import (
 
 // outcome is the result of an ask of the application.
 type outcome struct {
-	message   Message
+	answer    Answer
 	namespace *NSConn
 	room      *Room
 	err       error
@@ -104,7 +104,7 @@ func (c *Conn) outcome(a *session.Answer) outcome {
 		}
 	}
 	if a.Err == nil && a.Message != nil {
-		o.message = *fromWire(a.Message)
+		o.answer = Answer{Body: append([]byte(nil), a.Message.Body...), Binary: a.Message.Binary}
 	}
 	if ref, ok := a.Namespace.(nsRef); ok {
 		o.namespace = ref.ns

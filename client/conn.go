@@ -11,15 +11,15 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// Conn is a client's hold on its server. It outlives the connections that it is made
-// of: one that is lost is replaced by another, with another ID, in the same namespaces
-// and rooms. All methods may be called from any goroutine and from any handler.
+// Conn is a client of one server. It outlives its connections: one that is lost is
+// replaced by another, with another ID, in the same namespaces and rooms. All methods
+// may be called from any goroutine and from any handler.
 type Conn struct {
 	options  Options        // immutable; with defaults
 	address  *url.URL       // immutable
 	sessions session.Config // immutable
 
-	ctx      context.Context // ends when the Conn is closed
+	ctx      context.Context // canceled when the Conn is closed
 	cancel   context.CancelFunc
 	opened   chan struct{} // closed at the first connection
 	done     chan struct{} // closed when the Conn is closed
@@ -30,8 +30,8 @@ type Conn struct {
 	state      State         // guarded by mu
 	id         string        // guarded by mu; of the newest connection
 	err        error         // guarded by mu; why the Conn is closed
-	lastErr    error         // guarded by mu; of the newest attempt that failed
-	unsent     bool          // guarded by mu; closed with something left to send
+	lastErr    error         // guarded by mu; of the newest failed attempt
+	unsent     bool          // guarded by mu; closed before all emits were sent
 	namespaces []*NSConn     // guarded by mu; in the order of connecting
 	transport  *transport    // guarded by mu; nil while there is none
 	changed    chan struct{} // guarded by mu; closed and replaced at every change
@@ -40,14 +40,14 @@ type Conn struct {
 }
 
 // ID identifies the connection on the server; it changes with every reconnect. While
-// there is none it is that of the last one.
+// the Conn is not connected, it is the ID of the last connection.
 func (c *Conn) ID() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.id
 }
 
-// State returns what the Conn is doing at the moment.
+// State returns the current state.
 func (c *Conn) State() State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -60,28 +60,41 @@ func (c *Conn) IsClosed() bool { return c.State() == StateClosed }
 // Done is closed when the Conn is closed for good. Handlers may still be running then.
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
-// Err returns nil until Done is closed, and then why: ErrClosed if by Close, else a
-// CloseError, a RefusedError, or what else ended the last connection or attempt.
+// Err returns nil until Done is closed, and then the reason: ErrClosed after Close, else
+// a CloseError, a RefusedError, or another error of the last connection or attempt.
 func (c *Conn) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.err
 }
 
-// Connect connects to a namespace and waits until it is. If it is connected already,
-// that is all. While there is no connection it waits for one, until ctx ends. The
-// error is the server's, ErrDisconnected if the connection was lost meanwhile,
-// ErrClosed, or that of ctx; see Options.AskTimeout for a ctx without a deadline.
+// ConnectOptions are the options of ConnectWith.
+type ConnectOptions struct {
+	// Body is sent to the server's handler, also when the namespace is restored after
+	// a reconnect. It must be valid UTF-8.
+	Body []byte
+}
+
+// Connect connects to a namespace and waits until the server has answered. It returns at
+// once if the namespace is connected already. While the Conn is not connected, Connect
+// waits until it is or ctx is done. The error is the server's, ErrDisconnected if the
+// connection was lost in the meantime, ErrClosed, or that of ctx; see Options.AskTimeout
+// for a ctx without a deadline.
 func (c *Conn) Connect(ctx context.Context, namespace string) (*NSConn, error) {
+	return c.ConnectWith(ctx, namespace, ConnectOptions{})
+}
+
+// ConnectWith is Connect with options. NSConn.Reply returns the server's answer.
+func (c *Conn) ConnectWith(ctx context.Context, namespace string, o ConnectOptions) (*NSConn, error) {
 	if ns := c.Namespace(namespace); ns != nil {
 		return ns, nil
 	}
-	if err := checkName(namespace); err != nil {
+	if err := checkRequest(namespace, o.Body); err != nil {
 		return nil, err
 	}
-	made := newNSConn(c, namespace)
+	connecting := newNSConn(c, namespace, o.Body)
 	result, err := c.call(ctx, scope{}, func(s *session.Session) (uint64, error) {
-		return s.AskConnect(nsRef{made}, nil)
+		return s.AskConnect(nsRef{connecting}, connecting.body)
 	})
 	if err != nil {
 		return nil, err
@@ -89,9 +102,9 @@ func (c *Conn) Connect(ctx context.Context, namespace string) (*NSConn, error) {
 	return result.namespace, nil
 }
 
-// WaitServerConnect waits until the namespace is connected: by the server, or by
-// anybody else in this program. If it is already, it returns at once. The errors are
-// ErrClosed and that of ctx; without a deadline it waits for ever.
+// WaitServerConnect waits until the namespace is connected, by the server or by another
+// call. It returns at once if the namespace is connected already. The errors are
+// ErrClosed and that of ctx; without a deadline it waits forever.
 func (c *Conn) WaitServerConnect(ctx context.Context, namespace string) (*NSConn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -109,23 +122,23 @@ func (c *Conn) WaitServerConnect(ctx context.Context, namespace string) (*NSConn
 }
 
 // Namespace returns the namespace if it is connected, else nil. While the Conn is
-// reconnecting that are the namespaces which it comes back to.
+// reconnecting, namespaces that it will restore count as connected.
 func (c *Conn) Namespace(name string) *NSConn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.find(name)
 }
 
-// Namespaces returns all of them, in the order of connecting. The slice is the
-// caller's.
+// Namespaces returns all connected namespaces, in the order of connecting. The caller
+// owns the slice.
 func (c *Conn) Namespaces() []*NSConn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.namespaces)
 }
 
-// DisconnectAll disconnects from all namespaces at once. It tries all and returns
-// what went wrong.
+// DisconnectAll disconnects from all namespaces at once. It tries all and joins the
+// errors.
 func (c *Conn) DisconnectAll(ctx context.Context) error {
 	return each(c.Namespaces(), func(ns *NSConn) error { return ns.Disconnect(ctx) })
 }
@@ -140,9 +153,8 @@ func (c *Conn) Write(m Message) error {
 	return c.emit(&m, c.Namespace(m.Namespace), nil)
 }
 
-// WriteNative sends a message that is not one of the protocol, in a text frame or a
-// binary one. It is neither kept nor dropped while there is no connection: then the
-// error is ErrDisconnected. The payload is not kept.
+// WriteNative sends a message outside of the protocol, in a text or binary frame. While
+// the Conn is not connected, the error is ErrDisconnected. The payload is not kept.
 func (c *Conn) WriteNative(payload []byte, binary bool) error {
 	if err := checkBody(payload, binary); err != nil {
 		return err
@@ -150,25 +162,24 @@ func (c *Conn) WriteNative(payload []byte, binary bool) error {
 	return c.send(&queuedEmit{payload: slices.Clone(payload), binary: binary, native: true})
 }
 
-// Ask asks the server and waits for its answer. The namespace must be connected and
-// the room, if it names one, joined. While there is no connection it waits for one,
-// until ctx ends. The error is the server's: one of package wire's or a
-// wire.RemoteError; or ErrDisconnected if the connection was lost meanwhile,
+// Ask asks the server and waits for its answer. The namespace must be connected and the
+// room, if the message names one, joined. While the Conn is not connected, Ask waits
+// until it is or ctx is done. The error is the server's (one of package wire's or a
+// wire.RemoteError), ErrDisconnected if the connection was lost in the meantime,
 // ErrClosed, or that of ctx; see Options.AskTimeout for a ctx without a deadline.
-func (c *Conn) Ask(ctx context.Context, m Message) (Message, error) {
+func (c *Conn) Ask(ctx context.Context, m Message) (Answer, error) {
 	ns := c.Namespace(m.Namespace)
 	if ns == nil {
-		return Message{}, c.missing(wire.ErrBadNamespace)
+		return Answer{}, c.missing(wire.ErrBadNamespace)
 	}
 	return ns.ask(ctx, m)
 }
 
-// Close sends what was emitted before, and closes the connection for good. It returns
-// when that is done, at the latest after five seconds. Asks in flight fail with
-// ErrClosed; OnLeft and OnDisconnected of everything joined and connected are called,
-// forced, and then OnState. Close does not wait for handlers, so it may be called in one. The
-// error is ErrUnsent if what was emitted could not all be sent. Calling it again does
-// nothing else.
+// Close sends the queued emits and closes the Conn for good. It returns when both are
+// done, at the latest after five seconds. Asks in flight fail with ErrClosed; OnLeft of
+// all rooms and OnDisconnected of all namespaces are called with Forced, and then
+// OnState. Close does not wait for handlers, so a handler may call it. The error is
+// ErrUnsent if not all emits could be sent. Further calls wait and return the same.
 func (c *Conn) Close() error {
 	c.mu.Lock()
 	c.finish(ErrClosed)
@@ -183,7 +194,7 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// find is Namespace with mu held.
+// find is Namespace for callers that hold mu.
 func (c *Conn) find(name string) *NSConn {
 	for _, ns := range c.namespaces {
 		if ns.name == name {
@@ -193,8 +204,7 @@ func (c *Conn) find(name string) *NSConn {
 	return nil
 }
 
-// missing is the error for something that the program is not in: if the Conn is
-// closed it is in nothing.
+// missing returns err, or ErrClosed if the Conn is closed.
 func (c *Conn) missing(err error) error {
 	if c.IsClosed() {
 		return ErrClosed
@@ -202,7 +212,7 @@ func (c *Conn) missing(err error) error {
 	return err
 }
 
-// wait waits for a change, with mu held before and after.
+// wait waits for a change. The caller holds mu, which is released in the meantime.
 func (c *Conn) wait(ctx context.Context) error {
 	changed := c.changed
 	c.mu.Unlock()
@@ -215,13 +225,13 @@ func (c *Conn) wait(ctx context.Context) error {
 	}
 }
 
-// change wakes whoever waits, with mu held.
+// change wakes all waiters. The caller holds mu.
 func (c *Conn) change() {
 	close(c.changed)
 	c.changed = make(chan struct{})
 }
 
-// each calls all at once and joins their errors in order.
+// each calls all concurrently and joins the errors in order.
 func each[T any](all []T, call func(T) error) error {
 	errs := make([]error, len(all))
 	var calls sync.WaitGroup

@@ -45,6 +45,7 @@ func Dial(ctx context.Context, address string, o Options) (*Conn, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
+	o.useNamespaces()
 	c := newConn(ctx, parsed, o)
 	go c.supervise()
 	select {
@@ -202,7 +203,7 @@ func (c *Conn) authenticate(ctx context.Context) (http.Header, error) {
 	}
 	done := make(chan result, 1)
 	go func() {
-		r := result{err: ErrInternal}
+		r := result{err: wire.ErrInternal}
 		defer func() {
 			// A panic must not end the process, as with handlers.
 			if cause := recover(); cause != nil {

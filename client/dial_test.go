@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"github.com/stoa-io/stoa/client"
-	"github.com/stoa-io/stoa/codec"
 	"github.com/stoa-io/stoa/node"
 )
 
@@ -200,8 +199,7 @@ func TestBadOptions(t *testing.T) {
 		{"a field of the handshake", "ws://localhost", client.Options{Header: http.Header{"upgrade": {"h2c"}}}},
 		{"a negative delay", "ws://localhost", client.Options{Reconnect: client.Reconnect{Base: -1}}},
 		{"a policy that does not exist", "ws://localhost", client.Options{Buffer: client.Buffer{Policy: 9}}},
-		{"a nil handler", "ws://localhost", client.Options{Namespaces: map[string]client.Handlers{"n": {OnEmit: map[string]client.EmitHandler{"e": nil}}}}},
-		{"a handler for a system event", "ws://localhost", client.Options{DefaultHandlers: &client.Handlers{OnAsk: map[string]client.AskHandler{"_OnRoomJoin": client.TypedAsk(codec.JSON{}, func(context.Context, *client.NSConn, int) (int, error) { return 0, nil })}}}},
+		{"nil handlers", "ws://localhost", in("n", nil)},
 	}
 	for _, test := range tests {
 		if _, err := client.Dial(background(t), test.address, test.options); !errors.Is(err, client.ErrOptions) {

@@ -1,84 +1,91 @@
-// Package client is the Go client of Stoa nodes, and of neffos servers as far as they
-// can do it. It imports packages wire and internal/session, and gobwas/ws for the
-// handshake.
+// Package client is the Go client of Stoa nodes.
 //
+// It also works with neffos servers, as far as they support its calls.
+//
+//	var chat client.Namespace
+//	chat.OnEmit("chat", func(ctx context.Context, e *client.EmitEvent) error { … })
 //	conn, err := client.Dial(ctx, "wss://chat.example.com/ws", client.Options{
-//		Namespaces: map[string]client.Handlers{"default": {
-//			OnEmit: map[string]client.EmitHandler{"chat": onChat},
-//		}},
+//		Namespaces: map[string]*client.Namespace{"default": &chat},
 //	})
 //	ns, err := conn.Connect(ctx, "default")
 //	room, err := ns.JoinRoom(ctx, "lobby")
 //	err = room.Emit("chat", []byte("hello"))
 //	answer, err := ns.Ask(ctx, "time", nil)
 //
-// A [Conn] holds namespaces ([NSConn]), and these hold rooms ([Room]). What is emitted
-// into a room reaches its other members, where the server relays. The server can do the
-// same from its side: connect the client to a namespace that it has declared, join it to
-// a room, ask it, take it out again.
+// A [Conn] is connected to namespaces ([NSConn]) and joined to rooms ([Room]) of them.
+// An emit into a room reaches its other members if the server relays. The server can
+// also connect the client to a namespace that it has declared, join it to a room,
+// ask it, and make it leave.
 //
 // # Handlers
 //
-// What arrives goes to the [Handlers] of its namespace. All handlers of a Conn, and
-// [Options].OnState, run one at a time and in the order of what happened, on a goroutine
-// that exists only while there is something to do. Answers do not wait in that line: a
-// handler may ask, connect, join, leave, and close its own Conn. Programs that want more
-// at the same time start goroutines of their own.
+// Incoming messages go to the handlers of their [Namespace]. All handlers of a Conn, and
+// [Options].OnState, run one at a time, in the order of the messages and changes, on a
+// goroutine that exists only while handlers are queued. Answers bypass that queue: a
+// handler may ask, connect, join, leave, and close its own Conn. Start goroutines for
+// concurrency.
 //
-// Namespaces and rooms are counted as connected and joined as soon as the server and the
-// client agree; the handlers hear of it in their turn.
+// A handler that decides takes a request, which it can answer: its Reply method sets the
+// body, and its error refuses. A handler that is only notified takes an event. Both kinds
+// of structs may get further fields in later versions.
 //
-// An ask of the server is answered with what its handler returns. A handler that panics
-// is logged; the server is told "internal error", and everything goes on.
+// Namespaces are connected and rooms are joined as soon as the server and the client
+// agree; the handlers are notified in their turn.
 //
-// While more than Options.ReceiveQueue bytes wait for handlers, the connection is not read
-// and the server feels it: it may count the client as a slow consumer. Only while an ask
-// is in flight more is read, as its answer comes behind the rest.
+// The panic of a handler is logged, an ask is answered with "internal error", and the
+// next handler runs.
+//
+// While more than Options.ReceiveQueue bytes are queued for handlers, the connection is
+// not read, and the server may treat the client as a slow consumer. While an ask is in
+// flight the limit is higher, as the answer arrives after other messages.
 //
 // # Asking
 //
 // Ask, Connect, JoinRoom, Leave and Disconnect wait for the server's answer until their
-// context ends. A context without a deadline gets that of Options.AskTimeout. What the
-// server answers instead of success comes back as it is: an error of package wire where
-// it has that text, else a [wire.RemoteError].
+// context is done. A context without a deadline gets that of Options.AskTimeout. An error
+// of the server is returned unchanged: an error of package wire if it has the text, else
+// a [wire.RemoteError].
 //
 // # When the connection is lost
 //
-// A Conn connects again by itself ([Reconnect]): after a random delay, whose bound
-// doubles up to a cap. It uses a delay that the server suggests, at the end of the
-// reason of a close frame: "; retry-after=MILLISECONDS". [Options].Authenticate is called
-// before each attempt. On the new connection, which has another ID, it connects to the
-// same namespaces in the order of connecting, joins the rooms, sends what was kept,
-// and only then is connected again and says so. Handles stay the same, and OnConnected
-// and OnJoined are not called again. A namespace or a room that the server refuses now is
-// over: OnDisconnected or OnLeft hears the error, and the rest goes on. If the server
-// says that it cannot tell at the moment (wire.ErrUnavailable, wire.ErrTimeout), the
-// attempt counts as failed.
+// A Conn reconnects automatically ([Reconnect]) after a random delay, whose bound grows
+// up to a cap. The server can suggest a delay at the end of the reason of a close frame:
+// "; retry-after=MILLISECONDS". [Options].Authenticate is called before each attempt. On
+// the new connection, which has another ID, the Conn connects to the same namespaces in
+// the same order, joins the rooms, sends the buffered emits, and then reports
+// StateConnected. Handles stay the same; OnConnected and OnJoined are not called. If the
+// server now refuses a namespace or a room, it ends: OnDisconnected or OnLeft receives the
+// error, and the others are restored. If the server cannot decide at the moment
+// (wire.ErrUnavailable, wire.ErrTimeout), the attempt counts as failed.
 //
-// Meanwhile
+// While the Conn is not connected:
 //
-//   - asks that were in flight fail at once with [ErrDisconnected]: whether the server has
-//     got them is not known;
-//   - Ask, Connect and JoinRoom wait for the connection until their context ends;
-//   - Leave and Disconnect do it at once, without the server;
-//   - what is emitted is kept, dropped or refused, as [Buffer] says. What a connection
-//     had not begun to send when it was lost is kept like that, too. Nothing is ever sent
-//     twice; what was under way when the connection broke may be lost.
+//   - asks that were in flight fail at once with [ErrDisconnected]; the server may have
+//     received them;
+//   - Ask, Connect and JoinRoom wait until it is connected or their context is done;
+//   - Leave and Disconnect take effect at once, without the server;
+//   - emits are kept, dropped or refused, as [Buffer] says. Emits that the lost connection
+//     had not begun to send are treated alike. No message is sent twice; messages that
+//     were being written when the connection broke may be lost.
 //
-// A Conn is closed for good by Close, by a close code that says so (wire.Code.Retry), by
-// a refusal, or when Reconnect gives up. Conn.Done tells, and Conn.Err says why. Every
-// change of the [State] goes to Options.OnState as a [Transition].
+// A Conn is closed for good by Close, by a final close code (wire.Code.Retry), by a
+// refusal, or when Reconnect gives up. Conn.Done is closed then, and Conn.Err returns the
+// reason. Every change of the [State] is reported to Options.OnState as a [StateEvent].
 //
 // # Life of a connection
 //
-// A ping of the server is answered without the handlers. The client pings by itself when
-// nothing has come for half of Options.IdleTimeout, because a neffos server does not, and
-// gives the connection up when nothing comes for all of it. Close sends what is queued
-// and a close frame, and waits for the server's.
+// Pings of the server are answered without the handlers. The client sends a ping after
+// half of Options.IdleTimeout without a message, because a neffos server does not, and
+// drops the connection after all of it. Close sends the queued messages and a close
+// frame, and waits for the server's.
 //
-// While it is connected a Conn has three goroutines, and one more while handlers run.
-// None is left after Close has returned, but for handlers that still run and an
-// Authenticate that does not heed its context.
+// A connected Conn has three goroutines, and one more while handlers run. None is left
+// after Close has returned, except for running handlers and an Authenticate that ignores
+// its context.
 //
-// permessage-deflate is not offered: a node does not take it.
+// permessage-deflate is not offered: a node does not support it.
+//
+// The package imports codec, wire, internal/session and internal/taskqueue, and gobwas/ws
+// for the handshake. One mutex, Conn.mu, guards the state of a Conn and its transport;
+// handlers run without it.
 package client

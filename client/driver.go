@@ -8,7 +8,7 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// The methods of session.Driver. The session calls them with conn.mu held.
+// The methods of session.Driver. The caller of the session holds conn.mu.
 
 var _ session.Driver = (*transport)(nil)
 
@@ -17,7 +17,7 @@ func (t *transport) Send(payload []byte, binary bool) {
 	t.push(outgoing{payload: slices.Clone(payload), binary: binary})
 }
 
-// Hello implements session.Driver; it is a server's.
+// Hello implements session.Driver; it is for servers.
 func (t *transport) Hello() {}
 
 // Acknowledged implements session.Driver.
@@ -26,13 +26,13 @@ func (t *transport) Acknowledged(id string) {
 	t.rejoin()
 }
 
-// Refused implements session.Driver. The session is closed, the link has to follow.
+// Refused implements session.Driver. The session is closed; settle ends the transport.
 func (t *transport) Refused(text string) {
 	t.failure = &RefusedError{Text: text}
 }
 
-// Request implements session.Driver: what the server asks for is done unless the
-// program has a handler that decides.
+// Request implements session.Driver. A request is accepted unless a handler decides
+// about it.
 func (t *transport) Request(r *session.Request) {
 	switch r.Kind {
 	case session.Connect:
@@ -50,16 +50,18 @@ func (t *transport) requestConnect(r *session.Request) {
 	c, name := t.conn, string(r.Message.Namespace)
 	ns := c.find(name)
 	if ns == nil {
-		if c.handlersOf(name) == nil {
+		if c.declaration(name) == nil {
 			t.session.Reject(r, wire.ErrBadNamespace.Error())
 			return
 		}
-		ns = newNSConn(c, name)
-		if decide := ns.handlers.OnConnect; decide != nil {
+		ns = newNSConn(c, name, nil)
+		if handler := ns.declared.connect; handler != nil {
 			later := t.session.Defer(r)
-			body := later.Message.Body
-			t.decide(later, "connect", name, func(ctx context.Context) error { return decide(ctx, c, body) },
-				func() { t.session.AcceptConnect(later, nsRef{ns}) })
+			request := &ConnectRequest{Conn: c, Namespace: name, Body: later.Message.Body}
+			t.decide(later, "connect", name, func(ctx context.Context) ([]byte, error) {
+				err := handler(ctx, request)
+				return request.reply, err
+			}, func() { t.session.AcceptConnect(later, nsRef{ns}) })
 			return
 		}
 	}
@@ -71,18 +73,21 @@ func (t *transport) requestJoin(r *session.Request) {
 	in := ns.find(name)
 	if in == nil {
 		in = &Room{ns: ns, name: name}
-		if decide := ns.handlers.OnJoin; decide != nil {
+		if handler := ns.declared.join; handler != nil {
 			later := t.session.Defer(r)
-			t.decide(later, "join", ns.name, func(ctx context.Context) error { return decide(ctx, ns, name) },
-				func() { t.session.AcceptJoin(later, in) })
+			request := &JoinRequest{NSConn: ns, Room: name, Body: later.Message.Body}
+			t.decide(later, "join", ns.name, func(ctx context.Context) ([]byte, error) {
+				err := handler(ctx, request)
+				return request.reply, err
+			}, func() { t.session.AcceptJoin(later, in) })
 			return
 		}
 	}
 	t.session.AcceptJoin(r, in)
 }
 
-// decide asks the program, in its turn.
-func (t *transport) decide(r *session.Request, handler, namespace string, ask func(ctx context.Context) error, accept func()) {
+// decide queues the handler call that decides a deferred request.
+func (t *transport) decide(r *session.Request, handler, namespace string, ask func(ctx context.Context) ([]byte, error), accept func()) {
 	c := t.conn
 	settle := func(how func()) {
 		c.mu.Lock()
@@ -95,9 +100,14 @@ func (t *transport) decide(r *session.Request, handler, namespace string, ask fu
 	c.handlers.add(0, &task{
 		handler: handler, namespace: namespace, message: true,
 		run: func(ctx context.Context) error {
-			if err := ask(ctx); err != nil {
+			body, err := ask(ctx)
+			if err == nil {
+				err = checkBody(body, r.Message.Binary)
+			}
+			if err != nil {
 				return err
 			}
+			r.Reply = body
 			settle(accept)
 			return nil
 		},
@@ -109,17 +119,17 @@ func (t *transport) decide(r *session.Request, handler, namespace string, ask fu
 func (t *transport) Connected(namespace session.Namespace, _ bool) {
 	c, ns := t.conn, namespace.(nsRef).ns
 	if c.find(ns.name) != nil {
-		return // it has come back
+		return // it is restored
 	}
 	c.namespaces = append(c.namespaces, ns)
 	c.change()
-	if h := ns.handlers.OnConnected; h != nil {
-		c.notify("connected", ns.name, func(ctx context.Context) error { h(ctx, ns); return nil })
+	if handler := ns.declared.connected; handler != nil {
+		c.notify("connected", ns.name, false, func(ctx context.Context) { handler(ctx, &ConnectedEvent{NSConn: ns}) })
 	}
 }
 
-// Disconnected implements session.Driver. Forced: the link is over, the namespace is
-// not.
+// Disconnected implements session.Driver. Forced: the transport is over, the namespace
+// is not.
 func (t *transport) Disconnected(namespace session.Namespace, _, forced bool) {
 	if !forced {
 		t.conn.disconnected(namespace.(nsRef).ns, false, nil)
@@ -131,16 +141,16 @@ func (t *transport) Joined(_ session.Namespace, room session.Room, _ bool) {
 	c, in := t.conn, room.(*Room)
 	ns := in.ns
 	if ns.find(in.name) != nil {
-		return // it has come back
+		return // it is restored
 	}
 	ns.rooms = append(ns.rooms, in)
 	c.change()
-	if h := ns.handlers.OnJoined; h != nil {
-		c.notify("joined", ns.name, func(ctx context.Context) error { h(ctx, in); return nil })
+	if handler := ns.declared.joined; handler != nil {
+		c.notify("joined", ns.name, false, func(ctx context.Context) { handler(ctx, &JoinedEvent{Room: in}) })
 	}
 }
 
-// Left implements session.Driver. When the link is over the room is not.
+// Left implements session.Driver. A room outlives its transport.
 func (t *transport) Left(_ session.Namespace, room session.Room, _, forced bool) {
 	if !t.over {
 		t.conn.left(room.(*Room), forced, nil)
@@ -149,13 +159,21 @@ func (t *transport) Left(_ session.Namespace, room session.Room, _, forced bool)
 
 // Answered implements session.Driver.
 func (t *transport) Answered(a *session.Answer) {
-	caller := t.responders[a.ID]
-	if caller == nil {
-		caller, t.responder = t.responder, nil // answered before the ask has returned
+	if a.Err == nil && a.Message != nil {
+		switch a.Kind {
+		case session.Connect:
+			a.Namespace.(nsRef).ns.reply = slices.Clone(a.Message.Body)
+		case session.Join:
+			a.Room.(*Room).reply = slices.Clone(a.Message.Body)
+		}
+	}
+	responder := t.responders[a.ID]
+	if responder == nil {
+		responder, t.responder = t.responder, nil // answered before the ask has returned
 	}
 	delete(t.responders, a.ID)
-	if caller != nil {
-		caller(a)
+	if responder != nil {
+		responder(a)
 	}
 }
 
@@ -171,34 +189,34 @@ func (t *transport) Event(e *session.Event) {
 		t.asked(ns, event, e)
 		return
 	}
-	h := ns.handlers.emit(event)
-	if h == nil {
+	handler := ns.declared.emit(event)
+	if handler == nil {
 		return
 	}
-	m := fromWire(e.Message)
-	c.handlers.add(len(m.Body), &task{
+	emitted := &EmitEvent{NSConn: ns, Message: *fromWire(e.Message)}
+	c.handlers.add(len(emitted.Body), &task{
 		handler: "emit", namespace: ns.name, event: event, message: true,
-		run: func(ctx context.Context) error { return h(ctx, ns, m) },
+		run: func(ctx context.Context) error { return handler(ctx, emitted) },
 	})
 }
 
-// asked lets the program answer.
+// asked queues the handler call that answers an ask.
 func (t *transport) asked(ns *NSConn, event string, e *session.Event) {
-	h := ns.handlers.ask(event)
-	if h == nil {
+	handler := ns.declared.ask(event)
+	if handler == nil {
 		t.session.ReplyError(e.Message, wire.ErrUnhandled.Error())
 		return
 	}
-	asked, m := e.Message.Clone(), fromWire(e.Message)
-	t.conn.handlers.add(2*len(m.Body), &task{
+	asked, request := e.Message.Clone(), &AskRequest{NSConn: ns, Message: *fromWire(e.Message)}
+	t.conn.handlers.add(2*len(request.Body), &task{
 		handler: "ask", namespace: ns.name, event: event, message: true,
 		run: func(ctx context.Context) error {
-			body, err := h(ctx, ns, m)
+			err := handler(ctx, request)
 			if err == nil {
-				err = checkBody(body, asked.Binary)
+				err = checkBody(request.reply, asked.Binary)
 			}
 			if err == nil {
-				t.reply(func() { t.session.Reply(&asked, body) })
+				t.reply(func() { t.session.Reply(&asked, request.reply) })
 			}
 			return err
 		},
@@ -206,8 +224,7 @@ func (t *transport) asked(ns *NSConn, event string, e *session.Event) {
 	})
 }
 
-// reply sends an answer when there is room for it, if the connection that asked is
-// still there.
+// reply sends an answer when the queue has room for it, unless the transport is over.
 func (t *transport) reply(how func()) {
 	t.conn.mu.Lock()
 	defer t.conn.mu.Unlock()
@@ -219,16 +236,16 @@ func (t *transport) reply(how func()) {
 	}
 }
 
-// native lets the program handle a message that is not one of the protocol.
+// native queues the handler call of a message outside of the protocol.
 func (t *transport) native(e *session.Event) {
 	c := t.conn
-	h := c.options.OnNative
-	if h == nil {
+	handler := c.options.OnNative
+	if handler == nil {
 		return
 	}
-	payload, binary := slices.Clone(e.Payload), e.Message.Binary
-	c.handlers.add(len(payload), &task{
+	native := &NativeEvent{Conn: c, Payload: slices.Clone(e.Payload), Binary: e.Message.Binary}
+	c.handlers.add(len(native.Payload), &task{
 		handler: "native", message: true,
-		run: func(ctx context.Context) error { return h(ctx, c, payload, binary) },
+		run: func(ctx context.Context) error { return handler(ctx, native) },
 	})
 }

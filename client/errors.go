@@ -3,57 +3,65 @@ package client
 import (
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"time"
 
 	"github.com/stoa-io/stoa/wire"
 )
 
-// The errors that begin here. What the server says comes through as the errors
-// of package wire: wire.ErrBadNamespace, wire.ErrForbidden, wire.ErrTimeout, or a
-// wire.RemoteError.
+// The errors of this package. Errors of the server are those of package wire, such as
+// wire.ErrBadNamespace, wire.ErrForbidden and wire.ErrTimeout, or a wire.RemoteError.
 var (
-	// ErrClosed: the Conn is closed for good. Conn.Err says why.
-	ErrClosed = errors.New("client: closed")
-	// ErrDisconnected: the connection was lost before the answer came, or there is
-	// none at the moment and the message is not kept. Whether the server has got the
-	// question is not known.
+	// ErrClosed: the Conn is closed for good. Conn.Err returns the reason. It matches
+	// net.ErrClosed.
+	ErrClosed error = closedError{}
+	// ErrDisconnected: the connection was lost before the answer arrived, or the Conn
+	// is not connected and the message is not kept. The server may have received it.
 	ErrDisconnected = errors.New("client: connection lost")
-	// ErrRefused: the server does not want this client; see RefusedError. An
-	// Authenticate function that wraps it ends the Conn.
+	// ErrRefused: the server refused the client; see RefusedError. If the error of
+	// Options.Authenticate wraps it, the Conn is closed.
 	ErrRefused = errors.New("client: refused")
-	// ErrGaveUp: as many attempts as Reconnect.Attempts allows have failed in a row.
+	// ErrGaveUp: Reconnect.Attempts attempts have failed in a row.
 	ErrGaveUp = errors.New("client: gave up connecting")
-	// ErrBufferFull: there is no connection, and Options.Buffer holds as much as it may.
+	// ErrBufferFull: the Conn is not connected and Options.Buffer is full.
 	ErrBufferFull = errors.New("client: buffer full")
-	// ErrUnsent: the Conn was closed before everything emitted could be sent.
-	ErrUnsent = errors.New("client: closed before everything was sent")
+	// ErrUnsent: the Conn was closed before all emits could be sent.
+	ErrUnsent = errors.New("client: closed before all messages were sent")
 	// ErrNotText: the body of a text message is not valid UTF-8.
-	ErrNotText = errors.New("client: a text message that is not valid UTF-8")
-	// ErrIdle: nothing came for Options.IdleTimeout, or nothing could be sent for as long.
-	ErrIdle = errors.New("client: nothing came from the server for too long")
+	ErrNotText = errors.New("client: text message is not valid UTF-8")
+	// ErrIdle: the server sent nothing, or accepted no bytes, for Options.IdleTimeout.
+	ErrIdle = errors.New("client: idle timeout")
 	// ErrAcknowledge: the server did not acknowledge the connection in time.
-	ErrAcknowledge = errors.New("client: the server did not acknowledge in time")
-	// ErrProtocol: the server sent something that is against RFC 6455.
+	ErrAcknowledge = errors.New("client: acknowledgement timeout")
+	// ErrProtocol: the server violated RFC 6455.
 	ErrProtocol = errors.New("client: protocol error of the server")
 	// ErrTooBig: the server sent a message above Options.ReadLimit.
 	ErrTooBig = errors.New("client: message too big")
-	// ErrProxy: the proxy did not connect, or is of a kind that is not supported.
+	// ErrProxy: the proxy did not connect, or its kind is not supported.
 	ErrProxy = errors.New("client: proxy")
-	// ErrOptions: Dial was given something that cannot work.
+	// ErrOptions: the address or the options of Dial cannot work.
 	ErrOptions = errors.New("client: bad options")
-	// ErrInternal is what the server is told when a handler panicked.
-	ErrInternal = errors.New("internal error")
 
 	errCloseFrame = fmt.Errorf("%w: malformed close frame", ErrProtocol)
-	// errScheme: a proxy of a kind that is not supported.
+	// errScheme: the kind of the proxy is not supported.
 	errScheme = fmt.Errorf("%w: want http or https", ErrProxy)
 )
 
-// CloseError says that the server closed the connection with a close frame.
+// closedError has a text of its own; that of net.ErrClosed is about one network
+// connection.
+type closedError struct{}
+
+// Error implements error.
+func (closedError) Error() string { return "client: closed" }
+
+// Is reports whether the target is net.ErrClosed.
+func (closedError) Is(target error) bool { return target == net.ErrClosed }
+
+// CloseError is the close frame with which the server closed the connection.
 type CloseError struct {
 	Code wire.Code
-	// Reason is the server's text, chosen by it: quote it before it reaches a log.
+	// Reason is chosen by the server: quote it in logs.
 	Reason string
 }
 
@@ -66,13 +74,13 @@ func (e *CloseError) Error() string {
 	return text
 }
 
-// RefusedError says that the server did not accept the connection.
+// RefusedError is a refusal of the connection by the server.
 type RefusedError struct {
-	// Status is that of the HTTP response, or zero if the connection was opened and
-	// refused instead of acknowledged.
+	// Status is that of the HTTP response, or zero if the upgraded connection was
+	// refused in place of the acknowledgement.
 	Status int
-	// Text is the server's: the reason of a refusal, or the beginning of the HTTP
-	// body. Quote it before it reaches a log.
+	// Text is the reason of the refusal or the start of the HTTP body. It is chosen by
+	// the server: quote it in logs.
 	Text string
 
 	retryAfter time.Duration // from the HTTP header; 0: none

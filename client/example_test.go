@@ -42,15 +42,13 @@ func Example() {
 	ctx := context.Background()
 
 	heard := make(chan string)
+	var chat client.Namespace
+	chat.OnEmit("chat", func(_ context.Context, e *client.EmitEvent) error {
+		heard <- e.Room + ": " + string(e.Body)
+		return nil
+	})
 	bob, err := client.Dial(ctx, address, client.Options{
-		Namespaces: map[string]client.Handlers{"default": {
-			OnEmit: map[string]client.EmitHandler{
-				"chat": func(_ context.Context, _ *client.NSConn, m *client.Message) error {
-					heard <- m.Room + ": " + string(m.Body)
-					return nil
-				},
-			},
-		}},
+		Namespaces: map[string]*client.Namespace{"default": &chat},
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -78,7 +76,7 @@ func Example() {
 	// Output: lobby: hello
 }
 
-// An ask waits for its answer; the server's errors are values.
+// Ask waits for the answer; the server's errors are values.
 func ExampleNSConn_Ask() {
 	address, _, stop := exampleNode()
 	defer stop()
@@ -102,8 +100,8 @@ func ExampleNSConn_Ask() {
 	// true
 }
 
-// Values in place of bytes.
-func ExampleAskTyped() {
+// Ask with values in place of bytes.
+func ExampleAsk() {
 	address, _, stop := exampleNode()
 	defer stop()
 	ctx := context.Background()
@@ -118,25 +116,24 @@ func ExampleAskTyped() {
 		log.Fatal(err)
 	}
 	type result struct{ Double int }
-	answer, err := client.AskTyped[result](ctx, ns, "double", codec.JSON{}, 7)
+	answer, err := client.Ask[result](ctx, ns, "double", codec.JSON{}, 7)
 	fmt.Println(answer.Double, err)
 	// Output: 77 <nil>
 }
 
 // The server asks, and the client answers.
-func ExampleHandlers() {
+func ExampleNamespace() {
 	address, n, stop := exampleNode()
 	defer stop()
 	ctx := context.Background()
 
+	var ns client.Namespace
+	ns.OnAsk("name", func(_ context.Context, r *client.AskRequest) error {
+		r.Reply([]byte("Ann"))
+		return nil
+	})
 	conn, err := client.Dial(ctx, address, client.Options{
-		Namespaces: map[string]client.Handlers{"default": {
-			OnAsk: map[string]client.AskHandler{
-				"name": func(context.Context, *client.NSConn, *client.Message) ([]byte, error) {
-					return []byte("Ann"), nil
-				},
-			},
-		}},
+		Namespaces: map[string]*client.Namespace{"default": &ns},
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -150,13 +147,13 @@ func ExampleHandlers() {
 	// Output: Ann <nil>
 }
 
-// The server connects the client to a namespace by itself.
+// The server connects the client to a namespace.
 func ExampleConn_WaitServerConnect() {
 	address, n, stop := exampleNode()
 	defer stop()
 	ctx := context.Background()
 
-	conn, err := client.Dial(ctx, address, client.Options{Namespaces: map[string]client.Handlers{"default": {}}})
+	conn, err := client.Dial(ctx, address, client.Options{Namespaces: map[string]*client.Namespace{"default": {}}})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -174,15 +171,14 @@ func ExampleConn_WaitServerConnect() {
 	// Output: default
 }
 
-// A program that follows what its Conn is doing, and gets a fresh token for each
-// connection.
+// Follow the state of a Conn, and get a fresh token for each connection.
 func ExampleOptions() {
 	address, _, stop := exampleNode()
 	ctx := context.Background()
 
-	states := make(chan client.Transition, 100)
+	states := make(chan *client.StateEvent, 100)
 	conn, err := client.Dial(ctx, address, client.Options{
-		OnState: func(t client.Transition) { states <- t },
+		OnState: func(_ context.Context, e *client.StateEvent) { states <- e },
 		Authenticate: func(context.Context) (http.Header, error) {
 			return http.Header{"Authorization": {"Bearer " + "token"}}, nil
 		},
@@ -192,12 +188,12 @@ func ExampleOptions() {
 		log.Fatal(err)
 	}
 	fmt.Println((<-states).To)
-	stop() // the node dies
+	stop() // the node closes
 	fmt.Println((<-states).To)
 	_ = conn.Close()
-	for t := range states {
-		if t.To == client.StateClosed {
-			fmt.Println(t.To, t.Err)
+	for e := range states {
+		if e.To == client.StateClosed {
+			fmt.Println(e.To, e.Err)
 			return
 		}
 	}

@@ -111,7 +111,7 @@ func (q *handlerQueue) Ended(queued *taskqueue.Task, o taskqueue.Outcome) {
 		answer = wire.ErrorFor(o.Text)
 	case taskqueue.Panicked:
 		q.report(slog.LevelError, "handler panicked", t, slog.String(logReason, o.Text), slog.String(logStack, o.Stack))
-		answer = ErrInternal
+		answer = wire.ErrInternal
 	}
 	if answer != nil && t.failed != nil {
 		t.failed(answer)

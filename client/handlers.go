@@ -2,80 +2,112 @@ package client
 
 import "context"
 
-// The handlers. The context ends when the Conn is closed; for those that hear of an
-// end (DisconnectedHandler, LeftHandler) it does not end. The error of a handler that
-// may refuse is told to the server, word for word.
+// The handlers. Their context is canceled when the Conn is closed; that of handlers
+// which report an end (OnDisconnected, OnLeft) is not. A handler that returns an error
+// refuses the request; the server receives the error's text.
 type (
-	// ConnectHandler decides about a namespace that the server wants connected. The
-	// body is what the server sent along, often nil.
-	ConnectHandler func(ctx context.Context, c *Conn, body []byte) error
-	// NSConnHandler hears that a namespace is connected.
-	NSConnHandler func(ctx context.Context, ns *NSConn)
-	// DisconnectedHandler hears that a namespace is no longer connected. Forced: the
-	// Conn is closed, or the server refused the namespace after a reconnect; err says
-	// which, and is nil otherwise.
-	DisconnectedHandler func(ctx context.Context, ns *NSConn, forced bool, err error)
-	// JoinHandler decides about a room that the server wants joined.
-	JoinHandler func(ctx context.Context, ns *NSConn, room string) error
-	// RoomHandler hears that a room is joined.
-	RoomHandler func(ctx context.Context, r *Room)
-	// LeftHandler hears that a room is no longer joined. Forced: because its namespace
-	// was disconnected (err is nil then), the Conn is closed, or the server refused
-	// the room after a reconnect.
-	LeftHandler func(ctx context.Context, r *Room, forced bool, err error)
-	// EmitHandler handles an event that nobody waits for: an error is logged.
-	EmitHandler func(ctx context.Context, ns *NSConn, m *Message) error
-	// AskHandler answers what the server asks: with the body, in a frame of the ask's
-	// type, or with the error's text.
-	AskHandler func(ctx context.Context, ns *NSConn, m *Message) ([]byte, error)
-	// NativeHandler handles a message that is not one of the protocol.
-	NativeHandler func(ctx context.Context, c *Conn, payload []byte, binary bool) error
+	// ConnectHandler decides whether the server may connect the client to a namespace.
+	ConnectHandler func(ctx context.Context, r *ConnectRequest) error
+	// ConnectedHandler is notified of a connected namespace.
+	ConnectedHandler func(ctx context.Context, e *ConnectedEvent)
+	// DisconnectedHandler is notified of a namespace that is no longer connected.
+	DisconnectedHandler func(ctx context.Context, e *DisconnectedEvent)
+	// JoinHandler decides whether the server may join the client to a room.
+	JoinHandler func(ctx context.Context, r *JoinRequest) error
+	// JoinedHandler is notified of a joined room.
+	JoinedHandler func(ctx context.Context, e *JoinedEvent)
+	// LeftHandler is notified of a room that is no longer joined.
+	LeftHandler func(ctx context.Context, e *LeftEvent)
+	// EmitHandler handles an emit. An error is logged.
+	EmitHandler func(ctx context.Context, e *EmitEvent) error
+	// AskHandler answers an ask, with AskRequest.Reply or with the text of an error.
+	AskHandler func(ctx context.Context, r *AskRequest) error
+	// NativeHandler handles a message outside of the protocol. An error is logged.
+	NativeHandler func(ctx context.Context, e *NativeEvent) error
+	// StateHandler is notified of the changes of a Conn's state.
+	StateHandler func(ctx context.Context, e *StateEvent)
 )
 
-// Handlers is what a program does in one namespace. All fields may be nil. They are
-// named as in package node. All handlers of one Conn, and Options.OnState, run one
-// after the other, in the order of what happened, on a goroutine of their own; see
-// the package comment.
-//
-// A namespace and a room that are connected and joined again after the connection
-// was lost stay the same: nobody is told. So OnDisconnected is called exactly once
-// for each call of OnConnected, and OnLeft for each of OnJoined.
-type Handlers struct {
-	// OnConnect decides about a namespace that the server connects; nil accepts.
-	OnConnect ConnectHandler
-	// OnConnected hears of a namespace that is connected, whoever asked for it.
-	OnConnected NSConnHandler
-	// OnDisconnected hears of the end, after OnLeft for each room.
-	OnDisconnected DisconnectedHandler
-	// OnJoin decides about a room that the server joins; nil accepts.
-	OnJoin JoinHandler
-	// OnJoined hears of a room that is joined, whoever asked for it.
-	OnJoined RoomHandler
-	// OnLeft hears of a room that is no longer joined.
-	OnLeft LeftHandler
-	// OnEmit handles what the server, or a member of a room, emits, by event.
-	OnEmit map[string]EmitHandler
-	// OnAnyEmit handles the events that are not in OnEmit.
-	OnAnyEmit EmitHandler
-	// OnAsk answers what the server asks, by event. What nobody answers is answered
-	// with wire.ErrUnhandled.
-	OnAsk map[string]AskHandler
-	// OnAnyAsk answers the events that are not in OnAsk.
-	OnAnyAsk AskHandler
+// ConnectRequest is a request of the server to connect the client to a namespace.
+type ConnectRequest struct {
+	Conn      *Conn
+	Namespace string
+	// Body of the request, often empty.
+	Body []byte
+
+	reply []byte
 }
 
-// emit returns who handles an event, or nil.
-func (h *Handlers) emit(event string) EmitHandler {
-	if found, ok := h.OnEmit[event]; ok {
-		return found
-	}
-	return h.OnAnyEmit
+// Reply sets the body of the answer that accepts the request. It is sent when the
+// handler returns nil; without a call the body is empty. The last call counts.
+func (r *ConnectRequest) Reply(body []byte) { r.reply = body }
+
+// ConnectedEvent reports a namespace that is connected, by the server or by this side.
+type ConnectedEvent struct {
+	NSConn *NSConn
 }
 
-// ask returns who answers an event, or nil.
-func (h *Handlers) ask(event string) AskHandler {
-	if found, ok := h.OnAsk[event]; ok {
-		return found
-	}
-	return h.OnAnyAsk
+// DisconnectedEvent reports a namespace that is no longer connected.
+type DisconnectedEvent struct {
+	NSConn *NSConn
+	// Forced: the Conn is closed, or the server refused the namespace after a
+	// reconnect.
+	Forced bool
+	// Err is the reason if Forced, else nil.
+	Err error
+}
+
+// JoinRequest is a request of the server to join the client to a room.
+type JoinRequest struct {
+	NSConn *NSConn
+	Room   string
+	// Body of the request, often empty.
+	Body []byte
+
+	reply []byte
+}
+
+// Reply sets the body of the answer that accepts the request. It is sent when the
+// handler returns nil; without a call the body is empty. The last call counts.
+func (r *JoinRequest) Reply(body []byte) { r.reply = body }
+
+// JoinedEvent reports a room that is joined, by the server or by this side.
+type JoinedEvent struct {
+	Room *Room
+}
+
+// LeftEvent reports a room that is no longer joined.
+type LeftEvent struct {
+	Room *Room
+	// Forced: the namespace was disconnected, the Conn is closed, or the server
+	// refused the room after a reconnect.
+	Forced bool
+	// Err is the reason if Forced; nil if the namespace was disconnected.
+	Err error
+}
+
+// EmitEvent is a message that the server or another member emits.
+type EmitEvent struct {
+	NSConn *NSConn
+	Message
+}
+
+// AskRequest is a message that the server or another member asks.
+type AskRequest struct {
+	NSConn *NSConn
+	Message
+
+	reply []byte
+}
+
+// Reply sets the body of the answer, which is a frame of the same type as the ask. It
+// is sent when the handler returns nil; without a call the body is empty. The last call
+// counts.
+func (r *AskRequest) Reply(body []byte) { r.reply = body }
+
+// NativeEvent is a message outside of the protocol.
+type NativeEvent struct {
+	Conn    *Conn
+	Payload []byte
+	Binary  bool
 }

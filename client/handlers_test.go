@@ -14,7 +14,7 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// journal notes what handlers hear.
+// journal records the calls of handlers.
 type journal chan string
 
 func newJournal() journal { return make(journal, 10000) }
@@ -28,42 +28,43 @@ func (j journal) expect(tb testing.TB, lines ...string) {
 	}
 }
 
-// handlers notes everything.
-func (j journal) handlers() client.Handlers {
-	return client.Handlers{
-		OnConnect: func(_ context.Context, _ *client.Conn, body []byte) error {
-			j <- fmt.Sprintf("connect? %s", body)
-			return nil
-		},
-		OnConnected: func(_ context.Context, ns *client.NSConn) { j <- "connected " + ns.Namespace() },
-		OnDisconnected: func(ctx context.Context, ns *client.NSConn, forced bool, err error) {
-			j <- fmt.Sprintf("disconnected %s %v %v %v", ns.Namespace(), forced, err, ctx.Err())
-		},
-		OnJoin: func(_ context.Context, _ *client.NSConn, room string) error {
-			j <- "join? " + room
-			if room == "locked" {
-				return errors.New("not me")
-			}
-			return nil
-		},
-		OnJoined: func(_ context.Context, r *client.Room) { j <- "joined " + r.Name() },
-		OnLeft: func(_ context.Context, r *client.Room, forced bool, err error) {
-			j <- fmt.Sprintf("left %s %v %v", r.Name(), forced, err)
-		},
-		OnAnyEmit: func(_ context.Context, _ *client.NSConn, m *client.Message) error {
-			j <- fmt.Sprintf("emit %s %s", m.Event, m.Body)
-			return nil
-		},
-		OnAnyAsk: func(_ context.Context, _ *client.NSConn, m *client.Message) ([]byte, error) {
-			return []byte("re: " + string(m.Body)), nil
-		},
-	}
+// namespace returns a namespace whose handlers note everything.
+func (j journal) namespace() *client.Namespace {
+	ns := new(client.Namespace)
+	ns.OnConnect(func(_ context.Context, r *client.ConnectRequest) error {
+		j <- fmt.Sprintf("connect? %s", r.Body)
+		return nil
+	})
+	ns.OnConnected(func(_ context.Context, e *client.ConnectedEvent) { j <- "connected " + e.NSConn.Namespace() })
+	ns.OnDisconnected(func(ctx context.Context, e *client.DisconnectedEvent) {
+		j <- fmt.Sprintf("disconnected %s %v %v %v", e.NSConn.Namespace(), e.Forced, e.Err, ctx.Err())
+	})
+	ns.OnJoin(func(_ context.Context, r *client.JoinRequest) error {
+		j <- "join? " + r.Room
+		if r.Room == "locked" {
+			return errors.New("not me")
+		}
+		return nil
+	})
+	ns.OnJoined(func(_ context.Context, e *client.JoinedEvent) { j <- "joined " + e.Room.Name() })
+	ns.OnLeft(func(_ context.Context, e *client.LeftEvent) {
+		j <- fmt.Sprintf("left %s %v %v", e.Room.Name(), e.Forced, e.Err)
+	})
+	ns.OnAnyEmit(func(_ context.Context, e *client.EmitEvent) error {
+		j <- fmt.Sprintf("emit %s %s", e.Event, e.Body)
+		return nil
+	})
+	ns.OnAnyAsk(func(_ context.Context, r *client.AskRequest) error {
+		r.Reply([]byte("re: " + string(r.Body)))
+		return nil
+	})
+	return ns
 }
 
 func TestServerDoesItAll(t *testing.T) {
 	n, _ := startNode(t, "", nil)
 	heard := newJournal()
-	conn := dial(t, urlOf(n), client.Options{Namespaces: map[string]client.Handlers{"default": heard.handlers()}})
+	conn := dial(t, urlOf(n), in("default", heard.namespace()))
 	ctx := background(t)
 	if err := n.Connect(ctx, conn.ID(), "default"); err != nil {
 		t.Fatal(err)
@@ -110,16 +111,17 @@ func TestHandlersRunInOrder(t *testing.T) {
 	heard := newJournal()
 	states := newStates()
 	var running atomic.Int32
-	h := heard.handlers()
-	emit := h.OnAnyEmit
-	h.OnAnyEmit = func(ctx context.Context, ns *client.NSConn, m *client.Message) error {
+	o := in("default", heard.namespace())
+	o.OnState = states.hear
+	o.Namespaces["default"].OnEmit("n", func(_ context.Context, e *client.EmitEvent) error {
 		if running.Add(1) > 1 {
 			t.Error("two handlers run at the same time")
 		}
 		defer running.Add(-1)
-		return emit(ctx, ns, m)
-	}
-	room := join(t, urlOf(n), client.Options{Namespaces: map[string]client.Handlers{"default": h}, OnState: states.hear}, "default", "lobby")
+		heard <- fmt.Sprintf("emit %s %s", e.Event, e.Body)
+		return nil
+	})
+	room := join(t, urlOf(n), o, "default", "lobby")
 	heard.expect(t, "connected default", "joined lobby")
 	sender := join(t, urlOf(n), client.Options{}, "default", "lobby")
 	const count = 1000
@@ -147,13 +149,13 @@ func TestAskingAndClosingInsideHandlers(t *testing.T) {
 	})
 	heard := newJournal()
 	closed := make(chan error, 1)
-	conn := dial(t, urlOf(n), client.Options{ReceiveQueue: 4000, Namespaces: map[string]client.Handlers{"default": {
-		OnEmit: map[string]client.EmitHandler{"go": func(ctx context.Context, ns *client.NSConn, m *client.Message) error {
-			answer, err := ns.Ask(ctx, "next", m.Body)
+	o := in("default", declare(func(ns *client.Namespace) {
+		ns.OnEmit("go", func(ctx context.Context, e *client.EmitEvent) error {
+			answer, err := e.NSConn.Ask(ctx, "next", e.Body)
 			if err != nil {
 				return err
 			}
-			room, err := ns.JoinRoom(ctx, string(m.Body))
+			room, err := e.NSConn.JoinRoom(ctx, string(e.Body))
 			if err != nil {
 				return err
 			}
@@ -162,20 +164,24 @@ func TestAskingAndClosingInsideHandlers(t *testing.T) {
 			}
 			heard <- string(answer.Body)
 			return nil
-		}},
-		OnAsk: map[string]client.AskHandler{"back": func(ctx context.Context, ns *client.NSConn, m *client.Message) ([]byte, error) {
-			answer, err := ns.Ask(ctx, "next", m.Body)
-			return answer.Body, err
-		}, "close": func(_ context.Context, ns *client.NSConn, _ *client.Message) ([]byte, error) {
-			closed <- ns.Conn().Close()
-			return nil, nil
-		}},
-	}}})
+		})
+		ns.OnAsk("back", func(ctx context.Context, r *client.AskRequest) error {
+			answer, err := r.NSConn.Ask(ctx, "next", r.Body)
+			r.Reply(answer.Body)
+			return err
+		})
+		ns.OnAsk("close", func(_ context.Context, r *client.AskRequest) error {
+			closed <- r.NSConn.Conn().Close()
+			return nil
+		})
+	}))
+	o.ReceiveQueue = 4000
+	conn := dial(t, urlOf(n), o)
 	ctx := background(t)
 	if _, err := conn.Connect(ctx, "default"); err != nil {
 		t.Fatal(err)
 	}
-	const count = 200 // more than the mailbox holds, but not 16 times as much
+	const count = 200 // more than the receive queue holds, but not 16 times as much
 	for i := range count {
 		if err := n.EmitTo(ctx, conn.ID(), node.Message{Namespace: "default", Event: "go", Body: []byte(strconv.Itoa(i))}); err != nil {
 			t.Fatal(err)
@@ -198,28 +204,35 @@ func TestAskingAndClosingInsideHandlers(t *testing.T) {
 
 func TestHandlersThatFail(t *testing.T) {
 	n, _ := startNode(t, "", nil)
-	conn := dial(t, urlOf(n), client.Options{Namespaces: map[string]client.Handlers{"default": {OnAsk: map[string]client.AskHandler{
-		"error": func(context.Context, *client.NSConn, *client.Message) ([]byte, error) {
-			return nil, errors.New("no ink")
-		},
-		"panic": func(context.Context, *client.NSConn, *client.Message) ([]byte, error) { panic("secret") },
-		"exit": func(context.Context, *client.NSConn, *client.Message) ([]byte, error) {
+	conn := dial(t, urlOf(n), in("default", declare(func(ns *client.Namespace) {
+		ns.OnAsk("error", func(context.Context, *client.AskRequest) error { return errors.New("no ink") })
+		ns.OnAsk("panic", func(context.Context, *client.AskRequest) error { panic("secret") })
+		ns.OnAsk("exit", func(context.Context, *client.AskRequest) error {
 			runtime.Goexit()
-			return nil, nil
-		},
-		"bytes": func(context.Context, *client.NSConn, *client.Message) ([]byte, error) { return []byte{0xff}, nil },
-		"good":  func(context.Context, *client.NSConn, *client.Message) ([]byte, error) { return []byte("fine"), nil },
-	}}}})
+			return nil
+		})
+		ns.OnAsk("bytes", func(_ context.Context, r *client.AskRequest) error {
+			r.Reply([]byte{0xff})
+			return nil
+		})
+		ns.OnAsk("good", func(_ context.Context, r *client.AskRequest) error {
+			r.Reply([]byte("not this"))
+			r.Reply([]byte("fine"))
+			return nil
+		})
+		ns.OnAsk("empty", func(context.Context, *client.AskRequest) error { return nil })
+	})))
 	if _, err := conn.Connect(background(t), "default"); err != nil {
 		t.Fatal(err)
 	}
 	tests := []struct{ event, body, err string }{
 		{"error", "", "no ink"},
-		{"panic", "", client.ErrInternal.Error()},
-		{"exit", "", client.ErrInternal.Error()},
+		{"panic", "", "internal error"},
+		{"exit", "", "internal error"},
 		{"bytes", "", client.ErrNotText.Error()},
 		{"unknown", "", wire.ErrUnhandled.Error()},
 		{"good", "fine", ""},
+		{"empty", "", ""},
 	}
 	for _, test := range tests {
 		answer, err := n.Ask(background(t), conn.ID(), node.Message{Namespace: "default", Event: test.event})
@@ -250,8 +263,8 @@ func TestNativeMessages(t *testing.T) {
 	go func() { served <- n.Serve() }()
 	t.Cleanup(func() { _ = n.Close(); <-served })
 	heard := newJournal()
-	conn := dial(t, urlOf(n), client.Options{NativeOnly: true, OnNative: func(_ context.Context, _ *client.Conn, payload []byte, binary bool) error {
-		heard <- fmt.Sprintf("%s %v", payload, binary)
+	conn := dial(t, urlOf(n), client.Options{NativeOnly: true, OnNative: func(_ context.Context, e *client.NativeEvent) error {
+		heard <- fmt.Sprintf("%s %v", e.Payload, e.Binary)
 		return nil
 	}})
 	_ = conn.WriteNative([]byte("one"), false)
@@ -259,7 +272,7 @@ func TestNativeMessages(t *testing.T) {
 	heard.expect(t, "re: one false", "re: two true")
 }
 
-// What the server sends behind a request waits for the decision, and keeps its order.
+// Messages after a request wait for the decision and keep their order.
 func TestMessagesWaitForADecision(t *testing.T) {
 	url := startServer(t, func(_ int, p *peer) {
 		if !p.hello("id") {
@@ -279,7 +292,7 @@ func TestMessagesWaitForADecision(t *testing.T) {
 		p.drain()
 	})
 	heard := newJournal()
-	dial(t, url, client.Options{Namespaces: map[string]client.Handlers{"ns": heard.handlers()}})
+	dial(t, url, in("ns", heard.namespace()))
 	heard.expect(t, "connect? ", "connected ns", "emit e 1", "join? room", "joined room", "emit e 2", "join? locked",
 		"left room false <nil>", "emit e 3")
 }

@@ -68,7 +68,7 @@ func TestAServerThatCannotTellIsAskedAgain(t *testing.T) {
 		})
 	})
 	heard, states := newJournal(), newStates()
-	room := join(t, url, client.Options{OnState: states.hear, DefaultHandlers: ptr(heard.handlers())}, "ns", "room")
+	room := join(t, url, client.Options{OnState: states.hear, DefaultNamespace: heard.namespace()}, "ns", "room")
 	states.await(t, client.StateConnected)
 	_ = room.Emit("die", nil)
 	for want := 1; want <= 4; want++ {
@@ -90,7 +90,7 @@ func TestLeavingWhileReconnecting(t *testing.T) {
 	n, stop := startNode(t, "", nil)
 	heard, states := newJournal(), newStates()
 	room := join(t, urlOf(n), client.Options{
-		OnState: states.hear, Namespaces: map[string]client.Handlers{"default": heard.handlers()},
+		OnState: states.hear, Namespaces: map[string]*client.Namespace{"default": heard.namespace()},
 		Reconnect: client.Reconnect{Base: 3600e9, Cap: 3600e9},
 	}, "default", "lobby")
 	ns := room.NSConn()
@@ -139,12 +139,14 @@ func TestAsksThatTakeTooLong(t *testing.T) {
 		})
 	})
 	heard := make(chan struct{}, 10)
-	conn := dial(t, url, client.Options{AskTimeout: 50 * time.Millisecond, Namespaces: map[string]client.Handlers{"ns": {
-		OnEmit: map[string]client.EmitHandler{"heard": func(context.Context, *client.NSConn, *client.Message) error {
+	o := in("ns", declare(func(ns *client.Namespace) {
+		ns.OnEmit("heard", func(context.Context, *client.EmitEvent) error {
 			heard <- struct{}{}
 			return nil
-		}},
-	}}})
+		})
+	}))
+	o.AskTimeout = 50 * time.Millisecond
+	conn := dial(t, url, o)
 	ns, err := conn.Connect(background(t), "ns")
 	if err != nil {
 		t.Fatal(err)

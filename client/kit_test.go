@@ -164,19 +164,31 @@ func join(tb testing.TB, address string, o client.Options, namespace, room strin
 	return r
 }
 
-// states collects transitions.
-type states chan client.Transition
+// in returns options with one declared namespace.
+func in(name string, declared *client.Namespace) client.Options {
+	return client.Options{Namespaces: map[string]*client.Namespace{name: declared}}
+}
+
+// declare returns a namespace with the handlers that register has registered.
+func declare(register func(ns *client.Namespace)) *client.Namespace {
+	ns := new(client.Namespace)
+	register(ns)
+	return ns
+}
+
+// states collects the changes of a Conn's state.
+type states chan *client.StateEvent
 
 func newStates() states { return make(states, 10000) }
 
-func (s states) hear(t client.Transition) { s <- t }
+func (s states) hear(_ context.Context, e *client.StateEvent) { s <- e }
 
-// await returns the next transition into a state; others are skipped.
-func (s states) await(tb testing.TB, to client.State) client.Transition {
+// await returns the next change to a state; others are skipped.
+func (s states) await(tb testing.TB, to client.State) *client.StateEvent {
 	tb.Helper()
 	for {
-		if t := receive(tb, "a transition to "+to.String(), s); t.To == to {
-			return t
+		if e := receive(tb, "the state "+to.String(), s); e.To == to {
+			return e
 		}
 	}
 }

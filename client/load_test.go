@@ -19,17 +19,17 @@ func TestManyGoroutinesUseOneConn(t *testing.T) {
 	next := make(map[string]int) // by sender; the handlers run one at a time
 	var count atomic.Int32
 	const goroutines, emits = 100, 20
-	listener := join(t, urlOf(n), client.Options{Namespaces: map[string]client.Handlers{"default": {
-		OnAnyEmit: func(_ context.Context, _ *client.NSConn, m *client.Message) error {
-			sender, number, _ := strings.Cut(string(m.Body), " ")
+	listener := join(t, urlOf(n), in("default", declare(func(ns *client.Namespace) {
+		ns.OnAnyEmit(func(_ context.Context, e *client.EmitEvent) error {
+			sender, number, _ := strings.Cut(string(e.Body), " ")
 			if number != strconv.Itoa(next[sender]) {
 				t.Errorf("%s sent number %s, want %d", sender, number, next[sender])
 			}
 			next[sender]++
 			count.Add(1)
 			return nil
-		},
-	}}}, "default", "lobby")
+		})
+	})), "default", "lobby")
 	room := join(t, urlOf(n), client.Options{}, "default", "lobby")
 	ns := room.NSConn()
 	var all sync.WaitGroup
@@ -73,18 +73,18 @@ func TestRestartsUnderLoad(t *testing.T) {
 	rooms := make([]*client.Room, clients)
 	for i := range rooms {
 		name := strconv.Itoa(i)
-		rooms[i] = join(t, url, client.Options{Namespaces: map[string]client.Handlers{"default": {
-			OnAnyEmit: func(_ context.Context, _ *client.NSConn, m *client.Message) error {
+		rooms[i] = join(t, url, in("default", declare(func(ns *client.Namespace) {
+			ns.OnAnyEmit(func(_ context.Context, e *client.EmitEvent) error {
 				mu.Lock()
 				defer mu.Unlock()
-				key := name + " " + string(m.Body)
+				key := name + " " + string(e.Body)
 				if seen[key] {
 					t.Errorf("twice: %s", key)
 				}
 				seen[key] = true
 				return nil
-			},
-		}}}, "default", "lobby")
+			})
+		})), "default", "lobby")
 	}
 	quit := make(chan struct{})
 	var talking sync.WaitGroup
@@ -154,15 +154,15 @@ func TestFullReceiveQueuePausesReading(t *testing.T) {
 	})
 	ended := make(chan struct{})
 	most := 0 // the handlers run one at a time
-	dial(t, url, client.Options{ReceiveQueue: limit, Namespaces: map[string]client.Handlers{"ns": {
-		OnEmit: map[string]client.EmitHandler{
-			"e": func(_ context.Context, ns *client.NSConn, _ *client.Message) error {
-				most = max(most, client.Waiting(ns.Conn()))
-				return nil
-			},
-			"end": func(context.Context, *client.NSConn, *client.Message) error { close(ended); return nil },
-		},
-	}}})
+	o := in("ns", declare(func(ns *client.Namespace) {
+		ns.OnEmit("e", func(_ context.Context, e *client.EmitEvent) error {
+			most = max(most, client.Waiting(e.NSConn.Conn()))
+			return nil
+		})
+		ns.OnEmit("end", func(context.Context, *client.EmitEvent) error { close(ended); return nil })
+	}))
+	o.ReceiveQueue = limit
+	dial(t, url, o)
 	receive(t, "the last of many messages", ended)
 	if most > limit+2000 {
 		t.Errorf("up to %d bytes waited for handlers, want about %d", most, limit)

@@ -8,9 +8,13 @@ import (
 // This file changes namespaces and rooms outside of a session. The callers of all
 // functions but forget hold mu.
 
-// notify queues a handler call without a result.
-func (c *Conn) notify(handler, namespace string, run func(ctx context.Context) error) {
-	c.handlers.add(0, &task{handler: handler, namespace: namespace, run: run})
+// notify queues the call of a handler without a result. ending is true if it reports an
+// end.
+func (c *Conn) notify(handler, namespace string, ending bool, call func(ctx context.Context)) {
+	c.handlers.add(0, &task{handler: handler, namespace: namespace, ending: ending, run: func(ctx context.Context) error {
+		call(ctx)
+		return nil
+	}})
 }
 
 // disconnected ends a namespace and its rooms.
@@ -24,11 +28,10 @@ func (c *Conn) disconnected(ns *NSConn, forced bool, err error) {
 	ns.over = true
 	c.namespaces = slices.DeleteFunc(c.namespaces, func(other *NSConn) bool { return other == ns })
 	c.change()
-	if h := ns.handlers.OnDisconnected; h != nil {
-		c.handlers.add(0, &task{handler: "disconnected", namespace: ns.name, ending: true, run: func(ctx context.Context) error {
-			h(ctx, ns, forced, err)
-			return nil
-		}})
+	if handler := ns.declared.disconnected; handler != nil {
+		c.notify("disconnected", ns.name, true, func(ctx context.Context) {
+			handler(ctx, &DisconnectedEvent{NSConn: ns, Forced: forced, Err: err})
+		})
 	}
 }
 
@@ -41,11 +44,10 @@ func (c *Conn) left(in *Room, forced bool, err error) {
 	in.over = true
 	ns.rooms = slices.DeleteFunc(ns.rooms, func(other *Room) bool { return other == in })
 	c.change()
-	if h := ns.handlers.OnLeft; h != nil {
-		c.handlers.add(0, &task{handler: "left", namespace: ns.name, ending: true, run: func(ctx context.Context) error {
-			h(ctx, in, forced, err)
-			return nil
-		}})
+	if handler := ns.declared.left; handler != nil {
+		c.notify("left", ns.name, true, func(ctx context.Context) {
+			handler(ctx, &LeftEvent{Room: in, Forced: forced, Err: err})
+		})
 	}
 }
 

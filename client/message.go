@@ -6,21 +6,28 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// Message is what a program emits and asks, and what it gets. A method that takes a
-// Message keeps none of it; a message that a handler gets is the handler's own.
+// Message is a message of either side. A method with a Message parameter keeps no part
+// of it; a handler may keep the message that it receives.
 type Message struct {
 	Namespace string
-	// Room: empty means none.
+	// Room is empty if the message belongs to no room.
 	Room  string
 	Event string
 	Body  []byte
-	// Binary is the type of the frame. A text body must be valid UTF-8, else the
-	// error is ErrNotText.
+	// Binary is true for a binary frame. The body of a text frame must be valid
+	// UTF-8, else the error is ErrNotText.
 	Binary bool
 }
 
-// check reports why the message cannot be sent. A node would close the connection
-// over text that is no valid UTF-8, and take a system event for the protocol's own.
+// Answer is the answer to an ask.
+type Answer struct {
+	Body []byte
+	// Binary: the answer is a binary frame.
+	Binary bool
+}
+
+// check reports why the message cannot be sent. A node would close the connection for
+// invalid UTF-8, and take a system event for one of the protocol.
 func (m *Message) check() error {
 	if err := wire.CheckOutgoing(m.Namespace, m.Room, m.Event); err != nil {
 		return err
@@ -35,15 +42,14 @@ func checkBody(body []byte, binary bool) error {
 	return nil
 }
 
-// payload is the message as it travels.
+// payload returns the message in its wire form.
 func (m *Message) payload() []byte {
 	return wire.Append(nil, &wire.Message{
 		Namespace: []byte(m.Namespace), Room: []byte(m.Room), Event: []byte(m.Event), Body: m.Body,
 	})
 }
 
-// fromWire makes a message of the program's own from one that is valid during the
-// call only.
+// fromWire copies a message that is valid during the call only.
 func fromWire(m *wire.Message) *Message {
 	return &Message{
 		Namespace: string(m.Namespace), Room: string(m.Room), Event: string(m.Event),

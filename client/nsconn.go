@@ -9,37 +9,39 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// NSConn is a Conn in a namespace. Like Conn it may be used from any goroutine and any
-// handler, stays the same over reconnects, and stays usable when it is over: then its
-// methods return wire.ErrBadNamespace, or ErrClosed if the Conn is closed.
+// NSConn is a Conn in a namespace. Like a Conn it may be used from any goroutine and any
+// handler, and stays the same over reconnects. After its end its methods return
+// wire.ErrBadNamespace, or ErrClosed if the Conn is closed.
 type NSConn struct {
 	conn     *Conn
 	name     string
-	handlers *Handlers // immutable; never nil
-	rooms    []*Room   // guarded by conn.mu; in the order of joining
-	over     bool      // guarded by conn.mu
+	body     []byte     // immutable; of the request to connect
+	declared *Namespace // immutable; never nil
+	rooms    []*Room    // guarded by conn.mu; in the order of joining
+	reply    []byte     // guarded by conn.mu; the server's, to the request to connect
+	over     bool       // guarded by conn.mu
 }
 
-// noHandlers are those of a namespace that has none.
-var noHandlers Handlers
+// undeclared is the declaration of a namespace without one.
+var undeclared Namespace
 
-func newNSConn(c *Conn, name string) *NSConn {
-	ns := &NSConn{conn: c, name: name, handlers: c.handlersOf(name)}
-	if ns.handlers == nil {
-		ns.handlers = &noHandlers
+func newNSConn(c *Conn, name string, body []byte) *NSConn {
+	ns := &NSConn{conn: c, name: name, body: slices.Clone(body), declared: c.declaration(name)}
+	if ns.declared == nil {
+		ns.declared = &undeclared
 	}
 	return ns
 }
 
-// handlersOf returns the handlers of a namespace, nil if it is not declared.
-func (c *Conn) handlersOf(name string) *Handlers {
-	if h, ok := c.options.Namespaces[name]; ok {
-		return &h
+// declaration returns the declaration of a namespace, or nil.
+func (c *Conn) declaration(name string) *Namespace {
+	if declared, ok := c.options.Namespaces[name]; ok {
+		return declared
 	}
-	return c.options.DefaultHandlers
+	return c.options.DefaultNamespace
 }
 
-// member is the session's value for a namespace.
+// nsRef is the session's value for a namespace.
 type nsRef struct{ ns *NSConn }
 
 // Name implements session.Namespace.
@@ -51,8 +53,17 @@ func (ns *NSConn) Conn() *Conn { return ns.conn }
 // Namespace returns the namespace's name.
 func (ns *NSConn) Namespace() string { return ns.name }
 
-// IsConnected reports whether the namespace is connected, or will be again when the
-// Conn has reconnected.
+// Reply returns the body with which the server has answered the request to connect. It
+// is empty if the server connected the namespace. It changes when the namespace is
+// restored after a reconnect.
+func (ns *NSConn) Reply() []byte {
+	ns.conn.mu.Lock()
+	defer ns.conn.mu.Unlock()
+	return slices.Clone(ns.reply)
+}
+
+// IsConnected reports whether the namespace is connected. While the Conn is
+// reconnecting, namespaces that it will restore count as connected.
 func (ns *NSConn) IsConnected() bool {
 	ns.conn.mu.Lock()
 	defer ns.conn.mu.Unlock()
@@ -60,9 +71,9 @@ func (ns *NSConn) IsConnected() bool {
 }
 
 // Emit emits an event in a text frame. The body must be valid UTF-8 and is not kept.
-// While there is no connection Options.Buffer says what becomes of it. Emit waits only
-// while more than Options.SendQueue bytes wait for the socket. Nil does not mean that
-// the server has got it; what is emitted arrives in the order of the calls, at most once.
+// While the Conn is not connected, Options.Buffer applies. Emit blocks only while more
+// than Options.SendQueue bytes are queued for the socket. Emits arrive in the order of
+// the calls, at most once; a nil error does not mean that the server has received it.
 func (ns *NSConn) Emit(event string, body []byte) error {
 	return ns.emit(&Message{Event: event, Body: body}, nil)
 }
@@ -83,15 +94,15 @@ func (ns *NSConn) emit(m *Message, in *Room) error {
 	return ns.conn.emit(m, ns, in)
 }
 
-// Ask asks the server; see Conn.Ask. The question is a text frame.
-func (ns *NSConn) Ask(ctx context.Context, event string, body []byte) (Message, error) {
+// Ask asks the server in a text frame; see Conn.Ask.
+func (ns *NSConn) Ask(ctx context.Context, event string, body []byte) (Answer, error) {
 	return ns.ask(ctx, Message{Event: event, Body: body})
 }
 
-func (ns *NSConn) ask(ctx context.Context, m Message) (Message, error) {
+func (ns *NSConn) ask(ctx context.Context, m Message) (Answer, error) {
 	m.Namespace = ns.name
 	if err := m.check(); err != nil {
-		return Message{}, err
+		return Answer{}, err
 	}
 	result, err := ns.conn.call(ctx, scope{ns: ns}, func(s *session.Session) (uint64, error) {
 		if m.Room == "" {
@@ -103,21 +114,33 @@ func (ns *NSConn) ask(ctx context.Context, m Message) (Message, error) {
 		}
 		return s.Ask(nsRef{ns}, in, m.Event, m.Body, m.Binary)
 	})
-	return result.message, err
+	return result.answer, err
 }
 
-// JoinRoom joins a room and waits until it has. If it is joined already, that is all.
-// It waits and fails like Conn.Connect.
+// JoinOptions are the options of JoinRoomWith.
+type JoinOptions struct {
+	// Body is sent to the server's handler, also when the room is restored after a
+	// reconnect. It must be valid UTF-8.
+	Body []byte
+}
+
+// JoinRoom joins a room and waits until the server has answered. It returns at once if
+// the room is joined already. The errors are those of Conn.Connect.
 func (ns *NSConn) JoinRoom(ctx context.Context, name string) (*Room, error) {
+	return ns.JoinRoomWith(ctx, name, JoinOptions{})
+}
+
+// JoinRoomWith is JoinRoom with options. Room.Reply returns the server's answer.
+func (ns *NSConn) JoinRoomWith(ctx context.Context, name string, o JoinOptions) (*Room, error) {
 	if in := ns.Room(name); in != nil {
 		return in, nil
 	}
-	if err := checkName(name); err != nil {
+	if err := checkRequest(name, o.Body); err != nil {
 		return nil, err
 	}
-	made := &Room{ns: ns, name: name}
+	joining := &Room{ns: ns, name: name, body: slices.Clone(o.Body)}
 	result, err := ns.conn.call(ctx, scope{ns: ns}, func(s *session.Session) (uint64, error) {
-		return s.AskJoin(nsRef{ns}, made, nil)
+		return s.AskJoin(nsRef{ns}, joining, joining.body)
 	})
 	if err != nil {
 		return nil, err
@@ -125,31 +148,30 @@ func (ns *NSConn) JoinRoom(ctx context.Context, name string) (*Room, error) {
 	return result.room, nil
 }
 
-// Room returns the room if it is joined, else nil. While the Conn is reconnecting
-// that are the rooms which it comes back to.
+// Room returns the room if it is joined, else nil. While the Conn is reconnecting,
+// rooms that it will restore count as joined.
 func (ns *NSConn) Room(name string) *Room {
 	ns.conn.mu.Lock()
 	defer ns.conn.mu.Unlock()
 	return ns.find(name)
 }
 
-// Rooms returns all of them, in the order of joining. The slice is the caller's.
+// Rooms returns all rooms of the namespace, in the order of joining. The caller owns the
+// slice.
 func (ns *NSConn) Rooms() []*Room {
 	ns.conn.mu.Lock()
 	defer ns.conn.mu.Unlock()
 	return slices.Clone(ns.rooms)
 }
 
-// LeaveAll leaves all rooms of the namespace at once. It tries all and returns what
-// went wrong.
+// LeaveAll leaves all rooms of the namespace at once. It tries all and joins the errors.
 func (ns *NSConn) LeaveAll(ctx context.Context) error {
 	return each(ns.Rooms(), func(r *Room) error { return r.Leave(ctx) })
 }
 
-// Disconnect disconnects from the namespace and waits until it has. The errors are
-// those of Conn.Ask; the server may refuse, too. While there is no connection there is
-// nobody to ask: the namespace is over at once, and so is what was emitted in it and
-// is kept.
+// Disconnect disconnects from the namespace and waits until the server has answered. The
+// errors are those of Conn.Ask; the server may also refuse. While the Conn is not
+// connected, the namespace ends at once, and its buffered emits are dropped.
 func (ns *NSConn) Disconnect(ctx context.Context) error {
 	if ns.conn.forget(ns, nil) {
 		return nil
@@ -160,7 +182,7 @@ func (ns *NSConn) Disconnect(ctx context.Context) error {
 	return err
 }
 
-// find is Room with conn.mu held.
+// find is Room for callers that hold conn.mu.
 func (ns *NSConn) find(name string) *Room {
 	for _, in := range ns.rooms {
 		if in.name == name {
@@ -170,10 +192,10 @@ func (ns *NSConn) find(name string) *Room {
 	return nil
 }
 
-// checkName reports a name that cannot travel.
-func checkName(name string) error {
+// checkRequest reports why a request to connect or join cannot be sent.
+func checkRequest(name string, body []byte) error {
 	if !utf8.ValidString(name) {
 		return wire.ErrInvalidName
 	}
-	return nil
+	return checkBody(body, false)
 }

@@ -11,8 +11,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-
-	"github.com/stoa-io/stoa/wire"
 )
 
 // Defaults of Options.
@@ -30,53 +28,52 @@ const (
 	DefaultReceiveQueue    = 1 << 20
 )
 
-// Options of Dial. The zero value is good. Where nothing else is said, zero means
-// the default and a negative value none or no limit. Dial keeps the maps and slices:
-// they must not change afterwards.
+// Options are the options of Dial. The zero value is usable. Unless stated otherwise,
+// zero means the default and a negative value no limit or off. Dial keeps the maps and
+// pointers: they must not change afterwards.
 type Options struct {
-	// Namespaces are the handlers by namespace. A server may connect the client to
-	// these only; the program itself may connect to any.
-	Namespaces map[string]Handlers
-	// DefaultHandlers are the handlers of all namespaces that are not in Namespaces.
-	// If nil, they have none, and the server may not connect the client to them.
-	DefaultHandlers *Handlers
-	// OnNative handles messages that are not of the protocol. They come only while
-	// the namespace "" is connected, or with NativeOnly.
+	// Namespaces holds the declared namespaces by name. A server may connect the client
+	// to these only; the application may connect to any.
+	Namespaces map[string]*Namespace
+	// DefaultNamespace declares all namespaces that are not in Namespaces. If nil, they
+	// have no handlers, and the server may not connect the client to them.
+	DefaultNamespace *Namespace
+	// OnNative handles messages outside of the protocol. They arrive only while the
+	// namespace "" is connected, or with NativeOnly.
 	OnNative NativeHandler
-	// NativeOnly is for a server that speaks nothing of the protocol: no
-	// acknowledgement, no namespaces, only WriteNative and OnNative.
+	// NativeOnly is for servers that do not speak the protocol: the client has no
+	// acknowledgement and no namespaces, only WriteNative and OnNative.
 	NativeOnly bool
-	// OnState hears of every Transition. It runs in order with the handlers.
-	OnState func(Transition)
+	// OnState is notified of every change of the state. It runs in order with the
+	// handlers.
+	OnState StateHandler
 
-	// Header is sent with the upgrade request. "Host" is taken for the request's host.
+	// Header is sent with the upgrade request. Its "Host" replaces the request's host.
 	Header http.Header
-	// Authenticate is called before each attempt to connect; what it returns goes on
-	// top of Header. An error fails the attempt, and ends the Conn if it wraps
-	// ErrRefused. The context ends with the attempt.
+	// Authenticate is called before each attempt to connect; its result is added to
+	// Header. An error fails the attempt, and closes the Conn if it wraps ErrRefused.
+	// The context is canceled with the attempt.
 	Authenticate func(ctx context.Context) (http.Header, error)
 	// TLS is used for wss; nil means the defaults of crypto/tls.
 	TLS *tls.Config
 	// Proxy returns the proxy for a request: http or https, with CONNECT for ws and
-	// wss alike. Nil means http.ProxyFromEnvironment, which is shown http and https
-	// in place of ws and wss; a function that returns nil means none.
+	// wss alike. Nil means http.ProxyFromEnvironment, which receives http and https
+	// in place of ws and wss; a function that returns nil means no proxy.
 	Proxy func(*http.Request) (*url.URL, error)
-	// DialContext makes the network connection, to the server or the proxy; nil means
+	// DialContext makes the network connection to the server or the proxy; nil means
 	// that of net.Dialer.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 
-	// DialTimeout is how long one attempt may take, acknowledgement included; 10 s.
+	// DialTimeout bounds one attempt, including the acknowledgement; 10 s.
 	DialTimeout time.Duration
-	// AskTimeout is how long Ask, Connect, JoinRoom, Leave and Disconnect may take,
-	// waiting for a connection included, if their context has no deadline; then the
-	// error is wire.ErrTimeout. It is also how long coming back into all namespaces
-	// and rooms may take. 30 s.
+	// AskTimeout bounds Ask, Connect, JoinRoom, Leave and Disconnect if their context
+	// has no deadline, including the wait for a connection; then the error is
+	// wire.ErrTimeout. It also bounds the restoring of all namespaces and rooms. 30 s.
 	AskTimeout time.Duration
-	// IdleTimeout is how long nothing may come from the server, or nothing of what is
-	// to be sent may leave, before the connection counts as lost; 60 s. After half of
-	// it the client pings.
+	// IdleTimeout is how long the server may send nothing, or accept no bytes, before
+	// the connection counts as lost; 60 s. After half of it the client sends a ping.
 	IdleTimeout time.Duration
-	// ReadLimit is the size of the largest message from the server in bytes; 1 MiB.
+	// ReadLimit is the maximum size of a message from the server in bytes; 1 MiB.
 	ReadLimit int
 	// SendQueue is how many bytes of messages may be queued for the socket before Emit
 	// blocks; 1 MiB.
@@ -89,15 +86,15 @@ type Options struct {
 	Reconnect Reconnect
 	Buffer    Buffer
 
-	// Logger hears of lost connections (Info), failed handlers (Debug) and panics of
+	// Logger logs lost connections (Info), errors of handlers (Debug) and panics of
 	// handlers (Error). Nil discards.
 	Logger *slog.Logger
 }
 
-// Reconnect says how a lost connection is replaced. Before attempt n, counted from
-// zero, the Conn waits a random time between nothing and a bound, the smaller of Cap and
-// Base·Factorⁿ. The count goes back to zero when a connection has lasted longer than the
-// bound; so a server that accepts and drops at once is not dialled all the time.
+// Reconnect configures how a lost connection is replaced. Before attempt n, counted from
+// zero, the Conn waits a random time between zero and a bound, the smaller of Cap and
+// Base·Factorⁿ. The count is reset when a connection has lasted longer than the bound,
+// so a server that accepts and drops its clients at once is not dialed in a tight loop.
 type Reconnect struct {
 	// Off: a lost connection closes the Conn, and Dial makes one attempt.
 	Off bool
@@ -110,17 +107,17 @@ type Reconnect struct {
 	Attempts int
 }
 
-// BufferPolicy says what becomes of an emit while there is no connection.
+// BufferPolicy is how emits are treated while the Conn is not connected.
 type BufferPolicy uint8
 
 // The policies. The zero value means BufferKeep.
 const (
-	// BufferKeep keeps it and sends it after coming back into all namespaces and rooms,
-	// in order. It fails with ErrBufferFull above the limits.
+	// BufferKeep keeps the emit and sends it in order, after all namespaces and rooms
+	// are restored. Above the limits it fails with ErrBufferFull.
 	BufferKeep BufferPolicy = iota + 1
-	// BufferDrop drops it without an error.
+	// BufferDrop drops the emit without an error.
 	BufferDrop
-	// BufferFail fails it with ErrDisconnected.
+	// BufferFail fails with ErrDisconnected.
 	BufferFail
 )
 
@@ -137,10 +134,10 @@ func (p BufferPolicy) String() string {
 	return "invalid"
 }
 
-// Buffer holds what is emitted while there is no connection.
+// Buffer configures the emits made while the Conn is not connected.
 type Buffer struct {
 	Policy BufferPolicy
-	// Messages and Bytes are how much is kept: 256 and 1 MiB.
+	// Messages and Bytes bound the kept emits: 256 and 1 MiB.
 	Messages, Bytes int
 }
 
@@ -178,7 +175,7 @@ func orDefault[T comparable](value, standard T) T {
 	return value
 }
 
-// validate reports what cannot work in options with their defaults.
+// validate reports options that cannot work. They have their defaults.
 func (o *Options) validate() error {
 	var errs []error
 	if r := o.Reconnect; r.Base < 0 || r.Cap < 0 || r.Factor < 1 || r.Attempts < 0 {
@@ -187,32 +184,26 @@ func (o *Options) validate() error {
 	if o.Buffer.Policy > BufferFail {
 		errs = append(errs, fmt.Errorf("%w: Buffer.Policy %d is unknown", ErrOptions, o.Buffer.Policy))
 	}
-	for name, h := range o.Namespaces {
-		errs = append(errs, h.validate(name))
-	}
-	if o.DefaultHandlers != nil {
-		errs = append(errs, o.DefaultHandlers.validate("(default handlers)"))
+	for name, ns := range o.Namespaces {
+		if ns == nil {
+			errs = append(errs, fmt.Errorf("%w: Namespaces: %q is nil", ErrOptions, name))
+		}
 	}
 	return errors.Join(append(errs, checkHeader(o.Header))...)
 }
 
-// validate reports handlers that could never run.
-func (h *Handlers) validate(namespace string) error {
-	for event, handler := range h.OnEmit {
-		if handler == nil || wire.IsSystemEvent([]byte(event)) {
-			return fmt.Errorf("%w: namespace %q: OnEmit %q is nil or a system event", ErrOptions, namespace, event)
-		}
+// useNamespaces marks the namespaces as used by a Conn.
+func (o *Options) useNamespaces() {
+	for _, ns := range o.Namespaces {
+		ns.use()
 	}
-	for event, handler := range h.OnAsk {
-		if handler == nil || wire.IsSystemEvent([]byte(event)) {
-			return fmt.Errorf("%w: namespace %q: OnAsk %q is nil or a system event", ErrOptions, namespace, event)
-		}
+	if o.DefaultNamespace != nil {
+		o.DefaultNamespace.use()
 	}
-	return nil
 }
 
-// checkHeader reports fields that belong to the handshake (RFC 6455 section 4.1): a
-// second one would make every server refuse.
+// checkHeader reports fields that belong to the handshake (RFC 6455 section 4.1): servers
+// refuse a second one.
 func checkHeader(h http.Header) error {
 	for name := range h {
 		canonical := http.CanonicalHeaderKey(name)

@@ -22,10 +22,10 @@ func echo(n *node.Node) {
 
 func TestOutlineAgainstANode(t *testing.T) {
 	n, _ := startNode(t, "", echo)
-	heard := make(chan *client.Message, 10)
-	listen := client.Options{Namespaces: map[string]client.Handlers{"default": {
-		OnAnyEmit: func(_ context.Context, _ *client.NSConn, m *client.Message) error { heard <- m; return nil },
-	}}}
+	heard := make(chan client.Message, 10)
+	listen := in("default", declare(func(ns *client.Namespace) {
+		ns.OnAnyEmit(func(_ context.Context, e *client.EmitEvent) error { heard <- e.Message; return nil })
+	}))
 	other := join(t, urlOf(n), listen, "default", "lobby")
 	room := join(t, urlOf(n), listen, "default", "lobby")
 	ns, conn := room.NSConn(), room.NSConn().Conn()
@@ -41,10 +41,10 @@ func TestOutlineAgainstANode(t *testing.T) {
 		t.Error("Namespace and Room do not return what is connected and joined")
 	}
 	if second, err := conn.Connect(ctx, "default"); second != ns || err != nil {
-		t.Errorf("connecting second: %p, %v, want the same", second, err)
+		t.Errorf("connecting twice: %p, %v, want the same", second, err)
 	}
 	if second, err := ns.JoinRoom(ctx, "lobby"); second != room || err != nil {
-		t.Errorf("joining second: %p, %v, want the same", second, err)
+		t.Errorf("joining twice: %p, %v, want the same", second, err)
 	}
 	if waited, err := conn.WaitServerConnect(ctx, "default"); waited != ns || err != nil {
 		t.Errorf("WaitServerConnect: %p, %v, want the connected one", waited, err)
@@ -66,12 +66,12 @@ func TestOutlineAgainstANode(t *testing.T) {
 			t.Fatalf("%s: %v", test.name, err)
 		}
 		test.want.Namespace, test.want.Room = "default", "lobby"
-		if got := receive(t, test.name, heard); fmt.Sprint(*got) != fmt.Sprint(test.want) {
-			t.Errorf("%s arrived as %+v, want %+v", test.name, *got, test.want)
+		if got := receive(t, test.name, heard); fmt.Sprint(got) != fmt.Sprint(test.want) {
+			t.Errorf("%s arrived as %+v, want %+v", test.name, got, test.want)
 		}
 	}
 
-	if answer, err := ns.Ask(ctx, "echo", []byte("hi")); err != nil || string(answer.Body) != "hi" || answer.Event != "echo" {
+	if answer, err := ns.Ask(ctx, "echo", []byte("hi")); err != nil || string(answer.Body) != "hi" || answer.Binary {
 		t.Errorf("Ask: %+v, %v, want the echo", answer, err)
 	}
 	binary, err := conn.Ask(ctx, client.Message{Namespace: "default", Room: "lobby", Event: "echo", Body: []byte{0xfe}, Binary: true})
@@ -114,7 +114,7 @@ func TestOutlineAgainstANode(t *testing.T) {
 	}
 	receive(t, "Done", conn.Done())
 	if err := conn.Close(); err != nil {
-		t.Errorf("closing second: %v", err)
+		t.Errorf("closing twice: %v", err)
 	}
 }
 
@@ -187,24 +187,22 @@ func TestTypedHelpers(t *testing.T) {
 	type point struct{ X, Y int }
 	n, _ := startNode(t, "", echo)
 	got := make(chan point, 1)
-	listen := client.Options{Namespaces: map[string]client.Handlers{"default": {OnEmit: map[string]client.EmitHandler{
-		"moved": client.TypedEmit(codec.JSON{}, func(_ context.Context, _ *client.NSConn, p point) error { got <- p; return nil }),
-	}, OnAsk: map[string]client.AskHandler{
-		"double": client.TypedAsk(codec.JSON{}, func(_ context.Context, _ *client.NSConn, p point) (point, error) {
-			return point{2 * p.X, 2 * p.Y}, nil
-		}),
-	}}}}
-	conn := dial(t, urlOf(n), listen)
+	shapes := new(client.Namespace)
+	client.OnEmit(shapes, "moved", codec.JSON{}, func(_ context.Context, _ *client.EmitEvent, p point) error { got <- p; return nil })
+	client.OnAsk(shapes, "double", codec.JSON{}, func(_ context.Context, _ *client.AskRequest, p point) (point, error) {
+		return point{2 * p.X, 2 * p.Y}, nil
+	})
+	conn := dial(t, urlOf(n), in("default", shapes))
 	ns, err := conn.Connect(background(t), "default")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, err := client.AskTyped[point](background(t), ns, "echo", codec.JSON{}, point{1, 2}); err != nil || p != (point{1, 2}) {
-		t.Errorf("AskTyped: %v, %v", p, err)
+	if p, err := client.Ask[point](background(t), ns, "echo", codec.JSON{}, point{1, 2}); err != nil || p != (point{1, 2}) {
+		t.Errorf("Ask: %v, %v", p, err)
 	}
 	var bad *codec.DecodeError
-	if _, err := client.AskTyped[point](background(t), ns, "echo", codec.JSON{}, "text"); !errors.As(err, &bad) {
-		t.Errorf("AskTyped with another type: %v, want a DecodeError", err)
+	if _, err := client.Ask[point](background(t), ns, "echo", codec.JSON{}, "text"); !errors.As(err, &bad) {
+		t.Errorf("Ask with another type: %v, want a DecodeError", err)
 	}
 	answer, err := n.Ask(background(t), conn.ID(), node.Message{Namespace: "default", Event: "double", Body: []byte(`{"X":2,"Y":3}`)})
 	if err != nil || string(answer.Body) != `{"X":4,"Y":6}` {
@@ -213,11 +211,11 @@ func TestTypedHelpers(t *testing.T) {
 	if answer, err = n.Ask(background(t), conn.ID(), node.Message{Namespace: "default", Event: "double", Body: []byte(`no`)}); err == nil && answer.Err == nil {
 		t.Error("the server's ask with a bad body has no error")
 	}
-	if err := client.EmitTyped(ns, "moved", codec.JSON{}, make(chan int)); err == nil {
+	if err := client.Emit(ns, "moved", codec.JSON{}, make(chan int)); err == nil {
 		t.Error("a channel has become JSON")
 	}
-	if err := client.EmitTyped(ns, "moved", codec.JSON{}, point{1, 2}); err != nil {
-		t.Errorf("EmitTyped: %v", err)
+	if err := client.Emit(ns, "moved", codec.JSON{}, point{1, 2}); err != nil {
+		t.Errorf("Emit: %v", err)
 	}
 	if err := ns.EmitBinary("moved", []byte{0xff}); err != nil {
 		t.Errorf("EmitBinary: %v", err)

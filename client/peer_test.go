@@ -96,7 +96,7 @@ func TestControlFramesAndFragments(t *testing.T) {
 		}
 	})
 	heard := newJournal()
-	conn := dial(t, url, client.Options{Namespaces: map[string]client.Handlers{"ns": heard.handlers()}})
+	conn := dial(t, url, in("ns", heard.namespace()))
 	if _, err := conn.Connect(background(t), "ns"); err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +288,7 @@ func TestTheFirstAcknowledgement(t *testing.T) {
 			p.send("Aid")
 			p.grant(nil)
 		})
-		conn := dial(t, url, client.Options{DefaultHandlers: &client.Handlers{}})
+		conn := dial(t, url, client.Options{DefaultNamespace: &client.Namespace{}})
 		if _, err := conn.WaitServerConnect(background(t), "ns"); err != nil {
 			t.Errorf("WaitServerConnect: %v", err)
 		}

@@ -118,21 +118,21 @@ func (c *Conn) attempt() {
 // attempt has failed (tr is nil). The caller holds mu.
 func (c *Conn) lost(tr *transport, err error) {
 	c.lastErr = err
-	t := Transition{Conn: c, From: c.state, To: c.state, Err: err}
+	e := &StateEvent{Conn: c, From: c.state, To: c.state, Err: err}
 	if tr != nil {
 		c.transport = nil
 		c.buffer.putBack(tr.queue)
 		tr.queue, tr.queued = nil, 0
 	}
 	if tr != nil && tr.phase == phaseReady {
-		t.To, t.Code, c.backoff.attempt = StateReconnecting, wire.CodeAbnormal, 0
+		e.To, e.Code, c.backoff.attempt = StateReconnecting, wire.CodeAbnormal, 0
 		if r := &c.options.Reconnect; time.Since(tr.readySince) >= r.delay(c.backoff.exponent, 0, 1) {
 			c.backoff.exponent = 0
 		}
 	}
 	var closed *CloseError
 	if errors.As(err, &closed) {
-		t.Code, t.Reason = closed.Code, closed.Reason
+		e.Code, e.Reason = closed.Code, closed.Reason
 	}
 	if final := c.final(tr, err); final != nil {
 		c.finish(final)
@@ -142,10 +142,10 @@ func (c *Conn) lost(tr *transport, err error) {
 	b.delay = c.options.Reconnect.delay(b.exponent, suggestion(err), rand.Float64())
 	b.attempt++
 	b.exponent++
-	t.Attempt, t.Delay = b.attempt, b.delay
-	c.move(t)
+	e.Attempt, e.Delay = b.attempt, b.delay
+	c.move(e)
 	c.options.Logger.LogAttrs(context.Background(), slog.LevelInfo, "not connected",
-		slog.String(logReason, err.Error()), slog.Int(logAttempt, t.Attempt), slog.Duration(logDelay, t.Delay))
+		slog.String(logReason, err.Error()), slog.Int(logAttempt, e.Attempt), slog.Duration(logDelay, e.Delay))
 }
 
 // final returns the error of a Conn that makes no further attempt, or nil.
@@ -195,14 +195,11 @@ func hopeless(err error) bool {
 }
 
 // move changes the state and notifies the application. The caller holds mu.
-func (c *Conn) move(t Transition) {
-	c.state = t.To
+func (c *Conn) move(e *StateEvent) {
+	c.state = e.To
 	c.change()
-	if h := c.options.OnState; h != nil {
-		c.handlers.add(0, &task{handler: "state", ending: t.To == StateClosed, run: func(context.Context) error {
-			h(t)
-			return nil
-		}})
+	if handler := c.options.OnState; handler != nil {
+		c.notify("state", "", e.To == StateClosed, func(ctx context.Context) { handler(ctx, e) })
 	}
 }
 
@@ -211,10 +208,10 @@ func (c *Conn) finish(err error) {
 	if c.state == StateClosed {
 		return
 	}
-	t := Transition{Conn: c, From: c.state, To: StateClosed, Err: err}
+	e := &StateEvent{Conn: c, From: c.state, To: StateClosed, Err: err}
 	var closed *CloseError
 	if errors.As(err, &closed) {
-		t.Code, t.Reason = closed.Code, closed.Reason
+		e.Code, e.Reason = closed.Code, closed.Reason
 	}
 	c.state, c.err = StateClosed, err
 	c.unsent = len(c.buffer.take()) > 0
@@ -229,7 +226,7 @@ func (c *Conn) finish(err error) {
 	for _, ns := range slices.Clone(c.namespaces) {
 		c.disconnected(ns, true, err)
 	}
-	c.move(t)
+	c.move(e)
 	c.cancel()
 	close(c.done)
 }

@@ -18,7 +18,7 @@ func TestComesBackAfterARestart(t *testing.T) {
 	n, stop := startNode(t, "", echo)
 	address, url := n.Addr().String(), urlOf(n)
 	heard, states := newJournal(), newStates()
-	room := join(t, url, client.Options{OnState: states.hear, Namespaces: map[string]client.Handlers{"default": heard.handlers()}}, "default", "lobby")
+	room := join(t, url, client.Options{OnState: states.hear, Namespaces: map[string]*client.Namespace{"default": heard.namespace()}}, "default", "lobby")
 	ns, conn := room.NSConn(), room.NSConn().Conn()
 	if _, err := ns.JoinRoom(background(t), "bar"); err != nil {
 		t.Fatal(err)
@@ -179,7 +179,7 @@ func TestWhatIsRefusedAfterAReconnectEnds(t *testing.T) {
 		})
 	})
 	heard, states := newJournal(), newStates()
-	room := join(t, url, client.Options{OnState: states.hear, DefaultHandlers: ptr(heard.handlers())}, "ns", "free")
+	room := join(t, url, client.Options{OnState: states.hear, DefaultNamespace: heard.namespace()}, "ns", "free")
 	ns, conn := room.NSConn(), room.NSConn().Conn()
 	locked, err := ns.JoinRoom(background(t), "locked")
 	if err != nil {
@@ -204,8 +204,6 @@ func TestWhatIsRefusedAfterAReconnectEnds(t *testing.T) {
 		t.Errorf("emitting into the refused room: %v, want %v", err, wire.ErrBadRoom)
 	}
 }
-
-func ptr[T any](value T) *T { return &value }
 
 func TestAsksInFlightFail(t *testing.T) {
 	asked := make(chan struct{}, 10)

@@ -27,7 +27,7 @@ func (t *transport) begin() {
 func (t *transport) rejoin() {
 	t.phase = phaseRejoin
 	for _, ns := range slices.Clone(t.conn.namespaces) {
-		t.restore(func(s *session.Session) (uint64, error) { return s.AskConnect(nsRef{ns}, nil) },
+		t.restore(func(s *session.Session) (uint64, error) { return s.AskConnect(nsRef{ns}, ns.body) },
 			func() { t.rejoinRooms(ns) },
 			func(err error) { t.conn.disconnected(ns, true, err) })
 	}
@@ -44,7 +44,7 @@ func (t *transport) rejoin() {
 
 func (t *transport) rejoinRooms(ns *NSConn) {
 	for _, in := range slices.Clone(ns.rooms) {
-		t.restore(func(s *session.Session) (uint64, error) { return s.AskJoin(nsRef{ns}, in, nil) },
+		t.restore(func(s *session.Session) (uint64, error) { return s.AskJoin(nsRef{ns}, in, in.body) },
 			func() {},
 			func(err error) { t.conn.left(in, true, err) })
 	}
@@ -97,7 +97,7 @@ func (t *transport) ready() {
 		}
 	}
 	first := c.state == StateConnecting
-	c.move(Transition{Conn: c, From: c.state, To: StateConnected, ID: c.id, Attempt: max(c.backoff.attempt, 1), Delay: c.backoff.delay})
+	c.move(&StateEvent{Conn: c, From: c.state, To: StateConnected, ID: c.id, Attempt: max(c.backoff.attempt, 1), Delay: c.backoff.delay})
 	if first {
 		close(c.opened)
 	}

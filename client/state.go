@@ -36,9 +36,9 @@ func (s State) String() string {
 	return "invalid"
 }
 
-// Transition is a change of the state, or a further failed attempt: then From and To
-// are the same.
-type Transition struct {
+// StateEvent reports a change of the state, or a further failed attempt: then From and
+// To are the same.
+type StateEvent struct {
 	Conn     *Conn
 	From, To State
 	// ID is the connection's ID if To is StateConnected. Every connection has a new one.

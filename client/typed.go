@@ -6,56 +6,71 @@ import (
 	"github.com/stoa-io/stoa/codec"
 )
 
-// TypedEmit makes the handler of an event whose body is an In:
+// OnEmit registers a handler of an event whose body is an In:
 //
-//	OnEmit: map[string]client.EmitHandler{"moved": client.TypedEmit(codec.JSON{}, onMoved)}
+//	client.OnEmit(&shapes, "moved", codec.JSON{}, func(ctx context.Context, e *client.EmitEvent, to Point) error { … })
 //
-// It is not called for a body that the codec does not take: that is a codec.DecodeError.
-func TypedEmit[In any](with codec.Codec, h func(ctx context.Context, ns *NSConn, in In) error) EmitHandler {
-	return func(ctx context.Context, ns *NSConn, m *Message) error {
-		in, err := codec.Decode[In](with, m.Event, m.Body)
+// It is not called for a body that the codec cannot decode; the codec.DecodeError is
+// logged.
+func OnEmit[In any](ns *Namespace, event string, with codec.Codec, handler func(ctx context.Context, e *EmitEvent, in In) error) {
+	ns.OnEmit(event, func(ctx context.Context, e *EmitEvent) error {
+		in, err := codec.Decode[In](with, e.Event, e.Body)
 		if err != nil {
 			return err
 		}
-		return h(ctx, ns, in)
-	}
+		return handler(ctx, e, in)
+	})
 }
 
-// TypedAsk makes the handler that answers an In with an Out. It is not called for a
-// body that the codec does not take: that is answered with a codec.DecodeError.
-func TypedAsk[In, Out any](with codec.Codec, h func(ctx context.Context, ns *NSConn, in In) (Out, error)) AskHandler {
-	return func(ctx context.Context, ns *NSConn, m *Message) ([]byte, error) {
-		in, err := codec.Decode[In](with, m.Event, m.Body)
+// OnAsk registers a handler that answers an In with an Out. It is not called for a body
+// that the codec cannot decode; the answer is then the text of the codec.DecodeError.
+func OnAsk[In, Out any](ns *Namespace, event string, with codec.Codec, handler func(ctx context.Context, r *AskRequest, in In) (Out, error)) {
+	ns.OnAsk(event, func(ctx context.Context, r *AskRequest) error {
+		in, err := codec.Decode[In](with, r.Event, r.Body)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		out, err := h(ctx, ns, in)
+		out, err := handler(ctx, r, in)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		return with.Marshal(out)
-	}
+		body, err := with.Marshal(out)
+		if err != nil {
+			return err
+		}
+		r.Reply(body)
+		return nil
+	})
 }
 
-// AskTyped asks the server, with In and Out as bodies. The errors are those of
-// NSConn.Ask, the codec's, and codec.DecodeError for an answer that the codec does not take.
-func AskTyped[Out, In any](ctx context.Context, ns *NSConn, event string, with codec.Codec, in In) (out Out, err error) {
-	asked, err := codec.Encode(with, event, in)
+// Ask asks the server, with an In as the body, and decodes the answer:
+//
+//	price, err := client.Ask[Price](ctx, shop, "price", codec.JSON{}, order)
+//
+// The errors are those of NSConn.Ask and of the codec; *codec.DecodeError for an answer
+// that the codec cannot decode.
+func Ask[Out, In any](ctx context.Context, ns *NSConn, event string, with codec.Codec, in In) (out Out, err error) {
+	body, err := codec.Encode(with, event, in)
 	if err != nil {
 		return out, err
 	}
-	answer, err := ns.Ask(ctx, event, asked)
+	answer, err := ns.Ask(ctx, event, body)
 	if err != nil {
 		return out, err
 	}
 	return codec.Decode[Out](with, event, answer.Body)
 }
 
-// EmitTyped emits an event with In as its body.
-func EmitTyped[In any](ns *NSConn, event string, with codec.Codec, in In) error {
-	asked, err := codec.Encode(with, event, in)
+// Emitter emits events: an [NSConn] or a [Room].
+type Emitter interface {
+	Emit(event string, body []byte) error
+}
+
+// Emit emits an event with an In as the body.
+func Emit[In any](to Emitter, event string, with codec.Codec, in In) error {
+	body, err := codec.Encode(with, event, in)
 	if err != nil {
 		return err
 	}
-	return ns.Emit(event, asked)
+	return to.Emit(event, body)
 }

@@ -26,20 +26,21 @@ type goGuest struct {
 }
 
 // enter connects a guest and lets it join its rooms.
-func (g *goGuest) enter(ctx context.Context, address string, h habits) error {
-	heard := func(_ context.Context, _ *client.NSConn, m *client.Message) error {
-		g.hears(m.Room, m.Event, string(m.Body))
+func (g *goGuest) enter(ctx context.Context, address string, how habits) error {
+	var declared client.Namespace
+	declared.OnAnyEmit(func(_ context.Context, e *client.EmitEvent) error {
+		g.hears(e.Room, e.Event, string(e.Body))
 		return nil
-	}
+	})
 	conn, err := client.Dial(ctx, "ws://"+address+"/ws", client.Options{
-		Namespaces: map[string]client.Handlers{namespace: {OnAnyEmit: heard}},
+		Namespaces: map[string]*client.Namespace{namespace: &declared},
 		Authenticate: func(context.Context) (http.Header, error) {
 			g.attempted(time.Now())
 			return nil, nil
 		},
-		OnState:   func(t client.Transition) { g.turned(t, h.burst) },
-		Reconnect: client.Reconnect{Base: h.base, Cap: h.cap},
-		Buffer:    client.Buffer{Messages: h.kept},
+		OnState:   func(_ context.Context, e *client.StateEvent) { g.turned(e, how.burst) },
+		Reconnect: client.Reconnect{Base: how.base, Cap: how.cap},
+		Buffer:    client.Buffer{Messages: how.kept},
 	})
 	if err != nil {
 		return err
@@ -60,26 +61,26 @@ func (g *goGuest) enter(ctx context.Context, address string, h habits) error {
 	return nil
 }
 
-// turned is the handler of transitions.
-func (g *goGuest) turned(t client.Transition, burst int) {
+// turned handles the changes of the state.
+func (g *goGuest) turned(e *client.StateEvent, burst int) {
 	switch {
-	case t.To == client.StateReconnecting:
-		g.waiting(wait{at: time.Now(), delay: t.Delay, first: t.From == client.StateConnected})
-		if t.From == client.StateConnected {
+	case e.To == client.StateReconnecting:
+		g.waiting(wait{at: time.Now(), delay: e.Delay, first: e.From == client.StateConnected})
+		if e.From == client.StateConnected {
 			for range burst {
 				g.emit()
 			}
 		}
-	case t.To == client.StateClosed && !errors.Is(t.Err, client.ErrClosed):
-		g.failed(fmt.Errorf("closed: %w", t.Err))
-	case t.To == client.StateConnected && t.From == client.StateReconnecting:
+	case e.To == client.StateClosed && !errors.Is(e.Err, client.ErrClosed):
+		g.failed(fmt.Errorf("closed: %w", e.Err))
+	case e.To == client.StateConnected && e.From == client.StateReconnecting:
 		var names []string
-		for _, room := range t.Conn.Namespace(namespace).Rooms() {
+		for _, room := range e.Conn.Namespace(namespace).Rooms() {
 			names = append(names, room.Name())
 		}
 		g.emitting.Lock()
 		defer g.emitting.Unlock()
-		g.returned(back{at: time.Now(), number: g.next}, t.ID, names)
+		g.returned(back{at: time.Now(), number: g.next}, e.ID, names)
 	}
 }
 

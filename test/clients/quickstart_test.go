@@ -118,13 +118,12 @@ func TestQuickStart(t *testing.T) {
 // enterLobby dials another member of the room, which passes on the messages.
 func enterLobby(t *testing.T, ctx context.Context, url string, heard chan<- string) *client.Room {
 	t.Helper()
-	chat := func(_ context.Context, _ *client.NSConn, m *client.Message) error {
-		heard <- string(m.Body)
+	var declared client.Namespace
+	declared.OnEmit("chat", func(_ context.Context, e *client.EmitEvent) error {
+		heard <- string(e.Body)
 		return nil
-	}
-	conn, err := client.Dial(ctx, url, client.Options{Namespaces: map[string]client.Handlers{
-		"default": {OnEmit: map[string]client.EmitHandler{"chat": chat}},
-	}})
+	})
+	conn, err := client.Dial(ctx, url, client.Options{Namespaces: map[string]*client.Namespace{"default": &declared}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,41 +98,41 @@ func (l log) expect(t *testing.T, lines ...string) {
 	}
 }
 
-func (l log) handlers() client.Handlers {
-	return client.Handlers{
-		OnConnected: func(_ context.Context, ns *client.NSConn) { l <- "connected " + ns.Namespace() },
-		OnDisconnected: func(_ context.Context, ns *client.NSConn, forced bool, _ error) {
-			l <- fmt.Sprint("disconnected ", ns.Namespace(), " ", forced)
-		},
-		OnJoined: func(_ context.Context, r *client.Room) { l <- "joined " + r.Name() },
-		OnLeft: func(_ context.Context, r *client.Room, forced bool, _ error) {
-			l <- fmt.Sprint("left ", r.Name(), " ", forced)
-		},
-		OnAnyEmit: func(_ context.Context, _ *client.NSConn, m *client.Message) error {
-			l <- fmt.Sprintf("%s %q %s %v", m.Event, m.Room, m.Body, m.Binary)
-			return nil
-		},
-		OnAsk: map[string]client.AskHandler{"question": func(_ context.Context, _ *client.NSConn, m *client.Message) ([]byte, error) {
-			return append([]byte("an answer "), m.Body...), nil
-		}},
-	}
+func (l log) namespace() *client.Namespace {
+	ns := new(client.Namespace)
+	ns.OnConnected(func(_ context.Context, e *client.ConnectedEvent) { l <- "connected " + e.NSConn.Namespace() })
+	ns.OnDisconnected(func(_ context.Context, e *client.DisconnectedEvent) {
+		l <- fmt.Sprint("disconnected ", e.NSConn.Namespace(), " ", e.Forced)
+	})
+	ns.OnJoined(func(_ context.Context, e *client.JoinedEvent) { l <- "joined " + e.Room.Name() })
+	ns.OnLeft(func(_ context.Context, e *client.LeftEvent) {
+		l <- fmt.Sprint("left ", e.Room.Name(), " ", e.Forced)
+	})
+	ns.OnAnyEmit(func(_ context.Context, e *client.EmitEvent) error {
+		l <- fmt.Sprintf("%s %q %s %v", e.Event, e.Room, e.Body, e.Binary)
+		return nil
+	})
+	ns.OnAsk("question", func(_ context.Context, r *client.AskRequest) error {
+		r.Reply(append([]byte("an answer "), r.Body...))
+		return nil
+	})
+	return ns
 }
 
-// dialOurs connects our client; what its handlers hear is in the log.
-func dialOurs(t *testing.T, url string, states chan client.Transition) (*client.Conn, log) {
+// dialOurs connects our client; its handlers write to the log.
+func dialOurs(t *testing.T, url string, states chan *client.StateEvent) (*client.Conn, log) {
 	t.Helper()
 	heard := make(log, 10000)
-	handlers := heard.handlers()
 	o := client.Options{
-		DefaultHandlers: &handlers,
-		Reconnect:       client.Reconnect{Base: time.Millisecond, Cap: 50 * time.Millisecond},
-		OnNative: func(_ context.Context, _ *client.Conn, payload []byte, binary bool) error {
-			heard <- fmt.Sprint(string(payload), " ", binary)
+		DefaultNamespace: heard.namespace(),
+		Reconnect:        client.Reconnect{Base: time.Millisecond, Cap: 50 * time.Millisecond},
+		OnNative: func(_ context.Context, e *client.NativeEvent) error {
+			heard <- fmt.Sprint(string(e.Payload), " ", e.Binary)
 			return nil
 		},
 	}
 	if states != nil {
-		o.OnState = func(t client.Transition) { states <- t }
+		o.OnState = func(_ context.Context, e *client.StateEvent) { states <- e }
 	}
 	c, err := client.Dial(within(t), url, o)
 	if err != nil {
@@ -273,7 +273,7 @@ func TestStoaClientDoesWhatItsServerWants(t *testing.T) {
 
 func TestStoaClientComesBack(t *testing.T) {
 	eachPeer(t, func(t *testing.T, p *peerServer) {
-		states := make(chan client.Transition, 10000)
+		states := make(chan *client.StateEvent, 10000)
 		conn, heard := dialOurs(t, p.url(""), states)
 		other, heardByOther := dialOurs(t, p.url(""), nil)
 		room, err := connectOurs(t, conn, "default").JoinRoom(within(t), "lobby")
@@ -320,7 +320,7 @@ func poll(heard log) string {
 	}
 }
 
-func awaitState(t *testing.T, states chan client.Transition, want client.State) {
+func awaitState(t *testing.T, states chan *client.StateEvent, want client.State) {
 	t.Helper()
 	late := time.After(deadline)
 	for {

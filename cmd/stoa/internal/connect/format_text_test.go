@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -53,17 +54,17 @@ func TestTextColors(t *testing.T) {
 func TestStates(t *testing.T) {
 	lost := &client.CloseError{Code: wire.CodeServiceRestart, Reason: "a\nb"}
 	cases := []struct {
-		name       string
-		transition client.Transition
-		text       string // empty: it is not shown
-		json       string
+		name   string
+		change client.StateEvent
+		text   string // empty: it is not shown
+		json   string
 	}{
 		{
-			"connected", client.Transition{From: client.StateConnecting, To: client.StateConnected, ID: "x1", Attempt: 1},
+			"connected", client.StateEvent{From: client.StateConnecting, To: client.StateConnected, ID: "x1", Attempt: 1},
 			"* connected, ID x1", `"type":"state","state":"connected","id":"x1","attempt":1}`,
 		},
 		{
-			"lost", client.Transition{
+			"lost", client.StateEvent{
 				From: client.StateConnected, To: client.StateReconnecting, Err: lost, Code: lost.Code, Reason: lost.Reason,
 				Attempt: 1, Delay: 120 * time.Millisecond,
 			},
@@ -72,28 +73,28 @@ func TestStates(t *testing.T) {
 				`"error":"closed by the server: 1012 service restart \"a\\nb\""}`,
 		},
 		{
-			"failed again", client.Transition{From: client.StateReconnecting, To: client.StateReconnecting, Err: errors.New("client: dial: refused"), Attempt: 2},
+			"failed again", client.StateEvent{From: client.StateReconnecting, To: client.StateReconnecting, Err: errors.New("client: dial: refused"), Attempt: 2},
 			"* not connected: refused; attempt 2 in 0s", `"type":"state","state":"reconnecting","attempt":2,"delay_ms":0,"error":"refused"}`,
 		},
 		{
-			"reconnected", client.Transition{From: client.StateReconnecting, To: client.StateConnected, ID: "x2", Attempt: 3},
+			"reconnected", client.StateEvent{From: client.StateReconnecting, To: client.StateConnected, ID: "x2", Attempt: 3},
 			"* reconnected, ID x2", `"type":"state","state":"connected","id":"x2","attempt":3}`,
 		},
 		{
-			"closed by the user", client.Transition{From: client.StateConnected, To: client.StateClosed, Err: client.ErrClosed},
+			"closed by the user", client.StateEvent{From: client.StateConnected, To: client.StateClosed, Err: client.ErrClosed},
 			"* closed", `"type":"state","state":"closed"}`,
 		},
 		{
-			"closed", client.Transition{From: client.StateReconnecting, To: client.StateClosed, Err: client.ErrGaveUp},
+			"closed", client.StateEvent{From: client.StateReconnecting, To: client.StateClosed, Err: client.ErrGaveUp},
 			"* closed: gave up connecting", `"type":"state","state":"closed","error":"gave up connecting"}`,
 		},
-		{"first attempt failed", client.Transition{From: client.StateConnecting, To: client.StateConnecting, Err: lost}, "", ""},
+		{"first attempt failed", client.StateEvent{From: client.StateConnecting, To: client.StateConnecting, Err: lost}, "", ""},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			var text, jsonLines strings.Builder
-			newConversation(newPrinter(&text, textFormat{}.format), time.Second).onState(c.transition)
-			newConversation(newPrinter(&jsonLines, formatJSON), time.Second).onState(c.transition)
+			newConversation(newPrinter(&text, textFormat{}.format), time.Second).onState(context.Background(), &c.change)
+			newConversation(newPrinter(&jsonLines, formatJSON), time.Second).onState(context.Background(), &c.change)
 			if got := strings.TrimSuffix(text.String(), "\n"); !strings.HasSuffix(got, c.text) || (got == "") != (c.text == "") {
 				t.Errorf("text: %q, want %q", got, c.text)
 			}

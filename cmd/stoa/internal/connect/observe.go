@@ -12,22 +12,22 @@ import (
 // observe adds the handlers that show events. Package client calls them one at
 // a time, so records are in order.
 func (c *conversation) observe(o *client.Options) {
-	o.DefaultHandlers = &client.Handlers{
-		OnConnected:    c.onConnected,
-		OnDisconnected: c.onDisconnected,
-		OnJoined:       c.onJoined,
-		OnLeft:         c.onLeft,
-		OnAnyEmit: func(_ context.Context, _ *client.NSConn, m *client.Message) error {
-			c.showMessage(recordMessage, m, "")
-			return nil
-		},
-		OnAnyAsk: func(_ context.Context, _ *client.NSConn, m *client.Message) ([]byte, error) {
-			c.showMessage(recordAsk, m, wire.ErrUnhandled.Error())
-			return nil, wire.ErrUnhandled
-		},
-	}
-	o.OnNative = func(_ context.Context, _ *client.Conn, payload []byte, binary bool) error {
-		c.printer.show(record{Type: recordNative, body: payload, Binary: binary})
+	ns := new(client.Namespace)
+	ns.OnConnected(c.onConnected)
+	ns.OnDisconnected(c.onDisconnected)
+	ns.OnJoined(c.onJoined)
+	ns.OnLeft(c.onLeft)
+	ns.OnAnyEmit(func(_ context.Context, e *client.EmitEvent) error {
+		c.showMessage(recordMessage, &e.Message, "")
+		return nil
+	})
+	ns.OnAnyAsk(func(_ context.Context, r *client.AskRequest) error {
+		c.showMessage(recordAsk, &r.Message, wire.ErrUnhandled.Error())
+		return wire.ErrUnhandled
+	})
+	o.DefaultNamespace = ns
+	o.OnNative = func(_ context.Context, e *client.NativeEvent) error {
+		c.printer.show(record{Type: recordNative, body: e.Payload, Binary: e.Binary})
 		return nil
 	}
 	o.OnState = c.onState
@@ -40,53 +40,56 @@ func (c *conversation) showMessage(kind recordType, m *client.Message, answered 
 	})
 }
 
-func (c *conversation) onConnected(_ context.Context, ns *client.NSConn) {
-	c.words.addNamespace(ns.Namespace())
-	c.printer.show(record{Type: recordConnected, Namespace: ns.Namespace()})
-	c.setDisplayed(ns, true)
+func (c *conversation) onConnected(_ context.Context, e *client.ConnectedEvent) {
+	namespace := e.NSConn.Namespace()
+	c.words.addNamespace(namespace)
+	c.printer.show(record{Type: recordConnected, Namespace: namespace})
+	c.setDisplayed(e.NSConn, true)
 }
 
-func (c *conversation) onDisconnected(_ context.Context, ns *client.NSConn, forced bool, err error) {
-	c.printer.show(record{Type: recordDisconnected, Namespace: ns.Namespace(), Forced: forced, Error: causeText(err)})
-	c.setDisplayed(ns, false)
-}
-
-func (c *conversation) onJoined(_ context.Context, r *client.Room) {
-	namespace := r.NSConn().Namespace()
-	c.words.addRoom(namespace, r.Name())
-	c.printer.show(record{Type: recordJoined, Namespace: namespace, Room: r.Name()})
-	c.setDisplayed(r, true)
-}
-
-func (c *conversation) onLeft(_ context.Context, r *client.Room, forced bool, err error) {
+func (c *conversation) onDisconnected(_ context.Context, e *client.DisconnectedEvent) {
 	c.printer.show(record{
-		Type: recordLeft, Namespace: r.NSConn().Namespace(), Room: r.Name(), Forced: forced, Error: causeText(err),
+		Type: recordDisconnected, Namespace: e.NSConn.Namespace(), Forced: e.Forced, Error: causeText(e.Err),
 	})
-	c.setDisplayed(r, false)
+	c.setDisplayed(e.NSConn, false)
 }
 
-func (c *conversation) onState(t client.Transition) {
+func (c *conversation) onJoined(_ context.Context, e *client.JoinedEvent) {
+	namespace, room := e.Room.NSConn().Namespace(), e.Room.Name()
+	c.words.addRoom(namespace, room)
+	c.printer.show(record{Type: recordJoined, Namespace: namespace, Room: room})
+	c.setDisplayed(e.Room, true)
+}
+
+func (c *conversation) onLeft(_ context.Context, e *client.LeftEvent) {
+	c.printer.show(record{
+		Type: recordLeft, Namespace: e.Room.NSConn().Namespace(), Room: e.Room.Name(), Forced: e.Forced, Error: causeText(e.Err),
+	})
+	c.setDisplayed(e.Room, false)
+}
+
+func (c *conversation) onState(_ context.Context, e *client.StateEvent) {
 	r := record{
-		Type: recordState, State: t.To.String(), ID: t.ID, Attempt: t.Attempt,
-		Code: uint16(t.Code), Reason: t.Reason, Error: causeText(t.Err),
+		Type: recordState, State: e.To.String(), ID: e.ID, Attempt: e.Attempt,
+		Code: uint16(e.Code), Reason: e.Reason, Error: causeText(e.Err),
 	}
-	if t.To == client.StateReconnecting {
-		delay := t.Delay.Milliseconds()
-		r.Delay, r.again = &delay, t.From == t.To
+	if e.To == client.StateReconnecting {
+		delay := e.Delay.Milliseconds()
+		r.Delay, r.again = &delay, e.From == e.To
 	}
-	if t.To == client.StateConnected {
-		r.again = t.From == client.StateReconnecting
+	if e.To == client.StateConnected {
+		r.again = e.From == client.StateReconnecting
 	}
 	c.mu.Lock()
-	c.state = t.To
+	c.state = e.To
 	c.setPromptLocked()
 	c.changeLocked()
 	c.mu.Unlock()
 	// The failure of the first attempt is the error of the program.
-	if t.From != client.StateConnecting || t.To == client.StateConnected {
+	if e.From != client.StateConnecting || e.To == client.StateConnected {
 		c.printer.show(r)
 	}
-	if t.To == client.StateClosed {
+	if e.To == client.StateClosed {
 		close(c.closed)
 	}
 }

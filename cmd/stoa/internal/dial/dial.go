@@ -24,12 +24,12 @@ func (r Request) Dial(ctx context.Context) (*client.Conn, error) {
 	dial, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	observe := r.Options.OnState
-	r.Options.OnState = func(t client.Transition) {
+	r.Options.OnState = func(ctx context.Context, e *client.StateEvent) {
 		if observe != nil {
-			observe(t)
+			observe(ctx, e)
 		}
-		if t.From == client.StateConnecting && t.To == client.StateConnecting {
-			cancel(t.Err)
+		if e.From == client.StateConnecting && e.To == client.StateConnecting {
+			cancel(e.Err)
 		}
 	}
 	conn, err := client.Dial(dial, r.URL.String(), r.Options)

@@ -69,7 +69,7 @@ func (f *Flags) Resolve(text string, stderr io.Writer) (Request, error) {
 			DialTimeout: f.Timeout,
 			AskTimeout:  f.Timeout,
 			// A server may connect its clients to other namespaces.
-			DefaultHandlers: &client.Handlers{},
+			DefaultNamespace: &client.Namespace{},
 		},
 		Memberships: f.memberships.resolve(),
 	}, nil

@@ -57,8 +57,8 @@ func NewAskCommand() *cobra.Command {
 	return command
 }
 
-func ask(ctx context.Context, request dial.Request, arguments []string, stdin io.Reader, binary bool) (client.Message, error) {
-	var none client.Message
+func ask(ctx context.Context, request dial.Request, arguments []string, stdin io.Reader, binary bool) (client.Answer, error) {
+	var none client.Answer
 	to := dial.Destinations(request.Memberships)
 	if len(to) != 1 {
 		return none, errors.New("ask: want one --namespace and at most one --room, because an ask has one answer")
@@ -94,7 +94,7 @@ func askError(event string, err error) error {
 	return dial.Error(code, fmt.Errorf("%s was not answered: %s", cli.SanitizeName(event), dial.Describe(err)))
 }
 
-func printAnswer(stdout io.Writer, answer client.Message) error {
+func printAnswer(stdout io.Writer, answer client.Answer) error {
 	body := answer.Body
 	if cli.IsTerminal(stdout) {
 		body = []byte(cli.SanitizeBody(body, answer.Binary, len(body)) + "\n")
