@@ -37,8 +37,8 @@ func TestUsageErrors(t *testing.T) {
 		args []string
 		want string // part of the line
 	}{
-		{"unknown flag", []string{"--colour"}, "--colour"},
-		{"unknown flag of serve", []string{"serve", "--colour"}, "--colour"},
+		{"unknown flag", []string{"--unknown"}, "--unknown"},
+		{"unknown flag of serve", []string{"serve", "--unknown"}, "--unknown"},
 		{"flag with a line break", []string{"--a\nb"}, "unknown flag"},
 		{"unknown subcommand", []string{"sevre"}, `unknown command "sevre" for "stoa"; did you mean serve?`},
 		{"argument to serve", []string{"serve", "now"}, `"now"`},

@@ -16,7 +16,7 @@ type Socket struct {
 	reader *bufio.Reader
 }
 
-// DialSocket opens a WebSocket at an address and waits for the acknowledgement.
+// DialSocket opens a WebSocket at an address and waits for the acknowledgment.
 func DialSocket(t testing.TB, address, path string) *Socket {
 	t.Helper()
 	conn, err := net.DialTimeout("tcp", address, Patience)
@@ -27,7 +27,7 @@ func DialSocket(t testing.TB, address, path string) *Socket {
 }
 
 // OpenSocket opens a WebSocket over a connection and waits for the
-// acknowledgement.
+// acknowledgment.
 func OpenSocket(t testing.TB, conn net.Conn, address, path string) *Socket {
 	t.Helper()
 	t.Cleanup(func() { conn.Close() })
@@ -51,7 +51,7 @@ func OpenSocket(t testing.TB, conn net.Conn, address, path string) *Socket {
 	s := &Socket{conn, reader}
 	frame := s.ReadFrame(t)
 	if frame[0] != 0x81 || frame[2] != 'A' {
-		t.Fatalf("first frame %q, want the acknowledgement", frame)
+		t.Fatalf("first frame %q, want the acknowledgment", frame)
 	}
 	return s
 }
