@@ -23,7 +23,7 @@ func TestDelays(t *testing.T) {
 		{6, 0, almostOne, 12800 * time.Millisecond},
 		{7, 0, almostOne, 20 * time.Second},
 		{1_000_000, 0, almostOne, 20 * time.Second},
-		// Jitter after the cap: a long outage synchronises nobody.
+		// Jitter after the cap: a long outage does not synchronize clients.
 		{1_000_000, 0, 0.5, 10 * time.Second},
 		{1_000_000, 0, 0.001, 20 * time.Millisecond},
 		{5, time.Second, 0, time.Second},

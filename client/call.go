@@ -16,8 +16,8 @@ type outcome struct {
 	err       error
 }
 
-// call waits for a connection, makes an ask with start, and waits for the answer. It
-// fails when the namespace or the room of the scope has ended.
+// call waits for a connection, makes an ask with start, and waits for the
+// answer. It fails when the namespace or the room of the scope has ended.
 func (c *Conn) call(ctx context.Context, at scope, start func(*session.Session) (uint64, error)) (outcome, error) {
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
@@ -74,7 +74,8 @@ func (c *Conn) begin(ctx context.Context, at scope, start func(*session.Session)
 	}
 }
 
-// ask makes an ask with start and registers the responder. The caller holds conn.mu.
+// ask makes an ask with start and registers the responder. The caller holds
+// conn.mu.
 func (t *transport) ask(start func(*session.Session) (uint64, error), responder func(*session.Answer)) (uint64, error) {
 	outer := t.responder
 	t.responder = responder
@@ -94,8 +95,8 @@ func (c *Conn) limit(ctx context.Context) (context.Context, context.CancelFunc) 
 	return context.WithTimeoutCause(ctx, c.options.AskTimeout, wire.ErrTimeout)
 }
 
-// outcome copies an answer, which is valid only during the callback. The caller holds
-// mu.
+// outcome copies an answer, which is valid only during the callback. The caller
+// holds mu.
 func (c *Conn) outcome(a *session.Answer) outcome {
 	o := outcome{err: a.Err}
 	if errors.Is(a.Err, wire.ErrClosed) && a.Message == nil {

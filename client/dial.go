@@ -29,13 +29,13 @@ const headerReconnect = "X-Websocket-Reconnect"
 // Dial connects to a server and returns when the server has acknowledged the
 // connection. The address is a ws, wss, http or https URL.
 //
-// Temporary failures (no route, no server, status 503) are retried until ctx is done,
-// unless Options.Reconnect says otherwise; OnState receives each attempt. A refusal, a
-// certificate that cannot be verified and status 4xx fail at once. The error contains
-// that of the last attempt, also when ctx is done.
+// Temporary failures (no route, no server, status 503) are retried until ctx is
+// done, unless Options.Reconnect says otherwise; OnState receives each attempt.
+// A refusal, a certificate that cannot be verified and status 4xx fail at once.
+// The error contains that of the last attempt, also when ctx is done.
 //
-// Afterwards ctx has no effect on the Conn, except that Authenticate and the handlers
-// see its values.
+// Afterwards ctx has no effect on the Conn, except that Authenticate and the
+// handlers see its values.
 func Dial(ctx context.Context, address string, o Options) (*Conn, error) {
 	parsed, err := parseAddress(address)
 	if err != nil {
@@ -123,8 +123,8 @@ func parseAddress(address string) (*url.URL, error) {
 	return u, nil
 }
 
-// dial makes one connection and upgrades it. The reader, if not nil, holds the bytes that
-// arrived together with the handshake.
+// dial makes one connection and upgrades it. The reader, if not nil, holds the
+// bytes that arrived together with the handshake.
 func (c *Conn) dial(ctx context.Context) (net.Conn, *bufio.Reader, error) {
 	header, err := c.header(ctx)
 	if err != nil {
@@ -147,7 +147,8 @@ func (c *Conn) dial(ctx context.Context) (net.Conn, *bufio.Reader, error) {
 	if proxy != nil {
 		dialer.NetDial = c.throughProxy(proxy)
 	}
-	// The user info belongs into the header; gobwas/ws would take it for the host.
+	// The user info belongs into the header; gobwas/ws would take it for the
+	// host.
 	address := *c.address
 	address.User = nil
 	socket, buffered, _, err := dialer.Dial(ctx, address.String())
@@ -164,8 +165,8 @@ func (c *Conn) dial(ctx context.Context) (net.Conn, *bufio.Reader, error) {
 	return socket, buffered, nil
 }
 
-// header returns the header of the upgrade request. Authenticate runs on a goroutine of
-// its own, so Close never waits for it.
+// header returns the header of the upgrade request. Authenticate runs on a
+// goroutine of its own, so Close never waits for it.
 func (c *Conn) header(ctx context.Context) (http.Header, error) {
 	header := c.options.Header.Clone()
 	if header == nil {

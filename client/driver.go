@@ -26,13 +26,14 @@ func (t *transport) Acknowledged(id string) {
 	t.rejoin()
 }
 
-// Refused implements session.Driver. The session is closed; settle ends the transport.
+// Refused implements session.Driver. The session is closed; settle ends the
+// transport.
 func (t *transport) Refused(text string) {
 	t.failure = &RefusedError{Text: text}
 }
 
-// Request implements session.Driver. A request is accepted unless a handler decides
-// about it.
+// Request implements session.Driver. A request is accepted unless a handler
+// decides about it.
 func (t *transport) Request(r *session.Request) {
 	switch r.Kind {
 	case session.Connect:
@@ -128,8 +129,8 @@ func (t *transport) Connected(namespace session.Namespace, _ bool) {
 	}
 }
 
-// Disconnected implements session.Driver. Forced: the transport is over, the namespace
-// is not.
+// Disconnected implements session.Driver. Forced: the transport is over, the
+// namespace is not.
 func (t *transport) Disconnected(namespace session.Namespace, _, forced bool) {
 	if !forced {
 		t.conn.disconnected(namespace.(nsRef).ns, false, nil)
@@ -224,7 +225,8 @@ func (t *transport) asked(ns *NSConn, event string, e *session.Event) {
 	})
 }
 
-// reply sends an answer when the queue has room for it, unless the transport is over.
+// reply sends an answer when the queue has room for it, unless the transport is
+// over.
 func (t *transport) reply(how func()) {
 	t.conn.mu.Lock()
 	defer t.conn.mu.Unlock()

@@ -4,8 +4,9 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// queuedEmit is an emit or a native message of the application. Its bytes are the same
-// on every transport, so one that was not sent can be sent on the next.
+// queuedEmit is an emit or a native message of the application. Its bytes are
+// the same on every transport, so one that was not sent can be sent on the
+// next.
 type queuedEmit struct {
 	payload []byte
 	binary  bool
@@ -19,8 +20,8 @@ type scope struct {
 	room *Room   // nil: none
 }
 
-// missing returns an error if the namespace or the room has ended. The caller holds
-// conn.mu.
+// missing returns an error if the namespace or the room has ended. The caller
+// holds conn.mu.
 func (s scope) missing() error {
 	switch {
 	case s.ns != nil && s.ns.over:
@@ -31,8 +32,8 @@ func (s scope) missing() error {
 	return nil
 }
 
-// emit sends or buffers a checked message. A nil ns means that it is not connected; a
-// nil room is looked up if the message names one.
+// emit sends or buffers a checked message. A nil ns means that it is not
+// connected; a nil room is looked up if the message names one.
 func (c *Conn) emit(m *Message, ns *NSConn, in *Room) error {
 	if ns == nil {
 		return c.missing(wire.ErrBadNamespace)
@@ -45,7 +46,8 @@ func (c *Conn) emit(m *Message, ns *NSConn, in *Room) error {
 	return c.send(&queuedEmit{payload: m.payload(), binary: m.Binary, scope: scope{ns, in}})
 }
 
-// send queues a message for the socket or buffers it. It blocks while the queue is full.
+// send queues a message for the socket or buffers it. It blocks while the queue
+// is full.
 func (c *Conn) send(e *queuedEmit) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -95,8 +97,8 @@ func (b *buffer) add(e *queuedEmit) error {
 	return nil
 }
 
-// putBack keeps the emits that a lost transport has not begun to send. They were
-// accepted before, so the limits do not apply.
+// putBack keeps the emits that a lost transport has not begun to send. They
+// were accepted before, so the limits do not apply.
 func (b *buffer) putBack(queue []outgoing) {
 	if b.options.Policy != BufferKeep {
 		return

@@ -10,17 +10,19 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// The errors of this package. Errors of the server are those of package wire, such as
-// wire.ErrBadNamespace, wire.ErrForbidden and wire.ErrTimeout, or a wire.RemoteError.
+// The errors of this package. Errors of the server are those of package wire,
+// such as wire.ErrBadNamespace, wire.ErrForbidden and wire.ErrTimeout, or a
+// wire.RemoteError.
 var (
-	// ErrClosed: the Conn is closed for good. Conn.Err returns the reason. It matches
-	// net.ErrClosed.
+	// ErrClosed: the Conn is closed for good. Conn.Err returns the reason. It
+	// matches net.ErrClosed.
 	ErrClosed error = closedError{}
-	// ErrDisconnected: the connection was lost before the answer arrived, or the Conn
-	// is not connected and the message is not kept. The server may have received it.
+	// ErrDisconnected: the connection was lost before the answer arrived, or
+	// the Conn is not connected and the message is not kept. The server may
+	// have received it.
 	ErrDisconnected = errors.New("client: connection lost")
-	// ErrRefused: the server refused the client; see RefusedError. If the error of
-	// Options.Authenticate wraps it, the Conn is closed.
+	// ErrRefused: the server refused the client; see RefusedError. If the error
+	// of Options.Authenticate wraps it, the Conn is closed.
 	ErrRefused = errors.New("client: refused")
 	// ErrGaveUp: Reconnect.Attempts attempts have failed in a row.
 	ErrGaveUp = errors.New("client: gave up connecting")
@@ -30,7 +32,8 @@ var (
 	ErrUnsent = errors.New("client: closed before all messages were sent")
 	// ErrNotText: the body of a text message is not valid UTF-8.
 	ErrNotText = errors.New("client: text message is not valid UTF-8")
-	// ErrIdle: the server sent nothing, or accepted no bytes, for Options.IdleTimeout.
+	// ErrIdle: the server sent nothing, or accepted no bytes, for
+	// Options.IdleTimeout.
 	ErrIdle = errors.New("client: idle timeout")
 	// ErrAcknowledge: the server did not acknowledge the connection in time.
 	ErrAcknowledge = errors.New("client: acknowledgement timeout")
@@ -76,11 +79,11 @@ func (e *CloseError) Error() string {
 
 // RefusedError is a refusal of the connection by the server.
 type RefusedError struct {
-	// Status is that of the HTTP response, or zero if the upgraded connection was
-	// refused in place of the acknowledgement.
+	// Status is that of the HTTP response, or zero if the upgraded connection
+	// was refused in place of the acknowledgement.
 	Status int
-	// Text is the reason of the refusal or the start of the HTTP body. It is chosen by
-	// the server: quote it in logs.
+	// Text is the reason of the refusal or the start of the HTTP body. It is
+	// chosen by the server: quote it in logs.
 	Text string
 
 	retryAfter time.Duration // from the HTTP header; 0: none
@@ -98,8 +101,8 @@ func (e *RefusedError) Error() string {
 	return text
 }
 
-// Unwrap returns ErrRefused and, for a refusal instead of the acknowledgement, the
-// error of package wire with its text.
+// Unwrap returns ErrRefused and, for a refusal instead of the acknowledgement,
+// the error of package wire with its text.
 func (e *RefusedError) Unwrap() []error {
 	if e.Status != 0 {
 		return []error{ErrRefused}

@@ -16,7 +16,7 @@ func (r Reconnect) Delay(exponent int, suggested time.Duration, draw float64) ti
 // Suggestion is suggestion.
 func Suggestion(err error) time.Duration { return suggestion(err) }
 
-// Waiting returns how many bytes wait for handlers.
+// Waiting returns how many bytes are queued for handlers.
 func Waiting(c *Conn) int { return c.handlers.tasks.Status().Bytes }
 
 // AppendFrame is appendFrame.
@@ -24,8 +24,8 @@ func AppendFrame(dst []byte, op ws.OpCode, payload []byte, mask [4]byte) []byte 
 	return appendFrame(dst, op, payload, mask)
 }
 
-// ReadFrames reads everything that a server sent in pieces of this size, and returns
-// the messages and the error that ended it.
+// ReadFrames reads everything that a server sent in pieces of this size, and
+// returns the messages and the error that ended it.
 func ReadFrames(data []byte, limit, piece int) (messages []string, err error) {
 	f := frameReader{reader: &pieces{bytes.NewReader(data), piece}, limit: limit}
 	for {

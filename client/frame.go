@@ -12,8 +12,8 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// firstPart bounds the memory that is allocated for the declared length of a frame;
-// the rest is allocated as the bytes arrive.
+// firstPart bounds the memory that is allocated for the declared length of a
+// frame; the rest is allocated as the bytes arrive.
 const firstPart = 64 << 10
 
 // frameReader assembles messages from the frames of a server.
@@ -25,9 +25,9 @@ type frameReader struct {
 	opcode  ws.OpCode // of its first frame; 0: no message has begun
 }
 
-// next reads one frame. For a data frame that does not complete a message, ok is
-// false. The payload is valid until the next call. Errors wrap ErrProtocol or
-// ErrTooBig, or are the reader's.
+// next reads one frame. For a data frame that does not complete a message, ok
+// is false. The payload is valid until the next call. Errors wrap ErrProtocol
+// or ErrTooBig, or are the reader's.
 func (f *frameReader) next() (op ws.OpCode, payload []byte, ok bool, err error) {
 	header, err := ws.ReadHeader(f.reader)
 	if err != nil {
@@ -80,8 +80,8 @@ func (f *frameReader) begin(op ws.OpCode) {
 	f.message = f.message[:0]
 }
 
-// body appends the payload of a data frame. Memory is allocated for received bytes, not
-// for the declared length.
+// body appends the payload of a data frame. Memory is allocated for received
+// bytes, not for the declared length.
 func (f *frameReader) body(length int64) error {
 	for length > 0 {
 		part := int(min(length, firstPart))
@@ -118,8 +118,8 @@ func parseClose(payload []byte) (*CloseError, error) {
 	return &CloseError{Code: code, Reason: string(payload[2:])}, nil
 }
 
-// appendFrame appends a complete final frame, masked with the key: RFC 6455 sections
-// 5.2 and 5.3.
+// appendFrame appends a complete final frame, masked with the key: RFC 6455
+// sections 5.2 and 5.3.
 func appendFrame(dst []byte, op ws.OpCode, payload []byte, mask [4]byte) []byte {
 	const masked = 0x80
 	dst = append(dst, 0x80|byte(op))

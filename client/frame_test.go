@@ -13,7 +13,7 @@ import (
 	"github.com/stoa-io/stoa/client"
 )
 
-// raw is frames of a server as bytes.
+// raw returns frames of a server as bytes.
 func raw(frames ...ws.Frame) []byte {
 	var data bytes.Buffer
 	for _, f := range frames {
@@ -79,8 +79,8 @@ func TestFramesOfTheClient(t *testing.T) {
 	}
 }
 
-// FuzzFrames looks for panics, for memory that a declared length alone brings about,
-// and for a result that depends on how the bytes arrive.
+// FuzzFrames looks for panics, for memory allocated for a declared length
+// alone, and for results that depend on how the bytes are split.
 func FuzzFrames(f *testing.F) {
 	for _, test := range frameCases {
 		f.Add(test.data, 3)

@@ -35,8 +35,8 @@ type task struct {
 	message   bool // it handles a message; skipped after Close
 	ending    bool // it reports an end, so its context is not canceled by Close
 	run       func(ctx context.Context) error
-	// failed receives the server's answer if run has returned an error or panicked;
-	// nil if the server gets none.
+	// failed receives the server's answer if run has returned an error or
+	// panicked; nil if the server gets none.
 	failed func(err error)
 }
 
@@ -75,8 +75,8 @@ func (q *handlerQueue) add(size int, t *task) {
 // closed the Conn does not expect any.
 func (q *handlerQueue) discard() { q.discarding.Store(true) }
 
-// overLimit returns nil if at most limit bytes are queued, else a channel that is
-// closed when the next task ends.
+// overLimit returns nil if at most limit bytes are queued, else a channel that
+// is closed when the next task ends.
 func (q *handlerQueue) overLimit(limit int) <-chan struct{} {
 	if limit < 0 {
 		return nil
@@ -100,8 +100,8 @@ func (q *handlerQueue) Context(t *taskqueue.Task) context.Context {
 	return q.ctx
 }
 
-// Ended implements taskqueue.Owner. The server learns no more of a panic than that
-// there was one.
+// Ended implements taskqueue.Owner. The server learns no more of a panic than
+// that there was one.
 func (q *handlerQueue) Ended(queued *taskqueue.Task, o taskqueue.Outcome) {
 	t := queued.Work.(*task)
 	var answer error

@@ -2,15 +2,17 @@ package client
 
 import "context"
 
-// The handlers. Their context is canceled when the Conn is closed; that of handlers
-// which report an end (OnDisconnected, OnLeft) is not. A handler that returns an error
-// refuses the request; the server receives the error's text.
+// The handlers. Their context is canceled when the Conn is closed; that of
+// handlers which report an end (OnDisconnected, OnLeft) is not. A handler that
+// returns an error refuses the request; the server receives the error's text.
 type (
-	// ConnectHandler decides whether the server may connect the client to a namespace.
+	// ConnectHandler decides whether the server may connect the client to a
+	// namespace.
 	ConnectHandler func(ctx context.Context, r *ConnectRequest) error
 	// ConnectedHandler is notified of a connected namespace.
 	ConnectedHandler func(ctx context.Context, e *ConnectedEvent)
-	// DisconnectedHandler is notified of a namespace that is no longer connected.
+	// DisconnectedHandler is notified of a namespace that is no longer
+	// connected.
 	DisconnectedHandler func(ctx context.Context, e *DisconnectedEvent)
 	// JoinHandler decides whether the server may join the client to a room.
 	JoinHandler func(ctx context.Context, r *JoinRequest) error
@@ -20,15 +22,18 @@ type (
 	LeftHandler func(ctx context.Context, e *LeftEvent)
 	// EmitHandler handles an emit. An error is logged.
 	EmitHandler func(ctx context.Context, e *EmitEvent) error
-	// AskHandler answers an ask, with AskRequest.Reply or with the text of an error.
+	// AskHandler answers an ask, with AskRequest.Reply or with the text of an
+	// error.
 	AskHandler func(ctx context.Context, r *AskRequest) error
-	// NativeHandler handles a message outside of the protocol. An error is logged.
+	// NativeHandler handles a message outside of the protocol. An error is
+	// logged.
 	NativeHandler func(ctx context.Context, e *NativeEvent) error
 	// StateHandler is notified of the changes of a Conn's state.
 	StateHandler func(ctx context.Context, e *StateEvent)
 )
 
-// ConnectRequest is a request of the server to connect the client to a namespace.
+// ConnectRequest is a request of the server to connect the client to a
+// namespace.
 type ConnectRequest struct {
 	Conn      *Conn
 	Namespace string
@@ -38,11 +43,13 @@ type ConnectRequest struct {
 	reply []byte
 }
 
-// Reply sets the body of the answer that accepts the request. It is sent when the
-// handler returns nil; without a call the body is empty. The last call counts.
+// Reply sets the body of the answer that accepts the request. It is sent when
+// the handler returns nil; without a call the body is empty. The last call
+// counts.
 func (r *ConnectRequest) Reply(body []byte) { r.reply = body }
 
-// ConnectedEvent reports a namespace that is connected, by the server or by this side.
+// ConnectedEvent reports a namespace that is connected, by the server or by
+// this side.
 type ConnectedEvent struct {
 	NSConn *NSConn
 }
@@ -67,8 +74,9 @@ type JoinRequest struct {
 	reply []byte
 }
 
-// Reply sets the body of the answer that accepts the request. It is sent when the
-// handler returns nil; without a call the body is empty. The last call counts.
+// Reply sets the body of the answer that accepts the request. It is sent when
+// the handler returns nil; without a call the body is empty. The last call
+// counts.
 func (r *JoinRequest) Reply(body []byte) { r.reply = body }
 
 // JoinedEvent reports a room that is joined, by the server or by this side.
@@ -100,9 +108,9 @@ type AskRequest struct {
 	reply []byte
 }
 
-// Reply sets the body of the answer, which is a frame of the same type as the ask. It
-// is sent when the handler returns nil; without a call the body is empty. The last call
-// counts.
+// Reply sets the body of the answer, which is a frame of the same type as the
+// ask. It is sent when the handler returns nil; without a call the body is
+// empty. The last call counts.
 func (r *AskRequest) Reply(body []byte) { r.reply = body }
 
 // NativeEvent is a message outside of the protocol.

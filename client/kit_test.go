@@ -24,8 +24,8 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// patience is how long a test waits for what must happen; nothing is concluded from
-// how long something took.
+// patience is how long a test waits for something that must happen. No test
+// depends on how long it took.
 const patience = 30 * time.Second
 
 // TestMain fails when a test leaves goroutines behind.
@@ -73,7 +73,7 @@ func eventually(tb testing.TB, what string, condition func() bool) {
 	}
 }
 
-// receive takes the next value out of a channel.
+// receive returns the next value of a channel.
 func receive[T any](tb testing.TB, what string, from <-chan T) T {
 	tb.Helper()
 	select {
@@ -85,7 +85,7 @@ func receive[T any](tb testing.TB, what string, from <-chan T) T {
 	}
 }
 
-// background is a context that ends with the test's patience.
+// background returns a context that is canceled after the test's patience.
 func background(tb testing.TB) context.Context {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -93,8 +93,8 @@ func background(tb testing.TB) context.Context {
 	return ctx
 }
 
-// startNode serves a node at the address, "" for a free port. Stop shuts it down; the
-// end of the test does so too.
+// startNode serves a node at the address, "" for a free port. Stop shuts it
+// down; the end of the test does so too.
 func startNode(tb testing.TB, address string, declare func(*node.Node)) (n *node.Node, stop func()) {
 	tb.Helper()
 	n, err := node.New(node.Config{Loops: 2, Namespaces: map[string]node.NamespaceOptions{
@@ -133,7 +133,7 @@ func startNode(tb testing.TB, address string, declare func(*node.Node)) (n *node
 
 func urlOf(n *node.Node) string { return "ws://" + n.Addr().String() + "/ws" }
 
-// quick makes reconnecting quick.
+// quick reconnects fast.
 var quick = client.Reconnect{Base: time.Millisecond, Cap: 20 * time.Millisecond}
 
 // dial connects, and closes at the end of the test.
@@ -210,8 +210,8 @@ type peer struct {
 	in   *bufio.Reader
 }
 
-// startServer upgrades every connection, and calls play with its number, from 0. The
-// connection is closed when play returns.
+// startServer upgrades every connection, and calls play with its number, from
+// 0. The connection is closed when play returns.
 func startServer(tb testing.TB, play func(number int, p *peer)) string {
 	tb.Helper()
 	return startRaw(tb, func(number int, p *peer) {
@@ -269,7 +269,7 @@ func (p *peer) frame(f ws.Frame) {
 	p.write(data.Bytes())
 }
 
-// write sends raw bytes. The client may have gone; what it says then is the test's.
+// write sends raw bytes. It ignores errors: the client may have closed.
 func (p *peer) write(data []byte) { _, _ = p.conn.Write(data) }
 
 // readFrame reads a whole frame; no test has one of more than 1 MB.
@@ -317,7 +317,8 @@ func (p *peer) hello(id string) bool {
 	return true
 }
 
-// grant answers requests positively until the client goes, or stop returns true.
+// grant answers requests positively until the client goes, or stop returns
+// true.
 func (p *peer) grant(stop func(text string) bool) {
 	p.answer(func(text string) (string, bool) {
 		token, _, _ := strings.Cut(text, ";")
@@ -325,8 +326,7 @@ func (p *peer) grant(stop func(text string) bool) {
 	})
 }
 
-// answer answers what waits for it until the client goes, or the connection is not to
-// go on.
+// answer answers asks until the client closes or how returns false.
 func (p *peer) answer(how func(text string) (answer string, goOn bool)) {
 	for {
 		text := p.text()
@@ -343,7 +343,7 @@ func (p *peer) answer(how func(text string) (answer string, goOn bool)) {
 	}
 }
 
-// drain reads until the client goes or says goodbye.
+// drain reads until the client closes.
 func (p *peer) drain() {
 	for {
 		if f, err := p.next(); err != nil || f.Header.OpCode == ws.OpClose {

@@ -62,7 +62,7 @@ func TestManyGoroutinesUseOneConn(t *testing.T) {
 	}
 }
 
-// Clients of a node that is killed and restarted while they talk: all are back in
+// Clients of a node that is killed and restarted while they emit return to
 // their rooms, and no message arrives twice.
 func TestRestartsUnderLoad(t *testing.T) {
 	n, stop := startNode(t, "", nil)
@@ -125,7 +125,7 @@ func TestRestartsUnderLoad(t *testing.T) {
 	if err := n.Emit(background(t), node.Message{Namespace: "default", Room: "lobby", Event: "e", Body: []byte("last")}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "everybody hears the last message", func() bool {
+	eventually(t, "all clients receive the last message", func() bool {
 		mu.Lock()
 		defer mu.Unlock()
 		for i := range rooms {

@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// This file changes namespaces and rooms outside of a session. The callers of all
-// functions but forget hold mu.
+// This file changes namespaces and rooms outside of a session. The callers of
+// all functions but forget hold mu.
 
-// notify queues the call of a handler without a result. ending is true if it reports an
-// end.
+// notify queues the call of a handler without a result. ending is true if it
+// reports an end.
 func (c *Conn) notify(handler, namespace string, ending bool, call func(ctx context.Context)) {
 	c.handlers.add(0, &task{handler: handler, namespace: namespace, ending: ending, run: func(ctx context.Context) error {
 		call(ctx)
@@ -51,8 +51,8 @@ func (c *Conn) left(in *Room, forced bool, err error) {
 	}
 }
 
-// forget ends a namespace, or a room of it, without asking the server while the Conn is
-// not connected. It reports whether that was the case.
+// forget ends a namespace, or a room of it, without asking the server while the
+// Conn is not connected. It reports whether that was the case.
 func (c *Conn) forget(ns *NSConn, in *Room) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -6,8 +6,8 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// Message is a message of either side. A method with a Message parameter keeps no part
-// of it; a handler may keep the message that it receives.
+// Message is a message of either side. A method with a Message parameter keeps
+// no part of it; a handler may keep the message that it receives.
 type Message struct {
 	Namespace string
 	// Room is empty if the message belongs to no room.
@@ -26,8 +26,9 @@ type Answer struct {
 	Binary bool
 }
 
-// check reports why the message cannot be sent. A node would close the connection for
-// invalid UTF-8, and take a system event for one of the protocol.
+// check reports why the message cannot be sent. A node would close the
+// connection for invalid UTF-8, and take a system event for one of the
+// protocol.
 func (m *Message) check() error {
 	if err := wire.CheckOutgoing(m.Namespace, m.Room, m.Event); err != nil {
 		return err

@@ -7,17 +7,18 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// Namespace declares a namespace with its handlers. The zero value has none. Register
-// them before Dial: the methods panic afterwards, for a nil handler, for a second handler
-// of the same kind and event, and for a system event. Several Conns, and several names,
-// may share one Namespace.
+// Namespace declares a namespace with its handlers. The zero value has none.
+// Register them before Dial: the methods panic afterwards, for a nil handler,
+// for a second handler of the same kind and event, and for a system event.
+// Several Conns, and several names, may share one Namespace.
 //
-// All handlers of one Conn, and Options.OnState, run one after the other, in the order
-// of what happened, on a goroutine of their own; see the package comment.
+// All handlers of one Conn, and Options.OnState, run one after the other, in
+// the order of what happened, on a goroutine of their own; see the package
+// comment.
 //
-// Namespaces and rooms that are restored after a lost connection stay the same, and no
-// handler is called for them. So OnDisconnected is called exactly once for each call of
-// OnConnected, and OnLeft for each of OnJoined.
+// Namespaces and rooms that are restored after a lost connection stay the same,
+// and no handler is called for them. So OnDisconnected is called exactly once
+// for each call of OnConnected, and OnLeft for each of OnJoined.
 type Namespace struct {
 	mu    sync.Mutex
 	inUse bool // guarded by mu; a Conn has it, and its handlers do not change any more
@@ -85,43 +86,44 @@ func registerEvent[H any](ns *Namespace, kind, event string, table *map[string]H
 	})
 }
 
-// OnConnect registers the handler that decides whether the server may connect the
-// client to the namespace. Without one it may.
+// OnConnect registers the handler that decides whether the server may connect
+// the client to the namespace. Without one it may.
 func (ns *Namespace) OnConnect(handler ConnectHandler) {
 	register(ns, "connect", &ns.connect, handler, handler == nil, ns.connect != nil)
 }
 
-// OnConnected registers the handler that is notified when the namespace is connected,
-// by the server or by this side.
+// OnConnected registers the handler that is notified when the namespace is
+// connected, by the server or by this side.
 func (ns *Namespace) OnConnected(handler ConnectedHandler) {
 	register(ns, "connected", &ns.connected, handler, handler == nil, ns.connected != nil)
 }
 
-// OnDisconnected registers the handler that is notified when the namespace is no longer
-// connected, after OnLeft for each room.
+// OnDisconnected registers the handler that is notified when the namespace is
+// no longer connected, after OnLeft for each room.
 func (ns *Namespace) OnDisconnected(handler DisconnectedHandler) {
 	register(ns, "disconnected", &ns.disconnected, handler, handler == nil, ns.disconnected != nil)
 }
 
-// OnJoin registers the handler that decides whether the server may join the client to a
-// room. Without one it may.
+// OnJoin registers the handler that decides whether the server may join the
+// client to a room. Without one it may.
 func (ns *Namespace) OnJoin(handler JoinHandler) {
 	register(ns, "join", &ns.join, handler, handler == nil, ns.join != nil)
 }
 
-// OnJoined registers the handler that is notified when a room is joined, by the server
-// or by this side.
+// OnJoined registers the handler that is notified when a room is joined, by the
+// server or by this side.
 func (ns *Namespace) OnJoined(handler JoinedHandler) {
 	register(ns, "joined", &ns.joined, handler, handler == nil, ns.joined != nil)
 }
 
-// OnLeft registers the handler that is notified when a room is no longer joined.
+// OnLeft registers the handler that is notified when a room is no longer
+// joined.
 func (ns *Namespace) OnLeft(handler LeftHandler) {
 	register(ns, "left", &ns.left, handler, handler == nil, ns.left != nil)
 }
 
-// OnEmit registers the handler of an event that the server, or a member of a room,
-// emits.
+// OnEmit registers the handler of an event that the server, or a member of a
+// room, emits.
 func (ns *Namespace) OnEmit(event string, handler EmitHandler) {
 	registerEvent(ns, "emit", event, &ns.emits, handler, handler == nil)
 }
@@ -131,13 +133,14 @@ func (ns *Namespace) OnAnyEmit(handler EmitHandler) {
 	register(ns, "any emit", &ns.anyEmit, handler, handler == nil, ns.anyEmit != nil)
 }
 
-// OnAsk registers the handler that answers an event. An ask without a handler is
-// answered with wire.ErrUnhandled.
+// OnAsk registers the handler that answers an event. An ask without a handler
+// is answered with wire.ErrUnhandled.
 func (ns *Namespace) OnAsk(event string, handler AskHandler) {
 	registerEvent(ns, "ask", event, &ns.asks, handler, handler == nil)
 }
 
-// OnAnyAsk registers the handler that answers all asks whose event has no handler.
+// OnAnyAsk registers the handler that answers all asks whose event has no
+// handler.
 func (ns *Namespace) OnAnyAsk(handler AskHandler) {
 	register(ns, "any ask", &ns.anyAsk, handler, handler == nil, ns.anyAsk != nil)
 }

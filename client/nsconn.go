@@ -9,9 +9,9 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// NSConn is a Conn in a namespace. Like a Conn it may be used from any goroutine and any
-// handler, and stays the same over reconnects. After its end its methods return
-// wire.ErrBadNamespace, or ErrClosed if the Conn is closed.
+// NSConn is a Conn in a namespace. Like a Conn it may be used from any
+// goroutine and any handler, and stays the same over reconnects. After its end
+// its methods return wire.ErrBadNamespace, or ErrClosed if the Conn is closed.
 type NSConn struct {
 	conn     *Conn
 	name     string
@@ -53,9 +53,9 @@ func (ns *NSConn) Conn() *Conn { return ns.conn }
 // Namespace returns the namespace's name.
 func (ns *NSConn) Namespace() string { return ns.name }
 
-// Reply returns the body with which the server has answered the request to connect. It
-// is empty if the server connected the namespace. It changes when the namespace is
-// restored after a reconnect.
+// Reply returns the body with which the server has answered the request to
+// connect. It is empty if the server connected the namespace. It changes when
+// the namespace is restored after a reconnect.
 func (ns *NSConn) Reply() []byte {
 	ns.conn.mu.Lock()
 	defer ns.conn.mu.Unlock()
@@ -70,10 +70,11 @@ func (ns *NSConn) IsConnected() bool {
 	return !ns.over && ns.conn.find(ns.name) == ns
 }
 
-// Emit emits an event in a text frame. The body must be valid UTF-8 and is not kept.
-// While the Conn is not connected, Options.Buffer applies. Emit blocks only while more
-// than Options.SendQueue bytes are queued for the socket. Emits arrive in the order of
-// the calls, at most once; a nil error does not mean that the server has received it.
+// Emit emits an event in a text frame. The body must be valid UTF-8 and is not
+// kept. While the Conn is not connected, Options.Buffer applies. Emit blocks
+// only while more than Options.SendQueue bytes are queued for the socket. Emits
+// arrive in the order of the calls, at most once; a nil error does not mean
+// that the server has received it.
 func (ns *NSConn) Emit(event string, body []byte) error {
 	return ns.emit(&Message{Event: event, Body: body}, nil)
 }
@@ -119,18 +120,19 @@ func (ns *NSConn) ask(ctx context.Context, m Message) (Answer, error) {
 
 // JoinOptions are the options of JoinRoomWith.
 type JoinOptions struct {
-	// Body is sent to the server's handler, also when the room is restored after a
-	// reconnect. It must be valid UTF-8.
+	// Body is sent to the server's handler, also when the room is restored
+	// after a reconnect. It must be valid UTF-8.
 	Body []byte
 }
 
-// JoinRoom joins a room and waits until the server has answered. It returns at once if
-// the room is joined already. The errors are those of Conn.Connect.
+// JoinRoom joins a room and waits until the server has answered. It returns at
+// once if the room is joined already. The errors are those of Conn.Connect.
 func (ns *NSConn) JoinRoom(ctx context.Context, name string) (*Room, error) {
 	return ns.JoinRoomWith(ctx, name, JoinOptions{})
 }
 
-// JoinRoomWith is JoinRoom with options. Room.Reply returns the server's answer.
+// JoinRoomWith is JoinRoom with options. Room.Reply returns the server's
+// answer.
 func (ns *NSConn) JoinRoomWith(ctx context.Context, name string, o JoinOptions) (*Room, error) {
 	if in := ns.Room(name); in != nil {
 		return in, nil
@@ -148,30 +150,32 @@ func (ns *NSConn) JoinRoomWith(ctx context.Context, name string, o JoinOptions) 
 	return result.room, nil
 }
 
-// Room returns the room if it is joined, else nil. While the Conn is reconnecting,
-// rooms that it will restore count as joined.
+// Room returns the room if it is joined, else nil. While the Conn is
+// reconnecting, rooms that it will restore count as joined.
 func (ns *NSConn) Room(name string) *Room {
 	ns.conn.mu.Lock()
 	defer ns.conn.mu.Unlock()
 	return ns.find(name)
 }
 
-// Rooms returns all rooms of the namespace, in the order of joining. The caller owns the
-// slice.
+// Rooms returns all rooms of the namespace, in the order of joining. The caller
+// owns the slice.
 func (ns *NSConn) Rooms() []*Room {
 	ns.conn.mu.Lock()
 	defer ns.conn.mu.Unlock()
 	return slices.Clone(ns.rooms)
 }
 
-// LeaveAll leaves all rooms of the namespace at once. It tries all and joins the errors.
+// LeaveAll leaves all rooms of the namespace at once. It tries all and joins
+// the errors.
 func (ns *NSConn) LeaveAll(ctx context.Context) error {
 	return each(ns.Rooms(), func(r *Room) error { return r.Leave(ctx) })
 }
 
-// Disconnect disconnects from the namespace and waits until the server has answered. The
-// errors are those of Conn.Ask; the server may also refuse. While the Conn is not
-// connected, the namespace ends at once, and its buffered emits are dropped.
+// Disconnect disconnects from the namespace and waits until the server has
+// answered. The errors are those of Conn.Ask; the server may also refuse. While
+// the Conn is not connected, the namespace ends at once, and its buffered emits
+// are dropped.
 func (ns *NSConn) Disconnect(ctx context.Context) error {
 	if ns.conn.forget(ns, nil) {
 		return nil

@@ -28,73 +28,80 @@ const (
 	DefaultReceiveQueue    = 1 << 20
 )
 
-// Options are the options of Dial. The zero value is usable. Unless stated otherwise,
-// zero means the default and a negative value no limit or off. Dial keeps the maps and
-// pointers: they must not change afterwards.
+// Options are the options of Dial. The zero value is usable. Unless stated
+// otherwise, zero means the default and a negative value no limit or off. Dial
+// keeps the maps and pointers: they must not change afterwards.
 type Options struct {
-	// Namespaces holds the declared namespaces by name. A server may connect the client
-	// to these only; the application may connect to any.
+	// Namespaces holds the declared namespaces by name. A server may connect
+	// the client to these only; the application may connect to any.
 	Namespaces map[string]*Namespace
-	// DefaultNamespace declares all namespaces that are not in Namespaces. If nil, they
-	// have no handlers, and the server may not connect the client to them.
+	// DefaultNamespace declares all namespaces that are not in Namespaces. If
+	// nil, they have no handlers, and the server may not connect the client to
+	// them.
 	DefaultNamespace *Namespace
-	// OnNative handles messages outside of the protocol. They arrive only while the
-	// namespace "" is connected, or with NativeOnly.
+	// OnNative handles messages outside of the protocol. They arrive only while
+	// the namespace "" is connected, or with NativeOnly.
 	OnNative NativeHandler
-	// NativeOnly is for servers that do not speak the protocol: the client has no
-	// acknowledgement and no namespaces, only WriteNative and OnNative.
+	// NativeOnly is for servers that do not speak the protocol: the client has
+	// no acknowledgement and no namespaces, only WriteNative and OnNative.
 	NativeOnly bool
-	// OnState is notified of every change of the state. It runs in order with the
-	// handlers.
+	// OnState is notified of every change of the state. It runs in order with
+	// the handlers.
 	OnState StateHandler
 
-	// Header is sent with the upgrade request. Its "Host" replaces the request's host.
+	// Header is sent with the upgrade request. Its "Host" replaces the
+	// request's host.
 	Header http.Header
-	// Authenticate is called before each attempt to connect; its result is added to
-	// Header. An error fails the attempt, and closes the Conn if it wraps ErrRefused.
-	// The context is canceled with the attempt.
+	// Authenticate is called before each attempt to connect; its result is
+	// added to Header. An error fails the attempt, and closes the Conn if it
+	// wraps ErrRefused. The context is canceled with the attempt.
 	Authenticate func(ctx context.Context) (http.Header, error)
 	// TLS is used for wss; nil means the defaults of crypto/tls.
 	TLS *tls.Config
-	// Proxy returns the proxy for a request: http or https, with CONNECT for ws and
-	// wss alike. Nil means http.ProxyFromEnvironment, which receives http and https
-	// in place of ws and wss; a function that returns nil means no proxy.
+	// Proxy returns the proxy for a request: http or https, with CONNECT for ws
+	// and wss alike. Nil means http.ProxyFromEnvironment, which receives http
+	// and https in place of ws and wss; a function that returns nil means no
+	// proxy.
 	Proxy func(*http.Request) (*url.URL, error)
-	// DialContext makes the network connection to the server or the proxy; nil means
-	// that of net.Dialer.
+	// DialContext makes the network connection to the server or the proxy; nil
+	// means that of net.Dialer.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// DialTimeout bounds one attempt, including the acknowledgement; 10 s.
 	DialTimeout time.Duration
-	// AskTimeout bounds Ask, Connect, JoinRoom, Leave and Disconnect if their context
-	// has no deadline, including the wait for a connection; then the error is
-	// wire.ErrTimeout. It also bounds the restoring of all namespaces and rooms. 30 s.
+	// AskTimeout bounds Ask, Connect, JoinRoom, Leave and Disconnect if their
+	// context has no deadline, including the wait for a connection; then the
+	// error is wire.ErrTimeout. It also bounds the restoring of all namespaces
+	// and rooms. 30 s.
 	AskTimeout time.Duration
-	// IdleTimeout is how long the server may send nothing, or accept no bytes, before
-	// the connection counts as lost; 60 s. After half of it the client sends a ping.
+	// IdleTimeout is how long the server may send nothing, or accept no bytes,
+	// before the connection counts as lost; 60 s. After half of it the client
+	// sends a ping.
 	IdleTimeout time.Duration
-	// ReadLimit is the maximum size of a message from the server in bytes; 1 MiB.
+	// ReadLimit is the maximum size of a message from the server in bytes; 1
+	// MiB.
 	ReadLimit int
-	// SendQueue is how many bytes of messages may be queued for the socket before Emit
-	// blocks; 1 MiB.
+	// SendQueue is how many bytes of messages may be queued for the socket
+	// before Emit blocks; 1 MiB.
 	SendQueue int
-	// ReceiveQueue is how many bytes of messages may be queued for handlers before the
-	// connection is not read; 1 MiB. While an ask is in flight the limit is 16 times
-	// higher, as the answer arrives after them.
+	// ReceiveQueue is how many bytes of messages may be queued for handlers
+	// before the connection is not read; 1 MiB. While an ask is in flight the
+	// limit is 16 times higher, as the answer arrives after them.
 	ReceiveQueue int
 
 	Reconnect Reconnect
 	Buffer    Buffer
 
-	// Logger logs lost connections (Info), errors of handlers (Debug) and panics of
-	// handlers (Error). Nil discards.
+	// Logger logs lost connections (Info), errors of handlers (Debug) and
+	// panics of handlers (Error). Nil discards.
 	Logger *slog.Logger
 }
 
-// Reconnect configures how a lost connection is replaced. Before attempt n, counted from
-// zero, the Conn waits a random time between zero and a bound, the smaller of Cap and
-// Base·Factorⁿ. The count is reset when a connection has lasted longer than the bound,
-// so a server that accepts and drops its clients at once is not dialed in a tight loop.
+// Reconnect configures how a lost connection is replaced. Before attempt n,
+// counted from zero, the Conn waits a random time between zero and a bound, the
+// smaller of Cap and Base·Factorⁿ. The count is reset when a connection has
+// lasted longer than the bound, so a server that accepts and drops its clients
+// at once is not dialed in a tight loop.
 type Reconnect struct {
 	// Off: a lost connection closes the Conn, and Dial makes one attempt.
 	Off bool
@@ -112,8 +119,8 @@ type BufferPolicy uint8
 
 // The policies. The zero value means BufferKeep.
 const (
-	// BufferKeep keeps the emit and sends it in order, after all namespaces and rooms
-	// are restored. Above the limits it fails with ErrBufferFull.
+	// BufferKeep keeps the emit and sends it in order, after all namespaces and
+	// rooms are restored. Above the limits it fails with ErrBufferFull.
 	BufferKeep BufferPolicy = iota + 1
 	// BufferDrop drops the emit without an error.
 	BufferDrop
@@ -202,8 +209,8 @@ func (o *Options) useNamespaces() {
 	}
 }
 
-// checkHeader reports fields that belong to the handshake (RFC 6455 section 4.1): servers
-// refuse a second one.
+// checkHeader reports fields that belong to the handshake (RFC 6455 section
+// 4.1): servers refuse a second one.
 func checkHeader(h http.Header) error {
 	for name := range h {
 		canonical := http.CanonicalHeaderKey(name)

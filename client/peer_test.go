@@ -15,14 +15,14 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// What a server can do to a client below the protocol of messages.
+// This file tests the client against servers that misuse WebSocket frames.
 
 func TestMalformedFramesEndTheConnection(t *testing.T) {
 	tests := []struct {
 		name string
 		data []byte
 		err  error
-		code wire.Code // what the server is told
+		code wire.Code // received by the server
 	}{
 		{"masked", raw(ws.MaskFrame(ws.NewTextFrame([]byte("a")))), client.ErrProtocol, wire.CodeProtocolError},
 		{"no UTF-8", raw(ws.NewTextFrame([]byte("\xff"))), client.ErrProtocol, wire.CodeProtocolError},
@@ -114,7 +114,7 @@ func TestAServerThatFallsSilentIsGivenUp(t *testing.T) {
 	url := startServer(t, func(number int, p *peer) {
 		p.hello("id")
 		if number == 0 {
-			// It reads, and says nothing, not even a pong.
+			// It reads and sends nothing, not even a pong.
 			for _, err := p.next(); err == nil; _, err = p.next() {
 			}
 		}
@@ -147,8 +147,8 @@ func TestAQuietServerThatAnswersPingsIsKept(t *testing.T) {
 	}
 }
 
-// A server that does not read: emits wait when the queue is full, then the connection
-// counts as lost, and what was not begun to be sent is not.
+// If the server does not read, Emit blocks when the queue is full. Then the
+// connection counts as lost; emits that were not being written are not.
 func TestAServerThatDoesNotReadIsGivenUp(t *testing.T) {
 	body := bytes.Repeat([]byte("x"), 100_000)
 	arrived := make(chan string, 1000)

@@ -33,9 +33,9 @@ func (c *Conn) proxy(header http.Header) (*url.URL, error) {
 	return proxy, nil
 }
 
-// throughProxy returns a function that dials through a proxy with CONNECT (RFC 9110
-// section 9.3.6), for ws and wss alike: a proxy that forwards requests would drop the
-// upgrade.
+// throughProxy returns a function that dials through a proxy with CONNECT (RFC
+// 9110 section 9.3.6), for ws and wss alike: a proxy that forwards requests
+// would drop the upgrade.
 func (c *Conn) throughProxy(proxy *url.URL) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		port := proxy.Port()

@@ -13,8 +13,8 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// receiveQueueWithAsk multiplies Options.ReceiveQueue while an ask is in flight: a handler
-// may wait for the answer, which arrives after more messages.
+// receiveQueueWithAsk multiplies Options.ReceiveQueue while an ask is in
+// flight: a handler may wait for the answer, which arrives after more messages.
 const receiveQueueWithAsk = 16
 
 // read handles the frames of the server until the connection is closed.
@@ -53,8 +53,8 @@ func (t *transport) explain(err error) error {
 	return err
 }
 
-// fail ends the transport because of an error that the client has found. A server that
-// broke a rule receives the matching close code.
+// fail ends the transport because of an error that the client has found. A
+// server that broke a rule receives the matching close code.
 func (t *transport) fail(err error) {
 	c := t.conn
 	c.mu.Lock()
@@ -95,13 +95,14 @@ func (t *transport) closedByPeer(payload []byte) {
 func (t *transport) answerPing(payload []byte) {
 	t.conn.mu.Lock()
 	defer t.conn.mu.Unlock()
-	// Only the newest ping is answered (RFC 6455 section 5.5.3), so a flood of pings
-	// uses no memory.
+	// Only the newest ping is answered (RFC 6455 section 5.5.3), so a flood of
+	// pings uses no memory.
 	t.pong = append(make([]byte, 0, len(payload)), payload...)
 	t.signal()
 }
 
-// receive passes a message to the session, or queues it behind a deferred request.
+// receive passes a message to the session, or queues it behind a deferred
+// request.
 func (t *transport) receive(payload []byte, binary bool) {
 	c := t.conn
 	c.mu.Lock()
@@ -126,7 +127,8 @@ func (t *transport) receive(payload []byte, binary bool) {
 	t.settle()
 }
 
-// resume receives the queued messages after a decision. The caller holds conn.mu.
+// resume receives the queued messages after a decision. The caller holds
+// conn.mu.
 func (t *transport) resume() {
 	for len(t.deferred) > 0 && !t.over {
 		first := t.deferred[0]
@@ -145,15 +147,15 @@ func (t *transport) abort(err error) {
 	t.conn.lost(t, err)
 }
 
-// pause returns when further messages may be read: their handlers and their answers
-// need room in the queues.
+// pause returns when further messages may be read: their handlers and their
+// answers need room in the queues.
 func (t *transport) pause() {
 	c := t.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for !t.over {
-		// The session's own answers need room, too. The limit is twice that of emits,
-		// as the application can fill the queue up to the limit.
+		// The session's own answers need room, too. The limit is twice that of
+		// emits, as the application can fill the queue up to the limit.
 		if t.full(2) {
 			t.waitEased()
 			continue

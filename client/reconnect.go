@@ -19,18 +19,20 @@ import (
 
 // backoff is the state from which delays are computed.
 type backoff struct {
-	// attempt is the number of the next attempt since the last connection, from 1.
+	// attempt is the number of the next attempt since the last connection, from
+	// 1.
 	attempt int
-	// exponent grows with every delay and outlasts short connections, so a server that
-	// accepts and drops its clients at once is not dialed in a tight loop.
+	// exponent grows with every delay and outlasts short connections, so a
+	// server that accepts and drops its clients at once is not dialed in a
+	// tight loop.
 	exponent int
 	delay    time.Duration
 }
 
-// delay returns the time before an attempt; draw is random in [0, 1). The jitter is
-// applied after the cap: before it, all clients would meet at the cap. A delay suggested
-// by the server replaces the computed one, up to twice the cap, and is spread by half of
-// itself.
+// delay returns the time before an attempt; draw is random in [0, 1). The
+// jitter is applied after the cap: before it, all clients would meet at the
+// cap. A delay suggested by the server replaces the computed one, up to twice
+// the cap, and is spread by half of itself.
 func (r *Reconnect) delay(exponent int, suggested time.Duration, draw float64) time.Duration {
 	if suggested > 0 {
 		return time.Duration(float64(min(suggested, 2*r.Cap)) * (1 + draw/2))
@@ -78,7 +80,8 @@ func (c *Conn) supervise() {
 	}
 }
 
-// attempt makes one attempt and, if it succeeds, serves the transport until it is closed.
+// attempt makes one attempt and, if it succeeds, serves the transport until it
+// is closed.
 func (c *Conn) attempt() {
 	ctx, cancel := c.ctx, context.CancelFunc(func() {})
 	if limit := c.options.DialTimeout; limit > 0 {
@@ -114,8 +117,8 @@ func (c *Conn) attempt() {
 	stop()
 }
 
-// lost schedules the next attempt or closes the Conn, after a transport is over or an
-// attempt has failed (tr is nil). The caller holds mu.
+// lost schedules the next attempt or closes the Conn, after a transport is over
+// or an attempt has failed (tr is nil). The caller holds mu.
 func (c *Conn) lost(tr *transport, err error) {
 	c.lastErr = err
 	e := &StateEvent{Conn: c, From: c.state, To: c.state, Err: err}
@@ -175,9 +178,9 @@ func (c *Conn) final(tr *transport, err error) error {
 	return nil
 }
 
-// isFinal reports whether another attempt is pointless. Status codes that load balancers
-// answer while a server is being replaced (404, for example) are final for the first
-// connection only.
+// isFinal reports whether another attempt is pointless. Status codes that load
+// balancers answer while a server is being replaced (404, for example) are
+// final for the first connection only.
 func (e *RefusedError) isFinal(first bool) bool {
 	switch e.Status {
 	case 0, http.StatusUnauthorized, http.StatusForbidden, http.StatusGone:

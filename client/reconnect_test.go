@@ -13,7 +13,7 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// neffos row 16: our clients come back by themselves, with a back-off.
+// neffos row 16: our clients reconnect automatically, with a back-off.
 func TestComesBackAfterARestart(t *testing.T) {
 	n, stop := startNode(t, "", echo)
 	address, url := n.Addr().String(), urlOf(n)

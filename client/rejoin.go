@@ -9,8 +9,8 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// This file restores the namespaces and rooms of the last transport on a new one. The
-// callers of all functions hold conn.mu.
+// This file restores the namespaces and rooms of the last transport on a new
+// one. The callers of all functions hold conn.mu.
 
 // begin starts the session.
 func (t *transport) begin() {
@@ -60,8 +60,8 @@ func (t *transport) restore(start func(*session.Session) (uint64, error), grante
 		case a.Err == nil:
 			granted()
 		case errors.Is(a.Err, wire.ErrUnavailable) || errors.Is(a.Err, wire.ErrTimeout):
-			// The server cannot decide at the moment. Ending the room because its
-			// broker is unreachable for a moment would lose it for good.
+			// The server cannot decide at the moment. Ending the room because
+			// its broker is unreachable for a moment would lose it for good.
 			t.failure = a.Err
 		default:
 			refused(a.Err)
@@ -73,7 +73,8 @@ func (t *transport) restore(start func(*session.Session) (uint64, error), grante
 	}
 }
 
-// settle completes changes that callbacks of the session must not make themselves.
+// settle completes changes that callbacks of the session must not make
+// themselves.
 func (t *transport) settle() {
 	switch {
 	case t.over:

@@ -7,8 +7,8 @@ import (
 	"github.com/stoa-io/stoa/internal/session"
 )
 
-// Room is a Conn in a room. It is used like an NSConn; after its end its methods return
-// wire.ErrBadRoom.
+// Room is a Conn in a room. It is used like an NSConn; after its end its
+// methods return wire.ErrBadRoom.
 type Room struct {
 	ns   *NSConn
 	name string
@@ -24,17 +24,17 @@ func (r *Room) Name() string { return r.name }
 // NSConn returns the Conn in the room's namespace.
 func (r *Room) NSConn() *NSConn { return r.ns }
 
-// Reply returns the body with which the server has answered the request to join. It is
-// empty if the server joined the room. It changes when the room is restored after a
-// reconnect.
+// Reply returns the body with which the server has answered the request to
+// join. It is empty if the server joined the room. It changes when the room is
+// restored after a reconnect.
 func (r *Room) Reply() []byte {
 	r.ns.conn.mu.Lock()
 	defer r.ns.conn.mu.Unlock()
 	return slices.Clone(r.reply)
 }
 
-// Emit emits an event into the room, in a text frame. It reaches the other members if
-// the server relays. See NSConn.Emit.
+// Emit emits an event into the room, in a text frame. It reaches the other
+// members if the server relays. See NSConn.Emit.
 func (r *Room) Emit(event string, body []byte) error {
 	return r.ns.emit(&Message{Event: event, Body: body}, r)
 }
@@ -44,9 +44,9 @@ func (r *Room) EmitBinary(event string, body []byte) error {
 	return r.ns.emit(&Message{Event: event, Body: body, Binary: true}, r)
 }
 
-// Leave leaves the room and waits until the server has answered. The errors are those of
-// Conn.Ask; the server may also refuse. While the Conn is not connected, the room ends
-// at once, and its buffered emits are dropped.
+// Leave leaves the room and waits until the server has answered. The errors are
+// those of Conn.Ask; the server may also refuse. While the Conn is not
+// connected, the room ends at once, and its buffered emits are dropped.
 func (r *Room) Leave(ctx context.Context) error {
 	if r.ns.conn.forget(r.ns, r) {
 		return nil

@@ -15,7 +15,8 @@ const (
 	StateConnecting State = iota + 1
 	// StateConnected: acknowledged, and all namespaces and rooms are restored.
 	StateConnected
-	// StateReconnecting: the connection was lost; the Conn waits, dials or rejoins.
+	// StateReconnecting: the connection was lost; the Conn waits, dials or
+	// rejoins.
 	StateReconnecting
 	// StateClosed: closed for good.
 	StateClosed
@@ -36,23 +37,26 @@ func (s State) String() string {
 	return "invalid"
 }
 
-// StateEvent reports a change of the state, or a further failed attempt: then From and
-// To are the same.
+// StateEvent reports a change of the state, or a further failed attempt: then
+// From and To are the same.
 type StateEvent struct {
 	Conn     *Conn
 	From, To State
-	// ID is the connection's ID if To is StateConnected. Every connection has a new one.
+	// ID is the connection's ID if To is StateConnected. Every connection has a
+	// new one.
 	ID string
-	// Err is why the connection was lost, the attempt failed or the Conn is closed: a
-	// CloseError, a RefusedError, an error of the network. Nil if To is
-	// StateConnected.
+	// Err is why the connection was lost, the attempt failed or the Conn is
+	// closed: a CloseError, a RefusedError, an error of the network. Nil if To
+	// is StateConnected.
 	Err error
-	// Code and Reason are those of the server's close frame, CodeAbnormal if the
-	// connection was lost without one, and zero where no connection was lost.
+	// Code and Reason are those of the server's close frame, CodeAbnormal if
+	// the connection was lost without one, and zero where no connection was
+	// lost.
 	Code   wire.Code
 	Reason string
-	// Attempt is the number of the attempt since the last connection, from 1: the one
-	// that follows after Delay, or that succeeded. Zero if To is StateClosed.
+	// Attempt is the number of the attempt since the last connection, from 1:
+	// the one that follows after Delay, or that succeeded. Zero if To is
+	// StateClosed.
 	Attempt int
 	// Delay is the time before this attempt.
 	Delay time.Duration

@@ -14,12 +14,12 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// closeTimeout is how long a transport may take to send its queue and to finish the
-// closing handshake.
+// closeTimeout is how long a transport may take to send its queue and to finish
+// the closing handshake.
 const closeTimeout = 5 * time.Second
 
-// transport is one WebSocket connection of a Conn, from the upgrade to the close. Two
-// goroutines serve it, read and write; neither ever calls a handler.
+// transport is one WebSocket connection of a Conn, from the upgrade to the
+// close. Two goroutines serve it, read and write; neither ever calls a handler.
 type transport struct {
 	conn         *Conn         // immutable
 	socket       net.Conn      // immutable
@@ -33,8 +33,8 @@ type transport struct {
 	session session.Session
 	over    bool // the session is closed and no new messages are queued
 	phase   phase
-	// responder receives the answer to the ask that is being made, responders those
-	// to the asks in flight.
+	// responder receives the answer to the ask that is being made, responders
+	// those to the asks in flight.
 	responder     func(*session.Answer)
 	responders    map[uint64]func(*session.Answer)
 	paused        chan struct{} // closed by an ask, which raises the limit; nil: reading is not paused
@@ -81,7 +81,8 @@ type outgoing struct {
 	emit    *queuedEmit // nil: the message belongs to this transport only
 }
 
-// outgoingOverhead is what a message costs in addition to its payload, in bytes.
+// outgoingOverhead is what a message costs in addition to its payload, in
+// bytes.
 const outgoingOverhead = 64
 
 // frame is a whole message of the peer.
@@ -119,8 +120,9 @@ func (t *transport) run() {
 	}
 }
 
-// end closes the session and starts to close the transport; the first call counts.
-// Asks in flight fail. The caller holds conn.mu and is not a callback of the session.
+// end closes the session and starts to close the transport; the first call
+// counts. Asks in flight fail. The caller holds conn.mu and is not a callback
+// of the session.
 func (t *transport) end(how ending, code wire.Code) {
 	if t.over {
 		return
@@ -141,8 +143,8 @@ func (t *transport) end(how ending, code wire.Code) {
 	t.signal()
 }
 
-// cut closes the network connection. Closing the TLS connection instead would send an
-// alert first, and block on a peer that does not read.
+// cut closes the network connection. Closing the TLS connection instead would
+// send an alert first, and block on a peer that does not read.
 func (t *transport) cut() {
 	socket := t.socket
 	for {
@@ -186,8 +188,8 @@ func (t *transport) full(times int) bool {
 	return !t.over && limit >= 0 && t.queued > times*limit
 }
 
-// waitEased waits until the queue is shorter or the transport is over. The caller holds
-// conn.mu, which is released in the meantime.
+// waitEased waits until the queue is shorter or the transport is over. The
+// caller holds conn.mu, which is released in the meantime.
 func (t *transport) waitEased() {
 	if t.eased == nil {
 		t.eased = make(chan struct{})
@@ -209,8 +211,8 @@ func (t *transport) ease() {
 	}
 }
 
-// prefixedReader reads the bytes that arrived with the handshake and then the socket.
-// It keeps lastReceived and enforces the idle timeout.
+// prefixedReader reads the bytes that arrived with the handshake and then the
+// socket. It keeps lastReceived and enforces the idle timeout.
 type prefixedReader struct {
 	transport *transport
 	buffered  *bufio.Reader // nil: none are left

@@ -10,8 +10,8 @@ import (
 //
 //	client.OnEmit(&shapes, "moved", codec.JSON{}, func(ctx context.Context, e *client.EmitEvent, to Point) error { … })
 //
-// It is not called for a body that the codec cannot decode; the codec.DecodeError is
-// logged.
+// It is not called for a body that the codec cannot decode; the
+// codec.DecodeError is logged.
 func OnEmit[In any](ns *Namespace, event string, with codec.Codec, handler func(ctx context.Context, e *EmitEvent, in In) error) {
 	ns.OnEmit(event, func(ctx context.Context, e *EmitEvent) error {
 		in, err := codec.Decode[In](with, e.Event, e.Body)
@@ -22,8 +22,9 @@ func OnEmit[In any](ns *Namespace, event string, with codec.Codec, handler func(
 	})
 }
 
-// OnAsk registers a handler that answers an In with an Out. It is not called for a body
-// that the codec cannot decode; the answer is then the text of the codec.DecodeError.
+// OnAsk registers a handler that answers an In with an Out. It is not called
+// for a body that the codec cannot decode; the answer is then the text of the
+// codec.DecodeError.
 func OnAsk[In, Out any](ns *Namespace, event string, with codec.Codec, handler func(ctx context.Context, r *AskRequest, in In) (Out, error)) {
 	ns.OnAsk(event, func(ctx context.Context, r *AskRequest) error {
 		in, err := codec.Decode[In](with, r.Event, r.Body)
@@ -47,8 +48,8 @@ func OnAsk[In, Out any](ns *Namespace, event string, with codec.Codec, handler f
 //
 //	price, err := client.Ask[Price](ctx, shop, "price", codec.JSON{}, order)
 //
-// The errors are those of NSConn.Ask and of the codec; *codec.DecodeError for an answer
-// that the codec cannot decode.
+// The errors are those of NSConn.Ask and of the codec; *codec.DecodeError for
+// an answer that the codec cannot decode.
 func Ask[Out, In any](ctx context.Context, ns *NSConn, event string, with codec.Codec, in In) (out Out, err error) {
 	body, err := codec.Encode(with, event, in)
 	if err != nil {

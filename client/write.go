@@ -10,8 +10,8 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// batchBytes is the approximate size of one write. The messages of a write that fails
-// are lost; the others are sent on the next transport.
+// batchBytes is the approximate size of one write. The messages of a write that
+// fails are lost; the others are sent on the next transport.
 const batchBytes = 64 << 10
 
 // write sends the queued messages until the transport is over.
@@ -131,8 +131,8 @@ func (t *transport) closing() []byte {
 	return binary.BigEndian.AppendUint16(nil, uint16(t.code))
 }
 
-// pingIfQuiet sends a ping if the server has sent nothing for this long. Not every
-// server sends pings.
+// pingIfQuiet sends a ping if the server has sent nothing for this long. Not
+// every server sends pings.
 func (t *transport) pingIfQuiet(quiet time.Duration) {
 	if time.Since(time.Unix(0, t.lastReceived.Load())) < quiet {
 		return
