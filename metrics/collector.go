@@ -57,34 +57,35 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	collectMessages(out, &stats)
 	collectHandlers(out, &stats)
 	collectCloses(out, &stats)
-	out <- cumulativeHistogram(framesPerWrite, node.FramesPerWriteBounds[:], stats.FramesPerWrite.Buckets[:], stats.FramesPerWrite.Sum)
-	out <- cumulativeHistogram(loopLag, node.LoopLagBounds[:], stats.Lag.Buckets[:], stats.Lag.Sum)
+	out <- nodeHistogram(framesPerWrite, node.FramesPerWriteBounds(), &stats.FramesPerWrite)
+	out <- nodeHistogram(loopLag, node.LoopLagBounds(), &stats.Lag)
+}
+
+func nodeHistogram(desc *prometheus.Desc, bounds []float64, h *node.Histogram) prometheus.Metric {
+	return cumulativeHistogram(desc, bounds, h.Buckets, h.Sum)
 }
 
 func collectHandshakes(out chan<- prometheus.Metric, stats *node.Stats) {
-	for result, count := range stats.Handshakes {
-		out <- prometheus.MustNewConstMetric(handshakes, prometheus.CounterValue, float64(count),
-			node.HandshakeResult(result).String())
+	for _, result := range node.HandshakeResults() {
+		out <- prometheus.MustNewConstMetric(handshakes, prometheus.CounterValue, float64(stats.Handshakes[result]),
+			result.String())
 	}
 }
 
 func collectMessages(out chan<- prometheus.Metric, stats *node.Stats) {
 	for frame, name := range [len(stats.MessagesIn)]string{"text", "binary"} {
-		for result, count := range stats.MessagesIn[frame] {
-			out <- prometheus.MustNewConstMetric(messagesReceived, prometheus.CounterValue, float64(count),
-				name, node.MessageResult(result).String())
+		for _, result := range node.MessageResults() {
+			out <- prometheus.MustNewConstMetric(messagesReceived, prometheus.CounterValue, float64(stats.MessagesIn[frame][result]),
+				name, result.String())
 		}
 	}
 }
 
 func collectHandlers(out chan<- prometheus.Metric, stats *node.Stats) {
-	for kind := range stats.Handlers.Calls {
-		if node.HandlerKind(kind) == node.HandlerNone {
-			continue
-		}
-		for result, count := range stats.Handlers.Calls[kind] {
-			out <- prometheus.MustNewConstMetric(handlers, prometheus.CounterValue, float64(count),
-				node.HandlerKind(kind).String(), node.HandlerResult(result).String())
+	for _, kind := range node.HandlerKinds() {
+		for _, result := range node.HandlerResults() {
+			out <- prometheus.MustNewConstMetric(handlers, prometheus.CounterValue, float64(stats.Handlers.Calls[kind][result]),
+				kind.String(), result.String())
 		}
 	}
 }
@@ -101,11 +102,15 @@ func collectCloses(out chan<- prometheus.Metric, stats *node.Stats) {
 func cumulativeHistogram(desc *prometheus.Desc, bounds []float64, buckets []uint64, sum float64, labels ...string) prometheus.Metric {
 	cumulative := make(map[float64]uint64, len(bounds))
 	var count uint64
-	for i, n := range buckets {
+	for _, n := range buckets {
 		count += n
-		if i < len(bounds) {
-			cumulative[bounds[i]] = count
+	}
+	below := uint64(0)
+	for i, bound := range bounds {
+		if i < len(buckets) {
+			below += buckets[i]
 		}
+		cumulative[bound] = below
 	}
 	return prometheus.MustNewConstHistogram(desc, count, sum, cumulative, labels...)
 }

@@ -75,11 +75,10 @@
 //	stoa_loops                      gauge      event loops
 //	stoa_loop_turns_total           counter    turns of all loops
 //	stoa_loop_lag_seconds           histogram  how late a loop served its timer
-//	stoa_open_questions             gauge      requests of this node and its clients that wait for answers from
-//	                                           the cluster
-//	stoa_late_answers_total         counter    answers that arrived after their request had ended
-//	stoa_bad_commands_total         counter    requests of other nodes that this node does not know: grows while
-//	                                           nodes of different versions run
+//	stoa_pending_calls              gauge      asks of this node and its clients to others that wait for answers
+//	stoa_late_answers_total         counter    answers that arrived after their ask had ended
+//	stoa_bad_requests_total         counter    malformed requests of other nodes: grows while nodes of different
+//	                                           versions run
 //	stoa_certificate_errors_total   counter    changes of the TLS certificate's files without a usable certificate:
 //	                                           the previous one stays in use
 //	stoa_draining                   gauge      1 while the node shuts down, else 0

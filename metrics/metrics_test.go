@@ -218,6 +218,16 @@ func populated(t testing.TB) node.Stats {
 	var stats node.Stats
 	next := uint64(100)
 	fill(t, reflect.ValueOf(&stats).Elem(), &next)
+	stats.Handshakes = counts(node.HandshakeResults(), &next)
+	for frame := range stats.MessagesIn {
+		stats.MessagesIn[frame] = counts(node.MessageResults(), &next)
+	}
+	stats.Handlers.Calls = make(map[node.HandlerKind]map[node.HandlerResult]uint64)
+	for _, kind := range node.HandlerKinds() {
+		stats.Handlers.Calls[kind] = counts(node.HandlerResults(), &next)
+	}
+	stats.FramesPerWrite.Buckets = buckets(len(node.FramesPerWriteBounds())+1, &next)
+	stats.Lag.Buckets = buckets(len(node.LoopLagBounds())+1, &next)
 	stats.Closes = map[node.CloseKey]uint64{
 		{Code: "normal", Initiator: node.ByPeer}:       1,
 		{Code: "going_away", Initiator: node.ByServer}: 2,
@@ -225,6 +235,26 @@ func populated(t testing.TB) node.Stats {
 		{Code: "other", Initiator: node.ByServer}:      4,
 	}
 	return stats
+}
+
+// counts gives every key a number of its own.
+func counts[K comparable](keys []K, next *uint64) map[K]uint64 {
+	all := make(map[K]uint64, len(keys))
+	for _, key := range keys {
+		*next++
+		all[key] = *next
+	}
+	return all
+}
+
+// buckets gives every bucket a number of its own.
+func buckets(count int, next *uint64) []uint64 {
+	all := make([]uint64, count)
+	for i := range all {
+		*next++
+		all[i] = *next
+	}
+	return all
 }
 
 func fill(t testing.TB, v reflect.Value, next *uint64) {

@@ -7,21 +7,11 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"unsafe"
 
 	"github.com/gobwas/ws"
-)
 
-// There are hundreds of thousands of conns: what is added here is added to each.
-// The next size for which Go's allocator has a class is 320 bytes.
-func TestConnSize(t *testing.T) {
-	const limit = 288
-	if size := unsafe.Sizeof(conn{}); size > limit {
-		t.Errorf("a conn has %d bytes, want at most %d", size, limit)
-	} else {
-		t.Logf("a conn has %d bytes", size)
-	}
-}
+	"github.com/stoa-io/stoa/internal/engine"
+)
 
 // client is the least that can talk to a node.
 type client struct {
@@ -48,7 +38,7 @@ func dialClient(tb testing.TB, n *Node) *client {
 	c.write(clientFrame("$c;default;;_OnNamespaceConnect;0;0;"))
 	c.write(clientFrame("$j;default;r;_OnRoomJoin;0;0;"))
 	for range 3 {
-		if _, err := readFrame(c.in); err != nil {
+		if _, err := ws.ReadFrame(c.in); err != nil {
 			tb.Fatal(err)
 		}
 	}
@@ -104,7 +94,7 @@ func relayAllocs(t *testing.T, members, together int) float64 {
 	for range together {
 		batch = append(batch, clientFrame(text)...)
 	}
-	delivered := together * len(newFrame(ws.OpText, []byte(text)))
+	delivered := together * len(engine.NewFrame(ws.OpText, []byte(text)))
 	round := func() {
 		publisher.write(batch)
 		for _, l := range listeners {

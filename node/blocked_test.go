@@ -108,7 +108,7 @@ func TestAskWhileTheMailboxIsFull(t *testing.T) {
 	flood := strings.Repeat(frame(1, true, ";chat;;nobody;0;0;"+strings.Repeat("x", 1000)), 10)
 	p.write(frame(1, true, "$2;chat;;_OnNamespaceDisconnect;0;0;"))
 	p.write(flood)
-	eventually(t, "the connection is not read any more", func() bool { return node.MailFull(n, p.id) })
+	eventually(t, "the connection is not read any more", func() bool { return node.BacklogFull(n, p.id) })
 	p.expect("$1;chat;;back;1;0;timeout", "$2;;;;;;")
 	p.send("$3;chat;;_OnNamespaceConnect;0;0;")
 	p.expect("$3;;;;;;")
@@ -212,7 +212,7 @@ func TestShutdownLeavesHandlers(t *testing.T) {
 					t.Errorf("the error %q does not name %s", err, want)
 				}
 			}
-			if !strings.Contains(out.String(), "handlers are left running") {
+			if !strings.Contains(out.String(), "handlers are still running") {
 				t.Error("nothing about it in the log")
 			}
 			if err := <-served; !errors.Is(err, node.ErrClosed) {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/connid"
+	"github.com/stoa-io/stoa/internal/engine"
 	"github.com/stoa-io/stoa/wire"
 )
 
@@ -142,7 +144,6 @@ type Timeouts struct {
 }
 
 const (
-	maxLoops       = 64
 	defaultHeader  = 8 << 10
 	defaultQueue   = 1 << 20
 	defaultMailbox = 64 << 10
@@ -155,7 +156,7 @@ const (
 // withDefaults returns a copy in which every zero is replaced by its default.
 func (c Config) withDefaults() Config {
 	if c.ID == "" {
-		c.ID = newNodeID()
+		c.ID = connid.NewNodeID()
 	}
 	if c.Loops == 0 {
 		c.Loops = defaultLoops()
@@ -205,21 +206,21 @@ func setDefault[T int | time.Duration](field *T, value T) {
 	}
 }
 
-func defaultLoops() int { return min(runtime.NumCPU(), runtime.GOMAXPROCS(0), maxLoops) }
+func defaultLoops() int { return min(runtime.NumCPU(), runtime.GOMAXPROCS(0), engine.MaxLoops) }
 
 // validate reports every field that cannot be used, in one error.
 func (c *Config) validate() error {
 	var errs []error
-	if len(c.ID) > 32 || strings.ContainsFunc(c.ID, notIDRune) {
+	if !connid.ValidNodeID(c.ID) {
 		errs = append(errs, fmt.Errorf("node: ID %q: want at most 32 of A-Z a-z 0-9 _", c.ID))
 	}
-	if c.Loops < 1 || c.Loops > maxLoops {
-		errs = append(errs, fmt.Errorf("node: Loops %d: want 1 to %d", c.Loops, maxLoops))
+	if c.Loops < 1 || c.Loops > engine.MaxLoops {
+		errs = append(errs, fmt.Errorf("node: Loops %d: want 1 to %d", c.Loops, engine.MaxLoops))
 	}
 	if c.Transport > TransportStream {
 		errs = append(errs, fmt.Errorf("node: Transport %d is unknown", c.Transport))
 	}
-	if c.Transport == TransportEpoll && !haveEpoll {
+	if c.Transport == TransportEpoll && !hasEpoll() {
 		errs = append(errs, errors.New("node: Transport epoll: this system has no epoll"))
 	}
 	if c.Endpoint != "*" && !strings.HasPrefix(c.Endpoint, "/") {
@@ -234,10 +235,6 @@ func (c *Config) validate() error {
 		errs = append(errs, options.validate(name)...)
 	}
 	return errors.Join(errs...)
-}
-
-func notIDRune(r rune) bool {
-	return !(r == '_' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z')
 }
 
 func checkOrigin(origin string) error {

@@ -66,7 +66,7 @@ func TestTinyInbox(t *testing.T) {
 				done = true
 			default:
 			}
-			heldSeen = max(heldSeen, n.Stats().Held)
+			heldSeen = max(heldSeen, n.Stats().Paused)
 		}
 		sent += batch * publishers
 		return heldSeen > 0
@@ -79,7 +79,7 @@ func TestTinyInbox(t *testing.T) {
 	})
 	eventually(t, "nothing is held", func() bool {
 		s := n.Stats()
-		return s.Held == 0 && !s.Congested && s.InboxBytes == 0 && s.QueueBytes == 0
+		return s.Paused == 0 && !s.Congested && s.InboxBytes == 0 && s.QueueBytes == 0
 	})
 	s := n.Stats()
 	if got := s.MessagesIn[0][node.MessageRelayed]; got != uint64(sent) {
@@ -110,7 +110,7 @@ func TestInboxLimitBelowOneItem(t *testing.T) {
 		a.send(text)
 		b.expect(text)
 	}
-	eventually(t, "the node is at rest", func() bool { s := n.Stats(); return s.Held == 0 && !s.Congested })
+	eventually(t, "the node is at rest", func() bool { s := n.Stats(); return s.Paused == 0 && !s.Congested })
 	before := n.Stats().Turns
 	for range 100 {
 		b.sync("default")
@@ -139,7 +139,7 @@ func TestCongestedBroker(t *testing.T) {
 			want = append(want, text)
 			publisher.send(text)
 		}
-		eventually(t, "the publisher is held", func() bool { return n.Stats().Held == 1 })
+		eventually(t, "the publisher is held", func() bool { return n.Stats().Paused == 1 })
 		for range 50 {
 			if got := listener.sync("default"); len(got) != 0 {
 				t.Fatalf("received %.100q while the node was congested", got)
@@ -150,7 +150,7 @@ func TestCongestedBroker(t *testing.T) {
 		_ = fresh.conn.Close()
 		faulty.Congest(0, false)
 		listener.expect(want...)
-		eventually(t, "nothing is held", func() bool { s := n.Stats(); return s.Held == 0 && !s.Congested })
+		eventually(t, "nothing is held", func() bool { s := n.Stats(); return s.Paused == 0 && !s.Congested })
 	}
 }
 
@@ -177,7 +177,7 @@ func TestHeldPublisherIsNotRead(t *testing.T) {
 		}
 		sent <- err
 	}()
-	eventually(t, "the publisher is held", func() bool { return n.Stats().Held == 1 })
+	eventually(t, "the publisher is held", func() bool { return n.Stats().Paused == 1 })
 	for range 200 {
 		listener.sync("default")
 	}
@@ -203,7 +203,7 @@ func TestHeldPublisherHangsUp(t *testing.T) {
 	faulty.Congest(0, true)
 	publisher.send(";default;r;chat;0;0;second")
 	publisher.send(";default;r;chat;0;0;last words")
-	eventually(t, "the publisher is held", func() bool { return n.Stats().Held == 1 })
+	eventually(t, "the publisher is held", func() bool { return n.Stats().Paused == 1 })
 	if err := publisher.conn.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func TestHeldPublisherHangsUp(t *testing.T) {
 	faulty.Congest(0, false)
 	listener.expect(";default;r;chat;0;0;second", ";default;r;chat;0;0;last words")
 	publisher.expectEnd()
-	eventually(t, "the publisher is gone", func() bool { s := n.Stats(); return s.Connections == 1 && s.Held == 0 })
+	eventually(t, "the publisher is gone", func() bool { s := n.Stats(); return s.Connections == 1 && s.Paused == 0 })
 }
 
 // A held publisher takes part in a shutdown: its close frame is seen, though what
@@ -223,7 +223,7 @@ func TestShutdownWhileCongested(t *testing.T) {
 	listener.expect(";default;r;chat;0;0;first")
 	faulty.Congest(0, true)
 	publisher.send(";default;r;chat;0;0;second")
-	eventually(t, "the publisher is held", func() bool { return n.Stats().Held == 1 })
+	eventually(t, "the publisher is held", func() bool { return n.Stats().Paused == 1 })
 	shutdown := make(chan error, 1)
 	go func() { shutdown <- n.Shutdown(context.Background()) }()
 	for _, p := range []*peer{publisher, listener} {
@@ -358,21 +358,21 @@ func TestCongestedPartition(t *testing.T) {
 
 	faulty.Congest(0, true)
 	first.send(";default;a;chat;0;0;waits")
-	eventually(t, "who has published to the congested partition is held", func() bool { return n.Stats().Held == 1 })
+	eventually(t, "who has published to the congested partition is held", func() bool { return n.Stats().Paused == 1 })
 	second.send(";default;b;chat;0;0;goes on")
 	inB.expect(";default;b;chat;0;0;goes on")
 	first.expect(";default;b;chat;0;0;goes on")
 
 	faulty.Congest(1, true)
 	second.send(";default;b;chat;0;0;waits too")
-	eventually(t, "both are held", func() bool { return n.Stats().Held == 2 })
+	eventually(t, "both are held", func() bool { return n.Stats().Paused == 2 })
 	faulty.Congest(0, false)
 	inA.expect(";default;a;chat;0;0;waits")
-	eventually(t, "the other one is still held", func() bool { s := n.Stats(); return s.Held == 1 && s.Congested })
+	eventually(t, "the other one is still held", func() bool { s := n.Stats(); return s.Paused == 1 && s.Congested })
 	faulty.Congest(1, false)
 	inB.expect(";default;b;chat;0;0;waits too")
 	first.expect(";default;b;chat;0;0;waits too")
-	eventually(t, "nobody is held", func() bool { s := n.Stats(); return s.Held == 0 && !s.Congested })
+	eventually(t, "nobody is held", func() bool { s := n.Stats(); return s.Paused == 0 && !s.Congested })
 
 	first.send("$l;default;a;_OnRoomLeave;0;0;")
 	first.expect("$l;;;;;;")
@@ -382,15 +382,15 @@ func TestCongestedPartition(t *testing.T) {
 	faulty.Congest(0, false)
 }
 
-// A program that emits is held back as clients are: until the congestion is over,
-// its context ends, or the node does.
+// An application that emits waits for the end of the congestion, as clients do.
 func TestEmitWaits(t *testing.T) {
-	n := startNode(t, nil)
+	faulty := clustertest.NewFaulty(newMemory())
+	n := startNode(t, func(cfg *node.Config) { cfg.Broker = faulty })
 	p := join(t, n, "default", "r")
 	emit := func(ctx context.Context, body string) error {
 		return n.Emit(ctx, node.Message{Namespace: "default", Room: "r", Event: "e", Body: []byte(body)})
 	}
-	n.Congested(0, true)
+	faulty.Congest(0, true)
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := emit(ended, "too late"); !errors.Is(err, context.Canceled) {
@@ -403,17 +403,17 @@ func TestEmitWaits(t *testing.T) {
 		t.Fatalf("Emit returned %v while the node is congested", err)
 	default:
 	}
-	n.Congested(0, false)
+	faulty.Congest(0, false)
 	if err := <-result; err != nil {
 		t.Errorf("Emit returned %v after the congestion, want nil", err)
 	}
 	p.expect(";default;r;e;0;0;patient")
 
-	n.Congested(0, true)
+	faulty.Congest(0, true)
 	go func() { result <- emit(context.Background(), "never") }()
 	_ = n.Close()
 	if err := <-result; !errors.Is(err, node.ErrClosed) {
 		t.Errorf("Emit returned %v after Close, want ErrClosed", err)
 	}
-	n.Congested(0, false)
+	faulty.Congest(0, false)
 }

@@ -22,8 +22,4 @@ var (
 	ErrCloseCode = errors.New("node: invalid close code")
 	// ErrInternal is what a client is told when a handler panicked.
 	ErrInternal = errors.New("internal error")
-
-	// errAgain means that a transport can take or give nothing now; the loop is
-	// told when it can.
-	errAgain = errors.New("node: would block")
 )

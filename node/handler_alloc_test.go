@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/gobwas/ws"
+
+	"github.com/stoa-io/stoa/internal/engine"
 )
 
 // handledAllocs returns the allocations per message that a handler handles, over a
@@ -47,7 +49,7 @@ func handledAllocs(t *testing.T, message, answer string, together int) float64 {
 	for range together {
 		batch = append(batch, clientFrame(message)...)
 	}
-	answers := together * len(newFrame(ws.OpText, []byte(answer)))
+	answers := together * len(engine.NewFrame(ws.OpText, []byte(answer)))
 	round := func() {
 		c.write(batch)
 		if answer != "" {

@@ -37,6 +37,15 @@ func (k HandlerKind) String() string {
 		"leave", "left", "emit", "ask", "relay", "native", "unknown"}[min(k, handlerKinds)]
 }
 
+// HandlerKinds returns all kinds but HandlerNone. The slice is the caller's own.
+func HandlerKinds() []HandlerKind {
+	var all []HandlerKind
+	for kind := HandlerNone + 1; kind < handlerKinds; kind++ {
+		all = append(all, kind)
+	}
+	return all
+}
+
 // HandlerResult is how a call of a handler ended.
 type HandlerResult uint8
 
@@ -52,6 +61,11 @@ const (
 // String returns the result as one lower-case word.
 func (r HandlerResult) String() string {
 	return [...]string{"ok", "error", "panic", "unknown"}[min(r, handlerResults)]
+}
+
+// HandlerResults returns all results. The slice is the caller's own.
+func HandlerResults() []HandlerResult {
+	return []HandlerResult{HandlerOK, HandlerFailed, HandlerPanicked}
 }
 
 // RunningHandler is a handler that has not returned.
@@ -75,15 +89,18 @@ type HandlerStats struct {
 
 	// Calls that have returned, by kind and result. Those of HandlerNone are not
 	// counted.
-	Calls [handlerKinds][handlerResults]uint64
+	Calls map[HandlerKind]map[HandlerResult]uint64
 }
 
 // handlerStats gathers a snapshot without stopping anything: handlers that start
 // or end during the call may be missing or included.
 func (n *Node) handlerStats() HandlerStats {
-	var s HandlerStats
-	for _, l := range n.loops {
-		l.handlers.addTo(&s)
+	s := HandlerStats{Calls: make(map[HandlerKind]map[HandlerResult]uint64)}
+	for _, kind := range HandlerKinds() {
+		s.Calls[kind] = make(map[HandlerResult]uint64)
+	}
+	for _, p := range n.pools() {
+		p.addTo(&s)
 	}
 	n.mu.Lock()
 	limiters := make([]*taskqueue.Limiter, 0, len(n.namespaces))
@@ -103,9 +120,9 @@ func (n *Node) handlerStats() HandlerStats {
 
 // addTo adds the pool's counters and active queues.
 func (p *handlerPool) addTo(s *HandlerStats) {
-	for kind := range p.counts {
-		for result := range p.counts[kind] {
-			s.Calls[kind][result] += p.counts[kind][result].Load()
+	for kind, counts := range s.Calls {
+		for result := range handlerResults {
+			counts[result] += p.counts[kind][result].Load()
 		}
 	}
 	p.mu.Lock()

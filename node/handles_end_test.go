@@ -152,22 +152,3 @@ func TestConnectIsTooMuchForTheQueue(t *testing.T) {
 		t.Errorf("%d rooms with %d members are left, want none", got.Rooms, got.Memberships)
 	}
 }
-
-// The pause before a connect of the server begins with the acknowledgement, also
-// for a connection that the program has met before that.
-func TestPauseBeginsWithTheAcknowledgement(t *testing.T) {
-	n := startHandling(t, nil, func(n *node.Node) {
-		n.OnAccept(func(context.Context, *node.Accept) error { return nil })
-	})
-	p := upgrade(t, n)
-	_, opened := node.Acknowledged(n)
-	eventually(t, "time has passed since the WebSocket was opened", func() bool {
-		_, now := node.Acknowledged(n)
-		return now > opened+1
-	})
-	p.send("M")
-	p.next()
-	if at, _ := node.Acknowledged(n); int32(at-opened) <= 0 {
-		t.Errorf("the pause began at %d ms, want later than the opening at %d ms", at, opened)
-	}
-}

@@ -2,155 +2,50 @@ package node
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net"
 	"net/http"
-	"slices"
-	"strconv"
-	"sync"
-	"time"
+
+	"github.com/stoa-io/stoa/internal/certwatch"
 )
 
-func itoa(n int) string { return strconv.Itoa(n) }
+// ServeHTTP is the endpoint as an http.Handler: it takes an upgraded connection
+// over from net/http, and answers everything else as the endpoint does. The node
+// must have been started with Start or Serve. A plain TCP connection moves onto an
+// event loop; any other, such as TLS, is served by goroutines. The application's
+// server does not know of the connection any more: Shutdown of the node ends it.
+//
+// A WebSocket needs HTTP/1.1, and a ResponseWriter that can be hijacked: middleware
+// that wraps it needs a method Unwrap, as [http.ResponseController] explains.
+func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) { n.server.ServeHTTP(w, r) }
 
-// handToHTTP gives the connection, with the bytes already read, to net/http.
-func (c *conn) handToHTTP(data []byte) {
-	l := c.loop
-	var nc net.Conn
-	head := slices.Clone(data)
-	if c.stream != nil {
-		var unread []byte
-		nc, unread = c.stream.detach()
-		head = append(head, unread...)
-	} else {
-		// The poller must not report a descriptor that another owner uses.
-		err := l.poller.remove(int(c.fd))
-		if err == nil {
-			nc, err = socketConn(int(c.fd))
-			c.fd = -1 // given up, also after an error: the number may be in use again
-		}
-		if err != nil {
-			l.log.Warn("cannot hand a connection to net/http", logError, err)
-			c.destroy(closeGone, ByServer)
-			return
-		}
+// ListenTLS is Listen for a port where everything is TLS: WebSockets and the
+// requests that Config.HTTP serves. The files hold a certificate, followed by those
+// that lead to its issuer, and its key, in PEM. When they change, new connections
+// get the new certificate within about a second, and existing ones are not
+// affected; an unusable pair is logged and counted, and the previous one stays. The
+// errors are ErrCertificate and those of Listen.
+//
+// These connections are served by goroutines, whatever Config.Transport is, and
+// speak HTTP/1.1 only. The TLS handshake counts into Timeouts.Handshake.
+func (n *Node) ListenTLS(network, address, certFile, keyFile string) error {
+	files, err := certwatch.Open(certFile, keyFile, n.log)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrCertificate, err)
 	}
-	l.stats.Pending--
-	l.stats.HandedToHTTP++
-	c.forget()
-	l.node.http.give(&readConn{Conn: nc, head: head})
-}
-
-// readConn is a connection of which the beginning has been read already.
-type readConn struct {
-	net.Conn
-	head []byte
-}
-
-func (c *readConn) Read(p []byte) (int, error) {
-	if len(c.head) > 0 {
-		n := copy(p, c.head)
-		c.head = c.head[n:]
-		return n, nil
+	if err := n.ListenTLSConfig(network, address, &tls.Config{GetCertificate: files.GetCertificate}); err != nil {
+		return err
 	}
-	return c.Conn.Read(p)
-}
-
-// CloseWrite is what net/http ends an answer with when it does not read the rest
-// of the request: closing at once would reset the connection.
-func (c *readConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
+	n.certificate.Store(files)
 	return nil
 }
 
-// httpSide is the net/http server behind the loops: a listener whose connections
-// come from them.
-type httpSide struct {
-	server *http.Server
-	addr   net.Addr
-	mu     sync.Mutex
-	queue  []net.Conn    // guarded by mu
-	closed bool          // guarded by mu
-	signal chan struct{} // capacity 1: queue or closed has changed
-}
-
-func newHTTPSide(n *Node) *httpSide {
-	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.TLS == nil {
-			r.TLS, _ = r.Context().Value(tlsStateKey{}).(*tls.ConnectionState)
-		}
-		if r.URL.Path == n.config.Endpoint || n.config.Endpoint == "*" && r.Header.Get("Upgrade") != "" {
-			n.ServeHTTP(w, r)
-			return
-		}
-		n.config.HTTP.ServeHTTP(w, r)
-	})
-	return &httpSide{
-		signal: make(chan struct{}, 1),
-		server: &http.Server{
-			Handler:           handler,
-			ReadHeaderTimeout: 10 * time.Second,
-			ReadTimeout:       time.Minute,
-			IdleTimeout:       2 * time.Minute,
-			MaxHeaderBytes:    max(n.config.Limits.Header, 0), // of further requests; 0: net/http's default
-			ErrorLog:          n.httpErrorLog(),
-			ConnContext:       withTLSState,
-		},
+// ListenTLSConfig is ListenTLS for an application that gets its certificates from
+// elsewhere, or wants to see those of its clients: an accept handler finds them in
+// Request.TLS. The configuration is copied; HTTP/2 is removed from its NextProtos.
+func (n *Node) ListenTLSConfig(network, address string, config *tls.Config) error {
+	if len(config.Certificates) == 0 && config.GetCertificate == nil && config.GetConfigForClient == nil {
+		return fmt.Errorf("%w: the configuration has none", ErrCertificate)
 	}
+	return n.bind(func() (net.Addr, error) { return n.server.ListenTLS(network, address, config) })
 }
-
-// give never blocks; loops call it.
-func (h *httpSide) give(nc net.Conn) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
-		_ = nc.Close()
-		return
-	}
-	h.queue = append(h.queue, nc)
-	h.notify()
-}
-
-func (h *httpSide) notify() {
-	select {
-	case h.signal <- struct{}{}:
-	default:
-	}
-}
-
-// Accept implements net.Listener.
-func (h *httpSide) Accept() (net.Conn, error) {
-	for {
-		h.mu.Lock()
-		if h.closed {
-			h.mu.Unlock()
-			h.notify()
-			return nil, net.ErrClosed
-		}
-		if len(h.queue) > 0 {
-			nc := h.queue[0]
-			h.queue = slices.Delete(h.queue, 0, 1)
-			h.mu.Unlock()
-			return nc, nil
-		}
-		h.mu.Unlock()
-		<-h.signal
-	}
-}
-
-// Close implements net.Listener.
-func (h *httpSide) Close() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.closed = true
-	for _, nc := range h.queue {
-		_ = nc.Close()
-	}
-	h.queue = nil
-	h.notify()
-	return nil
-}
-
-// Addr implements net.Listener.
-func (h *httpSide) Addr() net.Addr { return h.addr }

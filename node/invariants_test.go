@@ -298,7 +298,7 @@ func TestInvariants(t *testing.T) {
 	if l.opened == 0 || l.connected == 0 || l.joined == 0 || asks.Load() == 0 {
 		t.Error("nothing has happened")
 	}
-	if s := n.Stats(); s.Connections+s.Pending+s.Rooms+s.Memberships+s.OpenQuestions+s.QueueBytes+s.Held+n.Connections() != 0 {
+	if s := n.Stats(); s.Connections+s.Pending+s.Rooms+s.Memberships+s.PendingCalls+s.QueueBytes+s.Paused+n.Connections() != 0 {
 		t.Errorf("left behind: %+v", s)
 	}
 	if err := settled(goroutines, descriptors); err != nil {

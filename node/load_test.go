@@ -210,7 +210,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	eventually(t, "nothing is left", func() bool {
 		s := n.Stats()
 		return s.Connections == 0 && s.Pending == 0 && s.Rooms == 0 && s.Memberships == 0 &&
-			s.QueueBytes == 0 && s.InboxBytes == 0 && s.Held == 0 && !s.Congested && s.Subscriptions == 0
+			s.QueueBytes == 0 && s.InboxBytes == 0 && s.Paused == 0 && !s.Congested && s.Subscriptions == 0
 	})
 	s := n.Stats()
 	if s.Accepted != clients*rounds || s.MessagesIn[0][node.MessageRelayed] == 0 {

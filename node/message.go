@@ -3,6 +3,8 @@ package node
 import (
 	"unicode/utf8"
 
+	"github.com/stoa-io/stoa/internal/engine"
+	"github.com/stoa-io/stoa/internal/rpc"
 	"github.com/stoa-io/stoa/wire"
 )
 
@@ -41,6 +43,11 @@ func (m *Message) payload() []byte { return wire.Append(nil, m.wire()) }
 // frame is the message as its client gets it.
 func (m *Message) frame() []byte { return newMessageFrame(m.wire()) }
 
+// room is the message for the members of its room.
+func (m *Message) room() *rpc.RoomMessage {
+	return &rpc.RoomMessage{Namespace: m.Namespace, Room: m.Room, Payload: m.payload(), Binary: m.Binary}
+}
+
 func (m *Message) wire() *wire.Message {
 	return &wire.Message{
 		Namespace: []byte(m.Namespace), Room: []byte(m.Room), Event: []byte(m.Event), Body: m.Body, Binary: m.Binary,
@@ -66,6 +73,22 @@ type Answers struct {
 	// Silent are the IDs of the nodes that were asked and had not said everything
 	// when time was up.
 	Silent []string
+}
 
-	done []string // nodes that have said everything
+// newMessageFrame builds the frame of a message, of its type: one allocation.
+func newMessageFrame(m *wire.Message) []byte {
+	return engine.FillFrame(engine.Opcode(m.Binary), wire.Append(roomForFrame(m, len(m.Body)), m))
+}
+
+// newErrorFrame builds the frame of the negative answer to an ask.
+func newErrorFrame(m *wire.Message, text string) []byte {
+	return engine.FillFrame(engine.Opcode(false), wire.AppendError(roomForFrame(m, len(text)), m, text))
+}
+
+// roomForFrame returns a place for the header, with room for a message behind it
+// unless its names have to be escaped.
+func roomForFrame(m *wire.Message, body int) []byte {
+	const separators = 8 // and the flags
+	size := len(m.Token) + len(m.Namespace) + len(m.Room) + len(m.Event) + separators + body
+	return make([]byte, engine.MaxHeader, engine.MaxHeader+size)
 }

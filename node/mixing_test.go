@@ -146,7 +146,7 @@ func TestRelayRefuses(t *testing.T) {
 		a.send(";mixed;r;" + event + ";0;0;fine")
 		b.expect(";mixed;r;" + event + ";0;0;fine")
 	}
-	if open := n.Stats().OpenQuestions; open != 0 {
+	if open := n.Stats().PendingCalls; open != 0 {
 		t.Errorf("%d questions are open, want none", open)
 	}
 }

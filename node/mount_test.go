@@ -143,7 +143,7 @@ func TestMountedConnectionsMove(t *testing.T) {
 				peers[i] = m.join(t, "default", "r")
 			}
 			eventually(t, fmt.Sprintf("%d goroutines read, and none is left of net/http", c.readers), func() bool {
-				return goroutinesIn("node.(*stream).readLoop") == c.readers && goroutinesIn("net/http.(*conn).serve") == 0
+				return goroutinesIn("engine.(*blockingIO).readLoop") == c.readers && goroutinesIn("net/http.(*conn).serve") == 0
 			})
 			if s := m.Stats(); s.Connections != count || s.Pending != 0 || s.Handshakes[node.HandshakeAccepted] != count {
 				t.Errorf("%d open, %d pending, %d accepted, want %d, 0, %[4]d", s.Connections, s.Pending, s.Handshakes[node.HandshakeAccepted], count)

@@ -5,70 +5,50 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"runtime/pprof"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/certwatch"
+	"github.com/stoa-io/stoa/internal/engine"
+	"github.com/stoa-io/stoa/internal/hub"
+	"github.com/stoa-io/stoa/internal/netpoll"
 	"github.com/stoa-io/stoa/internal/session"
+	"github.com/stoa-io/stoa/wire"
 )
 
 // Node is one member of a cluster: it holds connections and passes messages
 // between them and the broker. All methods are safe for concurrent use.
 type Node struct {
 	// Immutable after New.
-	config   Config
-	times    times
-	session  session.Config
-	log      *slog.Logger
-	started  time.Time
-	epoll    bool
-	loops    []*loop
-	broker   cluster.Broker
-	interest *cluster.Interest
-	http     *httpSide
+	config  Config
+	session session.Config
+	log     *slog.Logger
+	broker  cluster.Broker
+	hub     *hub.Hub
+	server  *engine.Server
 
-	// Atomic.
-	draining          atomic.Bool
-	open              atomic.Int64 // WebSockets, for Limits.Connections
-	nextLoop          atomic.Uint32
-	acceptErrors      atomic.Uint64
-	lateAnswers       atomic.Uint64                   // to questions of this node that were settled
-	badCommands       atomic.Uint64                   // of other nodes, not understood
-	certificateErrors atomic.Uint64                   // changed files that could not be used
-	handshakes        [handshakeResults]atomic.Uint64 // those of net/http
-
-	congestion congestion
-	questions  questions
-	roomAsks   roomAsks
 	namespaces map[string]*Namespace // guarded by mu until the node starts, then immutable
-	on         hooks                 // likewise
+	on         nodeHandlers          // likewise
 
-	// The program's handlers: their goroutines, and the context of those that have
-	// no connection any more.
+	// The application's handlers: their goroutines, and the context of those that
+	// have no connection any more.
 	handlers    sync.WaitGroup
 	handling    context.Context
 	endHandling context.CancelFunc
 
-	hijackWarning sync.Once
+	draining    atomic.Bool
+	certificate atomic.Pointer[certwatch.Files] // of ListenTLS; nil without it
+	ended       chan struct{}                   // closed when Shutdown has ended everything
 
-	stopped chan struct{}  // closed when the loops are told to end
-	ended   chan struct{}  // closed when Shutdown has ended everything
-	running sync.WaitGroup // loops, the HTTP server, the accept loop
-	tasks   sync.WaitGroup // goroutines of streams
-
-	// lifecycle is held while the node starts and while it begins to stop, which
-	// may take as long as the broker does; taken before mu.
+	// lifecycle is held while the node starts and while it begins to stop, which may
+	// take as long as the broker does; taken before mu.
 	lifecycle sync.Mutex
 
-	mu       sync.Mutex
-	phase    phase        // guarded by mu
-	listener net.Listener // guarded by mu; the blocking transport's, of TLS too
-	addr     net.Addr     // guarded by mu
-	failure  error        // guarded by mu
-	last     []*LoopStats // guarded by mu; of loops that have ended
+	mu    sync.Mutex
+	phase phase    // guarded by mu
+	addr  net.Addr // guarded by mu
 }
 
 // phase is how far a node has come.
@@ -82,23 +62,18 @@ const (
 	phaseStopped
 )
 
-// New checks the configuration and makes a node. It opens no socket, but the
-// descriptors of its event loops: a node that is not served must be closed.
+// New checks the configuration and makes a node. It opens no descriptor.
 func New(cfg Config) (*Node, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
 	n := &Node{
-		config:  cfg,
-		times:   newTimes(cfg.Timeouts),
-		log:     cfg.Logger.With(logNode, cfg.ID),
-		started: time.Now(),
-		epoll:   haveEpoll && cfg.Transport != TransportStream,
-		broker:  cfg.Broker,
-		stopped: make(chan struct{}),
-		ended:   make(chan struct{}),
-		phase:   phaseNew,
+		config: cfg,
+		log:    cfg.Logger.With(logNode, cfg.ID),
+		broker: cfg.Broker,
+		ended:  make(chan struct{}),
+		phase:  phaseNew,
 
 		namespaces: make(map[string]*Namespace),
 	}
@@ -116,56 +91,48 @@ func New(cfg Config) (*Node, error) {
 	if n.broker == nil {
 		n.broker = cluster.NewMemory(cluster.MemoryConfig{})
 	}
-	for i := range cfg.Loops {
-		l, err := newLoop(n, i)
-		if err != nil {
-			for _, made := range n.loops {
-				_ = made.poller.close()
-			}
-			n.endHandling()
-			return nil, fmt.Errorf("node: %w", err)
-		}
-		n.loops = append(n.loops, l)
-	}
-	n.last = make([]*LoopStats, len(n.loops))
-	n.http = newHTTPSide(n)
-	n.interest = cluster.NewInterest(n.broker, cluster.InterestConfig{
-		SubscribeTimeout: max(cfg.Timeouts.Join, 0),
-		Logger:           n.log,
+	n.hub = hub.New(hub.Config{
+		ID: cfg.ID, App: (*app)(n), Broker: n.broker,
+		Engine: n.engineConfig(), Session: &n.session,
+		Limits: hub.Limits{
+			ReceiveQueue: cfg.Limits.Mailbox, LoopQueue: cfg.Limits.Inbox,
+			InvalidPayloads: cfg.Limits.InvalidPayloads, Asks: cfg.Limits.Asks,
+		},
+		JoinTimeout: cfg.Timeouts.Join, AskTimeout: cfg.Timeouts.Ask,
+		ErrClosed: ErrClosed, Logger: n.log,
 	})
+	n.server = n.hub.Server()
 	return n, nil
+}
+
+func (n *Node) engineConfig() engine.Config {
+	cfg := &n.config
+	return engine.Config{
+		Loops: cfg.Loops, Blocking: cfg.Transport == TransportStream,
+		Endpoint: cfg.Endpoint, HTTP: cfg.HTTP, AllowOrigins: cfg.AllowOrigins,
+		Limits: engine.Limits{
+			Header: cfg.Limits.Header, Message: cfg.Limits.Names.Message, SendQueue: cfg.Limits.Queue,
+			Connections: cfg.Limits.Connections, DrainPerSecond: cfg.Limits.DrainPerSecond,
+		},
+		Timeouts: engine.Timeouts{
+			Handshake: cfg.Timeouts.Handshake, Ping: cfg.Timeouts.Ping, Pong: cfg.Timeouts.Pong,
+			Write: cfg.Timeouts.Write, Close: cfg.Timeouts.Close,
+		},
+		Base: n.handling, Failed: func(error) { _ = n.Close() }, Logger: n.log,
+		SlowCode: uint16(wire.CodeSlowConsumer), PingCode: uint16(wire.CodePingTimeout),
+	}
 }
 
 // ID is the node's ID, the part of its connections' IDs before the "-".
 func (n *Node) ID() string { return n.config.ID }
 
-// elapsed is the loops' clock.
-func (n *Node) elapsed() uint32 { return uint32(time.Since(n.started).Milliseconds()) }
-
 // Listen binds the address; its errors are those of net.Listen. Connections wait
 // in the kernel until Serve is called. See ListenTLS for TLS.
 func (n *Node) Listen(network, address string) error {
-	return n.bind(func() (net.Addr, error) {
-		if !n.epoll {
-			listener, err := net.Listen(network, address)
-			if err != nil {
-				return nil, err
-			}
-			n.listener = listener
-			return listener.Addr(), nil
-		}
-		fds, bound, err := listenSockets(network, address, len(n.loops))
-		if err != nil {
-			return nil, err
-		}
-		for i, fd := range fds {
-			n.loops[i].listener = fd
-		}
-		return bound, nil
-	})
+	return n.bind(func() (net.Addr, error) { return n.server.Listen(network, address) })
 }
 
-// bind opens the listener of a node that has none. listen is called with mu held.
+// bind opens the listener of a node that has none. It calls listen with mu held.
 func (n *Node) bind(listen func() (net.Addr, error)) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -181,7 +148,7 @@ func (n *Node) bind(listen func() (net.Addr, error)) error {
 	if err != nil {
 		return err
 	}
-	n.addr, n.http.addr = bound, bound
+	n.addr = bound
 	n.phase = phaseListening
 	return nil
 }
@@ -193,8 +160,8 @@ func (n *Node) Addr() net.Addr {
 	return n.addr
 }
 
-// Start starts a node without a listener of its own, for a program that mounts it
-// in its HTTP server: see ServeHTTP. Serve is for the others.
+// Start starts a node without a listener of its own, for an application that
+// mounts it in its HTTP server; see ServeHTTP. All others call Serve.
 func (n *Node) Start() error { return n.start(phaseNew) }
 
 // Serve starts the node, accepts and serves connections until Shutdown or Close
@@ -204,12 +171,8 @@ func (n *Node) Serve() error {
 	if err := n.start(phaseListening); err != nil {
 		return err
 	}
-	n.running.Wait()
-	n.tasks.Wait()
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.failure != nil {
-		return n.failure
+	if err := n.server.Wait(); err != nil {
+		return err
 	}
 	return ErrClosed
 }
@@ -232,22 +195,9 @@ func (n *Node) start(from phase) error {
 	if err := n.startBroker(); err != nil {
 		return err
 	}
-	for _, l := range n.loops {
-		if l.listener >= 0 {
-			if err := l.poller.add(l.listener, slotListener, 0); err != nil {
-				return fmt.Errorf("node: %w", err)
-			}
-		}
-	}
 	n.setPhase(phaseServing)
-	for _, l := range n.loops {
-		n.spawn("loop "+strconv.Itoa(l.number), l.run)
-	}
-	if from == phaseListening {
-		n.spawn("http", func() { _ = n.http.server.Serve(n.http) })
-	}
-	if n.listener != nil {
-		n.spawn("accept", func() { n.acceptLoop(n.listener) })
+	if err := n.hub.Start(); err != nil {
+		return fmt.Errorf("node: %w", err)
 	}
 	return nil
 }
@@ -256,28 +206,16 @@ func (n *Node) startBroker() error {
 	patience := max(n.config.Timeouts.Join, time.Second)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := n.broker.Start(ctx, n); err != nil {
+	if err := n.broker.Start(ctx, n.hub.Handler()); err != nil {
 		return fmt.Errorf("node: start broker: %w", err)
 	}
-	// What other nodes have to say to this one. Start may have used up its time.
+	// The channel of requests from other nodes. Start may have used up its time.
 	ctx, cancel = context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := n.broker.Subscribe(ctx, cluster.NodeChannel(n.config.ID)); err != nil {
+	if err := n.broker.Subscribe(ctx, n.hub.NodeChannel()); err != nil {
 		return fmt.Errorf("node: subscribe to the node's own channel: %w", err)
 	}
 	return nil
-}
-
-// enterHandler counts a handler that runs on a goroutine of the program's, so that
-// Shutdown waits for it. It reports false when that would be too late.
-func (n *Node) enterHandler() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.phase == phaseStopped {
-		return false
-	}
-	n.handlers.Add(1)
-	return true
 }
 
 func (n *Node) currentPhase() phase {
@@ -286,7 +224,7 @@ func (n *Node) currentPhase() phase {
 	return n.phase
 }
 
-// hasStarted is called with mu held.
+// hasStarted reports whether declarations are final. The caller holds mu.
 func (n *Node) hasStarted() bool { return n.phase >= phaseServing }
 
 func (n *Node) setPhase(p phase) {
@@ -295,25 +233,8 @@ func (n *Node) setPhase(p phase) {
 	n.phase = p
 }
 
-// spawn starts a goroutine that Serve waits for, under a name for profiles.
-func (n *Node) spawn(name string, run func()) {
-	n.running.Go(func() {
-		pprof.Do(context.Background(), pprof.Labels("stoa", name), func(context.Context) { run() })
-	})
-}
-
-// fail ends the node because one of its loops cannot go on.
-func (n *Node) fail(err error) {
-	n.mu.Lock()
-	if n.failure == nil {
-		n.failure = err
-	}
-	n.mu.Unlock()
-	go func() { _ = n.Close() }()
-}
-
-// Ready returns nil when the node can do its work, else the reason why not: it is
-// not serving, it is draining, or the broker does not answer.
+// Ready returns nil when the node can do its work, else the reason: it is not
+// serving, it is draining, or the broker does not answer.
 func (n *Node) Ready(ctx context.Context) error {
 	switch current := n.currentPhase(); {
 	case current >= phaseStopping:
@@ -327,68 +248,8 @@ func (n *Node) Ready(ctx context.Context) error {
 	return nil
 }
 
-// isStopped reports whether the loops take no more connections.
-func (n *Node) isStopped() bool {
-	select {
-	case <-n.stopped:
-		return true
-	default:
-		return false
-	}
-}
-
 // Connections is the number of open WebSockets. Unlike Stats it never waits.
-func (n *Node) Connections() int { return int(n.open.Load()) }
+func (n *Node) Connections() int { return n.server.Connections() }
 
-// Stats gathers a snapshot from every loop. It waits for each to end its turn.
-func (n *Node) Stats() Stats {
-	var total Stats
-	total.Loops = len(n.loops)
-	total.Closes = make(map[CloseKey]uint64)
-	for _, l := range n.loops {
-		one := n.loopStats(l)
-		total.add(&one)
-	}
-	total.Handlers = n.handlerStats()
-	for i := range n.handshakes {
-		total.Handshakes[i] += n.handshakes[i].Load()
-	}
-	total.AcceptErrors += n.acceptErrors.Load()
-	total.Subscriptions, _ = n.interest.Stats()
-	total.Congested = n.congestion.partitions() != 0
-	total.Draining = n.draining.Load()
-	total.OpenQuestions = n.questions.count()
-	total.LateAnswers = n.lateAnswers.Load()
-	total.BadCommands = n.badCommands.Load()
-	total.CertificateErrors = n.certificateErrors.Load()
-	return total
-}
-
-func (n *Node) loopStats(l *loop) LoopStats {
-	n.mu.Lock()
-	serving := n.phase >= phaseServing
-	ended := n.last[l.number]
-	n.mu.Unlock()
-	if ended != nil {
-		return *ended
-	}
-	if !serving {
-		return LoopStats{}
-	}
-	answer := make(chan LoopStats, 1)
-	if l.post(item{kind: itemStats, errand: &errand{stats: answer}}) {
-		return <-answer
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if ended = n.last[l.number]; ended != nil {
-		return *ended
-	}
-	return LoopStats{}
-}
-
-func (n *Node) loopEnded(number int, last LoopStats) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.last[number] = &last
-}
+// hasEpoll reports whether this system serves sockets with epoll.
+func hasEpoll() bool { return netpoll.Available }

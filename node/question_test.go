@@ -17,7 +17,7 @@ func TestQuestionsAreCounted(t *testing.T) {
 		return n.AskRoom(ctx, node.Message{Namespace: "default", Room: "r", Event: "q"})
 	})
 	token := a.request(";default;r;q;0;0;")
-	if got := n.Stats().OpenQuestions; got != 1 {
+	if got := n.Stats().PendingCalls; got != 1 {
 		t.Errorf("%d open questions, want 1", got)
 	}
 	if got := n.Connections(); got != 1 {
@@ -27,7 +27,7 @@ func TestQuestionsAreCounted(t *testing.T) {
 	if _, err := wait(); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
-	if got := n.Stats().OpenQuestions; got != 0 {
+	if got := n.Stats().PendingCalls; got != 0 {
 		t.Errorf("%d open questions, want 0", got)
 	}
 	a.send(token + ";default;r;q;0;0;late")
@@ -41,7 +41,7 @@ func TestBadCommandsAreCounted(t *testing.T) {
 	if err := broker.Publish(cluster.NodeChannel(n.ID()), env); err != nil {
 		t.Fatal(err)
 	}
-	if got := n.Stats().BadCommands; got != 1 {
+	if got := n.Stats().BadRequests; got != 1 {
 		t.Errorf("%d bad commands, want 1", got)
 	}
 }

@@ -61,7 +61,7 @@ func TestNodeDiesWhileAsked(t *testing.T) {
 		t.Fatalf("EmitTo: %v", err)
 	}
 	client.expect(";default;;e;0;0;")
-	if got := n.Stats().OpenQuestions; got != 1 {
+	if got := n.Stats().PendingCalls; got != 1 {
 		t.Errorf("%d open questions, want the one that n1 works on", got)
 	}
 	survivor.send(answer + ";default;many;q;0;0;at last")
@@ -104,7 +104,7 @@ func TestAskingNodeIsCutOff(t *testing.T) {
 	// The lease of n0 at n1 is over, and so would that of n1 at n0 be.
 	awaitNodes(t, 1, second)
 	awaitNodes(t, 2, first)
-	if got := n.Stats().OpenQuestions; got != 2 {
+	if got := n.Stats().PendingCalls; got != 2 {
 		t.Errorf("%d open questions on the node that is cut off, want both", got)
 	}
 	proxy.Heal()

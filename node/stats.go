@@ -1,27 +1,37 @@
 package node
 
-import "github.com/stoa-io/stoa/wire"
+import (
+	"github.com/stoa-io/stoa/internal/engine"
+	"github.com/stoa-io/stoa/internal/hub"
+	"github.com/stoa-io/stoa/wire"
+)
 
 // HandshakeResult is how an attempt to open a WebSocket ended.
 type HandshakeResult uint8
 
 // The results of a handshake.
 const (
-	HandshakeAccepted HandshakeResult = iota
-	HandshakeBadRequest
-	HandshakeForbiddenOrigin
-	HandshakeBadVersion
-	HandshakeHeaderTooLarge
-	HandshakeTimeout
-	HandshakeFull
-	HandshakeAborted
-	HandshakeRefused // by the program
-	handshakeResults
+	HandshakeAccepted        = HandshakeResult(engine.HandshakeAccepted)
+	HandshakeBadRequest      = HandshakeResult(engine.HandshakeBadRequest)
+	HandshakeForbiddenOrigin = HandshakeResult(engine.HandshakeForbiddenOrigin)
+	HandshakeBadVersion      = HandshakeResult(engine.HandshakeBadVersion)
+	HandshakeHeaderTooLarge  = HandshakeResult(engine.HandshakeHeaderTooLarge)
+	HandshakeTimeout         = HandshakeResult(engine.HandshakeTimeout)
+	HandshakeFull            = HandshakeResult(engine.HandshakeFull)
+	HandshakeAborted         = HandshakeResult(engine.HandshakeAborted)
+	HandshakeRefused         = HandshakeResult(engine.HandshakeRefused) // by the accept handler
 )
 
-func (r HandshakeResult) String() string {
-	return [...]string{"accepted", "bad_request", "forbidden_origin", "bad_version",
-		"header_too_large", "timeout", "full", "aborted", "refused", "unknown"}[min(r, handshakeResults)]
+// String returns the result in lower-case words joined by "_".
+func (r HandshakeResult) String() string { return engine.HandshakeResult(r).String() }
+
+// HandshakeResults returns all results. The slice is the caller's own.
+func HandshakeResults() []HandshakeResult {
+	all := make([]HandshakeResult, engine.HandshakeResults)
+	for i := range all {
+		all[i] = HandshakeResult(i)
+	}
+	return all
 }
 
 // MessageResult is what became of a message that a client sent.
@@ -29,37 +39,41 @@ type MessageResult uint8
 
 // The results of a message.
 const (
-	MessageSystem     MessageResult = iota // acknowledge, connect, disconnect, join, leave
-	MessageRelayed                         // an emit that was published
-	MessageAnswer                          // an answer to an ask of this node
-	MessageLateAnswer                      // an answer to an ask that had ended
-	MessageUnhandled                       // an event that nobody handles; an ask was answered so
-	MessageRefused                         // breaks a rule: not connected, not joined, a limit
-	MessageIgnored                         // has no meaning where it came
-	MessageInvalid                         // does not parse
-	MessageDropped                         // accepted, and lost all the same
-	MessageHandled                         // given to a handler of the program
-	messageResults
+	MessageSystem     = MessageResult(hub.MessageSystem)     // acknowledge, connect, disconnect, join, leave
+	MessageRelayed    = MessageResult(hub.MessageRelayed)    // an emit or ask that was published
+	MessageAnswer     = MessageResult(hub.MessageAnswer)     // an answer to an ask of this node
+	MessageLateAnswer = MessageResult(hub.MessageLateAnswer) // an answer to an ask that had ended
+	MessageUnhandled  = MessageResult(hub.MessageUnhandled)  // an event without a handler; an ask was answered so
+	MessageRefused    = MessageResult(hub.MessageRefused)    // breaks a rule: not connected, not joined, a limit
+	MessageIgnored    = MessageResult(hub.MessageIgnored)    // has no meaning where it arrived
+	MessageInvalid    = MessageResult(hub.MessageInvalid)    // malformed
+	MessageDropped    = MessageResult(hub.MessageDropped)    // accepted, and lost all the same
+	MessageHandled    = MessageResult(hub.MessageHandled)    // given to a handler of the application
 )
 
-func (r MessageResult) String() string {
-	return [...]string{"system", "relayed", "answer", "late_answer", "unhandled", "refused",
-		"ignored", "invalid", "dropped", "handled", "unknown"}[min(r, messageResults)]
+// String returns the result in lower-case words joined by "_".
+func (r MessageResult) String() string { return hub.MessageResult(r).String() }
+
+// MessageResults returns all results. The slice is the caller's own.
+func MessageResults() []MessageResult {
+	all := make([]MessageResult, hub.MessageResults)
+	for i := range all {
+		all[i] = MessageResult(i)
+	}
+	return all
 }
 
-// Initiator is the side that ended a connection.
+// Initiator is the side that closed a connection.
 type Initiator uint8
 
 // The initiators of a close.
 const (
-	ByPeer   Initiator = iota // the peer closed, with or without a close frame
-	ByServer                  // this node closed
-	initiators
+	ByPeer   = Initiator(engine.ByPeer)   // the peer closed, with or without a close frame
+	ByServer = Initiator(engine.ByServer) // this node closed
 )
 
-func (i Initiator) String() string {
-	return [...]string{"peer", "server", "unknown"}[min(i, initiators)]
-}
+// String returns the side as one lower-case word.
+func (i Initiator) String() string { return engine.Initiator(i).String() }
 
 // CloseKey is a kind of close as it is counted. Code comes from a closed set: a
 // code that is not in package wire's table is counted as "other".
@@ -72,7 +86,7 @@ type CloseKey struct {
 // caller's own.
 func CloseKeys() []CloseKey {
 	var keys []CloseKey
-	for by := range initiators {
+	for _, by := range []Initiator{ByPeer, ByServer} {
 		for _, info := range wire.Codes() {
 			keys = append(keys, CloseKey{info.Label, by})
 		}
@@ -81,116 +95,107 @@ func CloseKeys() []CloseKey {
 	return keys
 }
 
-// The upper bounds of the histogram buckets; one more bucket holds what is above
-// the last bound.
-var (
-	// FramesPerWriteBounds are in frames.
-	FramesPerWriteBounds = [...]float64{1, 2, 4, 8, 16, 32, 64, 128, 256}
-	// LoopLagBounds are in seconds.
-	LoopLagBounds = [...]float64{0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1}
-)
-
-// Histogram counts observations; bucket i holds those at most bound i that are
-// above bound i-1. It is not cumulative.
+// Histogram counts observations. Bucket i holds those at most bound i that are
+// above bound i-1; the last bucket, one more than there are bounds, holds those
+// above all bounds. It is not cumulative.
 type Histogram struct {
-	Buckets [10]uint64
+	Buckets []uint64
 	Sum     float64
 }
 
-func (h *Histogram) observe(bounds *[9]float64, v float64) {
-	i := 0
-	for i < len(bounds) && v > bounds[i] {
-		i++
-	}
-	h.Buckets[i]++
-	h.Sum += v
-}
+// FramesPerWriteBounds returns the upper bounds of Stats.FramesPerWrite, in
+// frames. The slice is the caller's own.
+func FramesPerWriteBounds() []float64 { return engine.FramesPerWriteBounds() }
 
-// add sums other into h.
-func (h *Histogram) add(other *Histogram) {
-	for i, n := range other.Buckets {
-		h.Buckets[i] += n
-	}
-	h.Sum += other.Sum
-}
+// LoopLagBounds returns the upper bounds of Stats.Lag, in seconds. The slice is
+// the caller's own.
+func LoopLagBounds() []float64 { return engine.LoopLagBounds() }
 
-// LoopStats is what one event loop counts. Counters only grow; the others are
-// the state at the moment of asking.
-type LoopStats struct {
+// Stats is a snapshot of a node. Counters only grow; the first group is the state
+// at the moment of the call. The maps are the caller's own.
+type Stats struct {
 	// State.
-	Connections int // open WebSockets
-	Pending     int // accepted, handshake not finished
-	Rooms       int // rooms with a member on this loop
-	Memberships int
-	QueueBytes  int // waiting to be written, overhead included
-	InboxBytes  int // deliveries waiting for the loop
-	Held        int // connections that are not read because what they publish to is congested
+	Loops         int
+	Connections   int // open WebSockets
+	Pending       int // accepted connections whose handshake is not finished
+	Rooms         int // rooms with a member, counted once per loop
+	Memberships   int
+	QueueBytes    int // in send queues, overhead included
+	InboxBytes    int // deliveries that wait for loops, overhead included
+	Paused        int // connections that are not read because the broker is congested
+	Subscriptions int // channels subscribed at the broker
+	PendingCalls  int // asks of this node and its clients to others that have not ended
+	Congested     bool
+	Draining      bool
 
 	// Counters.
-	Accepted       uint64 // sockets accepted, HTTP included
-	AcceptErrors   uint64
-	Handshakes     [handshakeResults]uint64
-	HandedToHTTP   uint64
-	MessagesIn     [2][messageResults]uint64 // by frame type (0 text, 1 binary) and result
-	MessagesOut    uint64                    // data frames queued, deliveries included
-	BytesIn        uint64                    // read from sockets
-	BytesOut       uint64                    // written to sockets
-	Deliveries     uint64                    // one per message and member
-	DroppedFrames  uint64                    // queued, and not written when the connection ended
-	PingsSent      uint64
-	Closes         map[CloseKey]uint64
-	FramesPerWrite Histogram
-	Lag            Histogram // how late the loop's timer was served
-	Turns          uint64
+	Accepted          uint64 // sockets accepted, HTTP included
+	AcceptErrors      uint64
+	Handshakes        map[HandshakeResult]uint64
+	HandedToHTTP      uint64                      // connections given to Config.HTTP
+	MessagesIn        [2]map[MessageResult]uint64 // by frame type: 0 text, 1 binary
+	MessagesOut       uint64                      // data frames queued, deliveries not included
+	BytesIn           uint64                      // read from sockets
+	BytesOut          uint64                      // written to sockets
+	Deliveries        uint64                      // one per message and member
+	DroppedFrames     uint64                      // queued, and not written when the connection closed
+	PingsSent         uint64
+	Closes            map[CloseKey]uint64 // those that occurred; see CloseKeys
+	FramesPerWrite    Histogram           // in frames
+	Lag               Histogram           // how late the loops' timers were served, in seconds
+	Turns             uint64              // of loops
+	LateAnswers       uint64              // to calls of this node that had ended
+	BadRequests       uint64              // malformed requests of other nodes
+	CertificateErrors uint64              // changes of ListenTLS' files that left nothing to use
+
+	Handlers HandlerStats
 }
 
-// Stats is a snapshot of a node: the sum over its loops and what belongs to the
-// node as a whole.
-type Stats struct {
-	LoopStats
-	Handlers          HandlerStats
-	Loops             int
-	Subscriptions     int  // channels subscribed at the broker
-	Congested         bool // publishing connections are not read
-	Draining          bool
-	OpenQuestions     int    // asked of connections or rooms, by this node or its clients, and not settled
-	LateAnswers       uint64 // to questions of this node that were settled
-	BadCommands       uint64 // of other nodes, not understood
-	CertificateErrors uint64 // changes of ListenTLS' files that left nothing to use
-}
+// Stats gathers a snapshot from every loop. It waits for each to end its turn.
+func (n *Node) Stats() Stats {
+	all := n.hub.Stats()
+	e := &all.Engine
+	s := Stats{
+		Loops: n.config.Loops, Connections: e.Connections, Pending: e.Pending,
+		Rooms: all.Rooms, Memberships: all.Memberships,
+		QueueBytes: e.QueueBytes, InboxBytes: all.InboxBytes, Paused: e.Paused,
+		Subscriptions: n.hub.Subscriptions(), PendingCalls: n.hub.Peer().Pending(),
+		Congested: n.server.Congestion().Set() != 0, Draining: n.draining.Load(),
 
-func (s *LoopStats) add(o *LoopStats) {
-	s.Connections += o.Connections
-	s.Pending += o.Pending
-	s.Rooms += o.Rooms
-	s.Memberships += o.Memberships
-	s.QueueBytes += o.QueueBytes
-	s.InboxBytes += o.InboxBytes
-	s.Held += o.Held
-	s.Accepted += o.Accepted
-	s.AcceptErrors += o.AcceptErrors
-	for i := range o.Handshakes {
-		s.Handshakes[i] += o.Handshakes[i]
+		Accepted: e.Accepted, AcceptErrors: e.AcceptErrors, HandedToHTTP: e.HandedToHTTP,
+		Handshakes:  make(map[HandshakeResult]uint64),
+		MessagesOut: all.MessagesOut, BytesIn: e.BytesIn, BytesOut: e.BytesOut,
+		Deliveries: all.Deliveries, DroppedFrames: e.DroppedFrames, PingsSent: e.PingsSent,
+		Closes:         make(map[CloseKey]uint64),
+		FramesPerWrite: Histogram{e.FramesPerWrite.Buckets[:], e.FramesPerWrite.Sum},
+		Lag:            Histogram{e.Lag.Buckets[:], e.Lag.Sum},
+		Turns:          e.Turns,
+		LateAnswers:    n.hub.Peer().LateAnswers(), BadRequests: n.hub.Peer().BadRequests(),
+		Handlers: n.handlerStats(),
 	}
-	s.HandedToHTTP += o.HandedToHTTP
-	for i := range o.MessagesIn {
-		for j := range o.MessagesIn[i] {
-			s.MessagesIn[i][j] += o.MessagesIn[i][j]
+	for result, count := range e.Handshakes {
+		s.Handshakes[HandshakeResult(result)] = count
+	}
+	for key, count := range all.Closes {
+		s.Closes[CloseKey{key.Code, Initiator(key.Initiator)}] = count
+	}
+	n.addMessages(&s, &all)
+	if files := n.certificate.Load(); files != nil {
+		s.CertificateErrors = files.Failures()
+	}
+	return s
+}
+
+// addMessages adds the received messages by result.
+func (n *Node) addMessages(s *Stats, all *hub.Stats) {
+	for frame := range s.MessagesIn {
+		counts := make(map[MessageResult]uint64)
+		for result, count := range all.MessagesIn[frame] {
+			counts[MessageResult(result)] = count
 		}
+		for _, p := range n.pools() {
+			counts[MessageDropped] += p.dropped[frame].Load()
+		}
+		s.MessagesIn[frame] = counts
 	}
-	s.MessagesOut += o.MessagesOut
-	s.BytesIn += o.BytesIn
-	s.BytesOut += o.BytesOut
-	s.Deliveries += o.Deliveries
-	s.DroppedFrames += o.DroppedFrames
-	s.PingsSent += o.PingsSent
-	if s.Closes == nil {
-		s.Closes = make(map[CloseKey]uint64, len(o.Closes))
-	}
-	for k, n := range o.Closes {
-		s.Closes[k] += n
-	}
-	s.FramesPerWrite.add(&o.FramesPerWrite)
-	s.Lag.add(&o.Lag)
-	s.Turns += o.Turns
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"github.com/stoa-io/stoa/internal/testkit"
 	"github.com/stoa-io/stoa/node"
 )
 
@@ -41,10 +42,10 @@ func newTLSFiles(tb testing.TB) *tlsFiles {
 // replace puts a new pair in place.
 func (f *tlsFiles) replace(tb testing.TB, serial int64) {
 	tb.Helper()
-	cert, key := node.PEMPair(tb, serial)
+	cert, key := testkit.PEMPair(tb, serial)
 	f.trusted.AppendCertsFromPEM(cert)
-	node.ReplaceFile(tb, f.cert, cert)
-	node.ReplaceFile(tb, f.key, key)
+	testkit.ReplaceFile(tb, f.cert, cert)
+	testkit.ReplaceFile(tb, f.key, key)
 }
 
 // config is a client's.
@@ -229,7 +230,7 @@ func TestRenewedCertificate(t *testing.T) {
 	f.replace(t, 2)
 	eventually(t, "new clients get the new certificate", func() bool { return f.serial(t, n) == 2 })
 	p.sync("default")
-	node.ReplaceFile(t, f.cert, []byte("no certificate"))
+	testkit.ReplaceFile(t, f.cert, []byte("no certificate"))
 	eventually(t, "the bad one is noticed", func() bool {
 		if got := f.serial(t, n); got != 2 {
 			t.Fatalf("certificate %d is used, want 2", got)

@@ -1,6 +1,10 @@
 package wire
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/stoa-io/stoa/internal/closecode"
+)
 
 // Code is a WebSocket close code.
 type Code uint16
@@ -25,13 +29,6 @@ const (
 	CodeInvalidFlood    Code = 4001
 	CodePingTimeout     Code = 4002
 	CodeAckTimeout      Code = 4003
-)
-
-// The ranges of RFC 6455 section 7.4.2.
-const (
-	lastRegisteredCode Code = 1014
-	minPrivateCode     Code = 3000
-	maxCode            Code = 4999
 )
 
 // Sender says which side sends a close code.
@@ -125,19 +122,9 @@ func (c Code) Label() string {
 	return "other"
 }
 
-// Sendable reports whether a close frame may carry the code: RFC 6455 section
-// 7.4 and the registry that it opened, which contains 1012 to 1014 today. Other
-// codes below 3000 are reserved, and 1004 to 1006 stand for frames without a
-// code.
-func (c Code) Sendable() bool {
-	switch {
-	case c < CodeNormal || c > maxCode:
-		return false
-	case c < minPrivateCode:
-		return c <= CodeUnsupportedData || c >= CodeInvalidData && c <= lastRegisteredCode
-	}
-	return true
-}
+// Sendable reports whether a close frame may carry the code: RFC 6455 section 7.4
+// and the registry that it opened.
+func (c Code) Sendable() bool { return closecode.Sendable(uint16(c)) }
 
 // Retry reports whether a client should connect again after this code. For a
 // code that is not in the table it should: the server may be newer.

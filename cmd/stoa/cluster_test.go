@@ -94,7 +94,7 @@ func TestClusterOfTwo(t *testing.T) {
 			nodes[1].ID == "two" && nodes[1].Address == two.Address && nodes[1].Connections == 1 &&
 			nodes[1].Version == cli.ReadBuild().Version && time.Since(nodes[1].Started) < clitest.Patience
 	})
-	for _, want := range []string{`stoa_known_nodes 2`, `stoa_broker_up{server="0"} 1`, `stoa_broker_congested{server="0"} 0`, `stoa_open_questions 0`} {
+	for _, want := range []string{`stoa_known_nodes 2`, `stoa_broker_up{server="0"} 1`, `stoa_broker_congested{server="0"} 0`, `stoa_pending_calls 0`} {
 		if _, body := one.Get(t, http.MethodGet, "/metrics"); !strings.Contains(body, "\n"+want+"\n") {
 			t.Errorf("%q is not in the metrics", want)
 		}

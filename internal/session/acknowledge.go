@@ -85,7 +85,7 @@ func (s *Session) drain() {
 	for s.state == open && w.early.waiting() {
 		start := w.early.next
 		payload, isBinary := w.early.pop()
-		if s.handle(payload, isBinary, s.held()) == VerdictBusy {
+		if s.handle(payload, isBinary, s.gated()) == VerdictBusy {
 			w.early.next = start
 			break
 		}
@@ -97,20 +97,20 @@ func (s *Session) drain() {
 	s.tidy()
 }
 
-// Holder is implemented by drivers that use ReceiveEvent.
-type Holder interface {
-	// Held reports whether requests must wait now. The driver that says so
-	// calls Resume when they need not any more.
-	Held() bool
+// Gate is implemented by drivers that use ReceiveEvent.
+type Gate interface {
+	// Busy reports whether requests must wait now. A driver that is busy calls
+	// Resume when it no longer is.
+	Busy() bool
 }
 
-func (s *Session) held() bool {
-	holder, ok := s.driver.(Holder)
-	return ok && holder.Held()
+func (s *Session) gated() bool {
+	gate, ok := s.driver.(Gate)
+	return ok && gate.Busy()
 }
 
-// Resume goes on with what came before the acknowledgement and was held back by
-// a Holder. It must not be called from inside a callback.
+// Resume handles the messages that arrived before the acknowledgement and that a
+// Gate held back. It must not be called from inside a callback.
 func (s *Session) Resume() { s.drain() }
 
 // early is a queue of payloads in one buffer, each behind a header of four

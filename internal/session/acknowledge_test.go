@@ -53,10 +53,10 @@ func TestEarlyMessagesWait(t *testing.T) {
 // patient is a driver that lets requests wait.
 type patient struct {
 	*probe
-	held bool
+	busy bool
 }
 
-func (p *patient) Held() bool { return p.held }
+func (p *patient) Busy() bool { return p.busy }
 
 // Held-back requests wait for a driver that says so, answers and events do not,
 // and no message overtakes another.
@@ -69,7 +69,7 @@ func TestEarlyRequestsWaitForTheDriver(t *testing.T) {
 	p.receive(t, "$2;a;;_OnNamespaceDisconnect;0;0;", session.VerdictEarly)
 	p.receive(t, "$3;a;;e;0;0;2", session.VerdictEarly)
 	p.receive(t, "M", session.VerdictHandled)
-	p.onEvent = func(*session.Event) { p.held = true }
+	p.onEvent = func(*session.Event) { p.busy = true }
 	p.session.Acknowledge("id")
 	p.session.Resume()
 	p.expect(t, "hello", "send Aid", "request connect $1", "send $1;;;;;;", "connected a local=false", "event ;a;;e;0;0;1")
@@ -77,7 +77,7 @@ func TestEarlyRequestsWaitForTheDriver(t *testing.T) {
 		t.Error("not busy, want busy while something is held back")
 	}
 	p.receive(t, ";a;;e;0;0;3", session.VerdictBusy)
-	p.held = false
+	p.busy = false
 	p.session.Resume()
 	p.expect(t, "request disconnect $2", "disconnected a local=false forced=false", "send $2;;;;;;",
 		"send $3;a;;e;1;0;bad namespace")

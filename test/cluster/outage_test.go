@@ -61,7 +61,7 @@ func TestRedisKilledWithSmallQueues(t *testing.T) {
 	for _, n := range nodes {
 		eventually(t, "publishers are held back on node "+n.ID(), func() bool {
 			stats := n.Stats()
-			return stats.Congested && stats.Held > 0
+			return stats.Congested && stats.Paused > 0
 		})
 	}
 	outage(5 * time.Second)
@@ -71,7 +71,7 @@ func TestRedisKilledWithSmallQueues(t *testing.T) {
 	crashed(nodes).expect(t, l)
 	report(t, nodes)
 	for _, n := range nodes {
-		eventually(t, "nobody is held back on node "+n.ID(), func() bool { return n.Stats().Held == 0 })
+		eventually(t, "nobody is held back on node "+n.ID(), func() bool { return n.Stats().Paused == 0 })
 	}
 }
 

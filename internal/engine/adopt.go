@@ -1,0 +1,265 @@
+package engine
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/stoa-io/stoa/internal/netpoll"
+)
+
+// ServeHTTP is the endpoint as an http.Handler: it takes an upgraded connection
+// over from net/http, and answers everything else as the endpoint does. A plain
+// TCP connection moves onto an event loop; any other, such as TLS, uses blocking
+// I/O.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	unavailable := s.unavailable()
+	switch {
+	case r.Method == http.MethodHead && (unavailable != "" || s.Draining() || s.Full()):
+		resetConnection(w)
+		return
+	case unavailable != "":
+		http.Error(w, unavailable, http.StatusServiceUnavailable)
+		return
+	case r.Method == http.MethodHead:
+		// The probe of neffos.js before it reconnects; any status satisfies it, and a
+		// neffos server sends this one (protocol.md section 1).
+		w.WriteHeader(http.StatusFound)
+		return
+	case r.ProtoMajor != 1:
+		// Not 426, which needs a header that HTTP/2 does not have.
+		s.refuseHTTP(w, HandshakeBadRequest, http.StatusHTTPVersionNotSupported, "a WebSocket needs HTTP/1.1")
+		return
+	case r.Method != http.MethodGet:
+		w.Header().Set("Allow", http.MethodGet)
+		s.refuseHTTP(w, HandshakeBadRequest, http.StatusMethodNotAllowed, http.StatusText(http.StatusMethodNotAllowed))
+		return
+	case r.Header.Get("Upgrade") == "":
+		w.Header().Set("Upgrade", "websocket")
+		w.Header().Set("Sec-WebSocket-Version", "13")
+		s.refuseHTTP(w, HandshakeBadRequest, http.StatusUpgradeRequired, "this is a WebSocket endpoint")
+		return
+	case !s.allowsOrigins(r):
+		s.refuseHTTP(w, HandshakeForbiddenOrigin, http.StatusForbidden, originReason)
+		return
+	case s.Draining() || s.Full():
+		s.refuseHTTP(w, HandshakeFull, http.StatusServiceUnavailable, unusableReason)
+		return
+	}
+	answer, err := answerUpgrade(r)
+	if err != nil {
+		s.refuseUpgrade(w, err)
+		return
+	}
+	next := s.loops[int(s.nextLoop.Add(1))%len(s.loops)]
+	upgrader := s.upgrader
+	if upgrader == nil {
+		s.takeOver(w, &adoptTask{answer: answer}, next)
+		return
+	}
+	if !upgrader.Begin() {
+		http.Error(w, s.unavailable(), http.StatusServiceUnavailable)
+		return
+	}
+	defer upgrader.Done()
+	if value, ok := s.admits(w, r, next); ok && !s.takeOver(w, &adoptTask{answer: answer, value: value}, next) {
+		upgrader.NotOpened(next, value)
+	}
+}
+
+// unavailable says why the server cannot serve, "" if it can.
+func (s *Server) unavailable() string {
+	switch {
+	case s.isStopped():
+		return "node is closed"
+	case !s.started.Load():
+		return "node has not started"
+	}
+	return ""
+}
+
+// admits asks the Upgrader about a good request, and answers a refused one.
+func (s *Server) admits(w http.ResponseWriter, r *http.Request, next *Loop) (value any, ok bool) {
+	d := s.upgrader.Upgrade(r, next)
+	switch {
+	case d.Status != 0:
+		s.refuseHTTP(w, HandshakeRefused, d.Status, d.Reason)
+		return nil, false
+	case d.Late:
+		s.refuseHTTP(w, HandshakeTimeout, http.StatusServiceUnavailable, lateReason)
+	case s.Draining() || s.Full():
+		s.refuseHTTP(w, HandshakeFull, http.StatusServiceUnavailable, unusableReason)
+	default:
+		return d.Value, true
+	}
+	s.upgrader.NotOpened(next, d.Value)
+	return nil, false
+}
+
+// resetConnection answers the probe of a neffos.js client that wants to reconnect
+// to a server that cannot take it. Any HTTP answer would make it dial, and one
+// failed dial ends its reconnecting for good; a reset makes it probe again later.
+func resetConnection(w http.ResponseWriter) {
+	nc, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	if taken, ok := nc.(*prefixedConn); ok {
+		nc = taken.Conn
+	}
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = nc.Close()
+}
+
+func (s *Server) allowsOrigins(r *http.Request) bool {
+	origins := r.Header.Values("Origin")
+	return len(origins) == 0 || len(origins) == 1 && s.allowsOrigin(origins[0], r.Host)
+}
+
+func (s *Server) refuseHTTP(w http.ResponseWriter, result HandshakeResult, status int, reason string) {
+	s.handshakes[result].Add(1)
+	http.Error(w, reason, status)
+}
+
+// answerUpgrade lets gobwas/ws check the request and write the answer. The
+// connection stays where it is: the Upgrader, which sees good requests only, may
+// refuse it.
+func answerUpgrade(r *http.Request) (answer []byte, err error) {
+	var out answerWriter
+	if _, _, _, err := (ws.HTTPUpgrader{}).Upgrade(r, &out); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// answerWriter is a ResponseWriter without a connection.
+type answerWriter struct{ bytes.Buffer }
+
+func (*answerWriter) Header() http.Header { return http.Header{} }
+func (*answerWriter) WriteHeader(int)     {}
+
+// Hijack implements http.Hijacker.
+func (w *answerWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return noConn{}, bufio.NewReadWriter(nil, bufio.NewWriter(w)), nil
+}
+
+// noConn takes the calls with which gobwas/ws clears deadlines.
+type noConn struct{ net.Conn }
+
+func (noConn) SetDeadline(time.Time) error { return nil }
+
+// refuseUpgrade answers a bad request for an upgrade.
+func (s *Server) refuseUpgrade(w http.ResponseWriter, err error) {
+	result, status := HandshakeBadRequest, http.StatusBadRequest
+	if errors.Is(err, ws.ErrHandshakeUpgradeRequired) || errors.Is(err, ws.ErrHandshakeBadSecVersion) {
+		result = HandshakeBadVersion
+	}
+	var rejected *ws.ConnectionRejectedError
+	if errors.As(err, &rejected) && rejected.StatusCode() != 0 {
+		status = rejected.StatusCode()
+	}
+	if status == http.StatusUpgradeRequired {
+		w.Header().Set("Upgrade", "websocket")
+		w.Header().Set("Sec-WebSocket-Version", "13")
+	}
+	// A client that makes this mistake may already have sent frames.
+	w.Header().Set("Connection", "close")
+	s.refuseHTTP(w, result, status, err.Error())
+}
+
+// takeOver gives the connection to the loop, which sends the answer. It reports
+// false if it could not; the request is answered then.
+func (s *Server) takeOver(w http.ResponseWriter, t *adoptTask, to *Loop) bool {
+	nc, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		// A mistake of the application, which every request would bring up again.
+		s.hijackWarning.Do(func() {
+			s.log.Error("cannot take connections over from the HTTP server: middleware that wraps the ResponseWriter "+
+				"needs a method Unwrap", logError, err)
+		})
+		s.refuseHTTP(w, HandshakeBadRequest, http.StatusInternalServerError,
+			"the server cannot open a WebSocket here: its ResponseWriter cannot be hijacked")
+		return false
+	}
+	// net/http has cleared its deadlines; another Hijacker may not.
+	_ = nc.SetDeadline(time.Time{})
+	head, _ := rw.Reader.Peek(rw.Reader.Buffered())
+	t.head = slices.Clone(head)
+	if wrapped, ok := nc.(*prefixedConn); ok {
+		// The next reader of the connection must not get its head again.
+		t.head = append(t.head, wrapped.head...)
+		nc = wrapped.Conn
+	}
+	t.conn = nc
+	if !to.post(t) {
+		_ = nc.Close()
+		return false
+	}
+	return true
+}
+
+// adoptTask gives a loop a connection from net/http, with the answer to its good
+// request and the bytes that arrived after that request.
+type adoptTask struct {
+	conn   net.Conn
+	answer []byte
+	head   []byte
+	value  any
+}
+
+func (t *adoptTask) run(l *Loop) {
+	var c *Conn
+	if fd, ok := l.server.plainSocket(t.conn); ok {
+		_ = t.conn.Close() // the descriptor is a duplicate
+		c = l.addSocket(fd)
+	} else {
+		c = l.addBlocking(t.conn)
+	}
+	if c == nil {
+		t.notOpened(l)
+		return
+	}
+	c.Send(t.answer, 0)
+	c.opened(t.value)
+	if l.drain.active {
+		c.Close(l.drain.code, l.drain.reason)
+	}
+	if len(t.head) > 0 {
+		c.in = t.head
+		c.consumeKept()
+	}
+}
+
+func (t *adoptTask) dropped(l *Loop) {
+	_ = t.conn.Close()
+	t.notOpened(l)
+}
+
+func (t *adoptTask) notOpened(l *Loop) {
+	if upgrader := l.server.upgrader; upgrader != nil {
+		upgrader.NotOpened(l, t.value)
+	}
+}
+
+// plainSocket returns a descriptor for a TCP connection that an epoll loop can
+// serve.
+func (s *Server) plainSocket(nc net.Conn) (fd int, ok bool) {
+	if !s.epoll {
+		return -1, false
+	}
+	tcp, is := nc.(*net.TCPConn)
+	if !is {
+		return -1, false
+	}
+	fd, err := netpoll.Take(tcp)
+	return fd, err == nil
+}

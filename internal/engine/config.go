@@ -1,0 +1,117 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/stoa-io/stoa/internal/closecode"
+)
+
+// MaxLoops is how many event loops a server may have.
+const MaxLoops = 64
+
+// Config is the configuration of a server. Required: Loops, NewShard, Base and
+// Logger; the zero value of every other field is usable.
+type Config struct {
+	// Loops is the number of event loops, 1 to MaxLoops.
+	Loops int
+	// Blocking serves the server's own listeners by goroutines, also on systems
+	// with epoll.
+	Blocking bool
+	// Endpoint is the path of the WebSocket endpoint; "*" accepts an upgrade on
+	// every path.
+	Endpoint string
+	// HTTP serves all requests that are not for the endpoint. Nil answers 404.
+	HTTP http.Handler
+	// AllowOrigins names the origins whose pages may connect in addition to the
+	// page's own host; "*" allows every origin.
+	AllowOrigins []string
+
+	Limits   Limits
+	Timeouts Timeouts
+
+	// NewShard returns the owner of the connections of one loop. New calls it once
+	// per loop.
+	NewShard func(*Loop) Shard
+	// Base is the parent of every loop's Context.
+	Base context.Context
+	// Failed is called once, on a goroutine of its own, when a loop cannot go on.
+	Failed func(error)
+	// Logger receives what an operator should know.
+	Logger *slog.Logger
+
+	// SlowCode and PingCode are the close codes for a peer that takes no bytes for
+	// Timeouts.Write, and for one that does not answer a ping; 1008 by default.
+	SlowCode, PingCode uint16
+}
+
+// Limits bounds what one peer may cost. Zero and negative values mean no limit,
+// but for Header.
+type Limits struct {
+	// Header is the size of an HTTP request head in bytes.
+	Header int
+	// Message is the size of a message, all fragments together, in bytes.
+	Message int
+	// SendQueue is the size of the send queue of a connection in bytes, overhead
+	// included. Beyond it Handler.Slow is called.
+	SendQueue int
+	// Connections is how many open WebSockets the server holds.
+	Connections int
+	// DrainPerSecond is how many connections Shutdown closes per second.
+	DrainPerSecond int
+}
+
+// Timeouts of a connection; zero or negative switches a timeout off. A sweep checks
+// them, so they are late by up to an eighth of the shortest, or a second.
+type Timeouts struct {
+	// Handshake: from accept to the end of the handshake. The deadline stays set
+	// when the connection opens; see Conn.SetDeadline.
+	Handshake time.Duration
+	// Ping is sent after this long without traffic from the peer.
+	Ping time.Duration
+	// Pong: how long the peer may send nothing at all after a ping.
+	Pong time.Duration
+	// Write: how long the socket may take nothing while the send queue is not
+	// empty.
+	Write time.Duration
+	// Close: how long the peer may take to answer a close frame.
+	Close time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	if c.HTTP == nil {
+		c.HTTP = http.NotFoundHandler()
+	}
+	if c.SlowCode == 0 {
+		c.SlowCode = closecode.Policy
+	}
+	if c.PingCode == 0 {
+		c.PingCode = closecode.Policy
+	}
+	return c
+}
+
+// times are the server's timeouts in the loop's unit, milliseconds; 0 is off.
+type times struct {
+	handshake, ping, pong, write, close uint32
+	sweep                               time.Duration // a whole round over all connections
+}
+
+func newTimes(t Timeouts) times {
+	shortest := time.Second * 8
+	unit := func(d time.Duration) uint32 {
+		if d <= 0 {
+			return 0
+		}
+		shortest = min(shortest, d)
+		return uint32(max(1, d.Milliseconds()))
+	}
+	out := times{
+		handshake: unit(t.Handshake), ping: unit(t.Ping), pong: unit(t.Pong),
+		write: unit(t.Write), close: unit(t.Close),
+	}
+	out.sweep = max(shortest/8, 8*time.Millisecond)
+	return out
+}

@@ -1,0 +1,157 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/stoa-io/stoa/internal/closecode"
+)
+
+// drain closes the connections of a loop at a pace: all at once they would all
+// reconnect at once, to other servers.
+type drain struct {
+	active    bool
+	perSecond int
+	code      uint16
+	reason    string
+	next      int // slots before it are closed
+	credit    float64
+	last      time.Time
+}
+
+// Shutdown ends a started server: it accepts no more connections, sends a close
+// frame with code 1001 and the reason to every client, at most
+// Limits.DrainPerSecond of them per second but fast enough to be done before ctx
+// ends, then ends the HTTP server and the loops. When ctx ends first, or Stop is
+// called, it closes the remaining connections at once and returns the error of
+// ctx. It is called once.
+func (s *Server) Shutdown(ctx context.Context, reason string) error {
+	s.draining.Store(true)
+	if s.listener != nil {
+		_ = s.listener.Close()
+	}
+	pace := s.drainPace(ctx)
+	for _, l := range s.loops {
+		// Behind the deliveries that were accepted before, so that none is lost behind
+		// the close frame. A loop that has ended is drained.
+		l.shard.Post(func() { l.startDrain(pace, reason) })
+	}
+	err := s.awaitEmpty(ctx)
+	httpErr := s.http.server.Shutdown(ctx)
+	s.Stop()
+	s.running.Wait()
+	s.tasks.Wait()
+	return errors.Join(err, httpErr)
+}
+
+// drainPace is how many connections each loop closes per second; 0: all at once.
+func (s *Server) drainPace(ctx context.Context) int {
+	pace := s.config.Limits.DrainPerSecond
+	if pace <= 0 {
+		return 0
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		// The last close frames need time to be answered.
+		window := (time.Until(deadline) - s.config.Timeouts.Close).Seconds() * 3 / 4
+		needed := int(float64(s.Connections())/max(window, 0.01)) + 1
+		pace = max(pace, needed)
+	}
+	return (pace + len(s.loops) - 1) / len(s.loops)
+}
+
+// awaitEmpty waits until all loops drain and no connection of any state is left.
+func (s *Server) awaitEmpty(ctx context.Context) error {
+	for s.undrained.Load() > 0 || s.live.Load() > 0 {
+		select {
+		case <-s.empty:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.stopped:
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// dropLive notes the end of a connection.
+func (s *Server) dropLive() {
+	if s.live.Add(-1) == 0 && s.Draining() {
+		s.signalEmpty()
+	}
+}
+
+// signalEmpty lets awaitEmpty look again.
+func (s *Server) signalEmpty() {
+	select {
+	case s.empty <- struct{}{}:
+	default:
+	}
+}
+
+// markDrained notes, once, that the loop accepts no more connections.
+func (l *Loop) markDrained() {
+	if !l.drained {
+		l.drained = true
+		l.server.undrained.Add(-1)
+		l.server.signalEmpty()
+	}
+}
+
+// Stop tells the loops of a started server to close all connections at once and
+// end. Shutdown returns then.
+func (s *Server) Stop() {
+	s.stopOnce.Do(func() {
+		close(s.stopped)
+		for _, l := range s.loops {
+			l.shard.Post(func() { l.stopping = true })
+		}
+		_ = s.http.server.Close()
+		_ = s.http.Close()
+	})
+}
+
+// startDrain begins to close the loop's connections.
+func (l *Loop) startDrain(perSecond int, reason string) {
+	defer l.markDrained()
+	if l.listener >= 0 {
+		// Closing the listener would reset the connections in its queue.
+		l.acceptMore, l.acceptAgain = true, 0
+		for l.acceptMore && l.acceptAgain == 0 {
+			l.accept()
+		}
+		l.closeListener()
+	}
+	l.drain = drain{
+		active: true, perSecond: perSecond, code: closecode.GoingAway, reason: reason,
+		last: time.Now(), credit: 1,
+	}
+	l.paceDrain()
+}
+
+// paceDrain closes as many connections as are due.
+func (l *Loop) paceDrain() {
+	d := &l.drain
+	if !d.active {
+		return
+	}
+	now := time.Now()
+	d.credit += now.Sub(d.last).Seconds() * float64(d.perSecond)
+	d.last = now
+	for ; d.next < len(l.conns); d.next++ {
+		c := l.conns[d.next]
+		if c == nil || c.state > connOpen {
+			continue
+		}
+		if d.perSecond > 0 && d.credit < 1 {
+			return
+		}
+		d.credit--
+		if c.state != connOpen {
+			l.stats.Handshakes[HandshakeAborted]++
+			c.destroy(neverOpen, ByServer)
+		} else {
+			c.Close(d.code, d.reason)
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package engine
+
+import (
+	"crypto/tls"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/stoa-io/stoa/internal/netpoll"
+)
+
+// handToHTTP gives the connection, with the bytes already read, to net/http.
+func (c *Conn) handToHTTP(data []byte) {
+	l := c.loop
+	var nc net.Conn
+	head := slices.Clone(data)
+	if c.blocking != nil {
+		var unread []byte
+		nc, unread = c.blocking.detach()
+		head = append(head, unread...)
+	} else {
+		// The poller must not report a descriptor of another owner.
+		err := l.poller.Remove(int(c.fd))
+		if err == nil {
+			nc, err = netpoll.Conn(int(c.fd))
+			c.fd = -1 // given up, also after an error: the number may be in use again
+		}
+		if err != nil {
+			l.log.Warn("cannot hand a connection to net/http", logError, err)
+			c.destroy(neverOpen, ByServer)
+			return
+		}
+	}
+	l.stats.Pending--
+	l.stats.HandedToHTTP++
+	c.forget()
+	l.server.http.give(&prefixedConn{Conn: nc, head: head})
+}
+
+// prefixedConn is a connection of which the first bytes were read already.
+type prefixedConn struct {
+	net.Conn
+	head []byte
+}
+
+func (c *prefixedConn) Read(p []byte) (int, error) {
+	if len(c.head) > 0 {
+		n := copy(p, c.head)
+		c.head = c.head[n:]
+		return n, nil
+	}
+	return c.Conn.Read(p)
+}
+
+// CloseWrite lets net/http end an answer without reading the rest of the request:
+// closing at once would reset the connection.
+func (c *prefixedConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// httpSide is the net/http server behind the loops: a listener that gets its
+// connections from them.
+type httpSide struct {
+	server *http.Server
+	addr   net.Addr
+
+	mu     sync.Mutex
+	queue  []net.Conn    // guarded by mu
+	closed bool          // guarded by mu
+	signal chan struct{} // capacity 1: queue or closed has changed
+}
+
+func newHTTPSide(s *Server) *httpSide {
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS == nil {
+			r.TLS, _ = r.Context().Value(tlsStateKey{}).(*tls.ConnectionState)
+		}
+		if r.URL.Path == s.config.Endpoint || s.config.Endpoint == "*" && r.Header.Get("Upgrade") != "" {
+			s.ServeHTTP(w, r)
+			return
+		}
+		s.config.HTTP.ServeHTTP(w, r)
+	})
+	return &httpSide{
+		signal: make(chan struct{}, 1),
+		server: &http.Server{
+			Handler:           handler,
+			ReadHeaderTimeout: 10 * time.Second,
+			ReadTimeout:       time.Minute,
+			IdleTimeout:       2 * time.Minute,
+			MaxHeaderBytes:    max(s.config.Limits.Header, 0), // of further requests; 0: net/http's default
+			ErrorLog:          httpErrorLog(s.log),
+			ConnContext:       withTLSState,
+		},
+	}
+}
+
+// give never blocks; loops call it.
+func (h *httpSide) give(nc net.Conn) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		_ = nc.Close()
+		return
+	}
+	h.queue = append(h.queue, nc)
+	h.notify()
+}
+
+func (h *httpSide) notify() {
+	select {
+	case h.signal <- struct{}{}:
+	default:
+	}
+}
+
+// Accept implements net.Listener.
+func (h *httpSide) Accept() (net.Conn, error) {
+	for {
+		h.mu.Lock()
+		if h.closed {
+			h.mu.Unlock()
+			h.notify()
+			return nil, net.ErrClosed
+		}
+		if len(h.queue) > 0 {
+			nc := h.queue[0]
+			h.queue = slices.Delete(h.queue, 0, 1)
+			h.mu.Unlock()
+			return nc, nil
+		}
+		h.mu.Unlock()
+		<-h.signal
+	}
+}
+
+// Close implements net.Listener.
+func (h *httpSide) Close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	for _, nc := range h.queue {
+		_ = nc.Close()
+	}
+	h.queue = nil
+	h.notify()
+	return nil
+}
+
+// Addr implements net.Listener.
+func (h *httpSide) Addr() net.Addr { return h.addr }

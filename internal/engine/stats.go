@@ -1,0 +1,132 @@
+package engine
+
+import "slices"
+
+// HandshakeResult is how an attempt to open a WebSocket ended.
+type HandshakeResult uint8
+
+// The results of a handshake.
+const (
+	HandshakeAccepted HandshakeResult = iota
+	HandshakeBadRequest
+	HandshakeForbiddenOrigin
+	HandshakeBadVersion
+	HandshakeHeaderTooLarge
+	HandshakeTimeout
+	HandshakeFull
+	HandshakeAborted
+	HandshakeRefused // by the Upgrader
+	HandshakeResults // how many there are
+)
+
+// String returns the result in lower-case words joined by "_".
+func (r HandshakeResult) String() string {
+	return [...]string{"accepted", "bad_request", "forbidden_origin", "bad_version",
+		"header_too_large", "timeout", "full", "aborted", "refused", "unknown"}[min(r, HandshakeResults)]
+}
+
+// histogramBounds is how many upper bounds a Histogram has.
+const histogramBounds = 9
+
+// The upper bounds of the histograms: in frames, and in seconds.
+var (
+	framesPerWriteBounds = [histogramBounds]float64{1, 2, 4, 8, 16, 32, 64, 128, 256}
+	loopLagBounds        = [histogramBounds]float64{0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1}
+)
+
+// FramesPerWriteBounds returns the upper bounds of Stats.FramesPerWrite, in
+// frames. The slice is the caller's.
+func FramesPerWriteBounds() []float64 { return slices.Clone(framesPerWriteBounds[:]) }
+
+// LoopLagBounds returns the upper bounds of Stats.Lag, in seconds. The slice is
+// the caller's.
+func LoopLagBounds() []float64 { return slices.Clone(loopLagBounds[:]) }
+
+// Histogram counts observations; bucket i holds those at most bound i that are
+// above bound i-1, and the last one those above all bounds. It is not cumulative.
+type Histogram struct {
+	Buckets [histogramBounds + 1]uint64
+	Sum     float64
+}
+
+func (h *Histogram) observe(bounds *[histogramBounds]float64, v float64) {
+	i := 0
+	for i < len(bounds) && v > bounds[i] {
+		i++
+	}
+	h.Buckets[i]++
+	h.Sum += v
+}
+
+func (h *Histogram) add(other *Histogram) {
+	for i, n := range other.Buckets {
+		h.Buckets[i] += n
+	}
+	h.Sum += other.Sum
+}
+
+// Stats is what one loop counts. Counters only grow; the first group is the state
+// at the moment of the call.
+type Stats struct {
+	// State.
+	Connections int // open WebSockets
+	Pending     int // accepted, handshake not finished
+	QueueBytes  int // in send queues, overhead included
+	Paused      int // connections that are not read because a source that they feed is congested
+
+	// Counters.
+	Accepted       uint64 // sockets accepted, HTTP included
+	AcceptErrors   uint64
+	Handshakes     [HandshakeResults]uint64
+	HandedToHTTP   uint64
+	BytesIn        uint64 // read from sockets
+	BytesOut       uint64 // written to sockets
+	DroppedFrames  uint64 // queued, and not written when the connection ended
+	PingsSent      uint64
+	FramesPerWrite Histogram
+	Lag            Histogram // how late the loop's timer was served
+	Turns          uint64
+}
+
+// Add sums other into s.
+func (s *Stats) Add(o *Stats) {
+	s.Connections += o.Connections
+	s.Pending += o.Pending
+	s.QueueBytes += o.QueueBytes
+	s.Paused += o.Paused
+	s.Accepted += o.Accepted
+	s.AcceptErrors += o.AcceptErrors
+	for i := range o.Handshakes {
+		s.Handshakes[i] += o.Handshakes[i]
+	}
+	s.HandedToHTTP += o.HandedToHTTP
+	s.BytesIn += o.BytesIn
+	s.BytesOut += o.BytesOut
+	s.DroppedFrames += o.DroppedFrames
+	s.PingsSent += o.PingsSent
+	s.FramesPerWrite.add(&o.FramesPerWrite)
+	s.Lag.add(&o.Lag)
+	s.Turns += o.Turns
+}
+
+// Stats returns the counters of the loop. It belongs to the loop.
+func (l *Loop) Stats() Stats {
+	s := l.stats
+	for _, c := range l.congested {
+		if c.state != connGone {
+			s.Paused++
+		}
+	}
+	return s
+}
+
+// Stats returns the counters that belong to no loop: those of connections from
+// net/http and of the blocking listener. Safe for concurrent use.
+func (s *Server) Stats() Stats {
+	var total Stats
+	for i := range s.handshakes {
+		total.Handshakes[i] = s.handshakes[i].Load()
+	}
+	total.AcceptErrors = s.acceptErrors.Load()
+	return total
+}

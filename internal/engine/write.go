@@ -1,0 +1,213 @@
+package engine
+
+import (
+	"github.com/stoa-io/stoa/internal/closecode"
+	"github.com/stoa-io/stoa/internal/netpoll"
+)
+
+// writeBufferSize is how much one write takes when several frames leave together.
+const writeBufferSize = 64 << 10
+
+// entryOverhead is the cost of an entry of a send queue in addition to its frame,
+// in bytes.
+const entryOverhead = 40
+
+// sendQueue holds the frames that are to be written to one connection: control
+// frames, answers and deliveries in one order. A connection has one only while it
+// is not empty.
+type sendQueue struct {
+	entries   []entry
+	next      int // entries before it are written
+	offset    int // bytes of entries[next] that are written
+	bytes     int // of the rest, overhead included
+	blocked   bool
+	blockedAt uint32 // since when the socket takes nothing
+}
+
+// entry is one or more whole frames in one piece, shared and immutable.
+type entry struct {
+	data   []byte
+	frames int
+}
+
+// Send appends frames to the send queue, which is written at the end of the turn.
+// It takes ownership of data, which must not change any more and may be shared
+// with other connections. frames is 0 for bytes that are no frame.
+func (c *Conn) Send(data []byte, frames int) {
+	l := c.loop
+	if c.state == connGone {
+		return
+	}
+	q := c.out
+	if q == nil {
+		q = l.newQueue()
+		c.out = q
+	}
+	q.entries = append(q.entries, entry{data, frames})
+	size := len(data) + entryOverhead
+	q.bytes += size
+	l.stats.QueueBytes += size
+	if !q.blocked && c.flags&flagDirty == 0 {
+		c.flags |= flagDirty
+		l.dirty = append(l.dirty, c)
+	}
+	if limit := l.limits.SendQueue; limit > 0 && q.bytes > limit && c.state == connOpen {
+		c.handler.Slow()
+	}
+}
+
+// DropUnsent removes everything from the send queue but a frame that is written
+// in part. It counts the dropped frames.
+func (c *Conn) DropUnsent() {
+	q := c.out
+	if q == nil {
+		return
+	}
+	first := q.next
+	if q.offset > 0 {
+		first++
+	}
+	for i := first; i < len(q.entries); i++ {
+		size := len(q.entries[i].data) + entryOverhead
+		q.bytes -= size
+		c.loop.stats.QueueBytes -= size
+		c.loop.stats.DroppedFrames += uint64(q.entries[i].frames)
+	}
+	clear(q.entries[first:])
+	q.entries = q.entries[:first]
+}
+
+// onWritable continues writing after the socket was full.
+func (c *Conn) onWritable() {
+	if c.out != nil && c.out.blocked {
+		c.out.blocked = false
+		c.flush()
+	} else if c.out == nil {
+		c.written()
+	}
+}
+
+// flush writes the send queue until it is empty or the socket is full. Queued
+// frames leave together in one system call.
+func (c *Conn) flush() {
+	q := c.out
+	if q == nil || q.blocked {
+		return
+	}
+	for q.next < len(q.entries) {
+		data, frames := c.gather()
+		n, err := c.send(data)
+		if err != nil && err != netpoll.ErrAgain {
+			c.writeFailed(err)
+			return
+		}
+		c.loop.stats.BytesOut += uint64(n)
+		if n > 0 && frames > 0 { // the answer to an HTTP request is no frame
+			c.loop.stats.FramesPerWrite.observe(&framesPerWriteBounds, float64(frames))
+		}
+		c.advance(n)
+		if n < len(data) {
+			if !q.blocked {
+				q.blocked = true
+				q.blockedAt = c.loop.now
+			}
+			return
+		}
+	}
+	c.out = nil
+	c.loop.freeQueue(q)
+	c.written()
+}
+
+// gather returns the next bytes to write: the only entry unchanged, or several
+// copied into one piece, which for frames of some hundred bytes costs less than
+// writev.
+func (c *Conn) gather() (data []byte, frames int) {
+	q := c.out
+	first := q.entries[q.next]
+	if q.next+1 == len(q.entries) || len(first.data)-q.offset >= writeBufferSize/2 {
+		return first.data[q.offset:], first.frames
+	}
+	buffer := append(c.loop.writeBuffer[:0], first.data[q.offset:]...)
+	frames = first.frames
+	for _, e := range q.entries[q.next+1:] {
+		if len(buffer)+len(e.data) > writeBufferSize {
+			break
+		}
+		buffer = append(buffer, e.data...)
+		frames += e.frames
+	}
+	return buffer, frames
+}
+
+// advance removes n written bytes from the queue.
+func (c *Conn) advance(n int) {
+	q := c.out
+	for n > 0 {
+		e := &q.entries[q.next]
+		left := len(e.data) - q.offset
+		if n < left {
+			q.offset += n
+			return
+		}
+		n -= left
+		size := len(e.data) + entryOverhead
+		q.bytes -= size
+		c.loop.stats.QueueBytes -= size
+		*e = entry{}
+		q.next++
+		q.offset = 0
+	}
+}
+
+func (c *Conn) writeFailed(err error) {
+	c.loop.logDebug("write failed", c, logError, err)
+	if c.state == connOpen {
+		c.destroy(closecode.Abnormal, ByPeer)
+		return
+	}
+	c.destroy(c.closeCode, c.closeBy)
+}
+
+// written is called when the send queue is empty.
+func (c *Conn) written() {
+	if c.blocking != nil && c.blocking.writing {
+		return
+	}
+	switch {
+	case c.flags&flagFinishing != 0:
+		c.destroy(c.closeCode, c.closeBy)
+	case c.flags&flagHalfClose != 0:
+		c.flags &^= flagHalfClose
+		if c.blocking != nil {
+			c.blocking.closeWrite()
+		} else {
+			netpoll.CloseWrite(int(c.fd))
+		}
+	}
+}
+
+// unsent reports whether bytes are still to be written.
+func (c *Conn) unsent() bool { return c.out != nil || c.blocking != nil && c.blocking.writing }
+
+// maxIdleQueues and maxIdleEntries bound the queues that a loop keeps for reuse.
+const (
+	maxIdleQueues  = 4096
+	maxIdleEntries = 128
+)
+
+func (l *Loop) newQueue() *sendQueue {
+	if n := len(l.queues); n > 0 {
+		q := l.queues[n-1]
+		l.queues = l.queues[:n-1]
+		return q
+	}
+	return new(sendQueue)
+}
+
+func (l *Loop) freeQueue(q *sendQueue) {
+	if len(l.queues) < maxIdleQueues && cap(q.entries) <= maxIdleEntries {
+		*q = sendQueue{entries: q.entries[:0]}
+		l.queues = append(l.queues, q)
+	}
+}

@@ -1,0 +1,40 @@
+package hub
+
+import (
+	"github.com/stoa-io/stoa/internal/engine"
+	"github.com/stoa-io/stoa/internal/session"
+	"github.com/stoa-io/stoa/wire"
+)
+
+// App is the application above the hub. Its methods run on the loop of the
+// connection, so they do not block.
+type App interface {
+	// NewShard returns the application's state for one loop, for Shard.App.
+	NewShard(s *Shard) any
+	// Namespace returns the application's declaration of a namespace, nil if it does
+	// not exist. The hub stores it for the namespace's life.
+	Namespace(name string) any
+
+	// Accepted is called before the client says hello, with the value of the
+	// engine's Upgrader; not called without an Upgrader.
+	Accepted(c *Client, value any)
+	// Opened is called when the client has said hello.
+	Opened(c *Client)
+	// Closed is called once when the connection is gone, after everything else.
+	Closed(c *Client, code wire.Code, by engine.Initiator)
+
+	// Authorize reports whether the application decides about a request of the
+	// client. It then defers the request and posts a decision; see Client.Decide.
+	Authorize(c *Client, r *session.Request) (deferred bool)
+	// Connected, Disconnected, Joined and Left are called after the change. forced:
+	// because the namespace was disconnected or the connection has closed.
+	Connected(c *Client, ns *Namespace)
+	Disconnected(c *Client, ns *Namespace, forced bool)
+	Joined(c *Client, ns *Namespace, room string)
+	Left(c *Client, ns *Namespace, room string, forced bool)
+
+	// Event decides what becomes of an emit or an ask.
+	Event(c *Client, ns *Namespace, e *session.Event) MessageResult
+	// Native decides what becomes of a message that is not one of the protocol.
+	Native(c *Client, e *session.Event) MessageResult
+}

@@ -1,0 +1,143 @@
+package hub
+
+import (
+	"math/bits"
+	"slices"
+
+	"github.com/stoa-io/stoa/internal/connid"
+	"github.com/stoa-io/stoa/internal/rpc"
+	"github.com/stoa-io/stoa/internal/session"
+	"github.com/stoa-io/stoa/wire"
+)
+
+// askRoom asks the members of a room on all loops of this node.
+func (h *Hub) askRoom(call *rpc.RoomCall) {
+	ask := &memberAsk{call: call}
+	ask.except, _ = connid.Parse(h.config.ID, call.Except)
+	loops := h.interest.Loops(call.Channel)
+	if loops == 0 {
+		loops = 1 // which finds no member, and finishes
+	}
+	call.Add(bits.OnesCount64(loops))
+	for i, s := range h.shards {
+		if loops&(1<<i) != 0 {
+			s.Submit(ask)
+		}
+	}
+}
+
+// memberAsk asks the members of a room on one loop. It is the responder of every
+// member, on all loops.
+type memberAsk struct {
+	call   *rpc.RoomCall
+	except connid.Ref
+}
+
+// Run implements Task.
+func (a *memberAsk) Run(s *Shard) {
+	defer a.call.Done()
+	to := s.channels[a.call.Channel].members
+	if to == nil {
+		return
+	}
+	// A member that is closed as too slow leaves at once.
+	for _, c := range slices.Clone(to.Members()) {
+		if !c.IsOpen() || c.is(a.except) || a.call.IsAnswered() {
+			continue
+		}
+		a.call.Add(1)
+		c.ask(a, a.call.Timeout, func() (uint64, error) { return c.askEvent(&a.call.Message) })
+	}
+}
+
+// respond implements responder.
+func (a *memberAsk) respond(c *Client, answer *session.Answer) {
+	defer a.call.Done()
+	if m := answer.Message; m != nil { // else the member is gone, or its time was up
+		a.call.Answer(c.ID(), m.Body, m.Binary, answer.Err)
+	}
+}
+
+// RelayedAsk is an ask of a client to the other members of a room.
+type RelayedAsk struct {
+	shard            *Shard
+	slot, generation uint32
+	id               uint64       // of the call
+	message          wire.Message // owned
+	answer           rpc.Answer
+	err              error
+}
+
+// Message returns the ask as received. It is valid for the ask's life.
+func (a *RelayedAsk) Message() *wire.Message { return &a.message }
+
+// Forward asks the other members. except is the ID of the asking connection. Safe
+// for concurrent use with the loop; it is called once, or Refuse is.
+func (a *RelayedAsk) Forward(m *rpc.RoomMessage, except string) {
+	h := a.shard.hub
+	h.peer.Forward(a.id, m, except, h.askTimeout())
+}
+
+// Refuse answers the client with an error instead.
+func (a *RelayedAsk) Refuse(err error) { a.shard.hub.peer.Cancel(a.id, err) }
+
+// relayAsk passes a client's ask on to the other members of its room; the first
+// answer returns to the client.
+func (c *Client) relayAsk(e *session.Event) MessageResult {
+	asked := c.OpenRelayedAsk(e)
+	if asked == nil {
+		return MessageRefused
+	}
+	m := e.Message
+	asked.Forward(&rpc.RoomMessage{
+		Namespace: string(m.Namespace), Room: string(m.Room), Binary: m.Binary,
+		Payload: wire.Append(nil, &wire.Message{Namespace: m.Namespace, Room: m.Room, Event: m.Event, Body: m.Body}),
+	}, c.ID())
+	return MessageRelayed
+}
+
+// OpenRelayedAsk registers an ask of the client to others. It returns nil when the
+// client has too many, and answers so.
+func (c *Client) OpenRelayedAsk(e *session.Event) *RelayedAsk {
+	s := c.Shard()
+	asks := c.needAsks()
+	if limit := s.limits.Asks; limit > 0 && len(asks.relayed) >= limit {
+		c.session.ReplyError(e.Message, wire.ErrTooManyAsks.Error())
+		return nil
+	}
+	c.Feed(e.Room.(*room).partition)
+	asked := &RelayedAsk{shard: s, slot: c.Slot(), generation: c.Generation(), message: e.Message.Clone()}
+	asked.id = s.hub.peer.Open(func(answer rpc.Answer, err error) {
+		asked.answer, asked.err = answer, err
+		s.Submit((*relayedAnswer)(asked))
+	})
+	asks.relayed = append(asks.relayed, relayedAsk{asked.id, s.loop.Now() + s.hub.askTimeout()})
+	return asked
+}
+
+// askTimeout is how long a client's ask to others may take, in milliseconds.
+func (h *Hub) askTimeout() uint32 { return uint32(h.config.AskTimeout.Milliseconds()) }
+
+// relayedAnswer returns the answer to the client that asked.
+type relayedAnswer RelayedAsk
+
+// Run implements Task.
+func (a *relayedAnswer) Run(s *Shard) {
+	c := s.lookup(a.slot, a.generation)
+	if c == nil {
+		return
+	}
+	if asks := c.openAsks(); asks != nil {
+		asks.relayed = slices.DeleteFunc(asks.relayed, func(r relayedAsk) bool { return r.id == a.id })
+		c.tidyAsks()
+	}
+	if !c.IsOpen() {
+		return
+	}
+	if a.err != nil {
+		c.session.ReplyError(&a.message, rpc.ErrorText(a.err))
+		return
+	}
+	a.message.Binary = a.answer.Binary
+	c.session.Reply(&a.message, a.answer.Body)
+}

@@ -1,0 +1,192 @@
+package hub
+
+import (
+	"github.com/stoa-io/stoa/internal/connid"
+	"github.com/stoa-io/stoa/internal/engine"
+	"github.com/stoa-io/stoa/internal/session"
+	"github.com/stoa-io/stoa/internal/taskqueue"
+	"github.com/stoa-io/stoa/wire"
+)
+
+// Client is one connection: the engine's part of it, its session, and its place
+// in rooms. It implements engine.Handler and session.Driver. It is loop-owned; all
+// methods belong to the loop. TestClientSize holds its size, as there are hundreds
+// of thousands of them.
+type Client struct {
+	engine.Conn
+	nonce  connid.Nonce
+	handle *Handle // the application's; nil until it needs one
+	rare   *rare   // nil while idle
+	// Last, as it is the largest.
+	session session.Session
+}
+
+// rare holds state that idle listeners do not have.
+type rare struct {
+	id      string   // "" until first asked for
+	backlog *backlog // nil while it is empty
+	asks    *asks    // nil while there are none
+}
+
+// NewConn implements engine.Shard.
+func (s *Shard) NewConn() *engine.Conn {
+	c := new(Client)
+	c.Init(c)
+	return &c.Conn
+}
+
+// Shard returns the shard that owns the connection.
+func (c *Client) Shard() *Shard { return c.Loop().Shard().(*Shard) }
+
+// ref is the connection as its ID names it.
+func (c *Client) ref() connid.Ref {
+	return connid.Ref{Slot: connid.SlotOf(c.Loop().Number(), c.Slot()), Nonce: c.nonce}
+}
+
+// ID implements engine.Handler. It is made when first needed: an idle listener
+// never needs it again after its acknowledgement.
+func (c *Client) ID() string {
+	rare := c.needRare()
+	if rare.id == "" {
+		rare.id = c.ref().Text(c.Shard().hub.config.ID)
+	}
+	return rare.id
+}
+
+func (c *Client) needRare() *rare {
+	if c.rare == nil {
+		c.rare = new(rare)
+	}
+	return c.rare
+}
+
+// Session returns the connection's session.
+func (c *Client) Session() *session.Session { return &c.session }
+
+// Handle returns the application's handle, nil if it has made none.
+func (c *Client) Handle() *Handle { return c.handle }
+
+// SetHandle ties a handle to the connection. app is the application's value that
+// it belongs to.
+func (c *Client) SetHandle(h *Handle, app any) {
+	h.shard, h.ref, h.generation, h.app = c.Shard(), c.ref(), c.Generation(), app
+	h.remote = c.RemoteAddr()
+	h.ended = c.HasEnded()
+	h.acked = c.Loop().Now() - connectPause
+	c.handle = h
+}
+
+// SetRemoteAddr replaces the peer's address in the handle. It is called before the
+// handle is used by other goroutines.
+func (h *Handle) SetRemoteAddr(address string) { h.remote = address }
+
+// Queue appends a task of the application. Messages that must not overtake it
+// wait.
+func (c *Client) Queue(t *taskqueue.Task) {
+	waiting := c.handle.queue.Add(t)
+	s := c.Shard()
+	s.loop.YieldSoon()
+	if limit := s.limits.ReceiveQueue; limit > 0 && (c.hasBacklog() || waiting > limit) {
+		c.pauseIfFull()
+	}
+}
+
+// IsBusy reports whether tasks of the application are queued or running.
+func (c *Client) IsBusy() bool { return c.handle != nil && c.handle.queue.Busy() }
+
+// Busy implements session.Gate: like IsBusy, and the backlog is drained when it no
+// longer is.
+func (c *Client) Busy() bool { return c.handle != nil && c.handle.queue.WatchIdle() }
+
+// Opened implements engine.Handler.
+func (c *Client) Opened(value any) {
+	s := c.Shard()
+	c.nonce = connid.NewNonce()
+	config := s.hub.config.Session
+	c.session.Init(config, c)
+	if value != nil {
+		s.app.Accepted(c, value)
+	}
+	if config.NativeOnly {
+		c.SetDeadline(0) // there is no hello to wait for
+		s.app.Opened(c)
+	}
+}
+
+// SendMessage queues the frame of one message of this node.
+func (c *Client) SendMessage(frame []byte) {
+	c.Shard().stats.MessagesOut++
+	c.Conn.Send(frame, 1)
+}
+
+// Send implements session.Driver: a message of this node for its client.
+func (c *Client) Send(payload []byte, binary bool) {
+	c.SendMessage(engine.NewFrame(engine.Opcode(binary), payload))
+}
+
+// Hello implements session.Driver. The client has passed the handshake, so it is
+// acknowledged.
+func (c *Client) Hello() {
+	c.SetDeadline(0)
+	s := c.Shard()
+	// Before messages that the client has sent early are handled.
+	s.app.Opened(c)
+	if c.handle != nil {
+		c.handle.acked = s.loop.Now()
+	}
+	c.session.Acknowledge(c.ref().Text(s.hub.config.ID))
+}
+
+// Acknowledged implements session.Driver; only clients are acknowledged.
+func (c *Client) Acknowledged(string) {}
+
+// Refused implements session.Driver; only clients are refused.
+func (c *Client) Refused(string) {}
+
+// HalfClosed implements engine.Handler: a handler may wait for the end.
+func (c *Client) HalfClosed() {
+	if c.handle != nil {
+		c.handle.hangUp()
+	}
+}
+
+// Closing implements engine.Handler. With native messages alone, the output of
+// handlers for earlier messages belongs before the close frame. A client of the
+// protocol that closes has no use for it.
+func (c *Client) Closing() bool {
+	return c.Shard().hub.config.Session.NativeOnly && c.Busy()
+}
+
+// Ended implements engine.Handler: it takes the connection out of its namespaces
+// and rooms.
+func (c *Client) Ended() {
+	if c.handle != nil {
+		c.handle.end()
+	}
+	c.session.Close()
+	c.abandonAsks()
+	if c.rare != nil {
+		c.rare.backlog = nil
+	}
+}
+
+// Closed implements engine.Handler.
+func (c *Client) Closed(code uint16, by engine.Initiator) {
+	s := c.Shard()
+	s.stats.Closes[CloseKey{wire.Code(code).Label(), by}]++
+	delete(s.floods, c)
+	s.app.Closed(c, wire.Code(code), by)
+}
+
+// Deadline implements engine.Handler: the client has not said hello in time.
+func (c *Client) Deadline() { c.Close(uint16(wire.CodeAckTimeout), "no hello") }
+
+// Slow implements engine.Handler: it closes a connection whose client does not
+// read fast enough.
+func (c *Client) Slow() {
+	c.DropUnsent()
+	c.Close(uint16(wire.CodeSlowConsumer), "slow consumer")
+}
+
+// Tick implements engine.Handler.
+func (c *Client) Tick() { c.expireAsks() }

@@ -1,0 +1,175 @@
+package hub
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/connid"
+	"github.com/stoa-io/stoa/internal/engine"
+	"github.com/stoa-io/stoa/internal/rpc"
+	"github.com/stoa-io/stoa/internal/session"
+)
+
+// Config is the configuration of a hub. All fields are required.
+type Config struct {
+	// ID is the node's ID.
+	ID     string
+	App    App
+	Broker cluster.Broker
+	// Engine is the configuration of the engine; the hub sets NewShard.
+	Engine engine.Config
+	// Session is the configuration of the sessions; its Native may still change
+	// before Start.
+	Session *session.Config
+	Limits  Limits
+	// JoinTimeout bounds how long a join waits for the broker; AskTimeout, how long
+	// an ask waits for an answer.
+	JoinTimeout, AskTimeout time.Duration
+	// ErrClosed is the error of calls that the end of the hub interrupts.
+	ErrClosed error
+	Logger    *slog.Logger
+}
+
+// Limits bounds what one client may cost. Zero and negative values mean no limit,
+// but InvalidPayloads 0: then the first one closes.
+type Limits struct {
+	// ReceiveQueue is the size in bytes of the messages of one connection that wait
+	// behind an earlier one. Beyond it the connection is not read.
+	ReceiveQueue int
+	// LoopQueue is the size in bytes of the deliveries that wait for one loop. Beyond
+	// it publishing connections are not read.
+	LoopQueue int
+	// InvalidPayloads is how many malformed messages a connection may send in ten
+	// seconds before it is closed.
+	InvalidPayloads int
+	// Asks is how many asks of one connection may wait for the answers of others.
+	Asks int
+}
+
+// Hub connects the connections of one node with the broker. All methods are safe
+// for concurrent use unless they say otherwise.
+type Hub struct {
+	// Immutable.
+	config   Config
+	log      *slog.Logger
+	server   *engine.Server
+	shards   []*Shard
+	peer     *rpc.Peer
+	interest *cluster.Interest
+
+	mu      sync.Mutex
+	started bool     // guarded by mu
+	last    []*Stats // guarded by mu; of loops that have ended
+}
+
+// New makes a hub and its engine. It opens no descriptor.
+func New(cfg Config) *Hub {
+	h := &Hub{config: cfg, log: cfg.Logger}
+	cfg.Engine.NewShard = h.newShard
+	h.server = engine.New(cfg.Engine)
+	h.last = make([]*Stats, len(h.shards))
+	h.peer = rpc.NewPeer(rpc.Config{
+		ID: cfg.ID, Broker: cfg.Broker, Local: (*local)(h), Timeout: cfg.AskTimeout,
+		Closed: h.server.Stopped(), ErrClosed: cfg.ErrClosed,
+	})
+	h.interest = cluster.NewInterest(cfg.Broker, cluster.InterestConfig{
+		SubscribeTimeout: max(cfg.JoinTimeout, 0),
+		Logger:           cfg.Logger,
+	})
+	return h
+}
+
+// Server returns the engine that serves the hub's connections.
+func (h *Hub) Server() *engine.Server { return h.server }
+
+// Peer returns the node's end of requests to other nodes.
+func (h *Hub) Peer() *rpc.Peer { return h.peer }
+
+// ID returns the node's ID.
+func (h *Hub) ID() string { return h.config.ID }
+
+// Broker returns the broker.
+func (h *Hub) Broker() cluster.Broker { return h.config.Broker }
+
+// Subscriptions is how many channels the node is subscribed to.
+func (h *Hub) Subscriptions() int {
+	n, _ := h.interest.Stats()
+	return n
+}
+
+// Start starts the engine. The broker must have been started with the hub's
+// Handler.
+func (h *Hub) Start() error {
+	h.mu.Lock()
+	h.started = true
+	h.mu.Unlock()
+	return h.server.Start()
+}
+
+// Close ends the subscriptions, after the engine has ended.
+func (h *Hub) Close(ctx context.Context) error { return h.interest.Close(ctx) }
+
+// shardOf returns the shard of a connection of this node, nil for a reference that
+// cannot be one.
+func (h *Hub) shardOf(r connid.Ref) *Shard {
+	if loop := r.Slot.Loop(); r.Slot != connid.NoSlot && loop < len(h.shards) {
+		return h.shards[loop]
+	}
+	return nil
+}
+
+// partitionOf is where the broker keeps a channel.
+func (h *Hub) partitionOf(channel string) engine.CongestionSet {
+	if p, ok := h.config.Broker.(cluster.Partitioned); ok {
+		return engine.CongestionSource(p.Partition(channel))
+	}
+	return engine.CongestionSource(0)
+}
+
+// AwaitUncongested waits until the channel's partition is not congested, ctx ends,
+// or closed is closed.
+func (h *Hub) AwaitUncongested(ctx context.Context, closed <-chan struct{}, channel string) error {
+	return h.server.Congestion().Wait(ctx, closed, h.config.ErrClosed, h.partitionOf(channel))
+}
+
+// relieve takes a cause of congestion back, and lets the loops read again where it
+// was the last.
+func (h *Hub) relieve(set engine.CongestionSet) {
+	if !h.server.Congestion().Remove(set) {
+		return
+	}
+	for _, s := range h.shards {
+		s.Post(s.loop.ResumeRelieved)
+	}
+}
+
+// NodeChannel is the channel of requests to this node, to which the broker must be
+// subscribed before Start.
+func (h *Hub) NodeChannel() string { return cluster.NodeChannel(h.config.ID) }
+
+// Handler returns the hub as the handler of its broker.
+func (h *Hub) Handler() cluster.Handler { return (*brokerHandler)(h) }
+
+// brokerHandler is the hub as its broker sees it.
+type brokerHandler Hub
+
+// Deliver implements cluster.Handler.
+func (b *brokerHandler) Deliver(channel string, env *cluster.Envelope) {
+	(*Hub)(b).deliver(channel, env)
+}
+
+// Congested implements cluster.Handler.
+func (b *brokerHandler) Congested(partition int, congested bool) {
+	set := engine.CongestionSource(partition)
+	if congested {
+		b.server.Congestion().Add(set)
+	} else {
+		(*Hub)(b).relieve(set)
+	}
+}
+
+// NodeGone implements cluster.MembershipHandler.
+func (b *brokerHandler) NodeGone(id string) { b.peer.NodeGone(id) }

@@ -1,0 +1,253 @@
+package hub
+
+import (
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/engine"
+	"github.com/stoa-io/stoa/internal/session"
+	"github.com/stoa-io/stoa/rooms"
+	"github.com/stoa-io/stoa/wire"
+)
+
+// group is the set of members of a channel on this loop.
+type group interface{ Members() []*Client }
+
+// Namespace is a declared namespace on one loop, while a connection is connected
+// to it. The session holds it.
+type Namespace struct {
+	*rooms.Namespace[*Client] // nil until a connection is connected
+	name                      string
+	declared                  any // the application's declaration
+	channel                   string
+	partition                 engine.CongestionSet // of the channel
+}
+
+// newNamespace returns a declared namespace without members, nil if it is not
+// declared.
+func (h *Hub) newNamespace(name string) *Namespace {
+	declared := h.config.App.Namespace(name)
+	if declared == nil {
+		return nil
+	}
+	channel := cluster.NamespaceChannel(name)
+	return &Namespace{name: name, declared: declared, channel: channel, partition: h.partitionOf(channel)}
+}
+
+// Name implements session.Namespace.
+func (ns *Namespace) Name() string { return ns.name }
+
+// Declared returns the application's declaration.
+func (ns *Namespace) Declared() any { return ns.declared }
+
+// room is a room on one loop, while it has members. The session holds it.
+type room struct {
+	*rooms.Room[*Client] // nil until it has members
+	name                 string
+	channel              string
+	partition            engine.CongestionSet // of the channel
+}
+
+// newRoom returns a room without members.
+func (h *Hub) newRoom(name, channel string) *room {
+	return &room{name: name, channel: channel, partition: h.partitionOf(channel)}
+}
+
+// Name implements session.Room.
+func (r *room) Name() string { return r.name }
+
+// Request implements session.Driver: the client asks for a change that the rules
+// of the protocol allow. The application may decide about it.
+func (c *Client) Request(r *session.Request) {
+	if !c.Shard().app.Authorize(c, r) {
+		c.accept(r)
+	}
+}
+
+// Decide carries out the application's decision about a deferred request; nil
+// accepts it.
+func (c *Client) Decide(r *session.Request, err error) {
+	if !c.IsOpen() {
+		return
+	}
+	if err != nil {
+		c.session.Reject(r, err.Error())
+	} else {
+		c.accept(r)
+	}
+	c.drainBacklog()
+}
+
+// accept carries out a request.
+func (c *Client) accept(r *session.Request) {
+	switch r.Kind {
+	case session.Connect:
+		c.acceptConnect(r)
+	case session.Join:
+		c.acceptJoin(r)
+	case session.Disconnect:
+		c.session.AcceptDisconnect(r)
+	case session.Leave:
+		c.session.AcceptLeave(r)
+	default:
+		c.session.Reject(r, wire.ErrUnhandled.Error())
+	}
+}
+
+func (c *Client) acceptConnect(r *session.Request) {
+	s := c.Shard()
+	name := r.Message.Namespace
+	if s.namespaces[string(name)] != nil {
+		c.admit(r, "")
+		return
+	}
+	if s.app.Namespace(string(name)) == nil {
+		c.session.Reject(r, wire.ErrBadNamespace.Error())
+		return
+	}
+	c.subscribeThenAdmit(r, cluster.NamespaceChannel(string(name)))
+}
+
+func (c *Client) acceptJoin(r *session.Request) {
+	c.subscribeThenAdmit(r, cluster.RoomChannel(r.Namespace.Name(), string(r.Message.Room)))
+}
+
+// subscribeThenAdmit subscribes the shard to the channel before the request is
+// answered: a client that was told that it joined receives everything published
+// from then on.
+func (c *Client) subscribeThenAdmit(r *session.Request, channel string) {
+	s := c.Shard()
+	if s.subscribed(channel) {
+		c.admit(r, channel)
+		return
+	}
+	deferred := c.session.Defer(r)
+	s.wait(channel, waiter{client: c, then: func(err error) {
+		if err != nil {
+			c.session.Reject(deferred, subscribeError(err))
+		} else {
+			c.admit(deferred, channel)
+		}
+	}})
+}
+
+// admit answers a connect or join to whose channel the shard is subscribed.
+func (c *Client) admit(r *session.Request, channel string) {
+	if !c.IsOpen() {
+		return
+	}
+	if r.Kind == session.Connect {
+		c.admitNamespace(r)
+		return
+	}
+	s := c.Shard()
+	ns, ok := r.Namespace.(*Namespace)
+	if !ok || s.namespaces[ns.name] == nil || ns.Namespace != s.namespaces[ns.name].Namespace {
+		// The namespace was disconnected while the request waited; the session answers
+		// so.
+		c.session.AcceptJoin(r, departed(r.Message.Room))
+		return
+	}
+	joined := c.enter(ns, string(r.Message.Room), channel)
+	if !c.session.AcceptJoin(r, joined) && c.session.Room(ns, r.Message.Room) == nil {
+		c.leave(joined)
+	}
+}
+
+// enter puts the connection into a room to whose channel the shard is subscribed.
+func (c *Client) enter(ns *Namespace, name, channel string) *room {
+	s := c.Shard()
+	members, first := s.index.Join(ns.Namespace, name, c)
+	if first {
+		joined := s.hub.newRoom(members.Name(), channel)
+		joined.Room = members
+		s.setMembers(channel, joined)
+		return joined
+	}
+	return s.channels[channel].members.(*room)
+}
+
+func (c *Client) admitNamespace(r *session.Request) {
+	connected := c.enterNamespace(string(r.Message.Namespace))
+	if !c.session.AcceptConnect(r, connected) && c.session.Namespace(r.Message.Namespace) == nil {
+		c.disconnect(connected)
+	}
+}
+
+// enterNamespace puts the connection into a namespace to whose channel the shard
+// is subscribed.
+func (c *Client) enterNamespace(name string) *Namespace {
+	s := c.Shard()
+	members, first := s.index.Connect(name, c)
+	if first {
+		connected := s.hub.newNamespace(members.Name())
+		connected.Namespace = members
+		s.namespaces[connected.name] = connected
+		s.setMembers(connected.channel, connected)
+	}
+	return s.namespaces[name]
+}
+
+// departed stands for a room whose join is obsolete.
+type departed string
+
+// Name implements session.Room.
+func (d departed) Name() string { return string(d) }
+
+// leave takes the connection out of a room, and the shard out of its channel with
+// the last member. The connection no longer feeds the room's partition; if it
+// publishes to the same one elsewhere, the next message notes that again.
+func (c *Client) leave(r *room) {
+	c.Unfeed(r.partition)
+	s := c.Shard()
+	if s.index.Leave(r.Room, c) {
+		s.dropMembers(r.channel)
+	}
+}
+
+// disconnect is leave for a namespace.
+func (c *Client) disconnect(ns *Namespace) {
+	c.Unfeed(ns.partition)
+	s := c.Shard()
+	if s.index.Disconnect(ns.Namespace, c) {
+		delete(s.namespaces, ns.Name())
+		s.dropMembers(ns.channel)
+	}
+}
+
+// Left implements session.Driver.
+func (c *Client) Left(in session.Namespace, left session.Room, _, forced bool) {
+	if r, ok := left.(*room); ok {
+		c.leave(r)
+		c.Shard().app.Left(c, in.(*Namespace), r.name, forced)
+	}
+}
+
+// Disconnected implements session.Driver.
+func (c *Client) Disconnected(ns session.Namespace, _, forced bool) {
+	if connected, ok := ns.(*Namespace); ok {
+		c.disconnect(connected)
+		c.Shard().app.Disconnected(c, connected, forced)
+	}
+}
+
+// Connected implements session.Driver. A connect that the client asked for was
+// carried out by admit; one that this node asked for is carried out now that the
+// client agrees.
+func (c *Client) Connected(ns session.Namespace, local bool) {
+	entered := ns.(*Namespace)
+	if !c.IsOpen() {
+		return // the answer exceeded its send queue, and it was closed
+	}
+	if local {
+		entered.Namespace = c.enterNamespace(entered.name).Namespace
+	}
+	c.Shard().app.Connected(c, entered)
+}
+
+// Joined implements session.Driver, as Connected does.
+func (c *Client) Joined(in session.Namespace, joined session.Room, local bool) {
+	ns, entered := in.(*Namespace), joined.(*room)
+	if local {
+		entered.Room = c.enter(ns, entered.name, entered.channel).Room
+	}
+	c.Shard().app.Joined(c, ns, entered.name)
+}

@@ -1,0 +1,112 @@
+package hub
+
+import (
+	"github.com/stoa-io/stoa/internal/session"
+	"github.com/stoa-io/stoa/wire"
+)
+
+// Message implements engine.Handler: it passes a message to the session and counts
+// the result. Behind a backlog it waits, even if the session would take it: a join
+// must not overtake a leave. Only answers do not wait.
+func (c *Client) Message(payload []byte, binary bool) {
+	var verdict session.Verdict
+	if c.hasBacklog() {
+		verdict = c.session.ReceiveAnswer(payload, binary)
+	} else {
+		verdict = c.receive(payload, binary)
+	}
+	if verdict == session.VerdictBusy {
+		c.push(payload, binary)
+		return
+	}
+	c.judge(verdict, binary)
+}
+
+// receive passes a message to the session. A request that would change the state
+// which running handlers see waits for them.
+func (c *Client) receive(payload []byte, binary bool) session.Verdict {
+	for c.IsBusy() {
+		verdict := c.session.ReceiveEvent(payload, binary)
+		if verdict != session.VerdictBusy || c.handle.queue.WatchIdle() {
+			return verdict
+		}
+		// The queue became idle in the meantime, and no notification follows.
+	}
+	return c.session.Receive(payload, binary)
+}
+
+// judge counts a message by its verdict, and closes the connection of a client
+// that exceeds a limit.
+func (c *Client) judge(verdict session.Verdict, binary bool) {
+	c.count(verdict, binary)
+	switch verdict {
+	case session.VerdictInvalid:
+		c.onInvalid()
+	case session.VerdictEarlyOverflow:
+		c.Close(uint16(wire.CodePolicy), "too much before hello")
+	}
+}
+
+// count adds a message to the counters. An event is counted where it is handled.
+func (c *Client) count(verdict session.Verdict, binary bool) {
+	result := &c.Shard().stats.MessagesIn[frameType(binary)]
+	switch verdict {
+	case session.VerdictHandled, session.VerdictEarly:
+		result[MessageSystem]++
+	case session.VerdictAnswer:
+		result[MessageAnswer]++
+	case session.VerdictLateAnswer:
+		result[MessageLateAnswer]++
+	case session.VerdictEmpty, session.VerdictIgnored:
+		result[MessageIgnored]++
+	case session.VerdictInvalid:
+		result[MessageInvalid]++
+	case session.VerdictRefused, session.VerdictEarlyOverflow:
+		result[MessageRefused]++
+	case session.VerdictEvent, session.VerdictNative, session.VerdictBusy:
+	}
+}
+
+func frameType(binary bool) int {
+	if binary {
+		return 1
+	}
+	return 0
+}
+
+// flood counts the malformed messages of a connection.
+type flood struct {
+	since uint32
+	count int
+}
+
+// onInvalid ignores a malformed message, as neffos' clients expect, and closes the
+// connection when there are many.
+func (c *Client) onInvalid() {
+	s := c.Shard()
+	if s.limits.InvalidPayloads < 0 {
+		return
+	}
+	const window = 10_000 // milliseconds
+	now := s.loop.Now()
+	sent := s.floods[c]
+	if sent == nil || now-sent.since > window {
+		sent = &flood{since: now}
+		s.floods[c] = sent
+	}
+	sent.count++
+	if sent.count > s.limits.InvalidPayloads {
+		c.Close(uint16(wire.CodeInvalidFlood), "too many invalid payloads")
+	}
+}
+
+// Event implements session.Driver: an emit, an ask or a native message.
+func (c *Client) Event(e *session.Event) {
+	s := c.Shard()
+	result := &s.stats.MessagesIn[frameType(e.Message.Binary)]
+	if e.Native {
+		result[s.app.Native(c, e)]++
+		return
+	}
+	result[s.app.Event(c, e.Namespace.(*Namespace), e)]++
+}

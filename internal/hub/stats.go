@@ -1,0 +1,139 @@
+package hub
+
+import "github.com/stoa-io/stoa/internal/engine"
+
+// MessageResult is what became of a message that a client sent.
+type MessageResult uint8
+
+// The results of a message.
+const (
+	MessageSystem     MessageResult = iota // acknowledge, connect, disconnect, join, leave
+	MessageRelayed                         // an emit or ask that was published
+	MessageAnswer                          // an answer to an ask of this node
+	MessageLateAnswer                      // an answer to an ask that had ended
+	MessageUnhandled                       // an event without a handler; an ask was answered so
+	MessageRefused                         // breaks a rule: not connected, not joined, a limit
+	MessageIgnored                         // has no meaning where it arrived
+	MessageInvalid                         // malformed
+	MessageDropped                         // accepted, and lost all the same
+	MessageHandled                         // given to a handler of the application
+	MessageResults                         // how many there are
+)
+
+// String returns the result in lower-case words joined by "_".
+func (r MessageResult) String() string {
+	return [...]string{"system", "relayed", "answer", "late_answer", "unhandled", "refused",
+		"ignored", "invalid", "dropped", "handled", "unknown"}[min(r, MessageResults)]
+}
+
+// CloseKey is a kind of close as it is counted. Code comes from a closed set, see
+// wire.Code.Label.
+type CloseKey struct {
+	Code      string
+	Initiator engine.Initiator
+}
+
+// Stats is what one shard counts, with its loop.
+type Stats struct {
+	Engine engine.Stats
+
+	// State.
+	Rooms       int // rooms with a member on this loop
+	Memberships int
+	InboxBytes  int // deliveries waiting for the loop
+
+	// Counters.
+	MessagesIn  [2][MessageResults]uint64 // by frame type (0 text, 1 binary) and result
+	MessagesOut uint64                    // data frames queued, deliveries not included
+	Deliveries  uint64                    // one per message and member
+	Closes      map[CloseKey]uint64
+}
+
+func (s *Stats) add(o *Stats) {
+	s.Engine.Add(&o.Engine)
+	s.Rooms += o.Rooms
+	s.Memberships += o.Memberships
+	s.InboxBytes += o.InboxBytes
+	for i := range o.MessagesIn {
+		for j := range o.MessagesIn[i] {
+			s.MessagesIn[i][j] += o.MessagesIn[i][j]
+		}
+	}
+	s.MessagesOut += o.MessagesOut
+	s.Deliveries += o.Deliveries
+	for k, n := range o.Closes {
+		s.Closes[k] += n
+	}
+}
+
+
+// Stats returns the counters of the shard and its loop. It belongs to the loop.
+func (s *Shard) Stats() Stats {
+	now := s.stats
+	now.Engine = s.loop.Stats()
+	now.Closes = make(map[CloseKey]uint64, len(s.stats.Closes))
+	for k, n := range s.stats.Closes {
+		now.Closes[k] = n
+	}
+	now.Rooms = s.index.Rooms()
+	now.Memberships = s.index.Memberships()
+	s.inbox.mu.Lock()
+	now.InboxBytes = s.inbox.bytes
+	s.inbox.mu.Unlock()
+	return now
+}
+
+// Stats gathers a snapshot of all loops. It waits for each to end its turn.
+func (h *Hub) Stats() Stats {
+	total := Stats{Engine: h.server.Stats(), Closes: make(map[CloseKey]uint64)}
+	for i := range h.shards {
+		one := h.shardStats(i)
+		total.add(&one)
+	}
+	return total
+}
+
+func (h *Hub) shardStats(number int) Stats {
+	h.mu.Lock()
+	started, ended := h.started, h.last[number]
+	h.mu.Unlock()
+	if ended != nil {
+		return *ended
+	}
+	if !started {
+		return Stats{}
+	}
+	t := &statsTask{answer: make(chan Stats, 1)}
+	if h.shards[number].Submit(t) {
+		return <-t.answer
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return *h.last[number]
+}
+
+// shardEnded leaves the final counters of a loop.
+func (h *Hub) shardEnded(number int, last *Stats) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.last[number] = last
+}
+
+// statsTask asks for the counters of a shard.
+type statsTask struct{ answer chan Stats }
+
+// Run implements Task.
+func (t *statsTask) Run(s *Shard) { t.answer <- s.Stats() }
+
+// Dropped implements Dropper.
+func (t *statsTask) Dropped(s *Shard) {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	t.answer <- *s.hub.last[s.loop.Number()]
+}
+
+// The keys of the hub's log lines.
+const (
+	logConn  = "conn"
+	logError = "error"
+)

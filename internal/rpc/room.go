@@ -1,0 +1,204 @@
+package rpc
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/wire"
+)
+
+// RoomMessage is a wire message to the members of a room.
+type RoomMessage struct {
+	Namespace, Room string
+	Payload         []byte
+	Binary          bool
+}
+
+// AskRoom asks all members of a room, on every node, and returns the first
+// answer; one that only says that the event is not handled does not count.
+func (p *Peer) AskRoom(ctx context.Context, m *RoomMessage) (Answer, error) {
+	all, err := p.wait(ctx, false, func(c *call) uint64 {
+		id := p.pending.add(c)
+		p.Forward(id, m, "", p.timeout(ctx))
+		return id
+	})
+	return first(all, err)
+}
+
+// AskAll asks all members of a room, on every node, and returns the answers that
+// arrive before ctx ends or the configured timeout has passed. Each known node is
+// asked on its own, so the request may overtake messages that are being emitted
+// into the room.
+func (p *Peer) AskAll(ctx context.Context, m *RoomMessage) (Answers, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.config.Timeout)
+	defer cancel()
+	nodes := p.knownNodes()
+	all, err := p.wait(ctx, true, func(c *call) uint64 {
+		c.perNode, c.waitingFor = true, slices.Clone(nodes)
+		id := p.pending.add(c)
+		r := &Request{
+			Op: OpAskRoom, All: true, ID: id, From: p.config.ID,
+			Timeout: p.timeout(ctx), Binary: m.Binary, Payload: m.Payload,
+		}
+		for _, node := range nodes {
+			p.send(node, r, func(error) { p.onNodeLost(id, node) })
+		}
+		return id
+	})
+	for _, node := range nodes {
+		if !slices.Contains(all.done, node) {
+			all.Missing = append(all.Missing, node)
+		}
+	}
+	return all, err
+}
+
+// Open registers a call whose request is sent later, with Forward. finish is
+// called once, on any goroutine, and must not block.
+func (p *Peer) Open(finish func(Answer, error)) (id uint64) {
+	return p.pending.add(&call{finish: func(all Answers, err error) { finish(first(all, err)) }})
+}
+
+// Cancel ends a call with an error, if it has not ended.
+func (p *Peer) Cancel(id uint64, err error) {
+	if c := p.pending.take(id); c != nil {
+		c.finish(Answers{}, err)
+	}
+}
+
+// Abandon drops a call without finishing it.
+func (p *Peer) Abandon(id uint64) { p.pending.take(id) }
+
+// Forward publishes the request of a call in the room's channel: it reaches the
+// nodes that have members, behind everything that was published there before.
+// except is the ID of a connection that is not asked; timeout is in milliseconds.
+func (p *Peer) Forward(id uint64, m *RoomMessage, except string, timeout uint32) {
+	r := &Request{
+		Op: OpAskRoom, ID: id, From: p.config.ID, Target: except,
+		Timeout: timeout, Binary: m.Binary, Payload: m.Payload,
+	}
+	p.publish(cluster.RoomChannel(m.Namespace, m.Room), r, func(nodes int, err error) {
+		if err != nil {
+			p.Cancel(id, wire.ErrUnavailable)
+			return
+		}
+		p.pending.update(id, func(c *call) (bool, error) {
+			c.expected, c.haveCount = nodes, true
+			return c.complete()
+		})
+	})
+}
+
+// RoomCall is a request to a room on one of the nodes that have members. All
+// methods are safe for concurrent use.
+type RoomCall struct {
+	// Immutable.
+	Message wire.Message
+	Channel string // of the room
+	Except  string // the ID of a connection that is not asked
+	Timeout uint32 // milliseconds
+	peer    *Peer
+	request *Request
+
+	remaining atomic.Int32 // loops and members that have not finished
+	answered  atomic.Bool  // a good answer went out, and no more are wanted
+	unhandled atomic.Bool  // a member has no handler for the event
+}
+
+// askRoomHere asks the members on this node.
+func (p *Peer) askRoomHere(r *Request) {
+	m, err := wire.Parse(r.Payload, r.Binary)
+	if err != nil {
+		p.badRequests.Add(1)
+		return
+	}
+	if !r.All {
+		p.rooms.begin(r)
+	}
+	p.config.Local.AskRoom(&RoomCall{
+		Message: m, Channel: cluster.RoomChannel(string(m.Namespace), string(m.Room)),
+		Except: r.Target, Timeout: r.Timeout, peer: p, request: r,
+	})
+}
+
+// Add announces that Done will be called n times more.
+func (c *RoomCall) Add(n int) { c.remaining.Add(int32(n)) }
+
+// IsAnswered reports whether no more answers are wanted.
+func (c *RoomCall) IsAnswered() bool { return c.answered.Load() }
+
+// Answer sends a member's answer to the asking node. An error of the client is an
+// answer, too, unless it only says that there is no handler and one answer is
+// wanted.
+func (c *RoomCall) Answer(connID string, body []byte, binary bool, err error) {
+	all := c.request.All
+	switch {
+	case err == wire.ErrUnhandled && !all:
+		c.unhandled.Store(true)
+		return
+	case !all && c.answered.Swap(true):
+		return
+	}
+	answer := &Request{Op: OpAnswer, ID: c.request.ID, From: c.peer.config.ID, Target: connID}
+	if err != nil {
+		answer.Err = ErrorText(err)
+	} else {
+		answer.Payload, answer.Binary = append([]byte(nil), body...), binary
+	}
+	c.peer.post(c.request.From, answer)
+}
+
+// Done notes that a loop or a member has finished. The last one tells the asking
+// node that no more answers follow.
+func (c *RoomCall) Done() {
+	if c.remaining.Add(-1) > 0 {
+		return
+	}
+	done := &Request{Op: OpDone, ID: c.request.ID, From: c.peer.config.ID}
+	if c.unhandled.Load() {
+		done.Err = wire.ErrUnhandled.Error()
+	}
+	c.peer.post(c.request.From, done)
+	if !c.request.All {
+		// Last, so that no probe finds this node idle before it has sent OpDone.
+		c.peer.rooms.end(c.request)
+	}
+}
+
+// activeRoomCalls are the room calls of other nodes that this node serves. Safe
+// for concurrent use.
+type activeRoomCalls struct {
+	mu    sync.Mutex
+	calls map[roomCallKey]struct{} // guarded by mu
+}
+
+// roomCallKey is a call of a node.
+type roomCallKey struct {
+	from string
+	id   uint64
+}
+
+func (a *activeRoomCalls) begin(r *Request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.calls == nil {
+		a.calls = make(map[roomCallKey]struct{})
+	}
+	a.calls[roomCallKey{r.From, r.ID}] = struct{}{}
+}
+
+func (a *activeRoomCalls) end(r *Request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.calls, roomCallKey{r.From, r.ID})
+}
+
+func (a *activeRoomCalls) has(r *Request) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, found := a.calls[roomCallKey{r.From, r.ID}]
+	return found
+}

@@ -1,0 +1,169 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/stoa-io/stoa/internal/hub"
+	"github.com/stoa-io/stoa/internal/taskqueue"
+	"github.com/stoa-io/stoa/wire"
+)
+
+// handlerPool runs the handlers of one loop's connections.
+type handlerPool struct {
+	*taskqueue.Pool
+	counts  [handlerKinds][handlerResults]atomic.Uint64
+	dropped [2]atomic.Uint64 // by frame type: messages that a handler accepted and the broker did not
+
+	mu        sync.Mutex
+	accepting map[*Accept]time.Time // guarded by mu; running calls of the accept handler, since when
+}
+
+func newHandlerPool(running *sync.WaitGroup) *handlerPool {
+	return &handlerPool{Pool: taskqueue.NewPool(running), accepting: make(map[*Accept]time.Time)}
+}
+
+// poolOf returns the pool of a shard.
+func poolOf(s *hub.Shard) *handlerPool { return s.State().(*handlerPool) }
+
+// pools returns those of all loops.
+func (n *Node) pools() []*handlerPool {
+	loops := n.server.Loops()
+	pools := make([]*handlerPool, len(loops))
+	for i, l := range loops {
+		pools[i] = poolOf(l.Shard().(*hub.Shard))
+	}
+	return pools
+}
+
+// handlerCall is one call of a handler. The type that implements [work] embeds it.
+type handlerCall struct {
+	taskqueue.Task
+	kind      HandlerKind
+	ending    bool       // it handles the connection's close, so it runs with the node's context
+	namespace *Namespace // nil for handlers of the connection as a whole
+	event     string     // "" where kind says enough
+}
+
+func (h *handlerCall) about() *handlerCall { return h }
+
+// work calls a handler.
+type work interface {
+	taskqueue.Work
+	about() *handlerCall
+	// failed receives the peer's answer if Do has returned an error or panicked.
+	failed(err error)
+}
+
+// notice is a handler call without an answer.
+type notice struct {
+	handlerCall
+	run func(ctx context.Context) error
+}
+
+// Do implements taskqueue.Work.
+func (n *notice) Do(ctx context.Context) error { return n.run(ctx) }
+func (*notice) failed(error)                   {}
+
+// prepare returns the task of a handler call.
+func prepare(w work) *taskqueue.Task {
+	h := w.about()
+	h.Work = w
+	if h.namespace != nil {
+		h.Limiter = h.namespace.limit
+	}
+	return &h.Task
+}
+
+// taskOwner is a Conn as the owner of its tasks.
+type taskOwner Conn
+
+// Context implements taskqueue.Owner.
+func (o *taskOwner) Context(t *taskqueue.Task) context.Context {
+	if t.Work.(work).about().ending {
+		return o.node.handling
+	}
+	return o.handle.Context()
+}
+
+// Ended implements taskqueue.Owner. The peer learns no more of a panic than that
+// there was one.
+func (o *taskOwner) Ended(t *taskqueue.Task, out taskqueue.Outcome) {
+	c, w, result := (*Conn)(o), t.Work.(work), HandlerOK
+	h := w.about()
+	switch out.Result {
+	case taskqueue.Failed:
+		result = HandlerFailed
+		c.logHandler(slog.LevelDebug, "handler returned an error", h, logError, out.Text)
+		w.failed(wire.ErrorFor(out.Text))
+	case taskqueue.Panicked:
+		result = HandlerPanicked
+		c.logHandler(slog.LevelError, "handler panicked", h, logReason, out.Text, logStack, out.Stack)
+		w.failed(wire.ErrorFor(ErrInternal.Error()))
+	}
+	poolOf(o.handle.Shard()).count(h.kind, result)
+}
+
+// Notify implements taskqueue.Owner.
+func (o *taskOwner) Notify() { o.handle.Notify() }
+
+// accept notes a call of the accept handler. The caller calls done when it has
+// returned.
+func (p *handlerPool) accept(a *Accept) (done func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.accepting[a] = time.Now()
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.accepting, a)
+	}
+}
+
+func (p *handlerPool) count(kind HandlerKind, result HandlerResult) {
+	if kind != HandlerNone {
+		p.counts[kind][result].Add(1)
+	}
+}
+
+func (p *handlerPool) countDropped(binary bool) {
+	if binary {
+		p.dropped[1].Add(1)
+		return
+	}
+	p.dropped[0].Add(1)
+}
+
+// runningHandlers returns the handlers that have not returned.
+func (p *handlerPool) runningHandlers() []RunningHandler {
+	var running []RunningHandler
+	p.mu.Lock()
+	for _, since := range p.accepting {
+		running = append(running, RunningHandler{Kind: HandlerAccept, Since: since})
+	}
+	p.mu.Unlock()
+	for _, s := range p.Active() {
+		if h := runningCall(&s); h != nil {
+			one := RunningHandler{Kind: h.kind, Event: h.event, Conn: (*Conn)(s.Owner.(*taskOwner)).ID(), Since: s.Since}
+			if h.namespace != nil {
+				one.Namespace = h.namespace.name
+			}
+			running = append(running, one)
+		}
+	}
+	return running
+}
+
+// runningCall returns the handler call that runs on a queue, or nil.
+func runningCall(s *taskqueue.Status) *handlerCall {
+	if s.Current == nil {
+		return nil
+	}
+	if h := s.Current.Work.(work).about(); h.kind != HandlerNone {
+		return h
+	}
+	return nil
+}

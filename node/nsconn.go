@@ -1,0 +1,130 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/stoa-io/stoa/wire"
+)
+
+// NSConn is a connection in a namespace. Like Conn it may be used from any
+// goroutine and any handler, and stays usable when it is over: then its methods
+// return wire.ErrBadNamespace, or if the connection has ended wire.ErrClosed, and
+// wire.ErrGone where they would have waited.
+type NSConn struct {
+	conn      *Conn
+	namespace *Namespace
+	rooms     []*Room // guarded by conn.mu; joined ones
+	over      bool    // loop-owned
+}
+
+// Conn returns the connection.
+func (ns *NSConn) Conn() *Conn { return ns.conn }
+
+// Namespace returns the namespace's name.
+func (ns *NSConn) Namespace() string { return ns.namespace.name }
+
+// IsConnected reports whether the connection is in the namespace.
+func (ns *NSConn) IsConnected() bool {
+	c := ns.conn
+	if c.IsClosed() {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Contains(c.namespaces, ns)
+}
+
+// usable returns why nothing can be sent, or nil.
+func (ns *NSConn) usable() error {
+	if ns.IsConnected() {
+		return nil
+	}
+	return ns.conn.missing(wire.ErrBadNamespace)
+}
+
+// Emit sends an event to this client, in a text frame. The body must be valid
+// UTF-8 and is not kept. It does not wait.
+func (ns *NSConn) Emit(event string, body []byte) error {
+	return ns.emit(&Message{Event: event, Body: body})
+}
+
+// EmitBinary is Emit with a binary frame and any body.
+func (ns *NSConn) EmitBinary(event string, body []byte) error {
+	return ns.emit(&Message{Event: event, Body: body, Binary: true})
+}
+
+func (ns *NSConn) emit(m *Message) error {
+	if err := ns.usable(); err != nil {
+		return err
+	}
+	m.Namespace = ns.namespace.name
+	return ns.conn.emit(m, ns, nil)
+}
+
+// former reports whether the connection goes on without this membership of the
+// namespace. What belongs to it must not act on a later one.
+func (ns *NSConn) former() bool { return ns.usable() == wire.ErrBadNamespace }
+
+// Ask asks this client; see Conn.Ask.
+func (ns *NSConn) Ask(ctx context.Context, event string, body []byte) (Answer, error) {
+	if ns.former() {
+		return Answer{}, wire.ErrBadNamespace
+	}
+	return ns.conn.Ask(ctx, Message{Namespace: ns.namespace.name, Event: event, Body: body})
+}
+
+// JoinRoom asks the client to join a room and waits until it has. If it is in the
+// room already, that is all. The errors are those of Conn.Ask; the client may
+// refuse, too. OnJoin is not asked.
+func (ns *NSConn) JoinRoom(ctx context.Context, name string) (*Room, error) {
+	if ns.former() {
+		return nil, wire.ErrBadNamespace
+	}
+	if err := ns.conn.node.Join(ctx, ns.conn.ID(), ns.namespace.name, name); err != nil {
+		return nil, err
+	}
+	if in := ns.Room(name); in != nil {
+		return in, nil
+	}
+	return nil, ns.conn.gone(wire.ErrBadRoom) // it was left at once
+}
+
+// Room returns the connection's side of a room that it is in, else nil.
+func (ns *NSConn) Room(name string) *Room {
+	ns.conn.mu.Lock()
+	defer ns.conn.mu.Unlock()
+	for _, in := range ns.rooms {
+		if in.name == name {
+			return in
+		}
+	}
+	return nil
+}
+
+// Rooms returns all of them. The slice is the caller's.
+func (ns *NSConn) Rooms() []*Room {
+	ns.conn.mu.Lock()
+	defer ns.conn.mu.Unlock()
+	return slices.Clone(ns.rooms)
+}
+
+// LeaveAll asks the client to leave all rooms of the namespace. It tries all and
+// returns what went wrong.
+func (ns *NSConn) LeaveAll(ctx context.Context) error {
+	var errs []error
+	for _, in := range ns.Rooms() {
+		errs = append(errs, in.Leave(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// Disconnect asks the client to disconnect from the namespace and waits until it
+// has. The errors are those of Conn.Ask.
+func (ns *NSConn) Disconnect(ctx context.Context) error {
+	if ns.former() {
+		return wire.ErrBadNamespace
+	}
+	return ns.conn.node.Disconnect(ctx, ns.conn.ID(), ns.namespace.name)
+}

@@ -1,0 +1,157 @@
+package node
+
+import (
+	"context"
+	"unicode/utf8"
+
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/rpc"
+	"github.com/stoa-io/stoa/wire"
+)
+
+// Emit sends a message to everybody in a room, or in a namespace if the message
+// names no room, on every node, but for the connections whose IDs are given. It
+// returns as soon as the broker has accepted the message. While the node is
+// congested it waits until it is not, or ctx ends: so a program that emits in a
+// loop is held back as clients are.
+func (n *Node) Emit(ctx context.Context, m Message, except ...string) error {
+	// It needs no loop: handlers that Shutdown waits for may emit to the end.
+	if err := n.usable(); err != nil && (err != ErrClosed || n.handling.Err() != nil) {
+		return err
+	}
+	if err := m.check(); err != nil {
+		return err
+	}
+	channel := cluster.NamespaceChannel(m.Namespace)
+	if m.Room != "" {
+		channel = cluster.RoomChannel(m.Namespace, m.Room)
+	}
+	if err := n.hub.AwaitUncongested(ctx, n.handling.Done(), channel); err != nil {
+		return err
+	}
+	return n.broker.Publish(channel, &cluster.Envelope{Binary: m.Binary, Except: except, Payload: m.payload()})
+}
+
+// EmitTo sends a message to one connection of the cluster. It waits until the
+// connection's node has queued it: the error is wire.ErrGone if the connection or
+// its node is away, wire.ErrBadNamespace or wire.ErrBadRoom if the connection is
+// not there, or that of ctx.
+func (n *Node) EmitTo(ctx context.Context, connID string, m Message) error {
+	return n.request(ctx, rpc.OpEmit, connID, &m)
+}
+
+// Ask asks one connection of the cluster and waits for its answer. The error is
+// the connection's own, wire.ErrGone if it or its node is away, or that of ctx. A
+// ctx without a deadline ends after Timeouts.Ask with wire.ErrTimeout.
+func (n *Node) Ask(ctx context.Context, connID string, m Message) (Answer, error) {
+	if err := n.ready(&m); err != nil {
+		return Answer{}, err
+	}
+	return answerOf(n.hub.Peer().Call(ctx, &rpc.Request{Op: rpc.OpAsk, Target: connID, Binary: m.Binary, Payload: m.payload()}))
+}
+
+// Connect asks a connection of the cluster to connect to a namespace. The errors
+// of it and of the following three are those of Ask.
+func (n *Node) Connect(ctx context.Context, connID, namespace string) error {
+	return n.request(ctx, rpc.OpConnect, connID, &Message{Namespace: namespace})
+}
+
+// Disconnect asks a connection of the cluster to disconnect from a namespace.
+func (n *Node) Disconnect(ctx context.Context, connID, namespace string) error {
+	return n.request(ctx, rpc.OpDisconnect, connID, &Message{Namespace: namespace})
+}
+
+// Join asks a connection of the cluster to join a room of a namespace that it is
+// connected to. Once it returned nil the connection receives everything that is
+// emitted there.
+func (n *Node) Join(ctx context.Context, connID, namespace, room string) error {
+	return n.request(ctx, rpc.OpJoin, connID, &Message{Namespace: namespace, Room: room})
+}
+
+// Leave asks a connection of the cluster to leave a room.
+func (n *Node) Leave(ctx context.Context, connID, namespace, room string) error {
+	return n.request(ctx, rpc.OpLeave, connID, &Message{Namespace: namespace, Room: room})
+}
+
+// CloseConn closes a connection of the cluster with a code and a reason, which is
+// cut to 123 bytes. The error is wire.ErrGone if it or its node is away already,
+// ErrCloseCode for a code that must not be sent, or ErrNotText.
+func (n *Node) CloseConn(ctx context.Context, connID string, code wire.Code, reason string) error {
+	if err := checkClose(code, reason); err != nil {
+		return err
+	}
+	if err := n.usable(); err != nil {
+		return err
+	}
+	_, err := n.hub.Peer().Call(ctx, &rpc.Request{Op: rpc.OpClose, Target: connID, Code: uint16(code), Payload: []byte(reason)})
+	return err
+}
+
+func (n *Node) request(ctx context.Context, op rpc.Op, connID string, m *Message) error {
+	if err := n.ready(m); err != nil {
+		return err
+	}
+	_, err := n.hub.Peer().Call(ctx, &rpc.Request{Op: op, Target: connID, Binary: m.Binary, Payload: m.payload()})
+	return err
+}
+
+// AskRoom asks everybody in a room, on every node, and returns the first answer;
+// one that says only that the event is not handled does not count. A room without a
+// name is a room like another here. The error is the answer's own, wire.ErrNobody if
+// nobody is there, wire.ErrUnhandled if nobody there handles the event, or that of ctx.
+func (n *Node) AskRoom(ctx context.Context, m Message) (Answer, error) {
+	if err := n.ready(&m); err != nil {
+		return Answer{}, err
+	}
+	return answerOf(n.hub.Peer().AskRoom(ctx, m.room()))
+}
+
+// answerOf converts the answer to a request.
+func answerOf(a rpc.Answer, err error) (Answer, error) { return Answer(a), err }
+
+// AskEverybody asks everybody in a room, on every node, and returns all answers
+// that come before ctx ends or Timeouts.Ask has passed, with the nodes that had
+// not said everything by then. Each known node is asked on its own, so the
+// question may overtake what is being emitted into the room.
+func (n *Node) AskEverybody(ctx context.Context, m Message) (Answers, error) {
+	if err := n.ready(&m); err != nil {
+		return Answers{}, err
+	}
+	all, err := n.hub.Peer().AskAll(ctx, m.room())
+	answers := Answers{Silent: all.Missing}
+	for _, a := range all.Answers {
+		answers.Answers = append(answers.Answers, Answer(a))
+	}
+	return answers, err
+}
+
+// ready reports why the node cannot send a message, or nil.
+func (n *Node) ready(m *Message) error {
+	if err := n.usable(); err != nil {
+		return err
+	}
+	return m.check()
+}
+
+// checkClose reports why a close frame cannot be sent.
+func checkClose(code wire.Code, reason string) error {
+	switch {
+	case !code.Sendable():
+		return ErrCloseCode
+	case !utf8.ValidString(reason):
+		return ErrNotText
+	}
+	return nil
+}
+
+// usable reports why the node can reach nobody, or nil. While it shuts down it
+// still can.
+func (n *Node) usable() error {
+	switch current := n.currentPhase(); {
+	case current < phaseServing:
+		return ErrNotServing
+	case current == phaseStopped:
+		return ErrClosed
+	}
+	return nil
+}
