@@ -107,3 +107,14 @@ func TestBoxesDoNotOverlap(t *testing.T) {
 		}
 	}
 }
+
+func TestLabels(t *testing.T) {
+	for name, want := range map[string][2]string{
+		"node": {"node", ""}, "internal/hub": {"hub", ""}, "cmd/stoa/internal/cli": {"cli", "cmd/stoa"},
+		"internal/load/rawnet": {"rawnet", "load"}, "cluster/redisbroker": {"redisbroker", "cluster"},
+	} {
+		if label, folder := (&box{name: name}).label(); label != want[0] || folder != want[1] {
+			t.Errorf("the label of %s is %q in %q, want %q in %q", name, label, folder, want[0], want[1])
+		}
+	}
+}

@@ -186,11 +186,16 @@ func (d drawing) box(b *box) {
 	}
 }
 
-// label returns the name of a package, and the folder that it belongs to. The
-// color of the box says that a package is internal.
+// label returns the name of a package, and the folder that it belongs to without
+// "internal": the color of the box says that.
 func (b *box) label() (name, folder string) {
-	folder, _, _ = strings.Cut(path.Dir(b.name), "internal")
-	return path.Base(b.name), strings.Trim(folder, "./")
+	var folders []string
+	for part := range strings.SplitSeq(path.Dir(b.name), "/") {
+		if part != "internal" && part != "." {
+			folders = append(folders, part)
+		}
+	}
+	return path.Base(b.name), strings.Join(folders, "/")
 }
 
 func (d drawing) legend(y float64) {
