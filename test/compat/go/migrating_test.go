@@ -29,6 +29,7 @@ import (
 	"github.com/kataras/neffos/gorilla"
 
 	"github.com/stoa-io/stoa/cluster/redisbroker"
+	"github.com/stoa-io/stoa/codec"
 	"github.com/stoa-io/stoa/node"
 )
 
@@ -46,6 +47,7 @@ var (
 	_ = gobwas.DefaultUpgrader
 	_ = gorilla.DefaultUpgrader
 	_ = redisbroker.New
+	_ = codec.JSON{}
 	_ = node.New
 )
 
