@@ -9,6 +9,7 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // TestServerKilledAfterAcknowledgement kills the server repeatedly while every
@@ -28,7 +29,7 @@ func TestServerKilledAfterAcknowledgement(t *testing.T) {
 		nodes, ledgers = append(nodes, b), append(ledgers, l)
 	}
 	for i, b := range nodes {
-		redistest.Eventually(t, fmt.Sprintf("node %d knows the others", i), patience, func() bool { return len(b.Nodes()) == len(nodes) })
+		testkit.Eventually(t, fmt.Sprintf("node %d knows the others", i), func() bool { return len(b.Nodes()) == len(nodes) })
 	}
 	var stop atomic.Bool
 	published := make(chan map[string]int, len(nodes))
@@ -52,7 +53,7 @@ func TestServerKilledAfterAcknowledgement(t *testing.T) {
 	for range 40 {
 		for i, l := range ledgers {
 			want := l.count() + 100
-			redistest.Eventually(t, fmt.Sprintf("node %d receives messages", i), patience, func() bool { return l.count() >= want })
+			testkit.Eventually(t, fmt.Sprintf("node %d receives messages", i), func() bool { return l.count() >= want })
 		}
 		server.Kill()
 		server.Restart()
@@ -65,7 +66,7 @@ func TestServerKilledAfterAcknowledgement(t *testing.T) {
 		}
 	}
 	for i, l := range ledgers {
-		redistest.Eventually(t, fmt.Sprintf("node %d has the last message of everybody", i), patience, func() bool {
+		testkit.Eventually(t, fmt.Sprintf("node %d has the last message of everybody", i), func() bool {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			for key, count := range all {
@@ -112,7 +113,7 @@ func cutOffPair(t *testing.T, channel string) (server *redistest.Server, proxy *
 		}
 	}
 	for i, b := range nodes {
-		redistest.Eventually(t, fmt.Sprintf("node %d knows the other", i), patience, func() bool { return len(b.Nodes()) == len(nodes) })
+		testkit.Eventually(t, fmt.Sprintf("node %d knows the other", i), func() bool { return len(b.Nodes()) == len(nodes) })
 	}
 	return server, proxy, nodes[0], nodes[1], ledgers
 }
@@ -124,7 +125,7 @@ func TestServerKilledBeforeOneNodeReceived(t *testing.T) {
 	server, proxy, direct, _, ledgers := cutOffPair(t, channel)
 	const before, missed, after = 100, redisbroker.MaxKept, 100
 	publishAcknowledged(t, direct, channel, 0, before)
-	redistest.Eventually(t, "the node has the first messages", patience, func() bool { return ledgers[1].count() == before })
+	testkit.Eventually(t, "the node has the first messages", func() bool { return ledgers[1].count() == before })
 	proxy.Cut()
 	publishAcknowledged(t, direct, channel, before, before+missed)
 	server.Kill()
@@ -133,7 +134,7 @@ func TestServerKilledBeforeOneNodeReceived(t *testing.T) {
 	server.Restart()
 	publishAcknowledged(t, direct, channel, before+missed, before+missed+after)
 	for i, l := range ledgers {
-		redistest.Eventually(t, fmt.Sprintf("node %d has everything", i), patience, func() bool {
+		testkit.Eventually(t, fmt.Sprintf("node %d has everything", i), func() bool {
 			return l.count() >= before+missed+after
 		})
 		l.expectAll(t, fmt.Sprint("node ", i), map[string]int{channel + " publisher": before + missed + after})
@@ -156,18 +157,18 @@ func TestAcknowledgedIsNotSentAgainToTheSame(t *testing.T) {
 		publishAcknowledged(t, cutOff, channel, count, count+each)
 		count += each
 		for i, l := range ledgers {
-			redistest.Eventually(t, fmt.Sprintf("node %d has everything", i), patience, func() bool { return l.count() == count })
+			testkit.Eventually(t, fmt.Sprintf("node %d has everything", i), func() bool { return l.count() == count })
 		}
 		reconnects := cutOff.Stats().Shards[0].SubscriberReconnects
 		proxy.Break()
-		redistest.Eventually(t, "the connections are lost", patience, func() bool {
+		testkit.Eventually(t, "the connections are lost", func() bool {
 			return cutOff.Stats().Shards[0].SubscriberReconnects > reconnects
 		})
 	}
 	publishAcknowledged(t, cutOff, channel, count, count+each)
 	count += each
 	for i, l := range ledgers {
-		redistest.Eventually(t, fmt.Sprintf("node %d has everything", i), patience, func() bool { return l.count() == count })
+		testkit.Eventually(t, fmt.Sprintf("node %d has everything", i), func() bool { return l.count() == count })
 		l.expectAll(t, fmt.Sprint("node ", i), map[string]int{channel + " publisher": count})
 	}
 	// The messages in flight when the connection broke are sent again. The

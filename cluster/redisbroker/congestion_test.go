@@ -7,6 +7,7 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // TestCongestionOfOneServer kills one of two servers and fills its queue. The
@@ -41,19 +42,19 @@ func TestCongestionOfOneServer(t *testing.T) {
 	// Many more messages than the queue would hold.
 	const count = 2000
 	for i := range count {
-		redistest.Eventually(t, "the other server's queue has room", patience, func() bool { return !l.held(alive) })
+		testkit.Eventually(t, "the other server's queue has room", func() bool { return !l.held(alive) })
 		if err := b.Publish(channels[alive], &cluster.Envelope{Payload: fmt.Appendf(nil, "publisher/%d", i)}); err != nil {
 			t.Fatalf("Publish to the other server = %v, want nil", err)
 		}
 	}
-	redistest.Eventually(t, "everything has come through the other server", patience, func() bool { return l.count() == count })
+	testkit.Eventually(t, "everything has come through the other server", func() bool { return l.count() == count })
 	shards := b.Stats().Shards
 	if !shards[dead].Congested || shards[alive].Congested || !l.held(dead) || l.held(alive) {
 		t.Errorf("congested: %v and %v, the handler was told %v and %v; want true for the server that was killed, and false",
 			shards[dead].Congested, shards[alive].Congested, l.held(dead), l.held(alive))
 	}
 	servers[0].Restart()
-	redistest.Eventually(t, "congestion ends", patience, func() bool { return !l.held(dead) })
-	redistest.Eventually(t, "what waited has come", patience, func() bool { return l.count() == count+waiting })
+	testkit.Eventually(t, "congestion ends", func() bool { return !l.held(dead) })
+	testkit.Eventually(t, "what waited has come", func() bool { return l.count() == count+waiting })
 	l.expectAll(t, "the node", map[string]int{channels[dead] + " publisher": waiting, channels[alive] + " publisher": count})
 }

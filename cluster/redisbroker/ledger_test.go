@@ -10,7 +10,7 @@ import (
 
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/cluster/redisbroker"
-	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // ledger is a handler that records, per channel and publisher, the numbers of
@@ -165,7 +165,7 @@ func (f *traffic) run(t testing.TB, messages int) {
 	t.Helper()
 	for i, l := range f.ledgers {
 		want := l.count() + messages
-		redistest.Eventually(t, fmt.Sprintf("node %d receives %d messages more", i, messages), patience,
+		testkit.Eventually(t, fmt.Sprintf("node %d receives %d messages more", i, messages),
 			func() bool { return l.count() >= want })
 	}
 }
@@ -177,7 +177,7 @@ func (f *traffic) end(t testing.TB) {
 	close(f.stop)
 	f.group.Wait()
 	for i, l := range f.ledgers {
-		redistest.Eventually(t, fmt.Sprintf("node %d has the last message of everybody", i), patience, func() bool {
+		testkit.Eventually(t, fmt.Sprintf("node %d has the last message of everybody", i), func() bool {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			for key, count := range f.published {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // TestPreviousConnectionIsEnded: only the previous connection to the same
@@ -64,7 +65,7 @@ func TestReconnectAfterServerRestart(t *testing.T) {
 	b := startBroker(t, redisbroker.Config{Servers: []string{server.URL()}}, newLedger())
 	for range 10 {
 		server.Restart()
-		redistest.Eventually(t, "the node is ready again", patience, func() bool { return b.Ready(t.Context()) == nil })
+		testkit.Eventually(t, "the node is ready again", func() bool { return b.Ready(t.Context()) == nil })
 	}
 	if stats := b.Stats().Shards[0]; stats.PublisherReconnects > 10 || stats.SubscriberReconnects > 10 {
 		t.Errorf("%d and %d connections lost in 10 restarts", stats.PublisherReconnects, stats.SubscriberReconnects)

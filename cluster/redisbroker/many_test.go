@@ -8,6 +8,7 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // TestManyChannelsComeBack restarts the server under a node with 100,000
@@ -31,12 +32,12 @@ func TestManyChannelsComeBack(t *testing.T) {
 	}
 	t.Logf("%d channels subscribed in %v", count, time.Since(began))
 	all := func() bool { return f.nodes[0].Stats().Shards[0].Subscriptions >= count+2 }
-	redistest.Eventually(t, "all is subscribed", patience, all)
+	testkit.Eventually(t, "all is subscribed", all)
 	f.run(t, 200)
 	server.Restart()
 	began = time.Now()
-	redistest.Eventually(t, "the subscriptions are known to be gone", patience, func() bool { return !all() })
-	redistest.Eventually(t, "all is subscribed again", patience, all)
+	testkit.Eventually(t, "the subscriptions are known to be gone", func() bool { return !all() })
+	testkit.Eventually(t, "all is subscribed again", all)
 	t.Logf("%d channels subscribed again %v after the restart", count, time.Since(began))
 	f.run(t, 500)
 	f.expectNothingLost(t)
@@ -46,7 +47,7 @@ func TestManyChannelsComeBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	redistest.Eventually(t, "messages come on the channels", patience, func() bool {
+	testkit.Eventually(t, "messages come on the channels", func() bool {
 		f.ledgers[0].mu.Lock()
 		defer f.ledgers[0].mu.Unlock()
 		for i := 0; i < count; i += count / 100 {

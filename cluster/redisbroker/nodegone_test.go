@@ -9,6 +9,7 @@ import (
 
 	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // watcher is a handler that records the calls of NodeGone.
@@ -28,7 +29,7 @@ func (w *watcher) NodeGone(id string) {
 func (w *watcher) expectGone(t testing.TB, why string, want ...string) {
 	t.Helper()
 	var got []string
-	redistest.Eventually(t, fmt.Sprintf("%v are said to be gone: %s", want, why), patience, func() bool {
+	testkit.Eventually(t, fmt.Sprintf("%v are said to be gone: %s", want, why), func() bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		got = slices.Clone(w.gone)
@@ -63,7 +64,7 @@ func TestNodeGone(t *testing.T) {
 	w.expectGone(t, "it has said so", "b")
 	// One of its two servers still sees the node.
 	proxies[0].Cut()
-	redistest.Eventually(t, "c is forgotten at the first server", patience, func() bool {
+	testkit.Eventually(t, "c is forgotten at the first server", func() bool {
 		return !slices.Contains(redisLines(t, servers[0].Addr(), "SMEMBERS stoa:nodes"), "c")
 	})
 	expectNodes(t, "a", a.Nodes, "a", "c")

@@ -11,6 +11,7 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 func rooms(count int) []string {
@@ -101,7 +102,7 @@ func TestNodeCutOff(t *testing.T) {
 	f.run(t, 500)
 	proxy.Cut()
 	cutOff := f.nodes[1]
-	redistest.Eventually(t, "the node that is cut off is not ready", 2*time.Second, func() bool {
+	testkit.EventuallyWithin(t, "the node that is cut off is not ready", 2*time.Second, func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
 		return cutOff.Ready(ctx) != nil
@@ -153,7 +154,7 @@ func TestHalfDeadSubscriberIsReplaced(t *testing.T) {
 	proxy := redistest.StartProxy(t, server)
 	b := startBroker(t, redisbroker.Config{Servers: []string{proxy.URL()}}, newLedger())
 	proxy.Cut()
-	redistest.Eventually(t, "the silent connections are given up", 2*time.Second, func() bool {
+	testkit.EventuallyWithin(t, "the silent connections are given up", 2*time.Second, func() bool {
 		s := b.Stats().Shards[0]
 		return s.SubscriberReconnects > 0 && s.PublisherReconnects > 0
 	})
@@ -163,7 +164,7 @@ func TestHalfDeadSubscriberIsReplaced(t *testing.T) {
 		t.Errorf("Ready = %v, want which connection to %s does not work and since when", err, proxy.Addr())
 	}
 	proxy.Heal()
-	redistest.Eventually(t, "the node is ready again", patience, func() bool { return b.Ready(t.Context()) == nil })
+	testkit.Eventually(t, "the node is ready again", func() bool { return b.Ready(t.Context()) == nil })
 }
 
 // TestServerUnreachableFromTheStart starts a node before its server.
@@ -190,7 +191,7 @@ func TestServerUnreachableFromTheStart(t *testing.T) {
 	if err := b.Subscribe(t.Context(), "r:chat:lobby"); err != nil {
 		t.Errorf("Subscribe = %v, want nil", err)
 	}
-	redistest.Eventually(t, "the message that waited is delivered", patience, func() bool { return l.count() == 1 })
+	testkit.Eventually(t, "the message that waited is delivered", func() bool { return l.count() == 1 })
 }
 
 // TestCloseWhileServerUnreachable: Close waits only for accepted messages.
@@ -199,7 +200,7 @@ func TestCloseWhileServerUnreachable(t *testing.T) {
 	config := redisbroker.Config{Servers: []string{server.URL()}, ProbeInterval: 20 * time.Millisecond}
 	idle, busy := startBroker(t, config, newLedger()), startBroker(t, config, newLedger())
 	server.Kill()
-	redistest.Eventually(t, "a probe waits in the queues", patience, func() bool {
+	testkit.Eventually(t, "a probe waits in the queues", func() bool {
 		return idle.Stats().Shards[0].QueueBytes > 0 && busy.Stats().Shards[0].QueueBytes > 0
 	})
 	if err := idle.Close(t.Context()); err != nil {
@@ -240,14 +241,14 @@ func TestQueueFullAndTooOld(t *testing.T) {
 		t.Errorf("congested: handler %v, stats %v, %d refused; want true, true, 1",
 			l.held(0), stats.Shards[0].Congested, stats.QueueFull)
 	}
-	redistest.Eventually(t, "what waited too long is dropped", patience, func() bool { return !l.held(0) })
+	testkit.Eventually(t, "what waited too long is dropped", func() bool { return !l.held(0) })
 	if err := <-expired; !errors.Is(err, cluster.ErrExpired) {
 		t.Errorf("PublishCount reported %v, want %v", err, cluster.ErrExpired)
 	}
-	redistest.Eventually(t, "the queue is empty", patience, func() bool {
+	testkit.Eventually(t, "the queue is empty", func() bool {
 		stats := b.Stats().Shards[0]
 		return stats.QueueBytes < 1000 && stats.TooOld >= uint64(accepted)
 	})
 	server.Restart()
-	redistest.Eventually(t, "messages flow again", patience, func() bool { return b.Ready(t.Context()) == nil })
+	testkit.Eventually(t, "messages flow again", func() bool { return b.Ready(t.Context()) == nil })
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // ids are the IDs of nodes.
@@ -27,7 +28,7 @@ func ids(nodes []cluster.NodeInfo) []string {
 
 func expectNodes(t testing.TB, who string, list func() []cluster.NodeInfo, want ...string) {
 	t.Helper()
-	redistest.Eventually(t, fmt.Sprintf("%s sees the nodes %v", who, want), patience,
+	testkit.Eventually(t, fmt.Sprintf("%s sees the nodes %v", who, want),
 		func() bool { return slices.Equal(ids(list()), want) })
 }
 
@@ -95,7 +96,7 @@ func TestRegistry(t *testing.T) {
 	proxy.Cut()
 	expectNodes(t, "a", a.Nodes, "a")
 	expectNodes(t, "ListNodes", list, "a")
-	redistest.Eventually(t, "nothing of c is left", patience, func() bool {
+	testkit.Eventually(t, "nothing of c is left", func() bool {
 		return !slices.Contains(redisLines(t, server.Addr(), "SMEMBERS registry:nodes"), "c")
 	})
 	proxy.Heal()
@@ -117,7 +118,7 @@ func TestLeavesNoResidue(t *testing.T) {
 	}
 	proxy.Cut()
 	proxy.Break()
-	redistest.Eventually(t, "the server has no keys and no channels", patience, func() bool {
+	testkit.Eventually(t, "the server has no keys and no channels", func() bool {
 		keys := redisLines(t, server.Addr(), "DBSIZE")
 		channels := redisLines(t, server.Addr(), "PUBSUB CHANNELS")
 		return keys[0] == ":0" && channels[0] == "*0"
@@ -140,7 +141,7 @@ func TestConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	redistest.Eventually(t, "all is delivered", patience, func() bool { return l.count() == channels })
+	testkit.Eventually(t, "all is delivered", func() bool { return l.count() == channels })
 	if err := b.Ready(t.Context()); err != nil {
 		t.Errorf("Ready = %v, want nil", err)
 	}
@@ -195,14 +196,14 @@ func TestInboxAndCount(t *testing.T) {
 			t.Errorf("%d nodes reached on %s, want %d", got, c.channel, c.want)
 		}
 	}
-	redistest.Eventually(t, "b got its message", patience, func() bool { return ledgers[1].count() == 1 })
-	redistest.Eventually(t, "a got the cluster's", patience, func() bool { return ledgers[0].count() == 1 })
+	testkit.Eventually(t, "b got its message", func() bool { return ledgers[1].count() == 1 })
+	testkit.Eventually(t, "a got the cluster's", func() bool { return ledgers[0].count() == 1 })
 
 	// With one unreachable server, the inbox works over the other one, and so
 	// do the rooms of the other one.
 	servers[a.Partition(cluster.NodeChannel("b"))%2].Kill()
 	servers = nil
-	redistest.Eventually(t, "one server is known to be away", patience, func() bool {
+	testkit.Eventually(t, "one server is known to be away", func() bool {
 		up := 0
 		for _, s := range a.Stats().Shards {
 			if s.Up {

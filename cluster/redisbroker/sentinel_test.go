@@ -6,6 +6,7 @@ import (
 
 	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 func TestSentinelFailover(t *testing.T) {
@@ -46,7 +47,7 @@ func TestSentinelFailover(t *testing.T) {
 // they cannot fail over before.
 func awaitSentinels(t testing.TB, group *redistest.Group) {
 	t.Helper()
-	redistest.Eventually(t, "the Sentinels know the replica and each other", patience, func() bool {
+	testkit.Eventually(t, "the Sentinels know the replica and each other", func() bool {
 		for _, sentinel := range group.Sentinels {
 			info := strings.Join(redisLines(t, sentinel.Addr(), "INFO sentinel"), "\n")
 			if !strings.Contains(info, "slaves=1,sentinels=3") {

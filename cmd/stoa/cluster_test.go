@@ -12,6 +12,7 @@ import (
 	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
 	"github.com/stoa-io/stoa/cmd/stoa/internal/clitest"
 	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // startMember starts a node of the cluster over the server and waits until it
@@ -25,7 +26,7 @@ func startMember(t testing.TB, server *redistest.Server, args ...string) *clites
 
 func awaitReady(t testing.TB, p *clitest.Program) {
 	t.Helper()
-	redistest.Eventually(t, "the node is ready", clitest.Patience, func() bool {
+	testkit.Eventually(t, "the node is ready", func() bool {
 		response, _ := p.Get(t, http.MethodGet, "/readyz")
 		return response.StatusCode == http.StatusOK
 	})
@@ -75,7 +76,7 @@ func TestClusterOfTwo(t *testing.T) {
 	b.Expect(t, ";default;r;chat;0;0;from one")
 	// An ask in the room reaches the other member, which answers it.
 	b.Send(t, "$q;default;r;time;0;0;")
-	question := string(a.ReadFrame(t)[2:])
+	question := string(a.ReadFrame(t).Payload)
 	token, rest, _ := strings.Cut(question, ";")
 	if rest != "default;r;time;0;0;" {
 		t.Fatalf("got %q, want the question", question)
@@ -84,15 +85,15 @@ func TestClusterOfTwo(t *testing.T) {
 	b.Expect(t, "$q;default;r;time;0;0;late")
 	// Another cluster on the same server receives nothing.
 	elsewhere.Send(t, "$s;default;;sync;0;0;")
-	if got := string(elsewhere.ReadFrame(t)[2:]); !strings.HasPrefix(got, "$s;") {
+	if got := string(elsewhere.ReadFrame(t).Payload); !strings.HasPrefix(got, "$s;") {
 		t.Errorf("a client of another cluster got %q", got)
 	}
 
-	redistest.Eventually(t, "both nodes are listed with a client each", clitest.Patience, func() bool {
+	testkit.Eventually(t, "both nodes are listed with a client each", func() bool {
 		nodes := listed(t, "--redis", redis.URL(), "--cluster-name", "chat")
 		return len(nodes) == 2 && nodes[0].ID == "one" && nodes[0].Address == "one.example.com:80" && nodes[0].Connections == 1 &&
 			nodes[1].ID == "two" && nodes[1].Address == two.Address && nodes[1].Connections == 1 &&
-			nodes[1].Version == cli.ReadBuild().Version && time.Since(nodes[1].Started) < clitest.Patience
+			nodes[1].Version == cli.ReadBuild().Version && time.Since(nodes[1].Started) < testkit.Patience
 	})
 	for _, want := range []string{`stoa_known_nodes 2`, `stoa_broker_up{server="0"} 1`, `stoa_broker_congested{server="0"} 0`, `stoa_pending_calls 0`} {
 		if _, body := one.Get(t, http.MethodGet, "/metrics"); !strings.Contains(body, "\n"+want+"\n") {
@@ -153,7 +154,7 @@ func TestReadyFollowsRedis(t *testing.T) {
 	reason := "redis " + redis.Addr() + ": "
 	awaitRed := func() {
 		t.Helper()
-		redistest.Eventually(t, "/readyz is red and says why", clitest.Patience, func() bool {
+		testkit.Eventually(t, "/readyz is red and says why", func() bool {
 			response, body := p.Get(t, http.MethodGet, "/readyz")
 			return response.StatusCode == http.StatusServiceUnavailable && strings.Contains(body, reason)
 		})
@@ -174,7 +175,7 @@ func TestReadyFollowsRedis(t *testing.T) {
 	awaitReady(t, p)
 	// The connection of the client has survived.
 	client.Send(t, "$s;default;;sync;0;0;")
-	if got := string(client.ReadFrame(t)[2:]); !strings.HasPrefix(got, "$s;") {
+	if got := string(client.ReadFrame(t).Payload); !strings.HasPrefix(got, "$s;") {
 		t.Errorf("the client got %q", got)
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
-	"github.com/stoa-io/stoa/cmd/stoa/internal/clitest"
 	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // password contains characters that URLs and quotes encode.
@@ -56,7 +56,7 @@ func TestPasswordIsNotPrinted(t *testing.T) {
 			}
 			texts["stoa nodes"] = table
 			redis.Kill()
-			redistest.Eventually(t, "the node is not ready", clitest.Patience, func() bool {
+			testkit.Eventually(t, "the node is not ready", func() bool {
 				response, _ := p.Get(t, http.MethodGet, "/readyz")
 				return response.StatusCode == http.StatusServiceUnavailable
 			})

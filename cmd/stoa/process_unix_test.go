@@ -11,35 +11,21 @@ import (
 	"time"
 
 	"github.com/stoa-io/stoa/cmd/stoa/internal/clitest"
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // process is the program in its own process.
 type process struct {
-	command        *exec.Cmd
-	stdout, stderr *clitest.Output
-	address        string
-	ended          chan error
+	*testkit.Process
+	address string
 }
 
 func startProcess(t testing.TB, args ...string) *process {
 	t.Helper()
-	p := &process{stdout: new(clitest.Output), stderr: new(clitest.Output), ended: make(chan error, 1)}
-	p.command = exec.Command(os.Args[0], append([]string{"--listen", "127.0.0.1:0"}, args...)...)
-	p.command.Env = append(os.Environ(), runMainVariable+"=1")
-	p.command.Stdout, p.command.Stderr = p.stdout, p.stderr
-	if err := p.command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		p.ended <- p.command.Wait()
-	}()
-	t.Cleanup(func() {
-		_ = p.command.Process.Kill() // it may have ended
-		<-done
-	})
-	p.address = p.stdout.Await(t, `Open +http://(\S+)/ `)
+	command := exec.Command(os.Args[0], append([]string{"--listen", "127.0.0.1:0"}, args...)...)
+	command.Env = append(os.Environ(), runMainVariable+"=1")
+	p := &process{Process: testkit.StartProcess(t, command)}
+	p.address = p.Await(t, `Open +http://(\S+)/ `)
 	return p
 }
 
@@ -47,19 +33,12 @@ func TestSignalDrains(t *testing.T) {
 	for _, signal := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
 			p := startProcess(t)
-			if err := p.command.Process.Signal(signal); err != nil {
-				t.Fatal(err)
+			p.Signal(signal)
+			if code := p.Wait(t).ExitCode(); code != 0 {
+				t.Errorf("exit code %d, want 0", code)
 			}
-			select {
-			case err := <-p.ended:
-				if err != nil {
-					t.Errorf("the process ended with %v, want exit code 0; log:\n%s", err, p.stderr)
-				}
-			case <-time.After(clitest.Patience):
-				t.Fatalf("the process has not exited; log:\n%s", p.stderr)
-			}
-			if !strings.Contains(p.stderr.String(), "msg=stopped") {
-				t.Errorf("the log does not end with stopped:\n%s", p.stderr)
+			if !strings.Contains(p.Output.String(), "msg=stopped") {
+				t.Error("the log does not end with stopped")
 			}
 		})
 	}
@@ -70,20 +49,19 @@ func TestSignalDrains(t *testing.T) {
 func TestSecondSignalEndsAtOnce(t *testing.T) {
 	p := startProcess(t, "--drain-timeout", "1m")
 	socket := clitest.DialSocket(t, p.address, "/ws")
-	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
+	p.Signal(syscall.SIGTERM)
 	socket.ReadFrame(t) // the close frame: the first signal has been seen
 	repeat := time.NewTicker(10 * time.Millisecond)
 	defer repeat.Stop()
 	for {
 		// The program may still catch the signal, so it is sent repeatedly.
-		_ = p.command.Process.Signal(syscall.SIGTERM)
+		p.Signal(syscall.SIGTERM)
 		select {
-		case <-p.ended:
-			status, ok := p.command.ProcessState.Sys().(syscall.WaitStatus)
+		case <-p.Exited():
+			state := p.Wait(t)
+			status, ok := state.Sys().(syscall.WaitStatus)
 			if !ok || !status.Signaled() || status.Signal() != syscall.SIGTERM {
-				t.Errorf("the process ended with %v, want the signal; log:\n%s", p.command.ProcessState, p.stderr)
+				t.Errorf("the process ended with %v, want the signal", state)
 			}
 			return
 		case <-repeat.C:

@@ -5,7 +5,6 @@ import (
 	"net"
 	"sync"
 	"testing"
-	"time"
 )
 
 // Proxy is a network between a client and a server that can be cut: connections
@@ -146,19 +145,4 @@ func (p *Proxy) awaitOpen() {
 	open := p.open
 	p.mu.Unlock()
 	<-open
-}
-
-// Eventually waits until the condition holds and fails the test if it does not.
-func Eventually(t testing.TB, what string, limit time.Duration, condition func() bool) {
-	t.Helper()
-	deadline := time.After(limit)
-	retry := time.NewTicker(pollPause)
-	defer retry.Stop()
-	for !condition() {
-		select {
-		case <-deadline:
-			t.Fatalf("after %v still not: %s", limit, what)
-		case <-retry.C:
-		}
-	}
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // Group is a master with replicas and the Sentinels that watch it.
@@ -27,7 +29,7 @@ func StartGroup(t testing.TB, name string) *Group {
 		g.Sentinels = append(g.Sentinels, startSentinel(t, g))
 	}
 	for _, s := range g.Sentinels {
-		Eventually(t, "the Sentinels know the replica and each other", patience, func() bool {
+		testkit.Eventually(t, "the Sentinels know the replica and each other", func() bool {
 			info, err := s.ask("INFO sentinel")
 			return err == nil && strings.Contains(info, "slaves=1,sentinels=3")
 		})

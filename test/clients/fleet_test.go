@@ -70,7 +70,7 @@ func startFleet(t testing.TB, h habits) *fleet {
 func (f *fleet) outage(t testing.TB, lasting time.Duration) {
 	t.Helper()
 	f.kills = append(f.kills, time.Now())
-	f.server.kill()
+	f.server.run.Kill()
 	<-time.After(lasting)
 	f.server.start(t)
 	f.starts = append(f.starts, time.Now())

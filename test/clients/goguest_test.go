@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stoa-io/stoa/client"
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // namespace is where the guests are: the one that the program has.
@@ -144,7 +145,7 @@ type goGuests struct {
 func enterGo(t testing.TB, address string, guests []*guest, h habits) *goGuests {
 	t.Helper()
 	all := &goGuests{habits: h, stop: make(chan struct{})}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience)
 	defer cancel()
 	for _, one := range guests {
 		g := &goGuest{guest: one}

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // builtPackage is what guests.js imports.
@@ -23,10 +25,10 @@ type jsGuests struct {
 	orders  *json.Encoder
 	input   io.Closer
 	command *exec.Cmd
-	printed output        // on standard error
-	entered atomic.Int64  // guests
-	ended   atomic.Int64  // guests that emit no more
-	over    chan struct{} // closed when the process has ended
+	printed testkit.Output // on standard error
+	entered atomic.Int64   // guests
+	ended   atomic.Int64   // guests that emit no more
+	over    chan struct{}  // closed when the process has ended
 }
 
 // report is a line that guests.js prints.
@@ -110,7 +112,7 @@ func (all *jsGuests) start(t testing.TB, argument string) {
 		_ = all.input.Close() // fails if the process has ended
 		select {
 		case <-all.over:
-		case <-time.After(patience):
+		case <-time.After(testkit.Patience):
 			_ = all.command.Process.Kill()
 			<-all.over
 		}

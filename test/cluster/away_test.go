@@ -9,6 +9,7 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/internal/testkit"
 	"github.com/stoa-io/stoa/node"
 )
 
@@ -57,7 +58,7 @@ func TestOneOfSeveralServersKilled(t *testing.T) {
 		t.Fatalf("%d of %d rooms are on the server that stays, want some", len(others.rooms), len(l.rooms))
 	}
 	servers[1].Kill()
-	eventually(t, "a node notices", func() bool { return !broker.Stats().Shards[lost].Up })
+	testkit.Eventually(t, "a node notices", func() bool { return !broker.Stats().Shards[lost].Up })
 	others.progress(t, 10)
 	awaitReady(t, nodes, true)
 	servers[1].Restart()
@@ -106,7 +107,7 @@ func TestWhileRedisIsAway(t *testing.T) {
 	}
 	server.Restart()
 	awaitReady(t, nodes, true)
-	eventually(t, "the message that was kept arrives", func() bool { return len(l[1].messages()) > 0 })
+	testkit.Eventually(t, "the message that was kept arrives", func() bool { return len(l[1].messages()) > 0 })
 	if got := l[1].messages(); len(got) != 1 || got[0] != emit(namespace, "old", "e", "kept") {
 		t.Errorf("received %q, want one message", got)
 	}
@@ -122,5 +123,5 @@ func TestWhileRedisIsAway(t *testing.T) {
 	if err := l[0].send(emit(namespace, "old", "e", "again")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "messages flow again", func() bool { return len(l[1].messages()) == 2 })
+	testkit.Eventually(t, "messages flow again", func() bool { return len(l[1].messages()) == 2 })
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/internal/testkit"
 	"github.com/stoa-io/stoa/node"
 	"github.com/stoa-io/stoa/wire"
 )
@@ -50,10 +51,10 @@ func TestNodeKilled(t *testing.T) {
 		t.Fatalf("before: the node has %d channels and keys, want its 20 rooms, inbox and entry: %q", len(found), found)
 	}
 	endOfAsks := askDoomed(t, nodes[0], doomedID, doomed.address)
-	doomed.kill()
+	doomed.Kill()
 	l.progress(t, 10)
 	endOfAsks()
-	eventually(t, "nothing of the node is left in Redis", func() bool { return len(residue(admin, nodes, l)) == 0 })
+	testkit.Eventually(t, "nothing of the node is left in Redis", func() bool { return len(residue(admin, nodes, l)) == 0 })
 	awaitMembers(t, nodes, 2)
 	listed, err := redisbroker.ListNodes(t.Context(), config)
 	if err != nil || len(listed) != 2 {

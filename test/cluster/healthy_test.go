@@ -6,6 +6,7 @@ import (
 
 	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/internal/testkit"
 	"github.com/stoa-io/stoa/node"
 )
 
@@ -92,7 +93,7 @@ func TestConnectionsToRedis(t *testing.T) {
 	}
 	enter(0)
 	// The first connection of a broker may be followed by another try.
-	eventually(t, "the node has two connections", func() bool { return len(admin.connections()) == 2 })
+	testkit.Eventually(t, "the node has two connections", func() bool { return len(admin.connections()) == 2 })
 	for i := 1; i < 200; i++ {
 		enter(i)
 	}

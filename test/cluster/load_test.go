@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // size is the size of a load.
@@ -181,7 +183,7 @@ func (l *load) progress(t testing.TB, messages int) {
 		}
 	}
 	for _, g := range goals {
-		eventually(t, fmt.Sprintf("%v sends and receives %d messages more", g.m, messages), func() bool {
+		testkit.Eventually(t, fmt.Sprintf("%v sends and receives %d messages more", g.m, messages), func() bool {
 			sent := !g.m.publishes() || g.m.begun.Load() >= g.number
 			return g.m.problem() != nil || sent && g.m.count() >= g.entries
 		})
@@ -225,7 +227,7 @@ func (l *load) settle(t testing.TB) {
 					continue
 				}
 				want := int(from.begun.Load()) - 1
-				eventually(t, fmt.Sprintf("%v has message %d, the last of %v", m, want, from), func() bool {
+				testkit.Eventually(t, fmt.Sprintf("%v has message %d, the last of %v", m, want, from), func() bool {
 					return m.problem() != nil || m.newest(from.place) >= want
 				})
 			}

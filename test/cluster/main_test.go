@@ -11,29 +11,18 @@ import (
 	"time"
 
 	"github.com/stoa-io/stoa/cluster/redisbroker"
-	"github.com/stoa-io/stoa/internal/buildtest"
-	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/internal/testkit"
 	"github.com/stoa-io/stoa/node"
 )
 
 const (
-	// patience is the longest wait for a condition; no test depends on how long
-	// something took.
-	patience = 60 * time.Second
+	patience = testkit.Patience
 	// namespace is where the clients of these tests are: the one that the
 	// program has.
 	namespace = "default"
 )
 
-// TestMain removes the program, if a test has built it.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if err := buildtest.Remove(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(testkit.Run(m, os.Stderr)) }
 
 // testNode is a node with its broker.
 type testNode struct {
@@ -86,7 +75,7 @@ func startNode(t testing.TB, o nodeOptions) *testNode {
 			t.Errorf("Serve of node %s = %v, want ErrClosed", n.ID(), err)
 		}
 	})
-	eventually(t, "node "+n.ID()+" is ready", func() bool { return n.Ready(t.Context()) == nil })
+	testkit.Eventually(t, "node "+n.ID()+" is ready", func() bool { return n.Ready(t.Context()) == nil })
 	return n
 }
 
@@ -106,15 +95,10 @@ func startNodes(t testing.TB, count int, config redisbroker.Config) []*testNode 
 func awaitMembers(t testing.TB, nodes []*testNode, count int) {
 	t.Helper()
 	for _, n := range nodes {
-		eventually(t, fmt.Sprintf("node %s knows %d nodes", n.ID(), count), func() bool {
+		testkit.Eventually(t, fmt.Sprintf("node %s knows %d nodes", n.ID(), count), func() bool {
 			return len(n.broker.Nodes()) == count
 		})
 	}
-}
-
-func eventually(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-	redistest.Eventually(t, what, patience, condition)
 }
 
 // outage lets an injected fault last.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/internal/testkit"
 	"github.com/stoa-io/stoa/node"
 )
 
@@ -168,7 +169,7 @@ func TestNames(t *testing.T) {
 // both nodes.
 func expectMessages(t testing.TB, who string, l *listener, want []string, ends ...string) {
 	t.Helper()
-	eventually(t, who+" has the last messages", func() bool {
+	testkit.Eventually(t, who+" has the last messages", func() bool {
 		got := l.messages()
 		return l.problem() != nil || slices.Contains(got, ends[0]) && slices.Contains(got, ends[1])
 	})

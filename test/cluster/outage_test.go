@@ -8,6 +8,7 @@ import (
 
 	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // probeTime bounds one call of Ready.
@@ -23,7 +24,7 @@ func (n *testNode) ready(t testing.TB) bool {
 func awaitReady(t testing.TB, nodes []*testNode, want bool) {
 	t.Helper()
 	for _, n := range nodes {
-		eventually(t, fmt.Sprintf("node %s is ready: %t", n.ID(), want), func() bool { return n.ready(t) == want })
+		testkit.Eventually(t, fmt.Sprintf("node %s is ready: %t", n.ID(), want), func() bool { return n.ready(t) == want })
 	}
 }
 
@@ -45,7 +46,7 @@ func TestRedisKilled(t *testing.T) {
 	report(t, nodes)
 	awaitMembers(t, nodes, len(nodes))
 	admin := openAdmin(t, server.Addr())
-	eventually(t, "the nodes are registered again", func() bool { return len(admin.members("stoa:nodes")) == len(nodes) })
+	testkit.Eventually(t, "the nodes are registered again", func() bool { return len(admin.members("stoa:nodes")) == len(nodes) })
 }
 
 // TestRedisKilledWithSmallQueues: the messages of the outage exceed the queues
@@ -59,7 +60,7 @@ func TestRedisKilledWithSmallQueues(t *testing.T) {
 	l.progress(t, 10)
 	server.Kill()
 	for _, n := range nodes {
-		eventually(t, "publishers are held back on node "+n.ID(), func() bool {
+		testkit.Eventually(t, "publishers are held back on node "+n.ID(), func() bool {
 			stats := n.Stats()
 			return stats.Congested && stats.Paused > 0
 		})
@@ -71,7 +72,7 @@ func TestRedisKilledWithSmallQueues(t *testing.T) {
 	crashed(nodes).expect(t, l)
 	report(t, nodes)
 	for _, n := range nodes {
-		eventually(t, "nobody is held back on node "+n.ID(), func() bool { return n.Stats().Paused == 0 })
+		testkit.Eventually(t, "nobody is held back on node "+n.ID(), func() bool { return n.Stats().Paused == 0 })
 	}
 }
 

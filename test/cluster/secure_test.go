@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // The password of the nodes has characters that URLs and quotes encode.
@@ -75,7 +76,7 @@ func TestRedisOverTLS(t *testing.T) {
 	one := startProgram(t, "one", "--redis", url, "--redis-ca", server.Authority)
 	// In the other ways that there are: the environment, and the system's
 	// roots.
-	two := awaitServing(t, "two", runProgram(t, []string{"STOA_REDIS=" + url, "SSL_CERT_FILE=" + server.Authority}, serveArguments("two")...))
+	two := awaitServing(t, runProgram(t, []string{"STOA_REDIS=" + url, "SSL_CERT_FILE=" + server.Authority}, serveArguments("two")...))
 	programs := []*program{one, two}
 	for _, p := range programs {
 		p.awaitReady(t, http.StatusOK)
@@ -94,7 +95,7 @@ func TestRedisOverTLS(t *testing.T) {
 	}
 	setPassword("another")
 	reason := "redis " + server.Addr() + ": publisher not connected since "
-	eventually(t, "/readyz says that the password is refused", func() bool {
+	testkit.Eventually(t, "/readyz says that the password is refused", func() bool {
 		status, body := one.page(t, "/readyz")
 		return status == http.StatusServiceUnavailable && strings.Contains(body, reason) && strings.Contains(body, "WRONGPASS")
 	})
@@ -109,7 +110,7 @@ func TestRedisOverTLS(t *testing.T) {
 	talk(t, a, b, "r", "hello again")
 	for i, p := range programs {
 		p.stop(t)
-		expectNoSecret(t, fmt.Sprint("what node ", i+1, " printed"), p.output.String())
+		expectNoSecret(t, fmt.Sprint("what node ", i+1, " printed"), p.Output.String())
 	}
 }
 
@@ -132,7 +133,7 @@ func TestRedisRefused(t *testing.T) {
 		{"certificate of nodes", []string{"nodes", "--redis", right}, untrusted},
 	} {
 		p := runProgram(t, nil, c.arguments...)
-		code, text := p.exitCode(t), p.output.String()
+		code, text := p.Wait(t).ExitCode(), p.Output.String()
 		if last := lastLine(text); code != 1 || !strings.HasPrefix(last, "stoa: ") ||
 			!strings.Contains(last, c.want) || !strings.Contains(last, server.Addr()) {
 			t.Errorf("%s: exit code %d and %q; want 1, %s and %q", c.name, code, last, server.Addr(), c.want)
@@ -148,7 +149,7 @@ func TestRedisRefused(t *testing.T) {
 	}
 	p.expectNoSecret(t, "while the certificate is not trusted")
 	p.stop(t)
-	text := p.output.String()
+	text := p.Output.String()
 	expectNoSecret(t, "what the node printed", text)
 	if !strings.Contains(text, `"msg":"not connected to Redis; trying again"`) || !strings.Contains(text, untrusted) {
 		t.Errorf("the log does not say that the certificate is not trusted:\n%s", text)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // talk sends a message from each to the other and waits until they are there.
@@ -19,7 +20,7 @@ func talk(t testing.TB, a, b *listener, room, text string) {
 		if err := way.from.send(message); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the message "+message+" is received", func() bool {
+		testkit.Eventually(t, "the message "+message+" is received", func() bool {
 			if err := way.to.problem(); err != nil {
 				t.Fatalf("the connection of the receiver has ended: %v", err)
 			}

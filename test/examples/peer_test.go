@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // peer is a client that sends what no client should.
@@ -66,14 +68,7 @@ func (p *peer) write(data []byte) {
 // receive reads one frame, which must be whole and unmasked.
 func (p *peer) receive() ws.Frame {
 	p.t.Helper()
-	header, err := ws.ReadHeader(p.reader)
-	if err == nil && header.Length > 1<<30 {
-		p.t.Fatalf("the header promises %d bytes", header.Length)
-	}
-	f := ws.Frame{Header: header, Payload: make([]byte, header.Length)}
-	if err == nil {
-		_, err = io.ReadFull(p.reader, f.Payload)
-	}
+	f, err := testkit.ReadFrame(p.reader)
 	if err != nil {
 		p.t.Fatalf("want a frame, got %v", err)
 	}

@@ -1,14 +1,14 @@
 package examples_test
 
 import (
-	"bufio"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // deadline bounds every wait. It only decides how long a failing test takes.
@@ -34,35 +34,19 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-var listensAt = regexp.MustCompile(`listening on ws://([^/\s]+)`)
-
 // startEcho starts the program on a free port and returns its address. When the
 // test ends it must end well by SIGTERM.
 func startEcho(t testing.TB, arguments ...string) string {
 	t.Helper()
 	command := exec.Command(echo, append([]string{"-listen", "127.0.0.1:0"}, arguments...)...)
-	output, err := command.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	command.Stderr = t.Output()
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
+	p := testkit.StartProcess(t, command)
 	t.Cleanup(func() {
-		_ = command.Process.Signal(syscall.SIGTERM)
-		late := time.AfterFunc(deadline, func() { _ = command.Process.Kill() })
-		defer late.Stop()
-		if err := command.Wait(); err != nil {
-			t.Errorf("the program ended with %v", err)
+		p.Signal(syscall.SIGTERM)
+		if state := p.Wait(t); !state.Success() {
+			t.Errorf("the program ended with %v", state)
 		}
 	})
-	line, err := bufio.NewReader(output).ReadString('\n')
-	match := listensAt.FindStringSubmatch(line)
-	if match == nil {
-		t.Fatalf("the program does not say where it listens: %q, %v", line, err)
-	}
-	return match[1]
+	return p.Await(t, `listening on ws://([^/\s]+)`)
 }
 
 // eachTransport runs a test over both ways in which a node serves connections.

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -15,40 +13,17 @@ import (
 	"github.com/gobwas/ws"
 	"github.com/kataras/neffos"
 	"github.com/kataras/neffos/gobwas"
+
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // exampleProgram is one of the programs in examples, as a process.
 type exampleProgram struct {
-	name    string
+	*testkit.Process
 	address string
-	command *exec.Cmd
-	exited  chan struct{} // closed when it has ended
-	printed *printed
 }
 
-// printed is what a process has written, that a test can wait for.
-type printed struct {
-	mu      sync.Mutex
-	text    []byte        // guarded by mu
-	changed chan struct{} // guarded by mu; closed and replaced by every write
-}
-
-func (p *printed) Write(text []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.text = append(p.text, text...)
-	close(p.changed)
-	p.changed = make(chan struct{})
-	return len(text), nil
-}
-
-func (p *printed) String() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return string(p.text)
-}
-
-var listensAt = regexp.MustCompile(`listening on (?:ws|http)://([^/\s]+)`)
+const listensAt = `listening on (?:ws|http)://([^/\s]+)`
 
 // buildExample builds examples/name and returns the binary.
 func buildExample(t testing.TB, name string) string {
@@ -66,52 +41,16 @@ func buildExample(t testing.TB, name string) string {
 // When the test ends it must end well by SIGTERM.
 func runBinary(t testing.TB, binary string, arguments ...string) *exampleProgram {
 	t.Helper()
-	p := &exampleProgram{
-		name: filepath.Base(binary), exited: make(chan struct{}), printed: &printed{changed: make(chan struct{})},
-		command: exec.Command(binary, append([]string{"-listen", "127.0.0.1:0"}, arguments...)...),
-	}
-	p.command.Stdout, p.command.Stderr = p.printed, p.printed
-	if err := p.command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		_ = p.command.Wait() // ProcessState has the result
-		close(p.exited)
-	}()
-	t.Cleanup(func() { p.stop(t) })
-	late := time.After(deadline)
-	for {
-		p.printed.mu.Lock()
-		match, changed := listensAt.FindSubmatch(p.printed.text), p.printed.changed
-		p.printed.mu.Unlock()
-		if match != nil {
-			p.address = string(match[1])
-			return p
+	command := exec.Command(binary, append([]string{"-listen", "127.0.0.1:0"}, arguments...)...)
+	p := &exampleProgram{Process: testkit.StartProcess(t, command)}
+	t.Cleanup(func() {
+		p.Signal(syscall.SIGTERM)
+		if state := p.Wait(t); !state.Success() {
+			t.Errorf("%s ended with %s", binary, state)
 		}
-		select {
-		case <-changed:
-		case <-p.exited:
-			t.Fatalf("%s ended: %s\n%s", p.name, p.command.ProcessState, p.printed)
-		case <-late:
-			t.Fatalf("%s does not say where it listens:\n%s", p.name, p.printed)
-		}
-	}
-}
-
-// stop asks the program to end, which it must do without an error.
-func (p *exampleProgram) stop(t testing.TB) {
-	t.Helper()
-	_ = p.command.Process.Signal(syscall.SIGTERM) // fails if it has ended
-	select {
-	case <-p.exited:
-	case <-time.After(deadline):
-		_ = p.command.Process.Kill()
-		<-p.exited
-		t.Errorf("%s did not end after SIGTERM:\n%s", p.name, p.printed)
-	}
-	if !p.command.ProcessState.Success() {
-		t.Errorf("%s ended with %s:\n%s", p.name, p.command.ProcessState, p.printed)
-	}
+	})
+	p.address = p.Await(t, listensAt)
+	return p
 }
 
 func (p *exampleProgram) url(query string) string { return "ws://" + p.address + "/ws" + query }

@@ -16,6 +16,7 @@ import (
 	"github.com/kataras/neffos/gobwas"
 
 	"github.com/stoa-io/stoa/client"
+	"github.com/stoa-io/stoa/internal/testkit"
 	"github.com/stoa-io/stoa/wire"
 )
 
@@ -27,7 +28,7 @@ type peerServer struct {
 	t       *testing.T
 	binary  string
 	address string
-	process *exec.Cmd
+	process *testkit.Process
 }
 
 // eachPeer runs a test against both.
@@ -41,7 +42,6 @@ func eachPeer(t *testing.T, test func(t *testing.T, p *peerServer)) {
 				t.Fatalf("%s does not build: %v\n%s", folder, err, output)
 			}
 			p.start()
-			t.Cleanup(p.kill)
 			test(t, p)
 		})
 	}
@@ -50,33 +50,8 @@ func eachPeer(t *testing.T, test func(t *testing.T, p *peerServer)) {
 // start runs the server on the address of before, if there was one.
 func (p *peerServer) start() {
 	p.t.Helper()
-	printed := &printed{changed: make(chan struct{})}
-	p.process = exec.Command(p.binary, "-listen", p.address)
-	p.process.Stdout, p.process.Stderr = printed, printed
-	if err := p.process.Start(); err != nil {
-		p.t.Fatal(err)
-	}
-	late := time.After(deadline)
-	for {
-		printed.mu.Lock()
-		match, changed := listensAt.FindSubmatch(printed.text), printed.changed
-		printed.mu.Unlock()
-		if match != nil {
-			p.address = string(match[1])
-			return
-		}
-		select {
-		case <-changed:
-		case <-late:
-			p.t.Fatalf("the server does not say where it listens:\n%s", printed)
-		}
-	}
-}
-
-// kill ends the server without a word to anybody.
-func (p *peerServer) kill() {
-	_ = p.process.Process.Kill()
-	_ = p.process.Wait()
+	p.process = testkit.StartProcess(p.t, exec.Command(p.binary, "-listen", p.address))
+	p.address = p.process.Await(p.t, listensAt)
 }
 
 func (p *peerServer) url(query string) string { return "ws://" + p.address + "/ws" + query }
@@ -286,7 +261,7 @@ func TestStoaClientComesBack(t *testing.T) {
 		heard.expect(t, "connected default", "joined lobby")
 		heardByOther.expect(t, "connected default", "joined lobby")
 		for round := range 5 {
-			p.kill()
+			p.process.Kill()
 			awaitState(t, states, client.StateReconnecting)
 			p.start()
 			awaitState(t, states, client.StateConnected)

@@ -54,7 +54,7 @@ func TestExampleTicker(t *testing.T) {
 				t.Errorf("follower %d has %d ticks at the end of %s, want %d", i, ticks, body, count)
 			}
 		case <-late:
-			t.Fatalf("follower %d has %d of %d ticks:\n%s", i, f.ticks.Load(), count, program.printed)
+			t.Fatalf("follower %d has %d of %d ticks:\n%s", i, f.ticks.Load(), count, &program.Output)
 		}
 	}
 }

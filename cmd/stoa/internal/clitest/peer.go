@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stoa-io/stoa/internal/testkit"
 	"github.com/stoa-io/stoa/node"
 	"github.com/stoa-io/stoa/wire"
 )
@@ -112,7 +113,7 @@ func (p *Peer) Note(t testing.TB) node.Message {
 	select {
 	case m := <-p.notes:
 		return m
-	case <-time.After(Patience):
+	case <-time.After(testkit.Patience):
 		t.Fatal("no message arrived")
 		return node.Message{}
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
-	"github.com/stoa-io/stoa/internal/buildtest"
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // Main is for TestMain: it runs the tests without the STOA_ variables of the
@@ -26,16 +26,12 @@ func Main(m *testing.M) int {
 			}
 		}
 	}
-	code := m.Run()
-	if err := buildtest.Remove(); err != nil {
-		panic(err)
-	}
-	return code
+	return testkit.Run(m, os.Stderr)
 }
 
 // Program is a command tree that runs inside the test.
 type Program struct {
-	Stdout, Stderr *Output
+	Stdout, Stderr *testkit.Output
 	URL            string // of the demo page, without the slash; set by Serve
 	Address        string // of the port; set by Serve
 	cancel         context.CancelFunc
@@ -62,7 +58,7 @@ func LaunchWith(t testing.TB, root *cobra.Command, stdin io.Reader, args ...stri
 	t.Helper()
 	RestoreProcessors(t)
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &Program{Stdout: new(Output), Stderr: new(Output), cancel: cancel, code: make(chan int, 1)}
+	p := &Program{Stdout: new(testkit.Output), Stderr: new(testkit.Output), cancel: cancel, code: make(chan int, 1)}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -97,7 +93,7 @@ func (p *Program) Wait(t testing.TB) int {
 	select {
 	case code := <-p.code:
 		return code
-	case <-time.After(Patience):
+	case <-time.After(testkit.Patience):
 		t.Fatalf("the program has not exited; its log:\n%s", p.Stderr)
 		return 0
 	}
@@ -127,7 +123,7 @@ func (p *Program) Get(t testing.TB, method, path string) (*http.Response, string
 		t.Fatal(err)
 	}
 	// Connections that are kept alive would delay the drain.
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: Patience}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: testkit.Patience}
 	response, err := client.Do(request)
 	if err != nil {
 		t.Fatal(err)

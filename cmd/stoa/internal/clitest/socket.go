@@ -2,11 +2,16 @@ package clitest
 
 import (
 	"bufio"
+	"bytes"
 	"io"
 	"net"
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // Socket is the client's end of a WebSocket. It answers no frame automatically,
@@ -19,7 +24,7 @@ type Socket struct {
 // DialSocket opens a WebSocket at an address and waits for the acknowledgment.
 func DialSocket(t testing.TB, address, path string) *Socket {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp", address, Patience)
+	conn, err := net.DialTimeout("tcp", address, testkit.Patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +36,7 @@ func DialSocket(t testing.TB, address, path string) *Socket {
 func OpenSocket(t testing.TB, conn net.Conn, address, path string) *Socket {
 	t.Helper()
 	t.Cleanup(func() { conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(Patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(testkit.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	request := "GET " + path + " HTTP/1.1\r\nHost: " + address + "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
@@ -50,24 +55,20 @@ func OpenSocket(t testing.TB, conn net.Conn, address, path string) *Socket {
 	}
 	s := &Socket{conn, reader}
 	frame := s.ReadFrame(t)
-	if frame[0] != 0x81 || frame[2] != 'A' {
-		t.Fatalf("first frame %q, want the acknowledgment", frame)
+	if frame.Header.OpCode != ws.OpText || !bytes.HasPrefix(frame.Payload, []byte("A")) {
+		t.Fatalf("first frame %q, want the acknowledgment", frame.Payload)
 	}
 	return s
 }
 
-// ReadFrame reads a short frame, with its header.
-func (s *Socket) ReadFrame(t testing.TB) []byte {
+// ReadFrame reads a frame.
+func (s *Socket) ReadFrame(t testing.TB) ws.Frame {
 	t.Helper()
-	head := make([]byte, 2)
-	if _, err := io.ReadFull(s.reader, head); err != nil {
+	frame, err := testkit.ReadFrame(s.reader)
+	if err != nil {
 		t.Fatal(err)
 	}
-	payload := make([]byte, head[1])
-	if _, err := io.ReadFull(s.reader, payload); err != nil {
-		t.Fatal(err)
-	}
-	return append(head, payload...)
+	return frame
 }
 
 // Send sends a short text frame.
@@ -86,8 +87,8 @@ func (s *Socket) Send(t testing.TB, text string) {
 // Expect reads a text frame.
 func (s *Socket) Expect(t testing.TB, want string) {
 	t.Helper()
-	if frame := s.ReadFrame(t); frame[0] != 0x81 || string(frame[2:]) != want {
-		t.Fatalf("got frame %q, want the text %q", frame, want)
+	if frame := s.ReadFrame(t); frame.Header.OpCode != ws.OpText || string(frame.Payload) != want {
+		t.Fatalf("got opcode %d with %q, want the text %q", frame.Header.OpCode, frame.Payload, want)
 	}
 }
 

@@ -9,12 +9,12 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/stoa-io/stoa/internal/buildtest"
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // Terminal is the built program in a pseudo-terminal.
 type Terminal struct {
-	Screen  *Output
+	Screen  *testkit.Output
 	keys    *os.File // the input of the terminal
 	command *exec.Cmd
 	ended   chan error
@@ -63,12 +63,9 @@ func openTerminal(t testing.TB) (keys, device *os.File) {
 // environment.
 func StartInTerminal(t testing.TB, environment []string, arguments ...string) *Terminal {
 	t.Helper()
-	path, err := buildtest.Program()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := testkit.Program(t)
 	keys, device := openTerminal(t)
-	term := &Terminal{keys: keys, Screen: new(Output), ended: make(chan error, 1)}
+	term := &Terminal{keys: keys, Screen: new(testkit.Output), ended: make(chan error, 1)}
 	term.command = exec.Command(path, arguments...)
 	// By default the race detector waits a second before the exit.
 	settings := []string{"TERM=xterm", "NO_COLOR=1", "GORACE=atexit_sleep_ms=10"}
@@ -100,7 +97,7 @@ func StartInTerminal(t testing.TB, environment []string, arguments ...string) *T
 }
 
 // writeOnly hides the other methods of an output.
-type writeOnly struct{ output *Output }
+type writeOnly struct{ output *testkit.Output }
 
 func (w writeOnly) Write(p []byte) (int, error) { return w.output.Write(p) }
 
@@ -120,7 +117,7 @@ func (term *Terminal) Wait(t testing.TB, want int) {
 		if got := term.command.ProcessState.ExitCode(); got != want {
 			t.Errorf("exit code %d, want %d; the screen:\n%q", got, want, term.Screen)
 		}
-	case <-time.After(Patience):
+	case <-time.After(testkit.Patience):
 		t.Fatalf("the program has not exited; the screen:\n%q", term.Screen)
 	}
 }

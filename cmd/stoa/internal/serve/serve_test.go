@@ -3,7 +3,6 @@ package serve
 import (
 	"bufio"
 	"bytes"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"net"
@@ -13,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/gobwas/ws"
 
 	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
 	"github.com/stoa-io/stoa/cmd/stoa/internal/clitest"
@@ -135,8 +136,8 @@ func TestServeDrains(t *testing.T) {
 	socket := clitest.DialSocket(t, p.Address, "/ws")
 	p.Cancel()
 	frame := socket.ReadFrame(t)
-	if frame[0] != 0x88 || len(frame) < 4 || binary.BigEndian.Uint16(frame[2:]) != 1001 {
-		t.Errorf("got frame %q, want a close frame with code 1001", frame)
+	if code, _ := ws.ParseCloseFrameData(frame.Payload); frame.Header.OpCode != ws.OpClose || code != 1001 {
+		t.Errorf("got opcode %d with %q, want a close frame with code 1001", frame.Header.OpCode, frame.Payload)
 	}
 	socket.AnswerClose(t)
 	if code := p.Wait(t); code != 0 {

@@ -9,8 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gobwas/ws"
+
 	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
 	"github.com/stoa-io/stoa/cmd/stoa/internal/clitest"
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 func TestServeTLS(t *testing.T) {
@@ -22,7 +25,7 @@ func TestServeTLS(t *testing.T) {
 		t.Fatalf("the page is at %q, want https", p.URL)
 	}
 	p.Stdout.Await(t, `Clients +(wss://`+address+`/ws), `)
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: config}, Timeout: clitest.Patience}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: config}, Timeout: testkit.Patience}
 	for _, path := range []string{"/", "/healthz", "/readyz", "/metrics"} {
 		response, err := client.Get(p.URL + path)
 		if err != nil {
@@ -40,8 +43,8 @@ func TestServeTLS(t *testing.T) {
 	}
 	s := clitest.OpenSocket(t, conn, "stoa.test", "/ws")
 	p.Cancel()
-	if frame := s.ReadFrame(t); frame[0] != 0x88 {
-		t.Errorf("got frame %q, want a close frame", frame)
+	if frame := s.ReadFrame(t); frame.Header.OpCode != ws.OpClose {
+		t.Errorf("got frame %q, want a close frame", frame.Payload)
 	}
 	s.AnswerClose(t)
 	if code := p.Wait(t); code != 0 {

@@ -1,4 +1,4 @@
-package buildtest
+package testkit
 
 import (
 	"fmt"
@@ -8,14 +8,25 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"testing"
 )
 
-// directory is where the program is; empty if no test has needed it.
+// directory holds the built program; it is empty before the first build.
 var directory string
 
-// Program builds the program once for all tests of a package, with the race
-// detector if they have it, and returns its path. Safe for concurrent use.
-var Program = sync.OnceValues(func() (path string, err error) {
+// Program builds the stoa program once for all tests of a package and returns
+// its path. Run removes it. It is built with the race detector if the tests are,
+// and measures its coverage if GOCOVERDIR is set.
+func Program(t testing.TB) string {
+	t.Helper()
+	path, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+var build = sync.OnceValues(func() (path string, err error) {
 	if directory, err = os.MkdirTemp("", "stoa-test"); err != nil {
 		return "", err
 	}
@@ -24,6 +35,9 @@ var Program = sync.OnceValues(func() (path string, err error) {
 	if raceDetector() {
 		arguments = append(arguments, "-race")
 	}
+	if os.Getenv("GOCOVERDIR") != "" {
+		arguments = append(arguments, "-cover", "-covermode=atomic", "-coverpkg=github.com/stoa-io/stoa/...")
+	}
 	command := exec.Command("go", append(arguments, "github.com/stoa-io/stoa/cmd/stoa")...)
 	if output, err := command.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the program: %w\n%s", err, output)
@@ -31,14 +45,14 @@ var Program = sync.OnceValues(func() (path string, err error) {
 	return path, nil
 })
 
-// raceDetector is true if these tests were built with it.
+// raceDetector reports whether the tests are built with the race detector.
 func raceDetector() bool {
 	info, ok := debug.ReadBuildInfo()
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// Remove removes what Program has built. It is for TestMain, after the tests.
-func Remove() error {
+// removeProgram removes the built program.
+func removeProgram() error {
 	if directory == "" {
 		return nil
 	}
