@@ -12,6 +12,7 @@ require (
 	github.com/gobwas/httphead v0.1.0 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/gorilla/websocket v1.5.3 // indirect
+	golang.org/x/sys v0.48.0 // indirect
 )
 
 replace github.com/stoa-io/stoa => ../../..
