@@ -76,10 +76,10 @@ func TestClusterOfTwo(t *testing.T) {
 	b.Expect(t, ";default;r;chat;0;0;from one")
 	// An ask in the room reaches the other member, which answers it.
 	b.Send(t, "$q;default;r;time;0;0;")
-	question := string(a.ReadFrame(t).Payload)
-	token, rest, _ := strings.Cut(question, ";")
+	ask := string(a.ReadFrame(t).Payload)
+	token, rest, _ := strings.Cut(ask, ";")
 	if rest != "default;r;time;0;0;" {
-		t.Fatalf("got %q, want the question", question)
+		t.Fatalf("got %q, want the ask", ask)
 	}
 	a.Send(t, token+";default;r;time;0;0;late")
 	b.Expect(t, "$q;default;r;time;0;0;late")

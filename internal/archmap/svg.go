@@ -186,8 +186,8 @@ func (d drawing) box(b *box) {
 	}
 }
 
-// label returns the name of a package, and the folder that it belongs to without
-// "internal": the color of the box says that.
+// label returns the name of a package, and the folder that it belongs to
+// without "internal": the color of the box says that.
 func (b *box) label() (name, folder string) {
 	var folders []string
 	for part := range strings.SplitSeq(path.Dir(b.name), "/") {

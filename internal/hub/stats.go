@@ -66,7 +66,6 @@ func (s *Stats) add(o *Stats) {
 	}
 }
 
-
 // Stats returns the counters of the shard and its loop. It belongs to the loop.
 func (s *Shard) Stats() Stats {
 	now := s.stats

@@ -109,8 +109,8 @@ func (s *Session) gated() bool {
 	return ok && gate.Busy()
 }
 
-// Resume handles the messages that arrived before the acknowledgement and that a
-// Gate held back. It must not be called from inside a callback.
+// Resume handles the messages that arrived before the acknowledgement and that
+// a Gate held back. It must not be called from inside a callback.
 func (s *Session) Resume() { s.drain() }
 
 // early is a queue of payloads in one buffer, each behind a header of four

@@ -105,6 +105,6 @@ func (s *Session) undo(a ask, opposite Kind) {
 		again.stray = true
 		return
 	}
-	s.question(ask{kind: opposite, ended: true, namespace: a.namespace, room: a.room}, opposite.event(), nil, false)
+	s.sendAsk(ask{kind: opposite, ended: true, namespace: a.namespace, room: a.room}, opposite.event(), nil, false)
 	s.forgetEnded()
 }

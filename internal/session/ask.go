@@ -10,7 +10,7 @@ import (
 // that never answers must not make a session grow.
 const maxEnded = 16
 
-// ask is a question of this side that has not been answered.
+// ask is one ask of this side that has no answer yet.
 type ask struct {
 	id   uint64
 	kind Kind
@@ -31,7 +31,7 @@ func (s *Session) Ask(namespace Namespace, room Room, event string, body []byte,
 	if err := s.sendable(namespace, room, event); err != nil {
 		return 0, err
 	}
-	return s.question(ask{kind: EventAsk, namespace: namespace, room: room}, event, body, binary), nil
+	return s.sendAsk(ask{kind: EventAsk, namespace: namespace, room: room}, event, body, binary), nil
 }
 
 // AskConnect asks the peer to connect a namespace. The body reaches the handler
@@ -44,7 +44,7 @@ func (s *Session) AskConnect(namespace Namespace, body []byte) (uint64, error) {
 	if found := s.find([]byte(namespace.Name())); found != nil {
 		return s.answerLocally(Answer{Kind: Connect, Namespace: found.namespace}), nil
 	}
-	return s.question(ask{kind: Connect, namespace: namespace}, Connect.event(), body, false), nil
+	return s.sendAsk(ask{kind: Connect, namespace: namespace}, Connect.event(), body, false), nil
 }
 
 // AskDisconnect asks the peer to disconnect a namespace. The error is
@@ -56,12 +56,12 @@ func (s *Session) AskDisconnect(namespace Namespace) (uint64, error) {
 	if s.membership(namespace) == nil {
 		return 0, wire.ErrBadNamespace
 	}
-	return s.question(ask{kind: Disconnect, namespace: namespace}, Disconnect.event(), nil, false), nil
+	return s.sendAsk(ask{kind: Disconnect, namespace: namespace}, Disconnect.event(), nil, false), nil
 }
 
-// AskJoin asks the peer to join a room. The peer's handler receives the body. If
-// the room is joined, the ask is answered before AskJoin returns, with the value
-// in use.
+// AskJoin asks the peer to join a room. The peer's handler receives the body.
+// If the room is joined, the ask is answered before AskJoin returns, with the
+// value in use.
 func (s *Session) AskJoin(namespace Namespace, room Room, body []byte) (uint64, error) {
 	if err := s.usable(); err != nil {
 		return 0, err
@@ -73,7 +73,7 @@ func (s *Session) AskJoin(namespace Namespace, room Room, body []byte) (uint64, 
 	if joined := found.room([]byte(room.Name())); joined != nil {
 		return s.answerLocally(Answer{Kind: Join, Namespace: namespace, Room: joined}), nil
 	}
-	return s.question(ask{kind: Join, namespace: namespace, room: room, generation: found.generation}, Join.event(), body, false), nil
+	return s.sendAsk(ask{kind: Join, namespace: namespace, room: room, generation: found.generation}, Join.event(), body, false), nil
 }
 
 // AskLeave asks the peer to leave a room. The error is wire.ErrBadNamespace or
@@ -90,7 +90,7 @@ func (s *Session) AskLeave(namespace Namespace, room Room) (uint64, error) {
 	if joined == nil {
 		return 0, wire.ErrBadRoom
 	}
-	return s.question(ask{kind: Leave, namespace: namespace, room: joined}, Leave.event(), nil, false), nil
+	return s.sendAsk(ask{kind: Leave, namespace: namespace, room: joined}, Leave.event(), nil, false), nil
 }
 
 // Cancel ends an ask with an error, for example because it took too long, and
@@ -113,8 +113,8 @@ func (s *Session) Cancel(id uint64, err error) bool {
 	return true
 }
 
-// question sends an ask and remembers it.
-func (s *Session) question(a ask, event string, body []byte, binary bool) uint64 {
+// sendAsk sends an ask and remembers it.
+func (s *Session) sendAsk(a ask, event string, body []byte, binary bool) uint64 {
 	s.lastAsk++
 	a.id = s.lastAsk
 	w := s.inFlight()

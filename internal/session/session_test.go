@@ -201,7 +201,8 @@ func TestLimits(t *testing.T) {
 }
 
 // Requests to end a state that does not exist succeed, but not against an ask
-// of this side for the opposite: neffos.js would apply the answer after our ask.
+// of this side for the opposite: neffos.js would apply the answer after our
+// ask.
 func TestAbsent(t *testing.T) {
 	p := newServer(nil)
 	p.receive(t, "$1;a;;_OnNamespaceDisconnect;0;0;", session.VerdictHandled)

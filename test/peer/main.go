@@ -142,19 +142,19 @@ func end(_ context.Context, c *node.NSConn, m *node.Message) error {
 	return c.Conn().Close(wire.Code(code), reason)
 }
 
-// do asks the client for what the body says, and emits how that went.
+// do sends the client the request in the body, and emits the result.
 func do(ctx context.Context, c *node.NSConn, m *node.Message) error {
 	wanted, argument, _ := strings.Cut(string(m.Body), " ")
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	result, err := obey(ctx, c, wanted, argument)
+	result, err := execute(ctx, c, wanted, argument)
 	if err != nil {
 		result = fmt.Sprint("error: ", err)
 	}
 	return c.Emit("did", []byte(result))
 }
 
-func obey(ctx context.Context, c *node.NSConn, wanted, argument string) (string, error) {
+func execute(ctx context.Context, c *node.NSConn, wanted, argument string) (string, error) {
 	switch wanted {
 	case "ask":
 		answer, err := c.Ask(ctx, argument, []byte("from the server"))
