@@ -38,6 +38,15 @@ func (r *Rule) Permits(imported string) bool {
 	return slices.ContainsFunc(r.Modules, func(module string) bool { return within(imported, module) })
 }
 
+// Targets returns the import paths that the rule names.
+func (r *Rule) Targets() []string {
+	targets := slices.Clone(r.Modules)
+	for _, own := range r.Own {
+		targets = append(targets, Module+"/"+own)
+	}
+	return targets
+}
+
 // within reports whether a path is a folder or inside it.
 func within(path, folder string) bool {
 	return path == folder || strings.HasPrefix(path, folder+"/")

@@ -3,6 +3,7 @@ package archtest_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,6 +56,39 @@ func TestImportsFollowTheMap(t *testing.T) {
 			if !rule.Permits(imported.Path) {
 				t.Errorf("%s:%d: package %s may not import %q by the map (%s:%d)",
 					s.Path, imported.Line, s.Dir, imported.Path, archmap.Page, rule.Row.Line)
+			}
+		}
+	}
+}
+
+// TestMapAllowsOnlyImports looks for packages and modules in the map that no
+// package of their row imports.
+func TestMapAllowsOnlyImports(t *testing.T) {
+	all := sources(t)
+	modules, err := archmap.Modules(top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := archmap.NewRules(rows(t), archmap.Packages(all), modules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	imported := make(map[*archmap.Row][]string)
+	for _, s := range all {
+		if rule := rules[s.Dir]; !s.Test && rule != nil {
+			for _, i := range s.Imports() {
+				imported[rule.Row] = append(imported[rule.Row], i.Path)
+			}
+		}
+	}
+	for _, rule := range rules {
+		for _, allowed := range rule.Targets() {
+			used := slices.ContainsFunc(imported[rule.Row], func(path string) bool {
+				own := strings.HasPrefix(allowed, archmap.Module)
+				return path == allowed || !own && strings.HasPrefix(path, allowed+"/")
+			})
+			if !used {
+				t.Errorf("%s:%d: no package of the row imports %s", archmap.Page, rule.Row.Line, allowed)
 			}
 		}
 	}

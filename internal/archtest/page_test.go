@@ -1,6 +1,7 @@
 package archtest_test
 
 import (
+	"bytes"
 	"go/ast"
 	"os"
 	"path"
@@ -49,6 +50,21 @@ func TestPageNamesExist(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestDrawingIsCurrent draws the packages again.
+func TestDrawingIsCurrent(t *testing.T) {
+	want, err := archmap.Draw(top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join(top, filepath.FromSlash(archmap.Drawing)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s is old: run make docs-map", archmap.Drawing)
 	}
 }
 
