@@ -19,8 +19,9 @@ import (
 )
 
 // The tests of this file and of neffos_traffic_test.go are rows of the table in
-// docs/migrating-from-neffos.md, "What was wrong there, and the test that shows it
-// is right here". Each begins with its row; a test of that table holds them together.
+// docs/migrating-from-neffos.md, "Known faults of neffos servers, and the tests
+// against them". Each comment begins with its row; internal/archtest compares
+// both.
 
 // endlessAsks is a configuration in which only what a test does ends an ask.
 func endlessAsks(c *node.Config) { c.Timeouts.Ask = time.Hour }

@@ -27,9 +27,9 @@ func TestNeffosRowsHaveTheirTests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, table, found := strings.Cut(string(page), "## What was wrong there")
+	_, table, found := strings.Cut(string(page), "## Known faults of neffos servers")
 	if !found {
-		t.Fatal("the page has no section \"What was wrong there\"")
+		t.Fatal("the page has no section \"Known faults of neffos servers\"")
 	}
 	for i, row := range neffosRow.FindAllStringSubmatch(table, -1) {
 		if row[1] != strconv.Itoa(i+1) {
