@@ -3,13 +3,13 @@ package client_test
 import (
 	"context"
 	"errors"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stoa-io/stoa/client"
+	"github.com/stoa-io/stoa/internal/testkit"
 	"github.com/stoa-io/stoa/wire"
 )
 
@@ -30,7 +30,7 @@ func TestNothingIsLeftAfterManyReconnects(t *testing.T) {
 			return false
 		})
 	})
-	before := runtime.NumGoroutine()
+	before := testkit.CountResources()
 	states := newStates()
 	o := client.Options{OnState: states.hear, Reconnect: client.Reconnect{Base: 1, Cap: 1}}
 	conn := dial(t, url, o)
@@ -49,7 +49,9 @@ func TestNothingIsLeftAfterManyReconnects(t *testing.T) {
 	if err := conn.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := settled(before + 1); err != nil { // the server's last connection may still be there
+	before.Goroutines++ // the server may still have its last connection
+	before.Sockets++
+	if err := before.AwaitAtMost(); err != nil {
 		t.Error(err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"github.com/stoa-io/stoa/internal/testkit"
 	"github.com/stoa-io/stoa/node"
 	"github.com/stoa-io/stoa/wire"
 )
@@ -214,7 +215,7 @@ func TestPing(t *testing.T) {
 		p := dial(t, n)
 		for range 3 {
 			p.deadline()
-			f, err := readFrame(p.in)
+			f, err := testkit.ReadFrame(p.in)
 			if err != nil || f.Header.OpCode != ws.OpPing {
 				t.Fatalf("got %s, %v, want a ping", describe(f), err)
 			}

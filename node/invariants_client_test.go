@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // wild is a client that does anything, in any order.
@@ -150,7 +152,7 @@ func (w *wild) act() {
 // sometimes not at all.
 func (w *wild) read() {
 	for {
-		f, err := readFrame(w.in)
+		f, err := testkit.ReadFrame(w.in)
 		if err != nil {
 			return
 		}

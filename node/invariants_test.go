@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stoa-io/stoa/internal/testkit"
 	"github.com/stoa-io/stoa/node"
 	"github.com/stoa-io/stoa/wire"
 )
@@ -247,7 +248,7 @@ func TestInvariants(t *testing.T) {
 		}
 		duration = time.Duration(seconds) * time.Second
 	}
-	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors()
+	before := testkit.CountResources()
 	l := newLedger()
 	n, served := serveHandling(t, func(cfg *node.Config) {
 		cfg.Limits.Mailbox, cfg.Limits.Queue = 8<<10, 256<<10
@@ -301,7 +302,7 @@ func TestInvariants(t *testing.T) {
 	if s := n.Stats(); s.Connections+s.Pending+s.Rooms+s.Memberships+s.PendingCalls+s.QueueBytes+s.Paused+n.Connections() != 0 {
 		t.Errorf("left behind: %+v", s)
 	}
-	if err := settled(goroutines, descriptors); err != nil {
+	if err := before.AwaitAtMost(); err != nil {
 		t.Error(err)
 	}
 }

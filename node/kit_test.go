@@ -5,91 +5,28 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gobwas/ws"
 
+	"github.com/stoa-io/stoa/internal/testkit"
 	"github.com/stoa-io/stoa/node"
 )
 
-// patience is how long a test waits for what must happen. It is long, as a
-// machine that runs other tests at the same time can be slow; nothing is
-// concluded from how long something took.
-const patience = 30 * time.Second
+const patience = testkit.Patience
 
-// TestMain fails when a test leaves goroutines or descriptors behind.
-func TestMain(m *testing.M) {
-	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors()
-	code := m.Run()
-	// The fuzzing engine leaves goroutines of its own.
-	if fuzzed := flag.Lookup("test.fuzz"); code == 0 && fuzzed.Value.String() == "" {
-		http.DefaultClient.CloseIdleConnections()
-		if err := settled(goroutines, descriptors); err != nil {
-			fmt.Fprintln(os.Stderr, "after all tests:", err)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(testkit.Run(m, os.Stderr)) }
 
-// settled waits until there are no more goroutines and descriptors than given.
-func settled(goroutines, descriptors int) error {
-	deadline := time.Now().Add(patience)
-	poll := time.NewTicker(time.Millisecond)
-	defer poll.Stop()
-	for {
-		g, d := runtime.NumGoroutine(), openDescriptors()
-		if g <= goroutines && d <= descriptors {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			stacks := make([]byte, 64<<10)
-			return fmt.Errorf("%d goroutines and %d descriptors, want at most %d and %d\n%s",
-				g, d, goroutines, descriptors, stacks[:runtime.Stack(stacks, true)])
-		}
-		<-poll.C
-	}
-}
-
-// openDescriptors is 0 where the system does not tell.
-func openDescriptors() int {
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return 0
-	}
-	count := 0
-	for _, entry := range entries {
-		// Go's own poller and its wake-up descriptor come with the first use of
-		// the network and stay.
-		target, err := os.Readlink("/proc/self/fd/" + entry.Name())
-		if err == nil && strings.HasPrefix(target, "socket:") {
-			count++
-		}
-	}
-	return count
-}
-
-// eventually waits for a condition that must come true.
 func eventually(tb testing.TB, what string, condition func() bool) {
 	tb.Helper()
-	deadline := time.Now().Add(patience)
-	poll := time.NewTicker(time.Millisecond)
-	defer poll.Stop()
-	for !condition() {
-		if time.Now().After(deadline) {
-			tb.Fatalf("still waiting: %s", what)
-		}
-		<-poll.C
-	}
+	testkit.Eventually(tb, what, condition)
 }
 
 // testTransport is the transport under test; the suite is run once for each.
@@ -272,25 +209,11 @@ func (p *peer) response() *http.Response {
 
 func (p *peer) deadline() { _ = p.conn.SetReadDeadline(time.Now().Add(patience)) }
 
-// readFrame reads a whole frame; no test has one of more than 1 MB.
-func readFrame(r io.Reader) (ws.Frame, error) {
-	header, err := ws.ReadHeader(r)
-	if err != nil {
-		return ws.Frame{Header: header}, err
-	}
-	if header.Length > 1<<20 {
-		return ws.Frame{Header: header}, fmt.Errorf("a frame of %d bytes", header.Length)
-	}
-	payload := make([]byte, header.Length)
-	_, err = io.ReadFull(r, payload)
-	return ws.Frame{Header: header, Payload: payload}, err
-}
-
 // tryNext reads the next frame that is no ping.
 func (p *peer) tryNext() (ws.Frame, error) {
 	for {
 		p.deadline()
-		f, err := readFrame(p.in)
+		f, err := testkit.ReadFrame(p.in)
 		if err != nil || f.Header.OpCode != ws.OpPing {
 			return f, err
 		}

@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +17,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/stoa-io/stoa/cluster/clustertest"
+	"github.com/stoa-io/stoa/internal/testkit"
 	"github.com/stoa-io/stoa/node"
 )
 
@@ -57,7 +57,7 @@ func TestManyConnectionsLeaveNothing(t *testing.T) {
 	const batches, size = 20, 250
 	n := startNode(t, nil)
 	listener := join(t, n, "default", "r")
-	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors()
+	before := testkit.CountResources()
 	for batch := range batches {
 		peers := visitMany(t, n, size, "default", "r")
 		peers[0].send(";default;r;chat;0;0;hello")
@@ -78,7 +78,7 @@ func TestManyConnectionsLeaveNothing(t *testing.T) {
 		}
 	}
 	eventually(t, "the connections are gone", func() bool { return n.Stats().Connections == 1 })
-	if err := settled(goroutines, descriptors); err != nil {
+	if err := before.AwaitAtMost(); err != nil {
 		t.Error("after 5,000 connections:", err)
 	}
 	s := n.Stats()
@@ -161,7 +161,7 @@ func shortVisit(address, mark string, manner int) (id string, err error) {
 		want = append(want, fmt.Sprintf("$%s-%d;default;;who;1;0;unhandled event", mark, i))
 	}
 	for i, text := range want {
-		f, err := readFrame(in)
+		f, err := testkit.ReadFrame(in)
 		if err != nil {
 			return "", err
 		}

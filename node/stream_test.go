@@ -9,13 +9,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gobwas/ws"
 
+	"github.com/stoa-io/stoa/internal/testkit"
 	"github.com/stoa-io/stoa/node"
 )
 
@@ -96,7 +96,7 @@ func TestStreamsLeaveNothing(t *testing.T) {
 		cfg.Timeouts.Close = 100 * time.Millisecond
 	})
 	publisher := join(t, n, "default", "r")
-	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors()
+	before := testkit.CountResources()
 	for range batches {
 		peers := visitMany(t, n, size, "default", "r")
 		for i, p := range peers {
@@ -120,7 +120,7 @@ func TestStreamsLeaveNothing(t *testing.T) {
 			_ = p.conn.Close()
 		}
 	}
-	if err := settled(goroutines, descriptors); err != nil {
+	if err := before.AwaitAtMost(); err != nil {
 		t.Error("after all connections:", err)
 	}
 	if s := n.Stats(); s.Memberships != 1 || s.QueueBytes != 0 {

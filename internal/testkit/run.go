@@ -14,7 +14,7 @@ import (
 // Run runs all tests of a package and returns the exit code for TestMain. It
 // fails if goroutines or sockets are left, and says so on stderr.
 func Run(m *testing.M, stderr io.Writer) (code int) {
-	goroutines, sockets := runtime.NumGoroutine(), openSockets()
+	before := CountResources()
 	code = m.Run()
 	if err := removeProgram(); err != nil {
 		fmt.Fprintln(stderr, err)
@@ -25,13 +25,33 @@ func Run(m *testing.M, stderr io.Writer) (code int) {
 		return code
 	}
 	http.DefaultClient.CloseIdleConnections()
-	if Wait(func() bool { return runtime.NumGoroutine() <= goroutines && openSockets() <= sockets }) {
-		return 0
+	if err := before.AwaitAtMost(); err != nil {
+		fmt.Fprintln(stderr, "after all tests:", err)
+		return 1
+	}
+	return 0
+}
+
+// Resources are the resources of this process that a test can leak.
+type Resources struct{ Goroutines, Sockets int }
+
+// CountResources counts the resources in use.
+func CountResources() Resources {
+	return Resources{Goroutines: runtime.NumGoroutine(), Sockets: openSockets()}
+}
+
+// AwaitAtMost waits until no more than these resources are in use.
+func (r Resources) AwaitAtMost() error {
+	var now Resources
+	if Wait(func() bool {
+		now = CountResources()
+		return now.Goroutines <= r.Goroutines && now.Sockets <= r.Sockets
+	}) {
+		return nil
 	}
 	stacks := make([]byte, 1<<20)
-	fmt.Fprintf(stderr, "after all tests: %d goroutines and %d sockets, want at most %d and %d\n%s\n",
-		runtime.NumGoroutine(), openSockets(), goroutines, sockets, stacks[:runtime.Stack(stacks, true)])
-	return 1
+	return fmt.Errorf("%d goroutines and %d sockets, want at most %d and %d\n%s",
+		now.Goroutines, now.Sockets, r.Goroutines, r.Sockets, stacks[:runtime.Stack(stacks, true)])
 }
 
 // openSockets counts the descriptors of sockets. It is 0 on systems without
