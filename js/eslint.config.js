@@ -1,6 +1,21 @@
+// The rules for all JavaScript and TypeScript of this repository. `make lint` runs
+// ESLint at the top of the repository, `npm run lint` in this folder, so patterns
+// begin with "**".
 import js from "@eslint/js";
 import importX, { createNodeResolver } from "eslint-plugin-import-x";
 import tseslint from "typescript-eslint";
+
+const readonly = (...names) => Object.fromEntries(names.map((name) => [name, "readonly"]));
+
+const common = readonly(
+  ..."AbortController AbortSignal Blob Event EventTarget TextDecoder TextEncoder URL URLSearchParams WebSocket".split(" "),
+  ..."clearInterval clearTimeout console crypto fetch performance queueMicrotask setInterval setTimeout structuredClone".split(" "),
+);
+const node = readonly("Buffer", "gc", "process", "setImmediate");
+const browser = readonly(
+  ..."CustomEvent ResizeObserver addEventListener document history localStorage location navigator".split(" "),
+  ..."requestAnimationFrame sessionStorage window".split(" "),
+);
 
 const rules = {
   curly: ["error", "multi-line"],
@@ -10,7 +25,7 @@ const rules = {
   "no-console": ["error", { allow: ["error", "info", "warn"] }],
   "no-else-return": "error",
   "no-eval": "error",
-  "no-shadow": "off",
+  "no-implied-eval": "error",
   "no-useless-return": "error",
   "no-var": "error",
   "no-warning-comments": ["error", { terms: ["todo", "fixme", "xxx", "hack"] }],
@@ -20,7 +35,8 @@ const rules = {
 };
 
 export default tseslint.config(
-  { ignores: ["**/node_modules/**", "dist/**", "build/**", "docs/**"] },
+  { ignores: ["**/node_modules/**", "**/dist/**", "**/build/**", "**/docs/**", "**/demo/stoa.js"] },
+  { linterOptions: { reportUnusedDisableDirectives: "error" } },
   js.configs.recommended,
   {
     files: ["**/*.ts"],
@@ -28,7 +44,6 @@ export default tseslint.config(
     languageOptions: {
       parserOptions: { project: ["./tsconfig.json", "./test/tsconfig.json"], tsconfigRootDir: import.meta.dirname },
     },
-    linterOptions: { reportUnusedDisableDirectives: "error" },
     plugins: { import: importX },
     settings: {
       "import-x/extensions": [".ts"],
@@ -51,17 +66,19 @@ export default tseslint.config(
     },
   },
   {
-    files: ["**/*.js"],
-    languageOptions: {
-      ecmaVersion: 2023,
-      sourceType: "module",
-      globals: Object.fromEntries(
-        ["AbortController", "AbortSignal", "Buffer", "Event", "EventTarget", "URL", "WebSocket", "clearTimeout", "console", "fetch", "process", "setImmediate", "setTimeout", "TextDecoder", "TextEncoder", "performance", "globalThis", "gc"].map(
-          (name) => [name, "readonly"],
-        ),
-      ),
+    files: ["**/*.js", "**/*.mjs"],
+    languageOptions: { ecmaVersion: 2023, sourceType: "module", globals: common },
+    rules: {
+      ...rules,
+      "no-implicit-globals": "error",
+      "no-shadow": "error",
+      "no-unused-vars": ["error", { argsIgnorePattern: "^_|^ns$" }],
     },
-    linterOptions: { reportUnusedDisableDirectives: "error" },
-    rules: { ...rules, "no-unused-vars": ["error", { argsIgnorePattern: "^_|^ns$" }] },
+  },
+  { files: ["**/*.js"], ignores: ["**/demo/**"], languageOptions: { globals: node } },
+  {
+    // The demo page, and functions that Playwright runs inside a page.
+    files: ["**/demo/**", "**/compat/js/test/{client,demo,origin}*.js", "**/compat/js/support/{browser,client-page}.js"],
+    languageOptions: { globals: browser },
   },
 );
