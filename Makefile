@@ -18,6 +18,7 @@ COMPAT_JS_PACKAGES := test/compat/js/node_modules/.installed
 TOOL_apidiff := golang.org/x/exp/cmd/apidiff
 TOOL_cyclonedx-gomod := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
 TOOL_govulncheck := golang.org/x/vuln/cmd/govulncheck
+TOOL_misspell := github.com/golangci/misspell/cmd/misspell
 TOOL_staticcheck := honnef.co/go/tools/cmd/staticcheck
 
 .DEFAULT_GOAL := help
@@ -77,7 +78,7 @@ cluster: build ## start three nodes, Redis and a load balancer
 test: install lint test-go test-stream fuzz-smoke test-compat-go test-ts test-restart test-deploy test-compat-js ## install missing packages, run every check and test
 
 .PHONY: lint
-lint: bin/tools/staticcheck js-build ## run gofmt, vet for three systems, staticcheck and eslint
+lint: bin/tools/staticcheck bin/tools/misspell js-build ## run gofmt, vet for three systems, staticcheck, misspell and eslint
 	scripts/lint.sh
 
 .PHONY: test-go

@@ -230,7 +230,7 @@ func TestDialUntilItsContextEnds(t *testing.T) {
 	cancel()
 	var network *net.OpError
 	if err := receive(t, "Dial", failed); !errors.Is(err, context.Canceled) || !errors.As(err, &network) {
-		t.Errorf("Dial: %v, want that it was cancelled, and why it did not connect before", err)
+		t.Errorf("Dial: %v, want that it was canceled, and why it did not connect before", err)
 	}
 	states.await(t, client.StateClosed)
 }

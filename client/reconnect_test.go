@@ -339,6 +339,6 @@ func TestWithoutReconnecting(t *testing.T) {
 		t.Errorf("Err is %v, want why the connection was lost", conn.Err())
 	}
 	if _, err := client.Dial(background(t), urlOf(n), client.Options{Reconnect: client.Reconnect{Off: true}}); err == nil {
-		t.Error("dialling a node that is gone succeeded")
+		t.Error("dialing a node that is gone succeeded")
 	}
 }

@@ -26,6 +26,13 @@ check_module() { (cd "$1" && go mod tidy -diff && go vet ./... && "$tools/static
 
 check_tools_module() { go -C tools mod tidy -diff; }
 
+# American spelling in code and prose, except for "dialogue", which both sides of the
+# Atlantic write. Recorded bytes and built files are left alone.
+check_spelling() {
+  git grep --untracked -lIz -e '' -- ':!*testdata/*' ':!*package-lock.json' ':!*go.sum' ':!*/stoa.js' |
+    xargs -0 "$tools/misspell" -locale US -i dialogue -error
+}
+
 # The file VERSION against the places that cannot read it.
 check_version() {
   local version
@@ -74,5 +81,6 @@ for module in . test/compat/go; do
   run "go mod tidy, staticcheck ($module)" check_module "$module"
 done
 run "go mod tidy (tools)" check_tools_module
+run "spelling" check_spelling
 run "version" check_version
 run "eslint" check_eslint

@@ -49,7 +49,7 @@ var (
 )
 
 // texts is the table of the errors above by their text; never written after
-// initialisation.
+// initialization.
 var texts = textTable(
 	ErrBadNamespace, ErrBadRoom, ErrClosed, ErrInvalidPayload,
 	ErrUnhandled, ErrNameTooLong, ErrInvalidName,

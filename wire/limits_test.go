@@ -68,7 +68,7 @@ func TestLimits(t *testing.T) {
 }
 
 // A peer that sent too long a name gets it back byte for byte, so that it
-// recognises its own request; nothing was allocated for the name.
+// recognizes its own request; nothing was allocated for the name.
 func TestTooLongNamesAreAnsweredAsTheyCame(t *testing.T) {
 	name := strings.Repeat("@%!semicolon@%!", 200)
 	payload := []byte("$7;" + name + ";;e;0;0;body")

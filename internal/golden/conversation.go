@@ -47,9 +47,9 @@ type Conversation struct {
 	// HTTP holds requests and responses where they are the point, else nil.
 	HTTP json.RawMessage `json:"http"`
 	Note string          `json:"note"`
-	// Quirk is client behaviour that a server must live with.
+	// Quirk is client behavior that a server must live with.
 	Quirk string `json:"quirk"`
-	// Bug is not empty if the recorded behaviour is a bug; a better server
+	// Bug is not empty if the recorded behavior is a bug; a better server
 	// answers differently.
 	Bug string `json:"bug"`
 	// Nondeterministic describes possible differences between two recordings.
@@ -179,7 +179,7 @@ func (c Callback) Has(flag string) bool {
 	return false
 }
 
-// decode refuses unknown fields: a misspelt one would silently weaken a test.
+// decode refuses unknown fields: a misspelled one would silently weaken a test.
 func decode(text []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()

@@ -6,7 +6,7 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// maxEnded is how many cancelled asks are remembered for their answers. A peer
+// maxEnded is how many canceled asks are remembered for their answers. A peer
 // that never answers must not make a session grow.
 const maxEnded = 16
 
@@ -217,7 +217,7 @@ func (s *Session) removeAsk(i int) {
 	s.tidy()
 }
 
-// forgetEnded drops the oldest cancelled asks beyond maxEnded.
+// forgetEnded drops the oldest canceled asks beyond maxEnded.
 func (s *Session) forgetEnded() {
 	count := 0
 	for i := range s.work.asks {

@@ -260,8 +260,8 @@ func (s *side) cancel() {
 	id := s.given[s.model.random.IntN(len(s.given))]
 	ended := s.asks[id]
 	s.model.note("%s cancels %d", s.name, id)
-	if cancelled := s.session.Cancel(id, wire.ErrTimeout); cancelled != (ended == 0) {
-		s.model.t.Errorf("Cancel of ask %d, which ended %d times, returned %v", id, ended, cancelled)
+	if canceled := s.session.Cancel(id, wire.ErrTimeout); canceled != (ended == 0) {
+		s.model.t.Errorf("Cancel of ask %d, which ended %d times, returned %v", id, ended, canceled)
 	}
 }
 

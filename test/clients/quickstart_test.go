@@ -50,11 +50,11 @@ func example(t *testing.T, name, url string) []byte {
 	}
 	_, rest, found := bytes.Cut(page, []byte("<!-- example: "+name+" -->\n```go\n"))
 	code, _, closed := bytes.Cut(rest, []byte("```"))
-	dialled := []byte("ws://localhost:8080/ws")
-	if !found || !closed || !bytes.Contains(code, dialled) {
-		t.Fatalf("the page has no example %q that dials %s", name, dialled)
+	dialed := []byte("ws://localhost:8080/ws")
+	if !found || !closed || !bytes.Contains(code, dialed) {
+		t.Fatalf("the page has no example %q that dials %s", name, dialed)
 	}
-	return bytes.ReplaceAll(code, dialled, []byte(url))
+	return bytes.ReplaceAll(code, dialed, []byte(url))
 }
 
 // TestQuickStart does what the quick start for Go says, in an empty folder.
