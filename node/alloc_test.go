@@ -11,6 +11,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/stoa-io/stoa/internal/engine"
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // client is the least that can talk to a node.
@@ -38,7 +39,7 @@ func dialClient(tb testing.TB, n *Node) *client {
 	c.write(clientFrame("$c;default;;_OnNamespaceConnect;0;0;"))
 	c.write(clientFrame("$j;default;r;_OnRoomJoin;0;0;"))
 	for range 3 {
-		if _, err := ws.ReadFrame(c.in); err != nil {
+		if _, err := testkit.ReadFrame(c.in); err != nil {
 			tb.Fatal(err)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/stoa-io/stoa/internal/engine"
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // echoShard owns the connections of one loop of an echo server. It has no work of
@@ -114,7 +115,7 @@ func talk(t *testing.T, address net.Addr) {
 			t.Errorf("write: %v", err)
 			return
 		}
-		got, err := ws.ReadFrame(r)
+		got, err := testkit.ReadFrame(r)
 		if err != nil || got.Header.OpCode != ws.OpText || !bytes.Equal(got.Payload, sent) {
 			t.Errorf("%d bytes come back as %d: %v", size, len(got.Payload), err)
 			return
@@ -124,7 +125,7 @@ func talk(t *testing.T, address net.Addr) {
 		t.Errorf("close: %v", err)
 		return
 	}
-	if got, err := ws.ReadFrame(r); err != nil || got.Header.OpCode != ws.OpClose {
+	if got, err := testkit.ReadFrame(r); err != nil || got.Header.OpCode != ws.OpClose {
 		t.Errorf("the close frame is answered with %v, %v", got.Header.OpCode, err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/internal/engine"
 	"github.com/stoa-io/stoa/internal/session"
+	"github.com/stoa-io/stoa/internal/testkit"
 	"github.com/stoa-io/stoa/wire"
 )
 
@@ -162,7 +163,7 @@ func (s testShard) eventually(t *testing.T, what string, condition func() bool) 
 func expectClose(t *testing.T, conn net.Conn, code wire.Code) {
 	t.Helper()
 	_ = conn.SetReadDeadline(time.Now().Add(patience))
-	frame, err := ws.ReadFrame(conn)
+	frame, err := testkit.ReadFrame(conn)
 	if err != nil || frame.Header.OpCode != ws.OpClose {
 		t.Fatalf("got %+v, %v, want a close frame", frame.Header, err)
 	}

@@ -13,7 +13,7 @@ import (
 
 const Available = true
 
-// poller is epoll; see poller.go for the contract.
+// Poller is epoll; see poller.go for the contract.
 //
 // Go's poller does not watch the epoll descriptor itself but a second one, the
 // gate, which watches the first one only while the loop is parked: it is armed
