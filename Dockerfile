@@ -3,7 +3,7 @@
 #   docker build -t stoa .
 #   docker run -p 8080:8080 stoa serve --listen :8080 --allow-unauthenticated
 
-# The same as in the file VERSION; make lint compares them.
+# Equal to the file VERSION; make lint compares both.
 ARG VERSION=0.1.0
 
 FROM golang:1.26-alpine AS build
@@ -21,15 +21,15 @@ LABEL org.opencontainers.image.title="stoa" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.source="https://github.com/stoa-io/stoa"
-# The authorities for Redis over TLS (rediss://).
+# CA certificates for Redis over TLS (rediss://).
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /stoa /stoa
 USER 65532:65532
 EXPOSE 8080
-# SIGTERM drains; the container runtime has to wait longer than --drain-timeout before
-# it sends SIGKILL.
+# SIGTERM drains the node. The container runtime must wait longer than --drain-timeout
+# before it sends SIGKILL.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/stoa"]
-# The program refuses to listen on a non-loopback interface without authentication
-# unless --allow-unauthenticated is given. That decision is left to the operator.
+# Without --allow-unauthenticated stoa refuses to listen on a non-loopback address.
+# The operator makes that decision.
 CMD ["serve", "--listen", ":8080"]

@@ -23,8 +23,8 @@ TOOL_staticcheck := honnef.co/go/tools/cmd/staticcheck
 
 .DEFAULT_GOAL := help
 # Test targets start nodes, Redis and browsers. Running two of them at once on two
-# processors makes timeouts likely and output unreadable. CI runs them in parallel as
-# jobs of their own.
+# processors makes timeouts likely and output unreadable. CI runs them in parallel, as
+# separate jobs.
 .NOTPARALLEL:
 
 .PHONY: help
@@ -40,7 +40,7 @@ examples: ## build the examples to bin/examples
 	go build -o bin/examples/ ./examples/...
 
 .PHONY: js
-js: js-build ## build the TypeScript client and copy it to the page that serves /stoa.js
+js: js-build ## build the TypeScript client and embed it in stoa as /stoa.js
 	cp js/dist/stoa.min.js cmd/stoa/internal/serve/demo/stoa.js
 
 .PHONY: js-build

@@ -15,9 +15,9 @@ import (
 
 var update = flag.Bool("update", false, "write docs/conformance.md")
 
-// cell is one name in one library: how it is spelled there, and a test that
-// uses it, by its file and by its name or title. Without a test it is not
-// there, for the reason in spelled.
+// cell is one name in one library: its spelling there, and a test that uses it,
+// by its file and by its name or title. A cell without a test is a name that
+// the library lacks; spelled is the reason.
 type cell struct{ spelled, file, test string }
 
 // row is one name of the object model.
@@ -82,9 +82,9 @@ var (
 	}
 )
 
-// TestConformance holds docs/conformance.md to the table above, and the table
-// to the libraries: each name is there, and the test that it names is there and
-// uses it.
+// TestConformance compares docs/conformance.md with the table above, and the
+// table with the libraries: each name exists, and so does its test, which uses
+// it.
 func TestConformance(t *testing.T) {
 	for _, r := range rows {
 		what := r.of + "." + r.name
@@ -106,15 +106,16 @@ func TestConformance(t *testing.T) {
 		}
 	}
 	if committed, err := os.ReadFile(path); err != nil || !bytes.Equal(committed, page) {
-		t.Errorf("docs/conformance.md is old (%v): go test ./test/clients -run Conformance -update", err)
+		t.Errorf("docs/conformance.md is out of date (%v): run make docs-conformance", err)
 	}
 }
 
 const preface = `# The object model in three libraries
 
-Made by ` + "`TestConformance` in [test/clients](../test/clients/conformance_test.go)" + `, which fails when a name is missing, when a test
-that is named here is not there or does not use the name, and when this page is not what it makes. The TypeScript tests run twice, against a
-Stoa node and against a neffos server.
+This page lists every name of the object model, its spelling in each library, and a test that uses it.
+` + "`make docs-conformance`" + ` generates the page with ` + "`TestConformance` in [test/clients](../test/clients/conformance_test.go)" + `.
+The test fails if a library lacks a name, if a listed test does not exist or does not use the name, and if this page is out of date.
+The TypeScript tests run twice, against a Stoa node and against a neffos server.
 
 `
 

@@ -41,7 +41,7 @@ func (b *Bench) measureAsk() ([]report.Result, error) {
 		if inFlight == 1 {
 			costGoal, rateGoal = report.RatioAtMost(1.3), report.RatioAtLeast(askGoal)
 		}
-		name := fmt.Sprintf(", %d under way", inFlight)
+		name := fmt.Sprintf(", %d in flight", inFlight)
 		rate := pairs.result("asks"+name, report.PerSecond, rateGoal, operationsPerSecond)
 		rate.Notes = pairs.busy(true)
 		results = append(results, rate, pairs.result("CPU per ask"+name, report.Microseconds, costGoal, perOperation))
@@ -76,7 +76,7 @@ func (b *Bench) measureIdleHandlers() ([]report.Result, error) {
 		if err != nil {
 			return results, err
 		}
-		cost := pairs.result(fmt.Sprintf("CPU per ask, %s in turn, %d under way", report.Thousands(idleAskers), inFlight),
+		cost := pairs.result(fmt.Sprintf("CPU per ask, %s in turn, %d in flight", report.Thousands(idleAskers), inFlight),
 			report.Microseconds, report.Goal{}, perOperation)
 		cost.Notes = pairs.busy(false)
 		results = append(results, cost)

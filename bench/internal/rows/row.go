@@ -29,7 +29,7 @@ var all = []Row{
 	{Name: "small", Title: "200 rooms of 10 members", measure: (*Bench).measureSmall},
 	{Name: "join", Title: "joining and leaving", measure: (*Bench).measureJoin},
 	{Name: "allocs", Title: "allocations for a message", measure: (*Bench).measureAllocations},
-	{Name: "health", Title: "net/http beside busy loops", measure: (*Bench).measureHealth},
+	{Name: "health", Title: "net/http next to busy loops", measure: (*Bench).measureHealth},
 	{Name: "paced", Title: "50 messages a second into a room of 1,000", measure: (*Bench).measurePaced},
 	{Name: "cluster", Title: "two nodes over Redis, a large room", measure: (*Bench).measureCluster, Cluster: true},
 	{Name: "redis", Title: "5,000 rooms of two members on two nodes", measure: (*Bench).measureRedis, Cluster: true},
