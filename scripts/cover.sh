@@ -9,8 +9,8 @@ data=$(mktemp -d)
 trap 'rm -rf "$data"' EXIT
 mkdir "$data/go" "$data/blocking" "$data/processes"
 
-# Test helpers, examples and the benchmark cover others; nothing has to cover them.
-packages=$(go list ./... | grep -vE '/(bench|examples|test)(/|$)|/(clustertest|clitest|archmap|archtest|golden|testkit|redistest)(/|$)' | paste -sd,)
+# Test helpers, examples and the benchmark are not measured.
+packages=$(go list ./... | grep -vE '/(bench|examples|test)(/|$)|/(clustertest|clitest|archmap|archtest|golden|load|testkit|redistest)(/|$)' | paste -sd,)
 
 # measure DIRECTORY PACKAGES...: one run of tests.
 measure() {

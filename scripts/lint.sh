@@ -18,8 +18,7 @@ check_gofmt() {
   fi
 }
 
-# Every system compiles different files: epoll on Linux, the blocking transport on
-# the others.
+# Other systems compile other files, such as the blocking transport.
 check_vet() { GOOS=$1 go vet ./...; }
 
 check_module() { (cd "$1" && go mod tidy -diff && go vet ./... && "$tools/staticcheck" ./...); }

@@ -13,7 +13,7 @@ const (
 	rooms         = 20
 )
 
-// habits are what all guests of a test have in common.
+// habits is the behavior of all guests of a test.
 type habits struct {
 	// base and cap are those of reconnecting; zero means the default.
 	base, cap time.Duration
@@ -45,8 +45,8 @@ func startFleet(t testing.TB, h habits) *fleet {
 	ofKind := make(map[kind][]*guest)
 	for i := range guestsOfAKind {
 		for _, k := range kinds {
-			// Each joins two. The second room is a different one for those who
-			// share the first.
+			// Each guest joins two rooms. Guests that share the first room have
+			// different second rooms.
 			in := []int{i % rooms, (i%rooms + 1 + i/rooms) % rooms}
 			g := newGuest(k, len(f.guests), in)
 			f.guests = append(f.guests, g)
@@ -78,8 +78,8 @@ func (f *fleet) outage(t testing.TB, lasting time.Duration) {
 	f.mark(t)
 }
 
-// mark lets every guest emit into every room, and waits until all have heard
-// it.
+// mark emits from every guest to every room, and waits until all guests have
+// received it.
 func (f *fleet) mark(t testing.TB) {
 	t.Helper()
 	f.round++
@@ -94,7 +94,7 @@ func (f *fleet) mark(t testing.TB) {
 	})
 }
 
-// finish ends the emissions and waits until all are heard.
+// finish ends the emissions and waits until all are received.
 func (f *fleet) finish(t testing.TB) {
 	t.Helper()
 	f.goSide.end()
@@ -102,8 +102,8 @@ func (f *fleet) finish(t testing.TB) {
 	f.mark(t)
 }
 
-// all waits until something holds for all guests; it is asked with their lock
-// held.
+// all waits until the condition holds for all guests. It is called with their
+// lock held.
 func (f *fleet) all(t testing.TB, what string, holds func(*guest) bool) {
 	t.Helper()
 	missing := func() []string {
@@ -124,7 +124,7 @@ func (f *fleet) all(t testing.TB, what string, holds func(*guest) bool) {
 	}, func() bool { return f.jsSide.alive(t) && len(missing()) == 0 })
 }
 
-// complaints reports what guests found wrong themselves.
+// complaints reports the problems that guests have found.
 func (f *fleet) complaints(t testing.TB) {
 	t.Helper()
 	for _, g := range f.guests {

@@ -13,7 +13,7 @@ import (
 	"github.com/stoa-io/stoa/internal/testkit"
 )
 
-// namespace is where the guests are: the one that the program has.
+// namespace is the only namespace of the program.
 const namespace = "default"
 
 // goGuest is a guest with package client.
@@ -116,8 +116,8 @@ func (g *goGuest) put(room int, event, body string) {
 	g.next++
 }
 
-// run emits at intervals, and for the first time after a part of one that is
-// different for each guest.
+// run emits at intervals. The first one is shorter, by a part that differs
+// between guests.
 func (g *goGuest) run(pause time.Duration, guests int, stop <-chan struct{}) {
 	next := time.NewTimer(pause * time.Duration(g.place) / time.Duration(guests))
 	defer next.Stop()
@@ -184,7 +184,7 @@ func (all *goGuests) mark(round int) {
 	}
 }
 
-// end may be called again.
+// end is idempotent.
 func (all *goGuests) end() {
 	all.once.Do(func() { close(all.stop) })
 	all.group.Wait()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// kind is which library a guest uses.
+// kind is the library of a guest.
 type kind uint8
 
 const (
@@ -56,14 +56,13 @@ func newGuest(k kind, place int, rooms []int) *guest {
 type emission struct {
 	At   time.Time // before it was emitted
 	Room int
-	// Kept: it was taken while there was no connection. Refused: it was not
-	// taken, and the program got an error.
+	// Kept: accepted without a connection. Refused: emit returned an error.
 	Kept, Refused bool
-	// Mark: every guest in the room has received it, or the test has failed.
+	// Mark: every guest in the room must receive it.
 	Mark bool
 }
 
-// wait is the time that a guest lets pass before an attempt.
+// wait is the delay of a guest before an attempt.
 type wait struct {
 	at    time.Time
 	delay time.Duration
@@ -76,7 +75,7 @@ type back struct {
 	number int // of the first emission afterwards
 }
 
-// stream is what one guest emits into one room.
+// stream is the emissions of one guest to one room.
 type stream struct{ room, sender int }
 
 // maxProblems keeps a broken test readable.
@@ -139,7 +138,7 @@ func (g *guest) emitted(number int, e emission) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if number != len(g.emissions) {
-		g.complain("emission %d is told after %d others", number, len(g.emissions))
+		g.complain("emission %d is reported after %d emissions", number, len(g.emissions))
 		return
 	}
 	g.emissions = append(g.emissions, e)
@@ -152,7 +151,7 @@ const (
 	eventMark    = "mark"
 )
 
-// hears is called with every message that has arrived.
+// hears is called with every received message.
 func (g *guest) hears(room, event, body string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -173,7 +172,7 @@ func (g *guest) hears(room, event, body string) {
 		}
 	}
 	if of.room < 0 || sender == g.place {
-		g.complain("heard %q of %d in %q, want others of its own rooms only", body, sender, room)
+		g.complain("heard %q of %d in %q, want members of its own rooms only", body, sender, room)
 	}
 	before := g.heard[of]
 	if len(before) > 0 && number <= before[len(before)-1] {
@@ -185,5 +184,5 @@ func (g *guest) hears(room, event, body string) {
 	}
 }
 
-// roomName is how the rooms are called.
+// roomName returns the name of a room.
 func roomName(number int) string { return "room " + strconv.Itoa(number) }

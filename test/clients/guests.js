@@ -1,6 +1,6 @@
-// Many clients of stoa-client for the tests in this folder. The argument says who they
-// are; orders come as lines of JSON on standard input, and everything that they do and
-// hear goes to standard output in the same way. They end with standard input.
+// Many clients of stoa-client for the tests in this folder. The argument describes the
+// clients. Standard input has orders as lines of JSON, standard output reports of all
+// emissions and messages. The process ends at the end of standard input.
 import { createInterface } from "node:readline";
 
 import { dial } from "../../js/dist/esm/index.js";

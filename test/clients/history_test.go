@@ -28,12 +28,10 @@ type history struct {
 	figures map[kind]*figures
 }
 
-// figures are what a history has counted, for the emissions of one kind of
-// guest.
+// figures are the counts of a history for one kind of guest.
 type figures struct {
 	emitted, kept, refused int
-	// heard is how often a guest received one of them, certain how many of
-	// these were required.
+	// heard counts receptions by guests, certain the required ones of these.
 	heard, certain int
 	// keptCertain are kept messages that a guest had to receive, keptUnheard
 	// those that no guest has received.
@@ -42,7 +40,7 @@ type figures struct {
 	lost int
 }
 
-// clockError is how far the clocks of two processes are apart at most.
+// clockError is the greatest difference between the clocks of two processes.
 const clockError = 5 * time.Millisecond
 
 // maxComplaints keeps a broken test readable.

@@ -16,7 +16,7 @@ import (
 	"github.com/stoa-io/stoa/internal/testkit"
 )
 
-// builtPackage is what guests.js imports.
+// builtPackage is the package that guests.js imports.
 var builtPackage = filepath.Join(top, "js", "dist", "esm", "index.js")
 
 // jsGuests are all guests with stoa-client, in a process of their own.
@@ -130,7 +130,7 @@ func (all *jsGuests) alive(t testing.TB) bool {
 	return true
 }
 
-// read hands what the process prints to its guests.
+// read passes the reports of the process to its guests.
 func (all *jsGuests) read(reports io.Reader) error {
 	decoder := json.NewDecoder(bufio.NewReaderSize(reports, 1<<16))
 	for {

@@ -91,7 +91,7 @@ func (f *fleet) draw(t testing.TB, path string) {
 	}
 }
 
-// scale is how much of either axis there is.
+// scale is the length of both axes.
 type scale struct{ seconds, attempts int }
 
 func (s scale) x(seconds float64) float64 {

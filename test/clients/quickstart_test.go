@@ -15,7 +15,7 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// deadline bounds every wait; it only decides how long a failing test takes.
+// deadline bounds every wait; only failing tests reach it.
 const deadline = time.Minute
 
 // top is the top of the repository.
@@ -57,7 +57,7 @@ func example(t *testing.T, name, url string) []byte {
 	return bytes.ReplaceAll(code, dialed, []byte(url))
 }
 
-// TestQuickStart does what the quick start for Go says, in an empty folder.
+// TestQuickStart follows the quick start for Go in an empty folder.
 func TestQuickStart(t *testing.T) {
 	url := startNode(t)
 	folder := t.TempDir()
@@ -111,7 +111,7 @@ func TestQuickStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "lobby: Hello back\n" {
-		t.Errorf("the example printed %q (%v), want what was emitted", line, err)
+		t.Errorf("the example printed %q (%v), want the emitted message", line, err)
 	}
 }
 

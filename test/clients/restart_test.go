@@ -11,7 +11,7 @@ import (
 	"github.com/stoa-io/stoa/client"
 )
 
-// killed is how often the node is killed.
+// killed returns the number of kills of the node.
 func killed(t testing.TB) int {
 	t.Helper()
 	const variable, standard = "STOA_TEST_ROUNDS", 5
@@ -61,7 +61,7 @@ func TestNodeRestarts(t *testing.T) {
 	f.expectAttempts(t, 0.25)
 }
 
-// TestOutage lets the guests come back as they do unless options say otherwise.
+// TestOutage reconnects the guests with the default options.
 func TestOutage(t *testing.T) {
 	lasting := time.Second
 	if *picture {

@@ -76,9 +76,9 @@ func crowd(n int, p float64) int {
 	return n
 }
 
-// delays returns how long the guests of a kind decided to wait after a kill of
-// the node: the first delay of all guests, the second of those with a second
-// attempt, and so on.
+// delays returns the chosen delays of the guests of a kind after a kill of the
+// node: the first delay of all guests, the second of those with a second attempt,
+// and so on.
 func (f *fleet) delays(k kind, kill int) (delays [][]time.Duration) {
 	for _, g := range f.guests {
 		if g.kind != k {
@@ -104,7 +104,7 @@ func (f *fleet) delays(k kind, kill int) (delays [][]time.Duration) {
 	return delays
 }
 
-// attempt is one to connect.
+// attempt is an attempt to connect.
 type attempt struct {
 	kind  kind
 	kill  int           // the newest one before
@@ -189,8 +189,7 @@ func (g *guest) firstAttempt(f *fleet, kill int) (at time.Time, delay time.Durat
 	return g.attempts[i], g.waits[j].delay
 }
 
-// logReturns says how long after the first outage guests were back in their
-// rooms.
+// logReturns logs the times from the first outage to the return of the guests.
 func (f *fleet) logReturns(t testing.TB) {
 	t.Helper()
 	for _, k := range kinds {

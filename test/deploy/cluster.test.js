@@ -43,7 +43,7 @@ for (const balancer of ["haproxy", "nginx"]) {
       }
     }
 
-    /** Does something that ends the connections of some people, and waits until they are back. */
+    /** Calls a function that closes connections of some people, and waits for their return. */
     async function survive(those, action) {
       const earlier = new Map(
         people.map((person) => [person, { id: person.conn.ID, joins: person.joins(room) }]),
@@ -63,7 +63,7 @@ for (const balancer of ["haproxy", "nginx"]) {
       }
     }
 
-    /** Waits until new clients come to the node, and lets the first of them stay. */
+    /** Waits until the node gets new clients, and keeps the first of them connected. */
     async function getsClients(name) {
       await until(
         async () => {
@@ -81,7 +81,7 @@ for (const balancer of ["haproxy", "nginx"]) {
       assert.deepEqual(clients, [3, 3, 3]);
     });
 
-    it("carry messages to each other, and all see one order", limit, async () => {
+    it("relay messages to each other in one order", limit, async () => {
       const senders = names.map((name) => people.find((person) => nodeOf(person) === name));
       const count = 50;
       for (let i = 0; i < count; i++) {
@@ -97,7 +97,7 @@ for (const balancer of ["haproxy", "nginx"]) {
       assert.equal(new Set(heard[0]).size, count * senders.length);
     });
 
-    it("say how they are", limit, async () => {
+    it("report their health", limit, async () => {
       for (const [name, url] of cluster.nodes) {
         const ready = await fetch(`${url}/readyz`);
         assert.equal(ready.status, 200, `${name}: ${await ready.text()}`);
@@ -110,7 +110,7 @@ for (const balancer of ["haproxy", "nginx"]) {
       for (const name of names) assert.match(stdout, new RegExp(name));
     });
 
-    it("have all figures that the alerts are about", limit, async () => {
+    it("have all metrics of the alerts", limit, async () => {
       let figures = "";
       for (const url of [...cluster.nodes.values(), cluster.state].filter(Boolean)) {
         figures += await (await fetch(`${url}/metrics`)).text();
@@ -123,7 +123,7 @@ for (const balancer of ["haproxy", "nginx"]) {
       assert.ok(wanted.size > 10, `${wanted.size} figures`);
     });
 
-    it("show the page through the load balancer, and no figures", limit, async () => {
+    it("show the page through the load balancer, but no metrics", limit, async () => {
       assert.match(await (await fetch(`${cluster.page}/`)).text(), /id="log"/);
       assert.equal((await fetch(`${cluster.page}/metrics`)).status, 404);
       if (cluster.state) {
@@ -137,7 +137,7 @@ for (const balancer of ["haproxy", "nginx"]) {
       await assert.rejects(enter(cluster.url, "foreign page", [], { origin: "http://example.com" }));
     });
 
-    it("stand still with Redis, close nobody, and go on", limit, async () => {
+    it("pause with Redis, close no connection, and continue", limit, async () => {
       const signal = (name) => process.kill(cluster.processes.get("redis"), name);
       await survive([], async () => {
         signal("SIGSTOP");
@@ -156,7 +156,7 @@ for (const balancer of ["haproxy", "nginx"]) {
         for (const person of people.slice(1)) {
           await person.messages.until(
             (items) => items.some((item) => item.body === "said during the pause"),
-            "what was said during the pause",
+            "the messages of the pause",
           );
         }
       });
@@ -175,7 +175,7 @@ for (const balancer of ["haproxy", "nginx"]) {
       await everybodyHears("after the pause", people.slice(0, 1));
     });
 
-    it("lose a node to SIGTERM: its clients go to the others", limit, async () => {
+    it("lose a node to SIGTERM: its clients move to the other nodes", limit, async () => {
       const those = people.filter((person) => nodeOf(person) === "node2");
       await survive(those, () => cluster.end("node2", "SIGTERM"));
       for (const person of those) assert.notEqual(nodeOf(person), "node2");
@@ -189,7 +189,7 @@ for (const balancer of ["haproxy", "nginx"]) {
       await everybodyHears("after the start", people.slice(-1));
     });
 
-    it("are replaced one after the other: everybody stays in the room", limit, async () => {
+    it("are replaced one by one: all clients stay in the room", limit, async () => {
       let moved = 0;
       for (const name of names) {
         const those = people.filter((person) => nodeOf(person) === name);
@@ -202,25 +202,25 @@ for (const balancer of ["haproxy", "nginx"]) {
       await everybodyHears("after the deploy", people.slice(0, 1));
     });
 
-    it("lose a node to SIGKILL: its clients go to the others", limit, async () => {
+    it("lose a node to SIGKILL: its clients move to the other nodes", limit, async () => {
       const those = people.filter((person) => nodeOf(person) === "node3");
       assert.notEqual(those.length, 0);
       await survive(those, () => cluster.end("node3", "SIGKILL"));
       await everybodyHears("after the crash", those);
     });
 
-    it("are all away for a moment: everybody comes back", limit, async () => {
+    it("are all down for a moment: all clients return", limit, async () => {
       await survive(people, async () => {
         await cluster.end("node1", "SIGTERM");
         await cluster.end("node2", "SIGTERM");
-        // neffos.js dials after any answer, and gives up for good if that fails.
-        await assert.rejects(fetch(`${cluster.page}/ws`, { method: "HEAD" }), "an answer without a node");
+        // neffos.js dials after any answer, and never retries a failed dial.
+        await assert.rejects(fetch(`${cluster.page}/ws`, { method: "HEAD" }), "a response without a node");
         await cluster.restart(names);
       });
       await everybodyHears("after the outage");
     });
 
-    it("leave nothing behind", limit, async () => {
+    it("leave no process behind", limit, async () => {
       for (const person of people) person.close();
       stopped = true;
       assert.deepEqual(await cluster.stop(), { code: 0, left: [], directory: false });

@@ -7,12 +7,12 @@ import { path } from "./support/cluster.js";
 
 const read = (name) => readFileSync(path(name), "utf8");
 
-/** installed tells whether a program can be asked for its version. */
+/** installed reports whether a program runs with these arguments. */
 function installed(program, ...args) {
   return spawnSync(program, args, { stdio: "ignore" }).status === 0;
 }
 
-/** run returns what a program prints; if it fails, the error says why. */
+/** run returns the output of a program, and throws its error output if it fails. */
 function run(program, ...args) {
   const { status, stdout, stderr } = spawnSync(program, args, { cwd: path("."), encoding: "utf8" });
   assert.equal(status, 0, `${program} ${args.join(" ")}: ${stderr}`);
@@ -55,7 +55,7 @@ describe("the files for a deployment", () => {
     for (const file of files) assert.deepEqual(named(read(file)), nodes, file);
   });
 
-  it("give nodes the time to drain", () => {
+  it("give nodes enough time to drain", () => {
     const compose = read("docker-compose.yml");
     const grace = Number(/stop_grace_period: (\d+)s/.exec(compose)[1]);
     const drains = [...compose.matchAll(/--drain-timeout (\d+)s/g)].map(([, text]) => Number(text));
@@ -64,7 +64,7 @@ describe("the files for a deployment", () => {
   });
 
   it("wait longer for a silent client than a node does", () => {
-    // The ping after 25 s and the answer to it within 20 s: docs/operating.md.
+    // A ping after 25 s and the pong within 20 s; see docs/operating.md.
     const patience = Number(/timeout tunnel (\d+)s/.exec(read("deploy/haproxy/haproxy.cfg"))[1]);
     assert.ok(patience > 45, `${patience} s`);
     const nginx = read("deploy/nginx/nginx.conf");

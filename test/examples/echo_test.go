@@ -90,7 +90,7 @@ func TestEchoPings(t *testing.T) {
 		{"125 bytes", frames(ping(full)), frames(pong(full)), stillOpen},
 		{"126 bytes", frames(ping(full + "p")), nil, 1002},
 		{"many", many, pongs, stillOpen},
-		{"pongs that nobody wants", frames(pong(""), pong("x")), nil, stillOpen},
+		{"unsolicited pongs", frames(pong(""), pong("x")), nil, stillOpen},
 		{"in fragments", frames(with(ping("x"), func(h *ws.Header) { h.Fin = false })), nil, 1002},
 	})
 }
@@ -99,7 +99,7 @@ func TestEchoViolations(t *testing.T) {
 	all := []conversation{
 		{"a continuation of nothing", frames(last("x")), nil, 1002},
 		{"a continuation of nothing, with more to come", frames(rest("x")), nil, 1002},
-		{"a continuation of what is complete", frames(part("a"), last("b"), last("c")), frames(text("ab")), 1002},
+		{"a continuation of a complete message", frames(part("a"), last("b"), last("c")), frames(text("ab")), 1002},
 		{"a new message inside another", frames(part("a"), text("b")), nil, 1002},
 		{"a new fragment inside another", frames(part("a"), part("b")), nil, 1002},
 		{"invalid UTF-8", frames(text("\xce\xba\xe1\xbd\xb9\xed\xa0\x80")), nil, 1007},
@@ -218,8 +218,8 @@ func TestEchoByteByByte(t *testing.T) {
 	})
 }
 
-// TestEchoKeepsTheOrder sends a burst in writes that have nothing to do with
-// the frames' ends, on several connections at once.
+// TestEchoKeepsTheOrder sends a burst on several connections at once, in writes
+// that ignore the ends of frames.
 func TestEchoKeepsTheOrder(t *testing.T) {
 	const connections, messages = 4, 3000
 	var all []ws.Frame

@@ -15,7 +15,7 @@ import (
 	"github.com/stoa-io/stoa/internal/testkit"
 )
 
-// peer is a client that sends what no client should.
+// peer is a client that breaks the rules.
 type peer struct {
 	t      testing.TB
 	conn   net.Conn
@@ -113,8 +113,8 @@ func (p *peer) expectClose(code ws.StatusCode) {
 	}
 }
 
-// isReset: a server that closes while unread bytes are on their way resets the
-// connection.
+// isReset reports a reset: a server that closes with unread bytes in flight resets
+// the connection.
 func isReset(err error) bool {
 	timeout, ok := err.(net.Error)
 	return !ok || !timeout.Timeout()

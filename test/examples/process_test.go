@@ -11,7 +11,7 @@ import (
 	"github.com/stoa-io/stoa/internal/testkit"
 )
 
-// deadline bounds every wait. It only decides how long a failing test takes.
+// deadline bounds every wait; only failing tests reach it.
 const deadline = 30 * time.Second
 
 var echo string // the binary
@@ -34,8 +34,8 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// startEcho starts the program on a free port and returns its address. When the
-// test ends it must end well by SIGTERM.
+// startEcho starts the program on a free port and returns its address. At the end
+// of the test, SIGTERM must end it without an error.
 func startEcho(t testing.TB, arguments ...string) string {
 	t.Helper()
 	command := exec.Command(echo, append([]string{"-listen", "127.0.0.1:0"}, arguments...)...)
@@ -49,7 +49,7 @@ func startEcho(t testing.TB, arguments ...string) string {
 	return p.Await(t, `listening on ws://([^/\s]+)`)
 }
 
-// eachTransport runs a test over both ways in which a node serves connections.
+// eachTransport runs a test over both transports.
 func eachTransport(t *testing.T, test func(t *testing.T, address string)) {
 	for name, arguments := range map[string][]string{"epoll": nil, "stream": {"-stream"}} {
 		t.Run(name, func(t *testing.T) { test(t, startEcho(t, arguments...)) })

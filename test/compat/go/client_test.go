@@ -14,17 +14,16 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// deadline bounds every wait. It is long because it only decides how long a
-// failing test takes.
+// deadline bounds every wait. It is long because only failing tests reach it.
 const deadline = 20 * time.Second
 
-// message is what a handler of the client was given.
+// message is a message that a handler of the client received.
 type message struct {
 	namespace, room, event, body string
 	binary                       bool
 }
 
-// person is a neffos client that keeps what it receives.
+// person is a neffos client that records its messages.
 type person struct {
 	*neffos.Client
 	name   string
@@ -70,10 +69,10 @@ func dial(t testing.TB, dialer neffos.Dialer, s *server, name string) *person {
 	return nil
 }
 
-// wakeUp is how long Dial may take before it is called again. The client
-// (v0.0.24) loses its wake-up if the acknowledgement arrives in the moment in
-// which Dial begins to wait for it (waiter_once.go: ready is checked, and then
-// the lock taken); such a Dial never returns, whatever the server does.
+// wakeUp is the limit after which a test repeats Dial. The client (v0.0.24) loses
+// a wake-up if the acknowledgment arrives at the moment when Dial begins to wait
+// (waiter_once.go checks ready before it takes the lock). Such a Dial never
+// returns, and the server cannot change that.
 const wakeUp = 2 * time.Second
 
 // tryDial returns nil if Dial has not returned in time.
@@ -132,7 +131,7 @@ func (p *person) receive(_ *neffos.NSConn, m neffos.Message) error {
 	return nil
 }
 
-// received waits until at least count messages have come and returns all.
+// received waits for at least count messages and returns all.
 func (p *person) received(t testing.TB, count int) []message {
 	t.Helper()
 	late := time.After(deadline)
@@ -191,10 +190,10 @@ func within(t testing.TB) context.Context {
 }
 
 // watchedSocket knows when the client's reader waits for the next frame. The
-// client (v0.0.24) marks "inside a handler" on the connection rather than on
-// the goroutine: a call that asks the server just after another one was
-// answered may still see the mark, reads the socket itself and takes a frame
-// from the reader. So a test waits for the reader before it asks.
+// client (v0.0.24) marks "inside a handler" on the connection rather than on the
+// goroutine. An ask right after another one may still see the mark; it then reads
+// the socket itself and takes a frame from the reader. So a test waits for the
+// reader before it asks.
 type watchedSocket struct {
 	neffos.Socket
 

@@ -40,7 +40,7 @@ func TestConnectAndDisconnect(t *testing.T) {
 		if err := ns.Disconnect(within(t)); err != nil {
 			t.Fatalf("Disconnect: %v", err)
 		}
-		if ns.Emit("chat", []byte("to nobody")) {
+		if ns.Emit("chat", []byte("without a namespace")) {
 			t.Error("Emit after Disconnect reported success")
 		}
 
@@ -122,8 +122,8 @@ func TestServerShutdownReachesTheClient(t *testing.T) {
 	})
 }
 
-// The Go client does not reconnect by itself; what it does by hand works
-// against a node that was started again on the same port.
+// The Go client does not reconnect automatically. Dialing again works with a node
+// that was restarted on the same port.
 func TestDialAgainAfterTheServerWasRestarted(t *testing.T) {
 	eachTransport(t, func(t *testing.T, transport node.Transport) {
 		for name, dialer := range dialers {

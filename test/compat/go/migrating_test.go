@@ -55,8 +55,9 @@ func main() {}
 `
 )
 
-// TestMigratingPageCompiles: every piece of Go in docs/migrating-from-neffos.md
-// begins with a comment that says whose it is, and compiles.
+// TestMigratingPageCompiles compiles all Go code in
+// docs/migrating-from-neffos.md. Each piece begins with the comment "neffos" or
+// "Stoa".
 func TestMigratingPageCompiles(t *testing.T) {
 	const path = "../../../docs/migrating-from-neffos.md"
 	page, err := os.ReadFile(path)

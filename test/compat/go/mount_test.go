@@ -36,7 +36,7 @@ func TestExampleMount(t *testing.T) {
 	page, err := io.ReadAll(response.Body)
 	response.Body.Close()
 	if err != nil || string(page) != "a page of the program\n" {
-		t.Errorf("the route beside the node answered %q, %v", page, err)
+		t.Errorf("the other route answered %q, %v", page, err)
 	}
 
 	forAda := logIn(t, program, "ada; \"x\" 柱")

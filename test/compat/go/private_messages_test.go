@@ -9,7 +9,7 @@ import (
 
 func TestExamplePrivateMessages(t *testing.T) {
 	program := runBinary(t, buildExample(t, "private-messages"))
-	// person enters under a name and answers every message with what is given.
+	// person enters under a name and answers every message with the given text.
 	person := func(name string, answer error) (*person, *neffos.NSConn, chan string) {
 		messages := make(chan string, 10)
 		p, ns := enter(t, name, program.url("?user="+name), "private", nil, neffos.Events{
@@ -68,7 +68,7 @@ func TestExamplePrivateMessages(t *testing.T) {
 				t.Errorf("%s to cai: %v, want what cai has answered", event, err)
 			}
 			if _, err := ada.ask(t, adaNS, event, letter{"dan", "x"}); err == nil || err.Error() != "the user is not here" {
-				t.Errorf("%s to nobody: %v, want that the user is not here", event, err)
+				t.Errorf("%s to an unknown user: %v, want that the user is not here", event, err)
 			}
 			if _, err := ada.ask(t, adaNS, event, 7); err == nil {
 				t.Errorf("%s with a body of another type: no error", event)

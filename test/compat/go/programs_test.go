@@ -38,7 +38,7 @@ func buildExample(t testing.TB, name string) string {
 }
 
 // runBinary starts a built example on a free port and waits until it listens.
-// When the test ends it must end well by SIGTERM.
+// At the end of the test, SIGTERM must end it without an error.
 func runBinary(t testing.TB, binary string, arguments ...string) *exampleProgram {
 	t.Helper()
 	command := exec.Command(binary, append([]string{"-listen", "127.0.0.1:0"}, arguments...)...)
@@ -55,8 +55,8 @@ func runBinary(t testing.TB, binary string, arguments ...string) *exampleProgram
 
 func (p *exampleProgram) url(query string) string { return "ws://" + p.address + "/ws" + query }
 
-// guest is a client of an example: a person whose handlers the test chooses.
-// Every event that has none is kept.
+// guest is a client of an example: a person with handlers of the test. It records
+// the events that have no handler.
 func guest(t testing.TB, name, url, namespace string, header http.Header, events neffos.Events) (*person, error) {
 	t.Helper()
 	dialer := gobwas.Dialer(ws.Dialer{Header: ws.HandshakeHeaderHTTP(header)})
@@ -118,7 +118,7 @@ func enter(t testing.TB, name, url, namespace string, header http.Header, events
 	return p, ns
 }
 
-// ask asks the server. A body that is no string travels as JSON.
+// ask asks the server, with the body as JSON.
 func (p *person) ask(t testing.TB, ns *neffos.NSConn, event string, body any) (string, error) {
 	t.Helper()
 	encoded, err := json.Marshal(body)

@@ -13,8 +13,7 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// TestReadmeExample runs the Go example of the README as it stands there, but
-// for the port.
+// TestReadmeExample runs the Go example of the README with another port.
 func TestReadmeExample(t *testing.T) {
 	readme, err := os.ReadFile("../../../README.md")
 	if err != nil {
@@ -45,8 +44,8 @@ func TestReadmeExample(t *testing.T) {
 	}
 }
 
-// runExample starts the example, again if its Dial never returns (see wakeUp),
-// and waits for its hello.
+// runExample starts the example and waits for its hello. It starts another one if
+// Dial does not return (see wakeUp).
 func runExample(t *testing.T, binary string, witness *person) io.Reader {
 	t.Helper()
 	for range deadline / wakeUp {

@@ -12,7 +12,7 @@ import (
 	"github.com/kataras/neffos"
 )
 
-// burst is how many messages each sender sends in a row.
+// burst is the number of messages that each sender sends in a row.
 const burst = 300
 
 func TestThreeClientsShareOneOrder(t *testing.T) {
@@ -146,8 +146,7 @@ func TestEmitIntoARoomThatWasNotJoinedReachesNobody(t *testing.T) {
 		member, guest := dial(t, s, "member"), dial(t, s, "guest")
 		member.connect(t, "vault", "lobby")
 		ns := guest.connect(t, "lobby")
-		// The client itself refuses such an emit, so its frame is written by
-		// hand.
+		// The client refuses such an emit, so the test writes the frame.
 		frame := neffos.Message{Namespace: namespace, Room: "vault", Event: "chat", Body: []byte("through the wall")}
 		if err := guest.socket.WriteText(frame.Serialize(), 0); err != nil {
 			t.Fatalf("WriteText: %v", err)
@@ -180,7 +179,7 @@ func TestAskForAnEventThatNobodyHandles(t *testing.T) {
 		for _, room := range []string{"", "hall"} {
 			p.socket.quiet(t)
 			_, err := ns.Conn.Ask(within(t), neffos.Message{
-				Namespace: namespace, Room: room, Event: "nobody handles this", Body: []byte("a;b"),
+				Namespace: namespace, Room: room, Event: "unhandled", Body: []byte("a;b"),
 			})
 			if err == nil || err.Error() != "unhandled event" {
 				t.Errorf("Ask in room %q: %v, want the error %q", room, err, "unhandled event")

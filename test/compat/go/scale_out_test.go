@@ -53,8 +53,7 @@ func TestExampleScaleOut(t *testing.T) {
 			t.Errorf("node %d: found %+v, want it in the room hall", i+2, found)
 		}
 	}
-	// The second one was told that the third one is there; now it speaks to
-	// all.
+	// The second node knows the third one by now, and emits to all nodes.
 	want := message{namespace: namespace, room: "hall", event: "joined", body: people[2].ID}
 	if got := people[1].received(t, 2)[1]; got != want {
 		t.Errorf("received %+v, want %+v", got, want)
@@ -84,7 +83,7 @@ type request struct {
 	Room string `json:"room,omitempty"`
 }
 
-// awaitMembers waits until a node knows so many.
+// awaitMembers waits until a node knows count nodes.
 func awaitMembers(t testing.TB, want int, list func() string) {
 	t.Helper()
 	until(t, "the nodes know each other", func() bool {

@@ -20,8 +20,8 @@ type server struct {
 	served chan error
 }
 
-// startServer starts a node; it is closed when the test ends, unless that has
-// happened already.
+// startServer starts a node and closes it at the end of the test, unless the test
+// has closed it.
 func startServer(t testing.TB, transport node.Transport, address string) *server {
 	t.Helper()
 	n, err := node.New(node.Config{
@@ -48,7 +48,7 @@ func (s *server) url() string      { return "ws://" + s.address() + "/ws" }
 func (s *server) id() string       { return s.node.ID() }
 func (s *server) connections() int { return s.node.Stats().Connections }
 
-// close ends the node at once, as far as clients can tell like a crash.
+// close closes the node at once. For clients it looks like a crash.
 func (s *server) close(t testing.TB) {
 	t.Helper()
 	if s.served == nil {
@@ -84,7 +84,7 @@ func (s *server) wait(t testing.TB) {
 	s.served = nil
 }
 
-// eachTransport runs a test over both ways in which a node serves connections.
+// eachTransport runs a test over both transports.
 func eachTransport(t *testing.T, test func(t *testing.T, transport node.Transport)) {
 	for _, transport := range []node.Transport{node.TransportAuto, node.TransportStream} {
 		t.Run(transport.String(), func(t *testing.T) { test(t, transport) })

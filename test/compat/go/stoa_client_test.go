@@ -20,8 +20,8 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// Our Go client, against a neffos server and against a Stoa node that do the
-// same. What they do is in the package comment of test/peer.
+// These tests run package client against a neffos server and a Stoa node with the
+// same behavior, which the package comment of test/peer describes.
 
 // peerServer is one of the two servers, as a process.
 type peerServer struct {
@@ -47,7 +47,7 @@ func eachPeer(t *testing.T, test func(t *testing.T, p *peerServer)) {
 	}
 }
 
-// start runs the server on the address of before, if there was one.
+// start starts the server, after the first time on the same address.
 func (p *peerServer) start() {
 	p.t.Helper()
 	p.process = testkit.StartProcess(p.t, exec.Command(p.binary, "-listen", p.address))
@@ -56,7 +56,7 @@ func (p *peerServer) start() {
 
 func (p *peerServer) url(query string) string { return "ws://" + p.address + "/ws" + query }
 
-// log is what the handlers of a client hear.
+// log collects the calls of a client's handlers.
 type log chan string
 
 func (l log) expect(t *testing.T, lines ...string) {
@@ -166,10 +166,10 @@ func TestStoaClientOutline(t *testing.T) {
 			t.Errorf("connecting where it is refused: %v", err)
 		}
 		if _, err := ann.Connect(ctx, "unheard of"); !errors.Is(err, wire.ErrBadNamespace) {
-			t.Errorf("connecting to what is not there: %v", err)
+			t.Errorf("connecting to an unknown namespace: %v", err)
 		}
 		if _, err := ns.JoinRoom(ctx, "locked"); !errors.Is(err, wire.RemoteError("room is locked")) {
-			t.Errorf("joining what is locked: %v", err)
+			t.Errorf("joining a locked room: %v", err)
 		}
 		if answer, err := connectOurs(t, ann, "n;s").Ask(ctx, "e;v", []byte("odd")); err != nil || string(answer.Body) != "odd" {
 			t.Errorf("an ask with odd names: %q, %v", answer.Body, err)
@@ -267,8 +267,8 @@ func TestStoaClientComesBack(t *testing.T) {
 			awaitState(t, states, client.StateConnected)
 			deadline := within(t)
 			for {
-				// The other one comes back in its own time; what it misses
-				// before is not kept for it by anybody.
+				// The other client reconnects at its own pace and misses the
+				// messages until then.
 				if err := room.Emit("chat", fmt.Append(nil, round)); err != nil {
 					t.Fatal(err)
 				}

@@ -9,8 +9,7 @@ import (
 	"github.com/kataras/neffos"
 )
 
-// TestExampleTicker is the broadcast at its full length, to a crowd whose
-// members are not equally quick.
+// TestExampleTicker broadcasts at full length to members of different speed.
 func TestExampleTicker(t *testing.T) {
 	const count, crowd = 100_000, 5
 	program := runBinary(t, buildExample(t, "ticker"), "-messages", strconv.Itoa(count))

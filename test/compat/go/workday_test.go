@@ -7,7 +7,7 @@ import (
 	"github.com/kataras/neffos"
 )
 
-// say is a handler that answers everything with the same words.
+// say returns a handler that answers every ask with the same words.
 func say(words string) neffos.MessageHandlerFunc {
 	return func(*neffos.NSConn, neffos.Message) error { return neffos.Reply([]byte(words)) }
 }
@@ -16,7 +16,7 @@ func TestExampleWorkday(t *testing.T) {
 	program := runBinary(t, buildExample(t, "workday"))
 	cases := []struct {
 		name, event, body string
-		// second is the answer to "which day"; nobody answers if it is empty.
+		// second is the answer to "which day"; empty for no answer.
 		second      string
 		want, error string
 	}{
@@ -58,7 +58,7 @@ func TestExampleWorkday(t *testing.T) {
 	})
 }
 
-// A client that never answers holds a handler up until it goes, and no longer.
+// A handler that asks a silent client returns when the client disconnects.
 func TestExampleWorkdayOfAClientThatGoes(t *testing.T) {
 	program := runBinary(t, buildExample(t, "workday"))
 	asked := make(chan struct{})
@@ -71,6 +71,6 @@ func TestExampleWorkdayOfAClientThatGoes(t *testing.T) {
 	go func() { _, _ = ns.Ask(within(t), "workday", []byte("someday")) }()
 	<-asked
 	p.Close()
-	// That the program ends by SIGTERM without an error, which runBinary
-	// checks, says that no handler is left.
+	// runBinary checks that SIGTERM ends the program without an error, so no
+	// handler is left.
 }

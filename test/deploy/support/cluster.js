@@ -9,10 +9,10 @@ import { within } from "../../compat/js/support/program.js";
 const top = fileURLToPath(new URL("../../..", import.meta.url));
 const deadline = 20_000;
 
-/** path returns where a file of the repository is. */
+/** path returns the path of a file of the repository. */
 export const path = (name) => `${top}${name}`;
 
-/** Waits until the condition returns something that is true, and returns that. */
+/** Waits until the condition returns a true value, and returns it. */
 export async function until(condition, sentence) {
   const end = Date.now() + deadline;
   for (;;) {
@@ -23,7 +23,7 @@ export async function until(condition, sentence) {
   }
 }
 
-/** exists tells whether a process does. */
+/** exists reports whether a process exists. */
 function exists(processID) {
   try {
     process.kill(processID, 0);
@@ -57,7 +57,7 @@ export class Cluster {
         this.#output += text;
       });
     }
-    // A test that fails may never reach its clean-up.
+    // A failing test may not reach its clean-up.
     process.once("exit", () => this.#script.kill("SIGTERM"));
   }
 

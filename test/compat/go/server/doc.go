@@ -1,8 +1,7 @@
-// Server is a neffos server (v0.0.24) that the tests of our clients talk to. It
-// does what test/peer does with package node, so that the same tests run
-// against both; what there is stands in that package's doc.go.
+// Server is a neffos server (v0.0.24) for the tests of Stoa's clients. It behaves
+// as test/peer does with package node, so that the same tests run against both;
+// that package's doc.go describes the behavior.
 //
-// What neffos has no word for is left out: it has one way to end a connection,
-// without a close code, and a refused client is told why in the acknowledgement
-// instead of by an HTTP status.
+// Features that neffos lacks are left out. It closes connections without a close
+// code, and refuses a client in the acknowledgment instead of by an HTTP status.
 package main

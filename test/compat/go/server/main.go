@@ -14,7 +14,7 @@ import (
 	"github.com/kataras/neffos/gorilla"
 )
 
-// patience bounds everything that the server asks a client.
+// patience bounds the asks of the server.
 const patience = 10 * time.Second
 
 func main() {
@@ -42,8 +42,8 @@ func accept(c *neffos.Conn) error {
 		go func() {
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
-			// A client that is connected while it still waits for its
-			// acknowledgement does not notice.
+			// A client ignores a connect that arrives before its
+			// acknowledgment.
 			time.Sleep(100 * time.Millisecond)
 			if _, err := c.Connect(ctx, namespace); err != nil {
 				log.Printf("%s: not brought in: %v", c.ID(), err)
@@ -114,9 +114,9 @@ func events() neffos.Events {
 	}
 }
 
-// do asks the client for what the body says, and emits how that went. It runs
-// inside the handler: an ask of neffos' reads the next frame itself there,
-// which is the answer as long as the client sends nothing else.
+// do sends the request in the body to the client and emits the result. It runs
+// inside the handler, where an ask of neffos reads the next frame itself; that is
+// the answer as long as the client sends nothing else.
 func do(ns *neffos.NSConn, m neffos.Message) error {
 	var wanted, argument string
 	if _, err := fmt.Sscan(string(m.Body), &wanted, &argument); err != nil {

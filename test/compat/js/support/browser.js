@@ -1,4 +1,4 @@
-// Starts the system's Chromium, and helps to use a page by keyboard alone.
+// Starts the Chromium of the system, with helpers to use a page by keyboard.
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
@@ -19,10 +19,10 @@ function findBrowser() {
   return found;
 }
 
-/** How long the browser may take for one step, in milliseconds. */
+/** The limit for one step of the browser, in milliseconds. */
 export const stepDeadline = 15_000;
 
-/** limit of a test in the browser, which may have to start it first. */
+/** The limit for a test in the browser, including the start of the browser. */
 export const limit = { timeout: 60_000 };
 
 /** @returns {Promise<import("playwright-core").Browser>} */
@@ -30,7 +30,7 @@ export function startBrowser() {
   return chromium.launch({
     executablePath: findBrowser(),
     args: [
-      // Containers give Chromium's own sandbox nothing to build on.
+      // Chromium's sandbox needs privileges that containers do not have.
       "--no-sandbox",
       "--disable-gpu",
       "--disable-dev-shm-usage",
@@ -44,7 +44,7 @@ export function startBrowser() {
 }
 
 /**
- * Opens a page in a profile of its own and keeps what went wrong in it.
+ * Opens a page in a new profile and collects its errors.
  * @param {import("playwright-core").Browser} browser
  * @param {string} url
  * @param {import("playwright-core").BrowserContextOptions} [options]

@@ -1,10 +1,9 @@
-// A page with nothing but the client that the node serves at /stoa.js, and what the page
-// has seen of it.
+// A page that loads the client from the node's /stoa.js and records its events.
 import { openPage, stepDeadline } from "./browser.js";
 
 /**
  * Opens the page and loads the client; window.stoa is the module. The page is one of the
- * node's plain texts, so it brings no connection of its own.
+ * node's plain texts, so it opens no connection.
  */
 export async function openClient(browser, origin) {
   const { page, problems } = await openPage(browser, `${origin}/healthz`);
@@ -17,8 +16,9 @@ export async function openClient(browser, origin) {
 }
 
 /**
- * Dials in the page, connects to "default" and joins the room. Afterwards window.conn is
- * the connection, window.room the room; states and heard grow. An earlier one is closed.
+ * Dials in the page, connects to "default" and joins the room. It sets window.conn and
+ * window.room, and appends to window.states and window.heard. It closes the previous
+ * connection.
  */
 export function enter(page, url, room, options = {}) {
   return page.evaluate(

@@ -1,10 +1,10 @@
-// A person at an unmodified neffos.js client: connected to the namespace
-// "default", with everything it received in order.
+// An unmodified neffos.js client that is connected to the namespace "default" and
+// records all messages in order.
 import * as neffos from "neffos.js";
 
 import { within } from "./program.js";
 
-// For tests outside of this folder, which do not find the package.
+// For tests in other folders, where Node.js does not find the package.
 export { neffos };
 
 export const namespace = "default";
@@ -16,7 +16,7 @@ const waitDeadline = 20_000;
 export class Inbox {
   #waiting = [];
 
-  /** @param {string} name appears in the error of a wait that is not fulfilled */
+  /** @param {string} name appears in the error of a wait that fails */
   constructor(name) {
     this.name = name;
     this.items = [];
@@ -27,7 +27,7 @@ export class Inbox {
     this.#waiting = this.#waiting.filter((check) => !check());
   }
 
-  /** Waits until the condition on all items so far holds; returns what it returned. */
+  /** Waits until the condition on the items returns a true value, and returns it. */
   async until(condition, description) {
     const now = condition(this.items);
     if (now) return now;
@@ -71,9 +71,9 @@ export class Person {
     this.lifecycle = new Inbox(`lifecycle of ${name}`);
   }
 
-  /** The handlers for dial; namespaces are those that the client knows. */
+  /** The handlers for dial, one set for each of the namespaces. */
   handlers(namespaces) {
-    // The client changes a message object after the call: what counts is copied.
+    // The client changes the message object after the call, so the fields are copied.
     const receive = (ns, message) => {
       const item = {
         event: message.Event,
@@ -95,14 +95,14 @@ export class Person {
     return Object.fromEntries(namespaces.map((name) => [name, { [neffos.OnAnyEvent]: receive }]));
   }
 
-  /** How often this person has entered a room, counting what a reconnect did by itself. */
+  /** The number of joins of a room, including automatic ones after a reconnect. */
   joins(room) {
     return this.lifecycle.items.filter(
       (item) => item.event === neffos.OnRoomJoined && item.room === room,
     ).length;
   }
 
-  /** Sends into a room whatever the client itself thinks of it. */
+  /** Emits to a room without the client's check that it is a member. */
   emitUnchecked(room, event, body) {
     const hadRoom = this.ns.rooms.has(room);
     if (!hadRoom) this.ns.rooms.set(room, new neffos.Room(this.ns, room));
@@ -111,7 +111,7 @@ export class Person {
     return sent;
   }
 
-  /** Sends a binary body into a room, for which neffos.js has no method. */
+  /** Emits a binary body to a room; neffos.js has no method for it. */
   emitBinary(room, event, body) {
     const message = new neffos.Message();
     Object.assign(message, {
@@ -124,7 +124,7 @@ export class Person {
     return this.conn.write(message);
   }
 
-  /** Resolves with the close code once the socket of the connection is gone. */
+  /** Resolves with the close code when the socket is closed. */
   closed() {
     const socket = this.conn.conn;
     const gone = new Promise((resolve) => {
@@ -139,7 +139,7 @@ export class Person {
 }
 
 /**
- * Dials and returns the person, not yet connected to a namespace.
+ * Dials and returns the person, without a namespace.
  * @param {string} url
  * @param {string} name
  * @param {{namespaces?: string[], options?: object}} settings

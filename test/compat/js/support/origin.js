@@ -1,4 +1,4 @@
-// A web server of another origin, with nothing but neffos.js and a page for it.
+// A web server of another origin that serves neffos.js and a page for it.
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";

@@ -1,5 +1,5 @@
-// Starts the real program, reads its address from what it prints, and stops it
-// by its process.
+// Starts the real program, reads the address from its output, and stops it with a
+// signal.
 import { spawn } from "node:child_process";
 import { describe } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -9,7 +9,7 @@ const stoa =
 const examples = new URL("../../../../bin/examples/", import.meta.url);
 const startDeadline = 20_000;
 
-/** limit ends a test that waits for a promise that neffos.js never settles. */
+/** The limit for a test: neffos.js never settles some promises. */
 export const limit = { timeout: 30_000 };
 
 const addressPattern = /(?:http|ws):\/\/(127\.0\.0\.1:(\d+))/;
@@ -32,13 +32,13 @@ export class Program {
       this.#child.once("error", (error) => resolve({ error }));
       this.#child.once("close", (code, signal) => resolve({ code, signal }));
     });
-    // A test that fails may never reach its clean-up.
+    // A failing test may not reach its clean-up.
     const kill = () => this.#child.kill("SIGKILL");
     process.once("exit", kill);
     this.#child.once("close", () => process.off("exit", kill));
   }
 
-  /** Waits until the program has printed where it listens. */
+  /** Waits until the program has printed its address. */
   async started() {
     const address = new Promise((resolve) => {
       for (const stream of [this.#child.stdout, this.#child.stderr]) {
@@ -65,12 +65,12 @@ export class Program {
     return this;
   }
 
-  /** What the program has printed so far. */
+  /** The output of the program so far. */
   get output() {
     return this.#output;
   }
 
-  /** Asks the program to end and returns its exit code. */
+  /** Sends SIGTERM and returns the exit code. */
   async stop() {
     this.#child.kill("SIGTERM");
     const { code } = await within(
@@ -81,7 +81,7 @@ export class Program {
     return code;
   }
 
-  /** Ends the program without a chance to say goodbye. */
+  /** Kills the program, so that it sends no close frames. */
   async kill() {
     this.#child.kill("SIGKILL");
     await this.#exited;
@@ -109,8 +109,7 @@ export function startExample(name, args = []) {
 }
 
 /**
- * The servers that do what their clients tell them (test/peer/doc.go): a node, and a
- * server of neffos.
+ * The servers that obey their clients (test/peer/doc.go): a node and a neffos server.
  */
 export const peers = { stoa: "test-peer", neffos: "test-neffos" };
 
@@ -126,7 +125,7 @@ export function startPeer(name, port = 0) {
 }
 
 /**
- * Bounds a wait: what should be there and is not fails with a sentence of its own.
+ * Limits a wait. After the limit it fails with the sentence.
  * @template T
  * @param {number} milliseconds
  * @param {Promise<T>} promise
@@ -142,8 +141,8 @@ export function within(milliseconds, promise, sentence) {
 }
 
 /**
- * Defines the tests once for each way in which the program serves connections,
- * with more than one event loop on every machine.
+ * Defines the tests once for each transport of the program, with several event loops
+ * on every machine.
  * @param {string} title
  * @param {(args: string[]) => void} define is given arguments for startProgram
  */

@@ -1,4 +1,4 @@
-// The client in a browser, as a page without a build step gets it.
+// The client in a browser, loaded by a page without a build step.
 import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
 
@@ -42,7 +42,7 @@ it("carries what two pages say to each other", limit, async () => {
   await emit(ada.page, "Χαίρε, Ben; are you there? 🏛️");
   assert.deepEqual(await heard(ben.page, 1), ["Χαίρε, Ben; are you there? 🏛️"]);
   await emit(ben.page, "Yes.");
-  assert.deepEqual(await heard(ada.page, 1), ["Yes."], "and nobody hears his own");
+  assert.deepEqual(await heard(ada.page, 1), ["Yes."], "a sender does not receive its own message");
 });
 
 it("keeps the order of 1,000 messages", limit, async () => {
@@ -71,22 +71,22 @@ it("is back in its room after the node was killed and started again", limit, asy
 
 it("notices that the browser is offline, and is back as soon as it is online", limit, async () => {
   const other = await openClient(browser, program.page);
-  // After the first attempt the next one is far away, but for the browser's hint.
+  // Without the browser's "online" event, the second attempt would be far away.
   const patient = { reconnect: { base: 3_600_000, cap: 3_600_000 } };
   await enter(other.page, program.url, "islands", patient);
   await enter(ben.page, program.url, "islands", quick);
   await other.page.context().setOffline(true);
-  // Chromium leaves open WebSockets alone while it is offline, so the server ends it.
+  // Chromium keeps open WebSockets while it is offline, so the server closes this one.
   const { port } = program;
   await program.kill();
   await until(other.page, () => window.states.at(-1) === "reconnecting");
   program = await startProgram({ port });
   await isConnectedAgain(ben.page);
   assert.equal(await other.page.evaluate(() => window.conn.state), "reconnecting");
-  assert.equal((await emit(other.page, "kept meanwhile"))[0], true);
+  assert.equal((await emit(other.page, "kept offline"))[0], true);
   await other.page.context().setOffline(false);
   await isConnectedAgain(other.page);
-  await until(ben.page, () => window.heard.includes("kept meanwhile"));
+  await until(ben.page, () => window.heard.includes("kept offline"));
   await other.page.context().close();
 });
 
@@ -107,9 +107,9 @@ it("sends headers as parameters of the URL", limit, async () => {
 
 const reconnects = 1_000;
 
-// What a reconnect leaves behind may not add up. The first half is not measured: in it the
-// browser compiles, and grows tables of its own. The second half then takes a few bytes for
-// each, and would take some hundred if a socket or a promise were kept.
+// Memory does not grow with the number of reconnects. The first half is not measured,
+// because the browser compiles code and grows its tables. The second half takes a few
+// bytes per reconnect; a leaked socket or promise would take some hundred.
 it(`takes no more memory after ${reconnects} reconnects`, { timeout: 120_000 }, async () => {
   const { page } = await openClient(browser, program.page);
   const session = await page.context().newCDPSession(page);
@@ -148,7 +148,7 @@ it(`takes no more memory after ${reconnects} reconnects`, { timeout: 120_000 }, 
 
 it("has reported no error", () => {
   for (const { problems } of [ada, ben]) {
-    // The browser itself says when a dial has failed, and wants an icon.
+    // The browser reports failed dials and the missing icon.
     const itself = /WebSocket connection to .* failed|Failed to load resource.* 404/;
     const own = problems.filter((problem) => !itself.test(problem));
     assert.deepEqual(own, []);

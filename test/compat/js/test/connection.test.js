@@ -59,8 +59,8 @@ eachTransport("a connection of neffos.js", (args) => {
     assert.ok(!(await ns.disconnect()), "disconnect resolved with an error");
     assert.equal(person.conn.namespace(namespace), undefined);
     assert.equal(ns.rooms.size, 0);
-    assert.equal(ns.emit("chat", "to nobody"), false, "neffos.js emits after a disconnect");
-    await assert.rejects(ns.ask("chat", "to nobody"), { message: "write closed" });
+    assert.equal(ns.emit("chat", "without a namespace"), false, "neffos.js emits after a disconnect");
+    await assert.rejects(ns.ask("chat", "without a namespace"), { message: "write closed" });
 
     await person.conn.connect(namespace);
     await person.ns.joinRoom("yard");
@@ -70,7 +70,7 @@ eachTransport("a connection of neffos.js", (args) => {
     assert.equal(message.body, "after the return");
   });
 
-  it("closes, and takes nobody else along", limit, async () => {
+  it("closes without an effect on other connections", limit, async () => {
     const leaving = remember(await enter(program.url, "leaving", ["door"]));
     const staying = remember(await enter(program.url, "staying", ["door"]));
     const third = remember(await enter(program.url, "third", ["door"]));
@@ -88,11 +88,11 @@ eachTransport("a connection of neffos.js", (args) => {
     assert.deepEqual(
       received.map((message) => message.body).sort(),
       ["goodbye", "still here"],
-      "what was sent just before close is relayed",
+      "an emit right before close is relayed",
     );
   });
 
-  it("is told when the program ends", limit, async () => {
+  it("receives a close frame when the program stops", limit, async () => {
     const own = await startProgram({ args });
     const person = remember(await enter(own.url, "left alone", ["hall"]));
     const closed = person.closed();

@@ -104,7 +104,7 @@ describe("the demo page", () => {
     }
   });
 
-  it("shows what others send as text, whatever it is", limit, async () => {
+  it("shows the messages of other members as text", limit, async () => {
     const visitor = await enter(program.url, "visitor", [room]);
     const markup = '<img src=x onerror="document.title=1"><b>bold</b>';
     visitor.ns.room(room).emit("chat", JSON.stringify({ from: "<i>Eve</i>", text: markup }));
@@ -162,7 +162,7 @@ describe("the demo page", () => {
     for (const { page } of [ada, ben]) {
       await textOf(page, "#log", /The connection is lost\./);
       await textOf(page, "#state", /^(Retrying in \d+ s|Reconnecting)$/);
-      assert.equal(await page.isEnabled("#send"), false, "nobody is there to send to");
+      assert.equal(await page.isEnabled("#send"), false, "the button is disabled without a connection");
     }
     program = await startProgram({ port });
     for (const { page } of [ada, ben]) {

@@ -1,4 +1,4 @@
-// examples/chat as neffos.js sees it.
+// examples/chat with neffos.js clients.
 import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
 
@@ -15,7 +15,7 @@ after(async () => {
   assert.equal(await program.stop(), 0, program.output);
 });
 
-/** Dials under a name and connects; what is received is in the inbox. */
+/** Dials under a name and connects; the inbox collects the messages. */
 async function enter(name) {
   const inbox = new Inbox(`messages of ${name}`);
   const receive = (_, message) => {
@@ -46,17 +46,17 @@ it("tells the members of a room who comes and goes", limit, async () => {
 });
 
 it("refuses a join without a name", limit, async () => {
-  const nobody = await enter("");
-  await assert.rejects(nobody.ns.joinRoom("hall"), /say who you are: dial with \?name=/);
-  assert.equal(nobody.ns.rooms.size, 0);
-  nobody.conn.close();
+  const nameless = await enter("");
+  await assert.rejects(nameless.ns.joinRoom("hall"), /say who you are: dial with \?name=/);
+  assert.equal(nameless.ns.rooms.size, 0);
+  nameless.conn.close();
 });
 
 it("refuses a connection with a name that is too long", limit, async () => {
   await assert.rejects(enter("x".repeat(41)));
 });
 
-it("relays what is said as it should have been said", limit, async () => {
+it("corrects messages before it relays them", limit, async () => {
   const ada = await enter("Ada");
   const ben = await enter("Ben");
   await ada.ns.joinRoom("hall");

@@ -1,4 +1,4 @@
-// examples/force-connect as neffos.js sees it.
+// examples/force-connect with neffos.js clients.
 import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
 
@@ -15,7 +15,7 @@ after(async () => {
   assert.equal(await program.stop(), 0, program.output);
 });
 
-/** Dials as somebody who shows this when asked for the ticket. */
+/** Dials as a client that answers with this ticket when the server asks for it. */
 async function visit(ticket) {
   const inbox = new Inbox(`events of the visitor with ${ticket}`);
   const receive = (_, message) => {
@@ -26,7 +26,7 @@ async function visit(ticket) {
   return { conn, inbox };
 }
 
-/** The events without what the client asks itself before it obeys. */
+/** The events without those that neffos.js fires before it follows the server. */
 function happened(items) {
   const asked = [neffos.OnNamespaceConnect, neffos.OnRoomJoin, neffos.OnRoomLeave];
   return items
@@ -34,7 +34,7 @@ function happened(items) {
     .map((item) => [item.event, item.room ?? ""].join(" ").trim());
 }
 
-// neffos row 21: waitServerConnect hears of a connect that the server starts at once.
+// neffos row 21: waitServerConnect notices a connect that the server starts at once.
 it("brings clients in without being asked", limit, async () => {
   const { conn, inbox } = await visit("paid");
   const ns = await conn.waitServerConnect("tour");
@@ -85,13 +85,13 @@ it("refuses what clients want on their own", limit, async () => {
   await inbox.event("welcome");
   const ns = conn.namespace("tour");
   await assert.rejects(ns.joinRoom("cellar"), /please stay with the group/);
-  // Its error is what leave resolves with.
+  // leave resolves with the error.
   assert.match(String(await ns.room("entrance").leave()), /please stay with the group/);
   assert.deepEqual([...ns.rooms.keys()], ["entrance"]);
   conn.close();
 });
 
-it("sends home who does not know the namespace", limit, async () => {
+it("closes clients that do not know the namespace", limit, async () => {
   const conn = await neffos.dial(program.url, { other: {} });
   const code = await new Promise((resolve) => {
     conn.conn.addEventListener("close", (event) => resolve(event.code));

@@ -17,7 +17,7 @@ after(async () => {
   assert.equal(await program.stop(), 0, program.output);
 });
 
-/** Joins the room and follows the ticks; work is done for each. */
+/** Joins the room and follows the ticks, with some work for each. */
 async function follow(work) {
   const follower = { received: 0, wrong: [] };
   follower.ended = new Promise((resolve, reject) => {

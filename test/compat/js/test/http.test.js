@@ -25,7 +25,7 @@ describe("the same port for HTTP", () => {
     assert.equal(response.headers.get("location"), null);
   });
 
-  it("refuses what is no upgrade with one line that says why", limit, async () => {
+  it("refuses requests without an upgrade with one line that gives the reason", limit, async () => {
     const plain = await fetch(endpoint);
     assert.ok([400, 426].includes(plain.status), `status ${plain.status}`);
     assert.match(await plain.text(), /^[^\n]+\n$/);

@@ -94,7 +94,7 @@ eachTransport("messages of neffos.js", (args) => {
     });
   }
 
-  it("over the limit close their sender with 1009 and nobody else", limit, async () => {
+  it("over the limit close only their sender, with 1009", limit, async () => {
     const loud = await enter(program.url, "loud", ["hall"]);
     const closed = loud.closed();
     loud.ns.room("hall").emit("chat", "x".repeat(70 * 1024));

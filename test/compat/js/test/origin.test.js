@@ -23,7 +23,7 @@ describe("neffos.js in a page of another origin", () => {
     await program?.kill();
   });
 
-  /** Dials from the foreign page; what the page received is in window.received. */
+  /** Dials from the foreign page; window.received collects its messages. */
   async function dialFromPage(page, url) {
     await page.waitForFunction(() => window.neffos !== undefined);
     return page.evaluate(
@@ -59,7 +59,7 @@ describe("neffos.js in a page of another origin", () => {
     assert.match(problems[0], /Unexpected response code: 403/);
   });
 
-  it("is refused where --allow-origin names somebody else", limit, async () => {
+  it("is refused where --allow-origin names another origin", limit, async () => {
     await restart(["--allow-origin", "https://chat.example.com"]);
     const { page, problems } = await openPage(browser, foreign.origin);
     assert.deepEqual(await dialFromPage(page, program.url), { refused: "error" });
@@ -83,7 +83,7 @@ describe("neffos.js in a page of another origin", () => {
     other.close();
   });
 
-  it("is told apart by its Origin header alone", limit, async () => {
+  it("is recognized by its Origin header alone", limit, async () => {
     await restart([]);
     const headers = { Origin: foreign.origin };
     await assert.rejects(

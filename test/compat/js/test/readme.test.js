@@ -1,4 +1,4 @@
-// Runs the JavaScript example of the README as it stands there, but for the port.
+// Runs the JavaScript example of the README with another port.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -8,7 +8,7 @@ import { enter } from "../support/client.js";
 import { limit, startProgram } from "../support/program.js";
 
 const readme = new URL("../../../../README.md", import.meta.url);
-// Beside the tests, where the example finds the neffos.js that it imports.
+// Next to the tests, where the example finds the neffos.js that it imports.
 const folder = new URL("../example-", import.meta.url);
 
 let program;
@@ -25,7 +25,7 @@ after(async () => {
   await program.kill();
 });
 
-it("the README's example in JavaScript talks to others in its room", limit, async () => {
+it("the README's example in JavaScript exchanges messages in its room", limit, async () => {
   const text = await readFile(readme, "utf8");
   const [, code] = /<!-- example: javascript -->\n```js\n(.*?)```/s.exec(text) ?? [];
   assert.ok(code, "the README has no example in JavaScript");

@@ -23,7 +23,7 @@ eachTransport("reconnecting neffos.js clients", (args) => {
     await program.kill();
   });
 
-  /** Ends the program with end, starts it on the same port and waits until all are back. */
+  /** Calls end, starts the program on the same port and waits for all clients. */
   async function restart(end) {
     const earlier = people.map((person) => ({
       id: person.conn.ID,
@@ -67,7 +67,7 @@ eachTransport("reconnecting neffos.js clients", (args) => {
     await everybodyHears("after the kill");
   });
 
-  it("are back once more", limit, async () => {
+  it("are back after a second kill", limit, async () => {
     await restart(() => program.kill());
     await everybodyHears("after the second kill");
   });

@@ -77,7 +77,7 @@ eachTransport("rooms of neffos.js", (args) => {
     assert.equal(person.joins("garden"), 1);
   });
 
-  it("deliver to whoever has joined once the join is answered", limit, async () => {
+  it("deliver to a client as soon as its join is answered", limit, async () => {
     const [sender] = await group(["sender"], ["gate"]);
     for (let round = 0; round < 20; round++) {
       const [late] = await group([`late ${round}`], ["gate"]);
@@ -109,9 +109,9 @@ eachTransport("rooms of neffos.js", (args) => {
   it("are left by leaveAll", limit, async () => {
     const [sender, leaver] = await group(["sender", "leaver"], ["north", "south"]);
     assert.equal(await leaver.ns.leaveAll(), null);
-    // neffos.js does not wait for the answers of leaveAll. An answered ask shows
-    // that the server has worked on what came before it.
-    await assert.rejects(leaver.ns.ask("nobody handles this", ""));
+    // neffos.js does not wait for the answers of leaveAll. The answer to an ask shows
+    // that the server has handled the earlier messages.
+    await assert.rejects(leaver.ns.ask("unhandled", ""));
     await leaver.ns.joinRoom("east");
     await sender.ns.joinRoom("east");
     sender.ns.room("north").emit("chat", "not for the leaver");
@@ -121,7 +121,7 @@ eachTransport("rooms of neffos.js", (args) => {
     assert.equal(message.body, "for both");
   });
 
-  it("hear nothing from who has not joined", limit, async () => {
+  it("do not relay emits of clients outside", limit, async () => {
     const [member, guest] = await group(["member", "guest"], ["lobby"]);
     await member.ns.joinRoom("vault");
     assert.equal(guest.emitUnchecked("vault", "chat", "through the wall"), true);
@@ -130,7 +130,7 @@ eachTransport("rooms of neffos.js", (args) => {
     assert.equal(message.body, "in the lobby");
   });
 
-  it("answer an ask from who has not joined with an error", limit, async () => {
+  it("answer an ask of a client outside with an error", limit, async () => {
     const [member, guest] = await group(["member", "guest"], ["study"]);
     await member.ns.joinRoom("safe");
     guest.ns.rooms.set("safe", new neffos.Room(guest.ns, "safe"));
@@ -141,9 +141,9 @@ eachTransport("rooms of neffos.js", (args) => {
 
   it("are not needed to reach the whole namespace", limit, async () => {
     const [sender, receiver] = await group(["sender", "receiver"], []);
-    sender.ns.emit("news", "for everybody");
+    sender.ns.emit("news", "for all");
     const message = await receiver.messages.event("news");
-    assert.equal(message.body, "for everybody");
+    assert.equal(message.body, "for all");
     assert.equal(message.room, "");
     assert.ok(sender.messages.items.every((item) => item.event !== "news"), "but the sender");
   });
@@ -181,8 +181,8 @@ eachTransport("asks of neffos.js", (args) => {
     await program.kill();
   });
 
-  it("get an error at once where nobody handles the event", limit, async () => {
-    await assert.rejects(person.ns.ask("nobody handles this", "body; with ;"), {
+  it("get an error at once for an unhandled event", limit, async () => {
+    await assert.rejects(person.ns.ask("unhandled", "body; with ;"), {
       message: "unhandled event",
     });
   });
@@ -196,7 +196,7 @@ eachTransport("asks of neffos.js", (args) => {
 
   it("get an error for a namespace that is not connected", limit, async () => {
     const stranger = await dial(program.url, "stranger");
-    // neffos.js itself refuses to send such an ask unless it takes the namespace for connected.
+    // neffos.js sends such an ask only if it believes that the namespace is connected.
     stranger.conn.connectedNamespaces.set(
       namespace,
       new neffos.NSConn(stranger.conn, namespace, new Map()),
@@ -207,7 +207,7 @@ eachTransport("asks of neffos.js", (args) => {
     stranger.close();
   });
 
-  it("in a room are told at once when nobody else is there", limit, async () => {
+  it("in a room fail at once without another member", limit, async () => {
     await assert.rejects(person.conn.ask(inRoom("hall", "sum", "")), {
       message: "nobody there",
     });
@@ -231,7 +231,7 @@ eachTransport("asks of neffos.js", (args) => {
   });
 });
 
-/** A message to a room; neffos.js has no method of its own for an ask in a room. */
+/** A message to a room; neffos.js has no method for an ask in a room. */
 function inRoom(room, event, body) {
   const message = new neffos.Message();
   return Object.assign(message, { Namespace: namespace, Room: room, Event: event, Body: body });
