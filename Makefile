@@ -75,7 +75,7 @@ cluster: build ## start three nodes, Redis and a load balancer
 	scripts/cluster.sh $(ARGS)
 
 .PHONY: test
-test: install lint test-go test-stream fuzz-smoke test-compat-go test-ts test-restart test-deploy test-compat-js ## install missing packages, run every check and test
+test: install lint test-go test-blocking fuzz-smoke test-compat-go test-ts test-restart test-deploy test-compat-js ## install missing packages, run every check and test
 
 .PHONY: lint
 lint: bin/tools/staticcheck bin/tools/misspell js-build ## run gofmt, vet for three systems, staticcheck, misspell and eslint
@@ -85,9 +85,9 @@ lint: bin/tools/staticcheck bin/tools/misspell js-build ## run gofmt, vet for th
 test-go: js-build ## run the Go tests with the race detector
 	go test -race -shuffle=on ./...
 
-.PHONY: test-stream
-test-stream: ## run the tests of the node over the blocking transport
-	STOA_TEST_TRANSPORT=stream go test -race -shuffle=on ./node/... ./cmd/...
+.PHONY: test-blocking
+test-blocking: ## run the tests of the node over the blocking transport
+	STOA_TEST_TRANSPORT=blocking go test -race -shuffle=on ./node/... ./cmd/...
 
 .PHONY: test-compat-go
 test-compat-go: ## run neffos clients in Go against a node and the examples

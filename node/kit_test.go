@@ -36,10 +36,10 @@ func testTransport(tb testing.TB) node.Transport {
 		return node.TransportAuto
 	case "epoll":
 		return node.TransportEpoll
-	case "stream":
+	case "blocking":
 		return node.TransportStream
 	default:
-		tb.Fatalf("STOA_TEST_TRANSPORT=%q: want auto, epoll or stream", name)
+		tb.Fatalf("STOA_TEST_TRANSPORT=%q: want auto, epoll or blocking", name)
 		return 0
 	}
 }
