@@ -101,9 +101,16 @@ for (const balancer of ["haproxy", "nginx"]) {
       for (const [name, url] of cluster.nodes) {
         const ready = await fetch(`${url}/readyz`);
         assert.equal(ready.status, 200, `${name}: ${await ready.text()}`);
-        const metrics = await (await fetch(`${url}/metrics`)).text();
+        let metrics = "";
+        // A node reads the list of nodes at intervals, so it may not know all yet.
+        await until(
+          async () => {
+            metrics = await (await fetch(`${url}/metrics`)).text();
+            return /^stoa_known_nodes 3$/m.test(metrics);
+          },
+          () => `${name} does not know three nodes`,
+        );
         assert.match(metrics, /^stoa_connections 3$/m, name);
-        assert.match(metrics, /^stoa_known_nodes 3$/m, name);
       }
       assert.equal((await fetch(`${cluster.page}/readyz`)).status, 200);
       const { stdout } = await promisify(execFile)(program, ["nodes", "--redis", cluster.redis]);
