@@ -98,7 +98,7 @@ func (u *upgrader) callHandler(ctx context.Context, a *Accept, pool *handlerPool
 	defer pool.accept(a)()
 	defer func() {
 		if result == HandlerPanicked {
-			err = ErrInternal
+			err = wire.ErrInternal
 			u.log.Error("handler panicked", logHandler, HandlerAccept.String(),
 				logReason, fmt.Sprint(recover()), logStack, string(debug.Stack()))
 		}
@@ -126,7 +126,7 @@ func (u *upgrader) NotOpened(l *engine.Loop, value any) {
 	queue := c.handle.Queue()
 	queue.Init((*taskOwner)(c), poolOf(s).Pool)
 	queue.Add(prepare(&notice{handlerCall{kind: HandlerClosed, ending: true}, func(ctx context.Context) error {
-		h(ctx, c, Closed{Code: wire.CodeAbnormal, By: ByServer})
+		h(ctx, &ClosedEvent{Conn: c, Code: wire.CodeAbnormal, By: ByServer})
 		return nil
 	}}))
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/stoa-io/stoa/internal/hub"
@@ -10,45 +11,51 @@ import (
 // Authorize implements hub.App: a handler decides about the request, if there is
 // one. Until then the session holds back the messages that follow.
 func (a *app) Authorize(c *hub.Client, r *session.Request) (deferred bool) {
-	kind, ns, ask := a.authorizer(c, r)
-	if ask == nil {
+	t := a.authorizer(c, r)
+	if t == nil {
 		return false
 	}
-	w := &authorizeTask{conn: a.ensureHandle(c), request: c.Session().Defer(r), ask: ask}
-	w.kind, w.namespace, w.Size = kind, ns, len(w.request.Message.Body)
-	a.dispatch(c, w)
+	t.conn, t.request = a.ensureHandle(c), c.Session().Defer(r)
+	t.Size = len(t.request.Message.Body)
+	a.dispatch(c, t)
 	return true
 }
 
 // authorizer returns the call of the handler that decides about a request, nil if
 // there is none.
-func (a *app) authorizer(c *hub.Client, r *session.Request) (HandlerKind, *Namespace, func(ctx context.Context) error) {
-	switch r.Kind {
-	case session.Connect:
-		ns := a.namespaces[string(r.Message.Namespace)]
-		if ns == nil || ns.handlers.connect == nil {
-			break
-		}
-		made, body := a.ensureHandle(c), append([]byte(nil), r.Message.Body...)
-		return HandlerConnect, ns, func(ctx context.Context) error { return ns.handlers.connect(ctx, made, body) }
-	case session.Join:
-		ns := declared(r.Namespace.(*hub.Namespace))
-		h := ns.handlers.join
-		if h == nil {
-			break
-		}
-		in, room := handleOf(c).Namespace(ns.name), string(r.Message.Room)
-		return HandlerJoin, ns, func(ctx context.Context) error { return h(ctx, in, room) }
-	case session.Leave:
-		ns := declared(r.Namespace.(*hub.Namespace))
-		h := ns.handlers.leave
-		if h == nil {
-			break
-		}
-		in := handleOf(c).Namespace(ns.name).Room(r.Room.Name())
-		return HandlerLeave, ns, func(ctx context.Context) error { return h(ctx, in) }
+func (a *app) authorizer(c *hub.Client, r *session.Request) *authorizeTask {
+	var ns *Namespace
+	if r.Kind == session.Connect {
+		ns = a.namespaces[string(r.Message.Namespace)]
+	} else {
+		ns = declared(r.Namespace.(*hub.Namespace))
 	}
-	return HandlerNone, nil, nil
+	if ns == nil {
+		return nil
+	}
+	t := &authorizeTask{handlerCall: handlerCall{namespace: ns}}
+	h := &ns.handlers
+	switch {
+	case r.Kind == session.Connect && h.connect != nil:
+		request := &ConnectRequest{Conn: a.ensureHandle(c), Namespace: ns.name, Body: bytes.Clone(r.Message.Body)}
+		t.kind, t.ask = HandlerConnect, func(ctx context.Context) ([]byte, error) {
+			err := h.connect(ctx, request)
+			return request.reply, err
+		}
+	case r.Kind == session.Join && h.join != nil:
+		request := &JoinRequest{NSConn: handleOf(c).Namespace(ns.name), Room: string(r.Message.Room), Body: bytes.Clone(r.Message.Body)}
+		t.kind, t.ask = HandlerJoin, func(ctx context.Context) ([]byte, error) {
+			err := h.join(ctx, request)
+			return request.reply, err
+		}
+	case r.Kind == session.Leave && h.leave != nil:
+		in := handleOf(c).Namespace(ns.name).Room(r.Room.Name())
+		request := &LeaveRequest{Room: in, Body: bytes.Clone(r.Message.Body)}
+		t.kind, t.ask = HandlerLeave, func(ctx context.Context) ([]byte, error) { return nil, h.leave(ctx, request) }
+	default:
+		return nil
+	}
+	return t
 }
 
 // authorizeTask asks a handler about a request.
@@ -56,34 +63,40 @@ type authorizeTask struct {
 	handlerCall
 	conn    *Conn
 	request *session.Request
-	ask     func(ctx context.Context) error
+	ask     func(ctx context.Context) (reply []byte, err error)
 }
 
 // Do implements taskqueue.Work.
 func (t *authorizeTask) Do(ctx context.Context) error {
-	if err := t.ask(ctx); err != nil {
+	reply, err := t.ask(ctx)
+	if err == nil {
+		err = checkBody(reply, t.request.Message.Binary)
+	}
+	if err != nil {
 		return err
 	}
-	t.decide(nil)
+	t.decide(reply, nil)
 	return nil
 }
 
-func (t *authorizeTask) failed(err error) { t.decide(err) }
+func (t *authorizeTask) failed(err error) { t.decide(nil, err) }
 
-func (t *authorizeTask) decide(err error) {
-	t.conn.handle.Submit(&verdictTask{t.conn, t.request, err})
+func (t *authorizeTask) decide(reply []byte, err error) {
+	t.conn.handle.Submit(&verdictTask{t.conn, t.request, reply, err})
 }
 
 // verdictTask is a handler's decision on a client's request.
 type verdictTask struct {
 	conn    *Conn
 	request *session.Request
-	err     error // nil: accepted
+	reply   []byte // the body of a positive answer
+	err     error  // nil: accepted
 }
 
 // Run implements hub.Task.
 func (t *verdictTask) Run(*hub.Shard) {
 	if c := t.conn.handle.Client(); c != nil {
+		t.request.Reply = t.reply
 		c.Decide(t.request, t.err)
 	}
 }

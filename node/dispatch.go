@@ -30,11 +30,11 @@ func (a *app) onEmit(c *hub.Client, ns *Namespace, e *session.Event) hub.Message
 		return a.handleEmit(c, ns, e, found.event, found.handler)
 	}
 	switch {
-	case ns.options.Relay && (e.Room != nil || ns.options.Broadcast):
+	case ns.options.relays(e):
 		return a.relay(c, ns, e)
 	case h.anyEmit != nil:
 		return a.handleEmit(c, ns, e, string(e.Message.Event), h.anyEmit)
-	case ns.options.Relay:
+	case ns.options.Relay&(RelayRooms|RelayNamespace) != 0:
 		return hub.MessageRefused
 	}
 	return hub.MessageUnhandled
@@ -46,7 +46,7 @@ func (a *app) onAsk(c *hub.Client, ns *Namespace, e *session.Event) hub.MessageR
 		return a.handleAsk(c, ns, e, found.event, found.handler)
 	}
 	switch {
-	case ns.options.Asks && e.Room != nil:
+	case ns.options.relays(e):
 		return a.relay(c, ns, e)
 	case h.anyAsk != nil:
 		return a.handleAsk(c, ns, e, string(e.Message.Event), h.anyAsk)
@@ -55,18 +55,31 @@ func (a *app) onAsk(c *hub.Client, ns *Namespace, e *session.Event) hub.MessageR
 	return hub.MessageUnhandled
 }
 
+// relays reports whether the options name such a message.
+func (o *NamespaceOptions) relays(e *session.Event) bool {
+	switch {
+	case len(e.Message.Token) > 0:
+		return o.Relay&RelayAsks != 0 && e.Room != nil
+	case e.Room != nil:
+		return o.Relay&RelayRooms != 0
+	}
+	return o.Relay&RelayNamespace != 0
+}
+
 func (a *app) handleEmit(c *hub.Client, ns *Namespace, e *session.Event, event string, h EmitHandler) hub.MessageResult {
-	w := &emitTask{from: a.ensureHandle(c).nsconn(ns.name), handler: h}
-	w.message = incoming(ns, e, event, append([]byte(nil), e.Message.Body...))
-	w.kind, w.namespace, w.event, w.Size = HandlerEmit, ns, event, len(w.message.Body)
+	w := &emitTask{handler: h}
+	w.emit.NSConn = a.ensureHandle(c).nsconn(ns.name)
+	w.emit.Message = incoming(ns, e, event, append([]byte(nil), e.Message.Body...))
+	w.kind, w.namespace, w.event, w.Size = HandlerEmit, ns, event, len(w.emit.Body)
 	a.dispatch(c, w)
 	return hub.MessageHandled
 }
 
 func (a *app) handleAsk(c *hub.Client, ns *Namespace, e *session.Event, event string, h AskHandler) hub.MessageResult {
-	w := &askTask{from: a.ensureHandle(c).nsconn(ns.name), handler: h, asked: e.Message.Clone()}
-	w.message = incoming(ns, e, event, w.asked.Body)
-	w.kind, w.namespace, w.event, w.Size = HandlerAsk, ns, event, len(w.message.Body)
+	w := &askTask{handler: h, asked: e.Message.Clone()}
+	w.ask.NSConn = a.ensureHandle(c).nsconn(ns.name)
+	w.ask.Message = incoming(ns, e, event, w.asked.Body)
+	w.kind, w.namespace, w.event, w.Size = HandlerAsk, ns, event, len(w.ask.Body)
 	a.dispatch(c, w)
 	return hub.MessageHandled
 }
@@ -77,10 +90,9 @@ func (a *app) Native(c *hub.Client, e *session.Event) hub.MessageResult {
 	if h == nil {
 		return hub.MessageUnhandled
 	}
-	made, binary := a.ensureHandle(c), e.Message.Binary
-	payload := append([]byte(nil), e.Payload...)
-	w := &notice{handlerCall{kind: HandlerNative}, func(ctx context.Context) error { return h(ctx, made, payload, binary) }}
-	w.Size = len(payload)
+	native := &NativeEvent{Conn: a.ensureHandle(c), Payload: append([]byte(nil), e.Payload...), Binary: e.Message.Binary}
+	w := &notice{handlerCall{kind: HandlerNative}, func(ctx context.Context) error { return h(ctx, native) }}
+	w.Size = len(native.Payload)
 	a.dispatch(c, w)
 	return hub.MessageHandled
 }

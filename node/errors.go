@@ -1,25 +1,39 @@
 package node
 
-import "errors"
-
-var (
-	// ErrClosed is what Serve and every later call return after Shutdown or Close.
-	ErrClosed = errors.New("node: closed")
-	// ErrNotListening means that Serve was called before Listen.
-	ErrNotListening = errors.New("node: not listening")
-	// ErrDraining is the reason why a node that shuts down is not ready.
-	ErrDraining = errors.New("node: draining")
-	// ErrNotServing is the reason why a node is not ready before Serve.
-	ErrNotServing = errors.New("node: not serving")
-
-	// ErrCertificate means that ListenTLS has no certificate that it can use.
-	ErrCertificate = errors.New("node: unusable certificate")
-
-	// ErrNotText means that the body of a text message is not valid UTF-8.
-	ErrNotText = errors.New("node: a text message that is not valid UTF-8")
-
-	// ErrCloseCode: the close code must not be sent (RFC 6455 section 7.4).
-	ErrCloseCode = errors.New("node: invalid close code")
-	// ErrInternal is what a client is told when a handler panicked.
-	ErrInternal = errors.New("internal error")
+import (
+	"errors"
+	"net"
 )
+
+// ErrClosed is returned by Serve and every later call after Shutdown or Close. It
+// matches net.ErrClosed.
+var ErrClosed error = closedError{}
+
+// The errors of this package. Those about a client or its answer are errors of
+// package wire, such as wire.ErrGone and wire.ErrTimeout.
+var (
+	// ErrNotListening: Serve was called before Listen.
+	ErrNotListening = errors.New("node: not listening")
+	// ErrDraining: the node is not ready because it shuts down.
+	ErrDraining = errors.New("node: draining")
+	// ErrNotServing: the node has not been started.
+	ErrNotServing = errors.New("node: not serving")
+	// ErrCertificate: the certificate of ListenTLS is unusable.
+	ErrCertificate = errors.New("node: unusable certificate")
+	// ErrNotText: the body of a text message is not valid UTF-8.
+	ErrNotText = errors.New("node: text message is not valid UTF-8")
+	// ErrCloseCode: a close frame must not carry the code (RFC 6455 section 7.4).
+	ErrCloseCode = errors.New("node: invalid close code")
+	// ErrRoom: a message to a namespace names a room.
+	ErrRoom = errors.New("node: message to a namespace names a room")
+)
+
+// closedError has a text of its own; that of net.ErrClosed is about one network
+// connection.
+type closedError struct{}
+
+// Error implements error.
+func (closedError) Error() string { return "node: closed" }
+
+// Is reports whether the target is net.ErrClosed.
+func (closedError) Is(target error) bool { return target == net.ErrClosed }

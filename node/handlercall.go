@@ -102,7 +102,7 @@ func (o *taskOwner) Ended(t *taskqueue.Task, out taskqueue.Outcome) {
 	case taskqueue.Panicked:
 		result = HandlerPanicked
 		c.logHandler(slog.LevelError, "handler panicked", h, logReason, out.Text, logStack, out.Stack)
-		w.failed(wire.ErrorFor(ErrInternal.Error()))
+		w.failed(wire.ErrInternal)
 	}
 	poolOf(o.handle.Shard()).count(h.kind, result)
 }

@@ -6,82 +6,214 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// Closed says how a connection has ended.
-type Closed struct {
+// The handlers. Their context is canceled when the connection closes. That of
+// handlers which report the close (OnClosed, and OnLeft and OnDisconnected when
+// the connection has closed) is canceled when [Node.Shutdown] gives up waiting. A
+// handler that returns an error refuses the request; the client receives the
+// error's text. A handler owns the struct that it is given, with its bodies.
+type (
+	// AcceptHandler decides whether a WebSocket is opened. It may call Accept.Set for
+	// later. It refuses with an error: that of Refuse answers the request with a
+	// status, any other with 500 and a text that hides the error. The context ends
+	// with Timeouts.Handshake; a later decision is answered with 503.
+	AcceptHandler func(ctx context.Context, a *Accept) error
+	// OpenedHandler is notified of a connection that can be used.
+	OpenedHandler func(ctx context.Context, e *OpenedEvent)
+	// ClosedHandler is notified of a connection that has closed.
+	ClosedHandler func(ctx context.Context, e *ClosedEvent)
+	// ConnectHandler decides whether a client may connect to a namespace.
+	ConnectHandler func(ctx context.Context, r *ConnectRequest) error
+	// ConnectedHandler is notified of a connected namespace.
+	ConnectedHandler func(ctx context.Context, e *ConnectedEvent)
+	// DisconnectedHandler is notified of a namespace that is no longer connected.
+	DisconnectedHandler func(ctx context.Context, e *DisconnectedEvent)
+	// JoinHandler decides whether a client may join a room.
+	JoinHandler func(ctx context.Context, r *JoinRequest) error
+	// JoinedHandler is notified of a joined room.
+	JoinedHandler func(ctx context.Context, e *JoinedEvent)
+	// LeaveHandler decides whether a client may leave a room.
+	LeaveHandler func(ctx context.Context, r *LeaveRequest) error
+	// LeftHandler is notified of a room that is no longer joined.
+	LeftHandler func(ctx context.Context, e *LeftEvent)
+	// EmitHandler handles an emit. An error is counted and logged.
+	EmitHandler func(ctx context.Context, e *EmitEvent) error
+	// AskHandler answers an ask, with AskRequest.Reply or with the text of an error.
+	AskHandler func(ctx context.Context, r *AskRequest) error
+	// RelayHandler sees a message before it is relayed, and may change or refuse it.
+	RelayHandler func(ctx context.Context, r *RelayRequest) error
+	// NativeHandler handles a message outside of the protocol. An error is counted
+	// and logged.
+	NativeHandler func(ctx context.Context, e *NativeEvent) error
+)
+
+// OpenedEvent reports a connection that can be used: the client has said hello and
+// knows its ID.
+type OpenedEvent struct {
+	Conn *Conn
+}
+
+// ClosedEvent reports a connection that has closed.
+type ClosedEvent struct {
+	Conn *Conn
 	// Code is the close code that was sent or received; wire.CodeAbnormal if the
-	// connection ended without one.
+	// connection was closed without one.
 	Code wire.Code
-	// By is who ended it.
+	// By is the side that closed it.
 	By Initiator
 }
 
-// The handlers of connections as a whole.
-type (
-	// AcceptHandler decides whether a WebSocket is opened. It may call Accept.Set
-	// for later. It refuses with an error: that of Refuse answers the request with
-	// a status, any other with 500 and nothing of its text. The context ends with
-	// Timeouts.Handshake; whoever is let in later than that is answered 503.
-	AcceptHandler func(ctx context.Context, a *Accept) error
-	// ConnHandler hears that a connection can be used: the client has said hello
-	// and knows its ID.
-	ConnHandler func(ctx context.Context, c *Conn)
-	// ClosedHandler hears that a connection has ended.
-	ClosedHandler func(ctx context.Context, c *Conn, closed Closed)
-	// NativeHandler handles a message that is not one of the protocol. The payload
-	// is the handler's own.
-	NativeHandler func(ctx context.Context, c *Conn, payload []byte, binary bool) error
-)
+// ConnectRequest is a client's request to connect to a namespace.
+type ConnectRequest struct {
+	Conn      *Conn
+	Namespace string
+	// Body of the request, often empty.
+	Body []byte
 
-// nodeHandlers are the program's handlers of connections as a whole.
+	reply []byte
+}
+
+// Reply sets the body of the answer that accepts the request, which must be valid
+// UTF-8. It is sent when the handler returns nil; without a call the body is
+// empty. The last call counts.
+func (r *ConnectRequest) Reply(body []byte) { r.reply = body }
+
+// ConnectedEvent reports a connection that was connected to a namespace, by the
+// client or by this side.
+type ConnectedEvent struct {
+	NSConn *NSConn
+}
+
+// DisconnectedEvent reports a connection that is no longer connected to a
+// namespace.
+type DisconnectedEvent struct {
+	NSConn *NSConn
+	// Forced: the connection has closed.
+	Forced bool
+}
+
+// JoinRequest is a client's request to join a room.
+type JoinRequest struct {
+	NSConn *NSConn
+	Room   string
+	// Body of the request, often empty.
+	Body []byte
+
+	reply []byte
+}
+
+// Reply sets the body of the answer that accepts the request, which must be valid
+// UTF-8. It is sent when the handler returns nil; without a call the body is
+// empty. The last call counts.
+func (r *JoinRequest) Reply(body []byte) { r.reply = body }
+
+// JoinedEvent reports a connection that joined a room, by the client's request or
+// by one of this side.
+type JoinedEvent struct {
+	Room *Room
+}
+
+// LeaveRequest is a client's request to leave a room.
+type LeaveRequest struct {
+	Room *Room
+	// Body of the request, often empty.
+	Body []byte
+}
+
+// LeftEvent reports a connection that is no longer in a room.
+type LeftEvent struct {
+	Room *Room
+	// Forced: the namespace was disconnected or the connection has closed.
+	Forced bool
+}
+
+// EmitEvent is a message that a client emits.
+type EmitEvent struct {
+	NSConn *NSConn
+	Message
+}
+
+// AskRequest is a message that a client asks.
+type AskRequest struct {
+	NSConn *NSConn
+	Message
+
+	reply []byte
+}
+
+// Reply sets the body of the answer, which is a frame of the same type as the ask:
+// a text must be valid UTF-8. It is sent when the handler returns nil; without a
+// call the body is empty. The last call counts.
+func (r *AskRequest) Reply(body []byte) { r.reply = body }
+
+// RelayRequest is a client's message that is about to be relayed. The handler may
+// change its Event, Body and Binary; changes of Namespace and Room are ignored.
+type RelayRequest struct {
+	NSConn *NSConn
+	Message
+	// IsAsk: the client waits for an answer. It receives the text of the error that
+	// refuses the message.
+	IsAsk bool
+}
+
+// NativeEvent is a message outside of the protocol.
+type NativeEvent struct {
+	Conn    *Conn
+	Payload []byte
+	Binary  bool
+}
+
+// nodeHandlers are the handlers of connections as a whole.
 type nodeHandlers struct {
 	accept AcceptHandler
-	opened ConnHandler
+	opened OpenedHandler
 	closed ClosedHandler
 	native NativeHandler
 }
 
-// OnAccept registers who decides about new connections. It runs on a goroutine of
-// its own for each. Like all On methods it panics once the node has started, and
-// when there is such a handler already.
+// OnAccept registers the handler that decides about new connections. It runs on a
+// goroutine of its own for each. Like all On methods it panics after the start of
+// the node, for a nil handler and for a second one.
 func (n *Node) OnAccept(h AcceptHandler) {
-	n.hook("accept", h == nil || n.on.accept != nil, func() {
+	n.register("accept", h == nil, n.on.accept != nil, func() {
 		n.on.accept = h
 		n.server.SetUpgrader((*upgrader)(n))
 	})
 }
 
-// OnOpened registers who hears of a connection that can be used, before anything
-// that the client sends is handled.
-func (n *Node) OnOpened(h ConnHandler) {
-	n.hook("opened", h == nil || n.on.opened != nil, func() { n.on.opened = h })
+// OnOpened registers the handler that is notified of a connection that can be
+// used, before any message of the client is handled.
+func (n *Node) OnOpened(h OpenedHandler) {
+	n.register("opened", h == nil, n.on.opened != nil, func() { n.on.opened = h })
 }
 
-// OnClosed registers who hears of the end of a connection: exactly once for each
-// that was accepted, after everything else about it, whether it was opened or the
-// client went away before. Without an accept handler every WebSocket that was
-// opened counts as accepted.
+// OnClosed registers the handler that is notified of a closed connection: exactly
+// once for each that was accepted, after everything else about it, even if the
+// client was gone before it was opened. Without an accept handler every WebSocket
+// that was opened counts as accepted.
 func (n *Node) OnClosed(h ClosedHandler) {
-	n.hook("closed", h == nil || n.on.closed != nil, func() { n.on.closed = h })
+	n.register("closed", h == nil, n.on.closed != nil, func() { n.on.closed = h })
 }
 
-// OnNative registers who handles messages that are not ones of the protocol: all
-// with Config.NativeOnly, else those that cannot be read as one, of clients that
-// are connected to the namespace "" (protocol.md section 8).
+// OnNative registers the handler of messages outside of the protocol: all messages
+// with Config.NativeOnly, else those that cannot be parsed, of clients that are
+// connected to the namespace "" (protocol.md section 8).
 func (n *Node) OnNative(h NativeHandler) {
-	n.hook("native", h == nil || n.on.native != nil, func() {
+	n.register("native", h == nil, n.on.native != nil, func() {
 		n.on.native = h
 		n.session.Native = true
 	})
 }
 
-func (n *Node) hook(what string, wrong bool, set func()) {
+func (n *Node) register(kind string, isNil, taken bool, set func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	switch {
 	case n.hasStarted():
-		panic("node: handler of " + what + ": the node has started")
-	case wrong:
-		panic("node: handler of " + what + ": it is nil, or there is one already")
+		panic("node: handler of " + kind + ": the node has started")
+	case isNil:
+		panic("node: the handler of " + kind + " is nil")
+	case taken:
+		panic("node: " + kind + " has a handler already")
 	}
 	set()
 }

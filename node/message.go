@@ -70,9 +70,8 @@ type Answer struct {
 type Answers struct {
 	// Answers in the order of their arrival.
 	Answers []Answer
-	// Silent are the IDs of the nodes that were asked and had not said everything
-	// when time was up.
-	Silent []string
+	// Missing are the IDs of the nodes that had not finished when time was up.
+	Missing []string
 }
 
 // newMessageFrame builds the frame of a message, of its type: one allocation.

@@ -130,7 +130,7 @@ func (a *app) Connected(c *hub.Client, in *hub.Namespace) {
 	}
 	if h := ns.handlers.connected; h != nil {
 		a.dispatch(c, &notice{handlerCall{kind: HandlerConnected, namespace: ns}, func(ctx context.Context) error {
-			h(ctx, made)
+			h(ctx, &ConnectedEvent{NSConn: made})
 			return nil
 		}})
 	}
@@ -146,7 +146,7 @@ func (a *app) Disconnected(c *hub.Client, in *hub.Namespace, forced bool) {
 	gone := handle.removeNamespace(ns.name)
 	if h := ns.handlers.disconnected; h != nil && gone != nil {
 		a.dispatch(c, &notice{handlerCall{kind: HandlerDisconnected, namespace: ns, ending: forced}, func(ctx context.Context) error {
-			h(ctx, gone, forced)
+			h(ctx, &DisconnectedEvent{NSConn: gone, Forced: forced})
 			return nil
 		}})
 	}
@@ -162,7 +162,7 @@ func (a *app) Joined(c *hub.Client, in *hub.Namespace, room string) {
 	made := handle.Namespace(ns.name).addRoom(room)
 	if h := ns.handlers.joined; h != nil {
 		a.dispatch(c, &notice{handlerCall{kind: HandlerJoined, namespace: ns}, func(ctx context.Context) error {
-			h(ctx, made)
+			h(ctx, &JoinedEvent{Room: made})
 			return nil
 		}})
 	}
@@ -178,7 +178,7 @@ func (a *app) Left(c *hub.Client, in *hub.Namespace, room string, forced bool) {
 	gone := handle.Namespace(ns.name).removeRoom(room)
 	if h := ns.handlers.left; h != nil && gone != nil {
 		a.dispatch(c, &notice{handlerCall{kind: HandlerLeft, namespace: ns, ending: handle.IsClosed()}, func(ctx context.Context) error {
-			h(ctx, gone, forced)
+			h(ctx, &LeftEvent{Room: gone, Forced: forced})
 			return nil
 		}})
 	}
@@ -192,7 +192,7 @@ func (a *app) Opened(c *hub.Client) {
 	}
 	made := a.ensureHandle(c)
 	a.dispatch(c, &notice{handlerCall{kind: HandlerOpened}, func(ctx context.Context) error {
-		h(ctx, made)
+		h(ctx, &OpenedEvent{Conn: made})
 		return nil
 	}})
 }
@@ -203,9 +203,9 @@ func (a *app) Closed(c *hub.Client, code wire.Code, by engine.Initiator) {
 	if h == nil {
 		return
 	}
-	made, how := a.ensureHandle(c), Closed{Code: code, By: Initiator(by)}
+	e := &ClosedEvent{Conn: a.ensureHandle(c), Code: code, By: Initiator(by)}
 	a.dispatch(c, &notice{handlerCall{kind: HandlerClosed, ending: true}, func(ctx context.Context) error {
-		h(ctx, made, how)
+		h(ctx, e)
 		return nil
 	}})
 }

@@ -1,39 +1,47 @@
 package node
 
 import (
-	"context"
 	"fmt"
 	"maps"
 
 	"github.com/stoa-io/stoa/internal/taskqueue"
+	"github.com/stoa-io/stoa/wire"
 )
 
-// NamespaceOptions says what a namespace allows without any handler.
+// Relay is a set of the messages that a namespace passes on to other clients
+// without any handler.
+type Relay uint8
+
+// The messages that can be relayed.
+const (
+	// RelayRooms passes an emit with a room on to the room's other members, on
+	// every node. An event that has a handler of its own (OnEmit) is not relayed.
+	RelayRooms Relay = 1 << iota
+	// RelayNamespace passes an emit without a room on to the namespace's other
+	// connections.
+	RelayNamespace
+	// RelayAsks passes an ask with a room on to the room's other members, on
+	// every node. The first answer returns to the asking client.
+	RelayAsks
+
+	relayAll = 1<<iota - 1
+)
+
+// NamespaceOptions configures a namespace. The zero value relays nothing.
 type NamespaceOptions struct {
-	// Relay passes what a member emits into a room on to the room's other
-	// members, on every node. An event that has a handler of its own (OnEmit) is
-	// not relayed.
-	Relay bool
-	// Broadcast passes what a connection emits without a room on to the
-	// namespace's other connections. It needs Relay.
-	Broadcast bool
-	// Asks passes a client's ask with a room on to the room's other members, on
-	// every node; the first answer goes back. It needs Relay.
-	Asks bool
+	// Relay is the set of messages that are relayed.
+	Relay Relay
 	// MaxHandlers is how many handlers of the namespace may run at the same time
 	// on this node. Further calls are queued and have no goroutine. Zero means no
 	// limit.
 	MaxHandlers int
 }
 
-// validate reports options that contradict each other.
+// validate reports options that cannot be used.
 func (o *NamespaceOptions) validate(name string) []error {
 	var errs []error
-	if o.Broadcast && !o.Relay {
-		errs = append(errs, fmt.Errorf("node: namespace %q: Broadcast needs Relay", name))
-	}
-	if o.Asks && !o.Relay {
-		errs = append(errs, fmt.Errorf("node: namespace %q: Asks needs Relay", name))
+	if o.Relay&^relayAll != 0 {
+		errs = append(errs, fmt.Errorf("node: namespace %q: Relay %d is unknown", name, o.Relay))
 	}
 	if o.MaxHandlers < 0 {
 		errs = append(errs, fmt.Errorf("node: namespace %q: MaxHandlers %d: want 0 or more", name, o.MaxHandlers))
@@ -41,48 +49,13 @@ func (o *NamespaceOptions) validate(name string) []error {
 	return errs
 }
 
-// The handlers of a namespace. The context ends with the connection; where it is
-// the connection's end that is handled, it ends when [Node.Shutdown] gives up
-// waiting. The error of a handler that may refuse is told to the client, word for
-// word.
-type (
-	// ConnectHandler decides whether a client may connect to the namespace. The
-	// body is what the client sent along, often nil.
-	ConnectHandler func(ctx context.Context, c *Conn, body []byte) error
-	// NSConnHandler hears that a connection is connected to the namespace.
-	NSConnHandler func(ctx context.Context, c *NSConn)
-	// DisconnectedHandler hears that a connection is no longer connected to the
-	// namespace; forced: because the connection has ended.
-	DisconnectedHandler func(ctx context.Context, c *NSConn, forced bool)
-	// JoinHandler decides whether a client may join a room.
-	JoinHandler func(ctx context.Context, c *NSConn, room string) error
-	// RoomHandler hears that a connection is in a room.
-	RoomHandler func(ctx context.Context, r *Room)
-	// LeaveHandler decides whether a client may leave a room. It is not asked
-	// when the client disconnects.
-	LeaveHandler func(ctx context.Context, r *Room) error
-	// LeftHandler hears that a connection is no longer in a room; forced: because
-	// its namespace was disconnected or the connection has ended.
-	LeftHandler func(ctx context.Context, r *Room, forced bool)
-	// EmitHandler handles what a client emits. Nobody waits for it: an error is
-	// counted and logged. The message and its body are the handler's own.
-	EmitHandler func(ctx context.Context, c *NSConn, m *Message) error
-	// AskHandler answers what a client asks: with the body, in a frame of the
-	// ask's type, or with the error's text.
-	AskHandler func(ctx context.Context, c *NSConn, m *Message) ([]byte, error)
-	// RelayHandler sees what is about to be relayed to others and may change its
-	// event, body and frame type. An error refuses it; for an ask its text is the
-	// answer.
-	RelayHandler func(ctx context.Context, c *NSConn, m *Message) error
-)
-
-// Namespace is a declared namespace: what is allowed in it, and the program's
-// handlers. It comes from [Node.Namespace] and is configured before the node
-// starts; its methods panic afterwards, when they are given nil, and when a
-// handler is registered twice, as all of these are mistakes of the program.
+// Namespace is a declared namespace: its options and the application's handlers.
+// Register handlers before the node starts: the methods panic afterwards, for a
+// nil handler, for a second handler of the same kind and event, and for a system
+// event, as all of these are mistakes of the application.
 //
-// All handlers of one connection run one after the other, in the order of what
-// the client did, on a goroutine of their own that exists only while there is
+// All handlers of one connection run one after the other, in the order of the
+// client's messages, on a goroutine of their own that exists only while there is
 // something to handle. See the package comment.
 type Namespace struct {
 	node     *Node
@@ -92,57 +65,70 @@ type Namespace struct {
 	handlers namespaceHandlers
 }
 
-// namespaceHandlers are the program's. They do not change once the node has
-// started.
+// namespaceHandlers do not change once the node has started.
 type namespaceHandlers struct {
 	connect      ConnectHandler
-	connected    NSConnHandler
+	connected    ConnectedHandler
 	disconnected DisconnectedHandler
 	join         JoinHandler
-	joined       RoomHandler
+	joined       JoinedHandler
 	leave        LeaveHandler
 	left         LeftHandler
-	emits        map[string]named[EmitHandler]
-	asks         map[string]named[AskHandler]
-	relays       map[string]named[RelayHandler]
+	emits        map[string]eventHandler[EmitHandler]
+	asks         map[string]eventHandler[AskHandler]
+	relays       map[string]eventHandler[RelayHandler]
 	anyEmit      EmitHandler
 	anyAsk       AskHandler
 	anyRelay     RelayHandler
 	any          bool // there is at least one
 }
 
-// membership reports whether a handler hears who is in the namespace and its rooms.
+// membership reports whether a handler is about who is in the namespace and its
+// rooms.
 func (h *namespaceHandlers) membership() bool {
 	return h.connected != nil || h.disconnected != nil || h.join != nil || h.joined != nil || h.leave != nil || h.left != nil
 }
 
-// named is a handler with the name of its event, so that a message of it needs
-// no copy of the name.
-type named[H any] struct {
+// eventHandler is a handler with the name of its event, so that a message of it
+// needs no copy of the name.
+type eventHandler[H any] struct {
 	event   string
 	handler H
 }
 
-// Namespace returns the namespace of this name, and declares it if it is new. A
-// namespace that is not declared does not exist. It panics when the node has
-// started and has no such namespace.
-func (n *Node) Namespace(name string) *Namespace {
+// Namespace declares a namespace. A namespace that is not declared does not exist;
+// one that is declared without options and handlers can be connected to, and
+// nothing more. It panics if the namespace is declared already, if the options
+// cannot be used, and after the start of the node.
+func (n *Node) Namespace(name string, o NamespaceOptions) *Namespace {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if ns := n.namespaces[name]; ns != nil {
-		return ns
-	}
 	if n.hasStarted() {
 		panic(fmt.Sprintf("node: namespace %q: the node has started", name))
 	}
-	return n.declare(name, NamespaceOptions{})
+	if n.namespaces[name] != nil {
+		panic(fmt.Sprintf("node: namespace %q is declared already; see LookupNamespace", name))
+	}
+	if errs := o.validate(name); len(errs) > 0 {
+		panic(errs[0].Error())
+	}
+	return n.declare(name, o)
 }
 
-// declare adds a namespace. It is called before the node starts, with mu held.
-func (n *Node) declare(name string, options NamespaceOptions) *Namespace {
-	ns := &Namespace{node: n, name: name, options: options}
-	if options.MaxHandlers > 0 {
-		ns.limit = taskqueue.NewLimiter(options.MaxHandlers)
+// LookupNamespace returns a declared namespace, such as one of Config.Namespaces,
+// nil if there is none of the name.
+func (n *Node) LookupNamespace(name string) *Namespace {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.namespaces[name]
+}
+
+// declare adds a namespace. It is called before the node starts, with mu held or
+// before the node is shared.
+func (n *Node) declare(name string, o NamespaceOptions) *Namespace {
+	ns := &Namespace{node: n, name: name, options: o}
+	if o.MaxHandlers > 0 {
+		ns.limit = taskqueue.NewLimiter(o.MaxHandlers)
 	}
 	n.namespaces[name] = ns
 	return ns
@@ -151,22 +137,7 @@ func (n *Node) declare(name string, options NamespaceOptions) *Namespace {
 // Name returns the namespace's name.
 func (ns *Namespace) Name() string { return ns.name }
 
-// Configure sets the options and returns ns. It panics if they contradict each
-// other.
-func (ns *Namespace) Configure(options NamespaceOptions) *Namespace {
-	ns.change(func(*namespaceHandlers) {
-		if errs := options.validate(ns.name); len(errs) > 0 {
-			panic(errs[0].Error())
-		}
-		ns.options, ns.limit = options, nil
-		if options.MaxHandlers > 0 {
-			ns.limit = taskqueue.NewLimiter(options.MaxHandlers)
-		}
-	})
-	return ns
-}
-
-// change alters the declaration while that is allowed.
+// change alters the handlers before the node starts.
 func (ns *Namespace) change(alter func(*namespaceHandlers)) {
 	ns.node.mu.Lock()
 	defer ns.node.mu.Unlock()
@@ -176,109 +147,119 @@ func (ns *Namespace) change(alter func(*namespaceHandlers)) {
 	alter(&ns.handlers)
 }
 
-// register puts a handler into a field of the declaration.
-func register[H any](ns *Namespace, what string, handler H, isNil bool, field func(*namespaceHandlers) (*H, bool)) {
+// register stores the handler of one kind.
+func register[H any](ns *Namespace, kind string, handler H, isNil bool, field func(*namespaceHandlers) (*H, bool)) {
 	ns.change(func(h *namespaceHandlers) {
-		slot, taken := field(h)
+		stored, taken := field(h)
 		switch {
 		case isNil:
-			panic(fmt.Sprintf("node: namespace %q: the handler of %s is nil", ns.name, what))
+			panic(fmt.Sprintf("node: namespace %q: the handler of %s is nil", ns.name, kind))
 		case taken:
-			panic(fmt.Sprintf("node: namespace %q: %s has a handler already", ns.name, what))
+			panic(fmt.Sprintf("node: namespace %q: %s has a handler already", ns.name, kind))
 		}
-		*slot, h.any = handler, true
+		*stored, h.any = handler, true
 	})
 }
 
-// registerEvent puts a handler into a table by event.
-func registerEvent[H any](ns *Namespace, what, event string, handler H, isNil bool, table func(*namespaceHandlers) *map[string]named[H]) {
+// registerEvent stores the handler of one event.
+func registerEvent[H any](ns *Namespace, kind, event string, handler H, isNil bool, table func(*namespaceHandlers) *map[string]eventHandler[H]) {
 	ns.change(func(h *namespaceHandlers) {
 		events := table(h)
 		if isNil {
-			panic(fmt.Sprintf("node: namespace %q: the handler of %s %q is nil", ns.name, what, event))
+			panic(fmt.Sprintf("node: namespace %q: the handler of %s %q is nil", ns.name, kind, event))
+		}
+		if wire.IsSystemEvent([]byte(event)) {
+			panic(fmt.Sprintf("node: namespace %q: %s %q: a system event has no handler", ns.name, kind, event))
 		}
 		if _, taken := (*events)[event]; taken {
-			panic(fmt.Sprintf("node: namespace %q: %s %q has a handler already", ns.name, what, event))
+			panic(fmt.Sprintf("node: namespace %q: %s %q has a handler already", ns.name, kind, event))
 		}
 		grown := maps.Clone(*events)
 		if grown == nil {
-			grown = make(map[string]named[H])
+			grown = make(map[string]eventHandler[H])
 		}
-		grown[event] = named[H]{event, handler}
+		grown[event] = eventHandler[H]{event, handler}
 		*events, h.any = grown, true
 	})
 }
 
-// OnConnect registers who decides about connecting.
+// OnConnect registers the handler that decides whether a client may connect to the
+// namespace. Without one it may.
 func (ns *Namespace) OnConnect(h ConnectHandler) {
 	register(ns, "connect", h, h == nil, func(all *namespaceHandlers) (*ConnectHandler, bool) { return &all.connect, all.connect != nil })
 }
 
-// OnConnected registers who hears of a new connection in the namespace.
-func (ns *Namespace) OnConnected(h NSConnHandler) {
-	register(ns, "connected", h, h == nil, func(all *namespaceHandlers) (*NSConnHandler, bool) { return &all.connected, all.connected != nil })
+// OnConnected registers the handler that is notified of a connection that was
+// connected to the namespace.
+func (ns *Namespace) OnConnected(h ConnectedHandler) {
+	register(ns, "connected", h, h == nil, func(all *namespaceHandlers) (*ConnectedHandler, bool) { return &all.connected, all.connected != nil })
 }
 
-// OnDisconnected registers who hears of the end of one: exactly once for each
-// that was connected, after OnLeft for each of its rooms.
+// OnDisconnected registers the handler that is notified of a connection that is no
+// longer connected to the namespace: exactly once for each OnConnected, after
+// OnLeft for each of its rooms.
 func (ns *Namespace) OnDisconnected(h DisconnectedHandler) {
 	register(ns, "disconnected", h, h == nil, func(all *namespaceHandlers) (*DisconnectedHandler, bool) {
 		return &all.disconnected, all.disconnected != nil
 	})
 }
 
-// OnJoin registers who decides about joining a room. What the program itself
-// asks a client to join (NSConn.JoinRoom) is not asked again.
+// OnJoin registers the handler that decides whether a client may join a room.
+// Without one it may. It is not called for joins that the application itself asks
+// for (NSConn.JoinRoom).
 func (ns *Namespace) OnJoin(h JoinHandler) {
 	register(ns, "join", h, h == nil, func(all *namespaceHandlers) (*JoinHandler, bool) { return &all.join, all.join != nil })
 }
 
-// OnJoined registers who hears of a new member of a room.
-func (ns *Namespace) OnJoined(h RoomHandler) {
-	register(ns, "joined", h, h == nil, func(all *namespaceHandlers) (*RoomHandler, bool) { return &all.joined, all.joined != nil })
+// OnJoined registers the handler that is notified of a connection that joined a
+// room.
+func (ns *Namespace) OnJoined(h JoinedHandler) {
+	register(ns, "joined", h, h == nil, func(all *namespaceHandlers) (*JoinedHandler, bool) { return &all.joined, all.joined != nil })
 }
 
-// OnLeave registers who decides about leaving a room.
+// OnLeave registers the handler that decides whether a client may leave a room.
+// Without one it may. It is not called when the client disconnects.
 func (ns *Namespace) OnLeave(h LeaveHandler) {
 	register(ns, "leave", h, h == nil, func(all *namespaceHandlers) (*LeaveHandler, bool) { return &all.leave, all.leave != nil })
 }
 
-// OnLeft registers who hears of a member that is gone: exactly once for each
-// that had joined.
+// OnLeft registers the handler that is notified of a connection that is no longer
+// in a room: exactly once for each OnJoined.
 func (ns *Namespace) OnLeft(h LeftHandler) {
 	register(ns, "left", h, h == nil, func(all *namespaceHandlers) (*LeftHandler, bool) { return &all.left, all.left != nil })
 }
 
-// OnEmit registers who handles an event that clients emit.
+// OnEmit registers the handler of an event that clients emit.
 func (ns *Namespace) OnEmit(event string, h EmitHandler) {
-	registerEvent(ns, "emit", event, h, h == nil, func(all *namespaceHandlers) *map[string]named[EmitHandler] { return &all.emits })
+	registerEvent(ns, "emit", event, h, h == nil, func(all *namespaceHandlers) *map[string]eventHandler[EmitHandler] { return &all.emits })
 }
 
-// OnAnyEmit registers who handles every event that clients emit and that has
-// neither a handler of its own nor is relayed.
+// OnAnyEmit registers the handler of all emits whose event has no handler and that
+// are not relayed.
 func (ns *Namespace) OnAnyEmit(h EmitHandler) {
 	register(ns, "any emit", h, h == nil, func(all *namespaceHandlers) (*EmitHandler, bool) { return &all.anyEmit, all.anyEmit != nil })
 }
 
-// OnAsk registers who answers an event that clients ask.
+// OnAsk registers the handler that answers an event. An ask without a handler is
+// answered with wire.ErrUnhandled.
 func (ns *Namespace) OnAsk(event string, h AskHandler) {
-	registerEvent(ns, "ask", event, h, h == nil, func(all *namespaceHandlers) *map[string]named[AskHandler] { return &all.asks })
+	registerEvent(ns, "ask", event, h, h == nil, func(all *namespaceHandlers) *map[string]eventHandler[AskHandler] { return &all.asks })
 }
 
-// OnAnyAsk registers who answers every event that clients ask and that has
-// neither a handler of its own nor is relayed.
+// OnAnyAsk registers the handler that answers all asks whose event has no handler
+// and that are not relayed.
 func (ns *Namespace) OnAnyAsk(h AskHandler) {
 	register(ns, "any ask", h, h == nil, func(all *namespaceHandlers) (*AskHandler, bool) { return &all.anyAsk, all.anyAsk != nil })
 }
 
-// OnRelay registers who sees an event before it is relayed. The namespace must
-// relay (see Configure), or there is nothing to see.
+// OnRelay registers the handler that sees the messages of an event before they are
+// relayed. It is called only for messages that NamespaceOptions.Relay names.
 func (ns *Namespace) OnRelay(event string, h RelayHandler) {
-	registerEvent(ns, "relay", event, h, h == nil, func(all *namespaceHandlers) *map[string]named[RelayHandler] { return &all.relays })
+	registerEvent(ns, "relay", event, h, h == nil, func(all *namespaceHandlers) *map[string]eventHandler[RelayHandler] { return &all.relays })
 }
 
-// OnAnyRelay registers who sees every event before it is relayed that has no
-// handler of its own.
+// OnAnyRelay registers the handler that sees all other messages before they are
+// relayed.
 func (ns *Namespace) OnAnyRelay(h RelayHandler) {
 	register(ns, "any relay", h, h == nil, func(all *namespaceHandlers) (*RelayHandler, bool) { return &all.anyRelay, all.anyRelay != nil })
 }

@@ -95,7 +95,7 @@ func New(cfg Config) (*Node, error) {
 		ID: cfg.ID, App: (*app)(n), Broker: n.broker,
 		Engine: n.engineConfig(), Session: &n.session,
 		Limits: hub.Limits{
-			ReceiveQueue: cfg.Limits.Mailbox, LoopQueue: cfg.Limits.Inbox,
+			ReceiveQueue: cfg.Limits.ReceiveQueue, LoopQueue: cfg.Limits.LoopQueue,
 			InvalidPayloads: cfg.Limits.InvalidPayloads, Asks: cfg.Limits.Asks,
 		},
 		JoinTimeout: cfg.Timeouts.Join, AskTimeout: cfg.Timeouts.Ask,
@@ -108,10 +108,10 @@ func New(cfg Config) (*Node, error) {
 func (n *Node) engineConfig() engine.Config {
 	cfg := &n.config
 	return engine.Config{
-		Loops: cfg.Loops, Blocking: cfg.Transport == TransportStream,
+		Loops: cfg.Loops, Blocking: cfg.Transport == TransportBlocking,
 		Endpoint: cfg.Endpoint, HTTP: cfg.HTTP, AllowOrigins: cfg.AllowOrigins,
 		Limits: engine.Limits{
-			Header: cfg.Limits.Header, Message: cfg.Limits.Names.Message, SendQueue: cfg.Limits.Queue,
+			Header: cfg.Limits.Header, Message: cfg.Limits.Message, SendQueue: cfg.Limits.SendQueue,
 			Connections: cfg.Limits.Connections, DrainPerSecond: cfg.Limits.DrainPerSecond,
 		},
 		Timeouts: engine.Timeouts{

@@ -9,12 +9,30 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// Emit sends a message to everybody in a room, or in a namespace if the message
-// names no room, on every node, but for the connections whose IDs are given. It
-// returns as soon as the broker has accepted the message. While the node is
-// congested it waits until it is not, or ctx ends: so a program that emits in a
-// loop is held back as clients are.
-func (n *Node) Emit(ctx context.Context, m Message, except ...string) error {
+// EmitOptions configures an emit to many connections.
+type EmitOptions struct {
+	// Except are the IDs of connections that do not receive the message.
+	Except []string
+}
+
+// Emit sends a message to the members of a room, on every node. A room without a
+// name is an ordinary room. It returns as soon as the broker has accepted the
+// message. While the node is congested it blocks until it is not, or ctx ends: so
+// an application that emits in a loop is slowed down as clients are.
+func (n *Node) Emit(ctx context.Context, m Message, o EmitOptions) error {
+	return n.emit(ctx, cluster.RoomChannel(m.Namespace, m.Room), &m, o)
+}
+
+// EmitNamespace sends a message to all connections of a namespace, on every node;
+// see Emit. The message names no room, else the error is ErrRoom.
+func (n *Node) EmitNamespace(ctx context.Context, m Message, o EmitOptions) error {
+	if m.Room != "" {
+		return ErrRoom
+	}
+	return n.emit(ctx, cluster.NamespaceChannel(m.Namespace), &m, o)
+}
+
+func (n *Node) emit(ctx context.Context, channel string, m *Message, o EmitOptions) error {
 	// It needs no loop: handlers that Shutdown waits for may emit to the end.
 	if err := n.usable(); err != nil && (err != ErrClosed || n.handling.Err() != nil) {
 		return err
@@ -22,14 +40,10 @@ func (n *Node) Emit(ctx context.Context, m Message, except ...string) error {
 	if err := m.check(); err != nil {
 		return err
 	}
-	channel := cluster.NamespaceChannel(m.Namespace)
-	if m.Room != "" {
-		channel = cluster.RoomChannel(m.Namespace, m.Room)
-	}
 	if err := n.hub.AwaitUncongested(ctx, n.handling.Done(), channel); err != nil {
 		return err
 	}
-	return n.broker.Publish(channel, &cluster.Envelope{Binary: m.Binary, Except: except, Payload: m.payload()})
+	return n.broker.Publish(channel, &cluster.Envelope{Binary: m.Binary, Except: o.Except, Payload: m.payload()})
 }
 
 // EmitTo sends a message to one connection of the cluster. It waits until the
@@ -109,16 +123,16 @@ func (n *Node) AskRoom(ctx context.Context, m Message) (Answer, error) {
 // answerOf converts the answer to a request.
 func answerOf(a rpc.Answer, err error) (Answer, error) { return Answer(a), err }
 
-// AskEverybody asks everybody in a room, on every node, and returns all answers
+// AskAll asks everybody in a room, on every node, and returns all answers
 // that come before ctx ends or Timeouts.Ask has passed, with the nodes that had
 // not said everything by then. Each known node is asked on its own, so the
 // question may overtake what is being emitted into the room.
-func (n *Node) AskEverybody(ctx context.Context, m Message) (Answers, error) {
+func (n *Node) AskAll(ctx context.Context, m Message) (Answers, error) {
 	if err := n.ready(&m); err != nil {
 		return Answers{}, err
 	}
 	all, err := n.hub.Peer().AskAll(ctx, m.room())
-	answers := Answers{Silent: all.Missing}
+	answers := Answers{Missing: all.Missing}
 	for _, a := range all.Answers {
 		answers.Answers = append(answers.Answers, Answer(a))
 	}

@@ -6,8 +6,8 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// Room is a connection in a room. It is used like an NSConn; when it is over, its
-// methods return wire.ErrBadRoom.
+// Room is a connection in a room. It is used like an NSConn; after the connection
+// has left the room, its methods return wire.ErrBadRoom.
 type Room struct {
 	ns   *NSConn
 	name string
@@ -20,20 +20,20 @@ func (r *Room) Name() string { return r.name }
 // NSConn returns the connection in the room's namespace.
 func (r *Room) NSConn() *NSConn { return r.ns }
 
-// Emit sends an event of the room to this client alone; Broadcast is for the
-// others.
-func (r *Room) Emit(event string, body []byte) error {
+// EmitToClient sends an event of the room to this client alone, in a text frame.
+// The body must be valid UTF-8 and is not kept. It does not block.
+func (r *Room) EmitToClient(event string, body []byte) error {
 	if r.ns.Room(r.name) != r {
 		return r.ns.conn.missing(wire.ErrBadRoom)
 	}
 	return r.ns.conn.emit(&Message{Namespace: r.ns.namespace.name, Room: r.name, Event: event, Body: body}, r.ns, r)
 }
 
-// Broadcast sends an event to the room's other members, on every node; see
+// EmitToOthers sends an event to the room's other members, on every node; see
 // Node.Emit.
-func (r *Room) Broadcast(ctx context.Context, event string, body []byte) error {
+func (r *Room) EmitToOthers(ctx context.Context, event string, body []byte) error {
 	m := Message{Namespace: r.ns.namespace.name, Room: r.name, Event: event, Body: body}
-	return r.ns.conn.node.Emit(ctx, m, r.ns.conn.ID())
+	return r.ns.conn.node.Emit(ctx, m, EmitOptions{Except: []string{r.ns.conn.ID()}})
 }
 
 // Leave asks the client to leave the room and waits until it has. The errors are

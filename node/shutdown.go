@@ -17,7 +17,7 @@ const drainReason = "node shuts down"
 // Limits.DrainPerSecond of them per second but fast enough to be done before ctx
 // ends. Then the HTTP server and the loops end, running handlers are waited for,
 // and the broker ends. When ctx ends first, the remaining connections are closed
-// at once and its error is returned, with a HandlersLeftError if handlers are
+// at once and its error is returned, with a HandlersRunningError if handlers are
 // still running. It does not wait before it begins: the caller gives a load
 // balancer the time to notice.
 func (n *Node) Shutdown(ctx context.Context) error {
@@ -48,15 +48,15 @@ func (n *Node) Close() error {
 	return nil
 }
 
-// HandlersLeftError lists the handlers that had not returned when Shutdown gave up
+// HandlersRunningError lists the handlers that had not returned when Shutdown gave up
 // waiting for them.
-type HandlersLeftError struct {
+type HandlersRunningError struct {
 	Handlers []RunningHandler
 	err      error
 }
 
 // Error names up to ten of them.
-func (e *HandlersLeftError) Error() string {
+func (e *HandlersRunningError) Error() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "node: %d handlers are still running:", len(e.Handlers))
 	for i, h := range e.Handlers {
@@ -70,7 +70,7 @@ func (e *HandlersLeftError) Error() string {
 }
 
 // Unwrap returns why Shutdown gave up: the error of its context.
-func (e *HandlersLeftError) Unwrap() error { return e.err }
+func (e *HandlersRunningError) Unwrap() error { return e.err }
 
 // awaitHandlers waits for the application's handlers. When ctx ends first, it
 // cancels their contexts and does not wait any longer.
@@ -87,7 +87,7 @@ func (n *Node) awaitHandlers(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-n.handling.Done(): // another Shutdown does not want to wait
 	}
-	left := &HandlersLeftError{err: cmp.Or(ctx.Err(), n.handling.Err())}
+	left := &HandlersRunningError{err: cmp.Or(ctx.Err(), n.handling.Err())}
 	again := time.NewTicker(time.Millisecond)
 	defer again.Stop()
 	for len(left.Handlers) == 0 {

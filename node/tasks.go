@@ -26,35 +26,33 @@ func incoming(ns *Namespace, e *session.Event, event string, body []byte) Messag
 // emitTask is an emit for a handler.
 type emitTask struct {
 	handlerCall
-	from    *NSConn
 	handler EmitHandler
-	message Message
+	emit    EmitEvent
 }
 
 // Do implements taskqueue.Work.
-func (t *emitTask) Do(ctx context.Context) error { return t.handler(ctx, t.from, &t.message) }
+func (t *emitTask) Do(ctx context.Context) error { return t.handler(ctx, &t.emit) }
 func (*emitTask) failed(error)                   {}
 
 // askTask is an ask for a handler. It carries the answer back to the loop.
 type askTask struct {
 	handlerCall
-	from    *NSConn
 	handler AskHandler
-	message Message
+	ask     AskRequest
 	asked   wire.Message // as received; the answer repeats most of it
 	frame   []byte       // of the answer
 }
 
 // Do implements taskqueue.Work.
 func (t *askTask) Do(ctx context.Context) error {
-	body, err := t.handler(ctx, t.from, &t.message)
+	err := t.handler(ctx, &t.ask)
 	if err == nil {
-		err = checkBody(body, t.asked.Binary)
+		err = checkBody(t.ask.reply, t.asked.Binary)
 	}
 	if err != nil {
 		return err
 	}
-	t.asked.Body = body
+	t.asked.Body = t.ask.reply
 	t.answer(newMessageFrame(&t.asked))
 	return nil
 }
@@ -65,12 +63,14 @@ func (t *askTask) failed(err error) { t.answer(newErrorFrame(&t.asked, err.Error
 
 func (t *askTask) answer(frame []byte) {
 	t.frame = frame
-	t.from.conn.handle.Submit(t)
+	t.from().Submit(t)
 }
+
+func (t *askTask) from() *hub.Handle { return &t.ask.NSConn.conn.handle }
 
 // Run implements hub.Task: it queues the answer.
 func (t *askTask) Run(*hub.Shard) {
-	if c := t.from.conn.handle.Client(); c != nil && c.IsOpen() {
+	if c := t.from().Client(); c != nil && c.IsOpen() {
 		c.SendMessage(t.frame)
 	}
 }
@@ -79,17 +79,19 @@ func (t *askTask) Run(*hub.Shard) {
 // earlier messages of the connection were handled.
 type relayTask struct {
 	handlerCall
-	from    *NSConn
 	handler RelayHandler // nil: no handler sees it
-	message Message
+	relay   RelayRequest
 	room    string
 	pass    func(m *Message) // sends it on
 	refused func(err error)  // nil for an emit
 }
 
 func newRelayTask(made *Conn, ns *Namespace, e *session.Event, event string, body []byte, h RelayHandler) *relayTask {
-	t := &relayTask{from: made.nsconn(ns.name), handler: h, message: incoming(ns, e, event, body)}
-	t.room = t.message.Room
+	t := &relayTask{handler: h}
+	t.relay = RelayRequest{
+		NSConn: made.nsconn(ns.name), Message: incoming(ns, e, event, body), IsAsk: len(e.Message.Token) > 0,
+	}
+	t.room = t.relay.Room
 	t.event, t.Size = event, len(body)
 	if h != nil {
 		// A message that no handler sees does not wait for the limit of handlers either.
@@ -100,12 +102,12 @@ func newRelayTask(made *Conn, ns *Namespace, e *session.Event, event string, bod
 
 // Do implements taskqueue.Work.
 func (t *relayTask) Do(ctx context.Context) error {
-	m := &t.message
+	m := &t.relay.Message
 	if t.handler != nil {
-		if err := t.handler(ctx, t.from, m); err != nil {
+		if err := t.handler(ctx, &t.relay); err != nil {
 			return err
 		}
-		m.Namespace, m.Room = t.from.namespace.name, t.room // the handler must not change them
+		m.Namespace, m.Room = t.relay.NSConn.namespace.name, t.room // the handler must not change them
 		if err := m.check(); err != nil {
 			return err
 		}

@@ -6,50 +6,70 @@ import (
 	"github.com/stoa-io/stoa/codec"
 )
 
-// TypedEmit registers a handler for an event whose body is an In:
+// OnEmit registers a handler of an event whose body is an In:
 //
-//	node.TypedEmit(orders, "cancel", codec.JSON{}, func(ctx context.Context, c *node.NSConn, id OrderID) error { … })
+//	node.OnEmit(orders, "cancel", codec.JSON{}, func(ctx context.Context, e *node.EmitEvent, id OrderID) error { … })
 //
-// It is not called for a body that the codec does not take: that is a codec.DecodeError.
-func TypedEmit[In any](ns *Namespace, event string, with codec.Codec, h func(ctx context.Context, c *NSConn, in In) error) {
-	ns.OnEmit(event, func(ctx context.Context, c *NSConn, m *Message) error {
-		in, err := codec.Decode[In](with, m.Event, m.Body)
+// It is not called for a body that the codec cannot decode; the
+// codec.DecodeError is logged.
+func OnEmit[In any](ns *Namespace, event string, with codec.Codec, handler func(ctx context.Context, e *EmitEvent, in In) error) {
+	ns.OnEmit(event, func(ctx context.Context, e *EmitEvent) error {
+		in, err := codec.Decode[In](with, e.Event, e.Body)
 		if err != nil {
 			return err
 		}
-		return h(ctx, c, in)
+		return handler(ctx, e, in)
 	})
 }
 
-// TypedAsk registers a handler that answers an In with an Out:
+// OnAsk registers a handler that answers an In with an Out:
 //
-//	node.TypedAsk(orders, "place", codec.JSON{}, func(ctx context.Context, c *node.NSConn, o Order) (Receipt, error) { … })
+//	node.OnAsk(orders, "place", codec.JSON{}, func(ctx context.Context, r *node.AskRequest, o Order) (Receipt, error) { … })
 //
-// It is not called for a body that the codec does not take: that is answered with
-// a codec.DecodeError.
-func TypedAsk[In, Out any](ns *Namespace, event string, with codec.Codec, h func(ctx context.Context, c *NSConn, in In) (Out, error)) {
-	ns.OnAsk(event, func(ctx context.Context, c *NSConn, m *Message) ([]byte, error) {
-		in, err := codec.Decode[In](with, m.Event, m.Body)
+// It is not called for a body that the codec cannot decode; the answer is then the
+// text of the codec.DecodeError.
+func OnAsk[In, Out any](ns *Namespace, event string, with codec.Codec, handler func(ctx context.Context, r *AskRequest, in In) (Out, error)) {
+	ns.OnAsk(event, func(ctx context.Context, r *AskRequest) error {
+		in, err := codec.Decode[In](with, r.Event, r.Body)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		out, err := h(ctx, c, in)
+		out, err := handler(ctx, r, in)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		return with.Marshal(out)
+		body, err := with.Marshal(out)
+		if err != nil {
+			return err
+		}
+		r.Reply(body)
+		return nil
 	})
 }
 
-// AskTyped asks a connection, with In and Out as bodies.
-func AskTyped[Out, In any](ctx context.Context, c *NSConn, event string, with codec.Codec, in In) (out Out, err error) {
-	asked, err := codec.Encode(with, event, in)
+// Ask asks a client, with an In as the body, and decodes the answer:
+//
+//	answer, err := node.Ask[Answer](ctx, nsConn, "confirm", codec.JSON{}, question)
+//
+// The errors are those of NSConn.Ask and of the codec; *codec.DecodeError for an
+// answer that the codec cannot decode.
+func Ask[Out, In any](ctx context.Context, c *NSConn, event string, with codec.Codec, in In) (out Out, err error) {
+	body, err := codec.Encode(with, event, in)
 	if err != nil {
 		return out, err
 	}
-	answer, err := c.Ask(ctx, event, asked)
+	answer, err := c.Ask(ctx, event, body)
 	if err != nil {
 		return out, err
 	}
 	return codec.Decode[Out](with, event, answer.Body)
+}
+
+// Emit emits an event to a client, with an In as the body.
+func Emit[In any](c *NSConn, event string, with codec.Codec, in In) error {
+	body, err := codec.Encode(with, event, in)
+	if err != nil {
+		return err
+	}
+	return c.Emit(event, body)
 }
