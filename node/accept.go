@@ -16,8 +16,8 @@ import (
 // Accept is a WebSocket that a client wants to open, as the accept handler sees
 // it.
 type Accept struct {
-	// Request is the client's: its header, query, cookies, RemoteAddr and TLS. It
-	// has no body, and its context is that of the handler.
+	// Request is the client's: its header, query, cookies, RemoteAddr and TLS.
+	// It has no body, and its context is that of the handler.
 	Request *http.Request
 
 	values map[any]any
@@ -41,8 +41,8 @@ type Refusal struct {
 // Error implements error.
 func (r *Refusal) Error() string { return fmt.Sprintf("node: refused with %d: %s", r.Status, r.Reason) }
 
-// Refuse returns a Refusal. The client sees both the status, 400 to 599, and the
-// reason.
+// Refuse returns a Refusal. The client sees both the status, 400 to 599, and
+// the reason.
 func Refuse(status int, reason string) error { return &Refusal{status, reason} }
 
 // refusal is the client's answer for an error of the accept handler.

@@ -8,8 +8,8 @@ import (
 	"github.com/stoa-io/stoa/internal/session"
 )
 
-// Authorize implements hub.App: a handler decides about the request, if there is
-// one. Until then the session holds back the messages that follow.
+// Authorize implements hub.App: a handler decides about the request, if there
+// is one. Until then the session holds back the messages that follow.
 func (a *app) Authorize(c *hub.Client, r *session.Request) (deferred bool) {
 	t := a.authorizer(c, r)
 	if t == nil {
@@ -21,8 +21,8 @@ func (a *app) Authorize(c *hub.Client, r *session.Request) (deferred bool) {
 	return true
 }
 
-// authorizer returns the call of the handler that decides about a request, nil if
-// there is none.
+// authorizer returns the call of the handler that decides about a request, nil
+// if there is none.
 func (a *app) authorizer(c *hub.Client, r *session.Request) *authorizeTask {
 	var ns *Namespace
 	if r.Kind == session.Connect {

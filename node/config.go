@@ -19,8 +19,8 @@ import (
 // Transport is how a node's own listeners serve their connections.
 type Transport uint8
 
-// The transports. The zero value, TransportAuto, is epoll where the system has it
-// and blocking I/O elsewhere.
+// The transports. The zero value, TransportAuto, is epoll where the system has
+// it and blocking I/O elsewhere.
 const (
 	TransportAuto Transport = iota
 	TransportEpoll
@@ -44,35 +44,37 @@ func (t Transport) String() string {
 // Config is the configuration of a node. The zero value of every field is a
 // usable default; where a limit may be switched off, a negative value does so.
 type Config struct {
-	// ID names the node in its cluster; empty chooses a random one. At most 32 bytes
-	// of [A-Za-z0-9_].
+	// ID names the node in its cluster; empty chooses a random one. At most 32
+	// bytes of [A-Za-z0-9_].
 	ID string
 	// Loops is the number of event loops, at most 64. Zero means one for each
-	// processor that Go may use (GOMAXPROCS). More loops than processors do not help.
+	// processor that Go may use (GOMAXPROCS). More loops than processors do not
+	// help.
 	Loops int
 	// Transport of the node's own listeners.
 	Transport Transport
 
-	// Endpoint is the path of the WebSocket endpoint; empty means "/ws". "*" accepts
-	// an upgrade on every path.
+	// Endpoint is the path of the WebSocket endpoint; empty means "/ws". "*"
+	// accepts an upgrade on every path.
 	Endpoint string
-	// HTTP serves all requests that are not for the endpoint, over connections of the
-	// node's listeners. Nil answers 404.
+	// HTTP serves all requests that are not for the endpoint, over connections
+	// of the node's listeners. Nil answers 404.
 	HTTP http.Handler
-	// AllowOrigins names the origins ("https://chat.example.com") whose pages may
-	// connect in addition to the page's own host; "*" allows every origin. A request
-	// without an Origin header does not come from a browser and is not checked.
+	// AllowOrigins names the origins ("https://chat.example.com") whose pages
+	// may connect in addition to the page's own host; "*" allows every origin.
+	// A request without an Origin header does not come from a browser and is
+	// not checked.
 	AllowOrigins []string
 
-	// Namespaces are declared by New, under their names. Node.LookupNamespace returns
-	// them, to register handlers; Node.Namespace declares more.
+	// Namespaces are declared by New, under their names. Node.LookupNamespace
+	// returns them, to register handlers; Node.Namespace declares more.
 	Namespaces map[string]NamespaceOptions
-	// NativeOnly switches the protocol off: there is no hello, no namespace and no
-	// room, and every message goes unchanged to the handler of Node.OnNative. It is
-	// for clients that are plain WebSockets.
+	// NativeOnly switches the protocol off: there is no hello, no namespace and
+	// no room, and every message goes unchanged to the handler of
+	// Node.OnNative. It is for clients that are plain WebSockets.
 	NativeOnly bool
-	// Broker carries messages between nodes. The node starts it, and Shutdown closes
-	// it. Nil means a memory broker.
+	// Broker carries messages between nodes. The node starts it, and Shutdown
+	// closes it. Nil means a memory broker.
 	Broker cluster.Broker
 
 	Limits   Limits
@@ -82,11 +84,11 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Limits bounds what one peer may cost. Zero means the default; negative means no
-// limit.
+// Limits bounds what one peer may cost. Zero means the default; negative means
+// no limit.
 type Limits struct {
-	// Message is the size of the largest message, all fragments together, in bytes;
-	// 64 KiB by default.
+	// Message is the size of the largest message, all fragments together, in
+	// bytes; 64 KiB by default.
 	Message int
 	// Names bounds the lengths of names and tokens. Its Message is ignored.
 	Names wire.Limits
@@ -95,53 +97,54 @@ type Limits struct {
 	// Namespaces and Rooms of one connection; 16 and 128 by default.
 	Namespaces, Rooms int
 	// SendQueue is the size in bytes, overhead included, of the frames that are
-	// queued for one connection; 1 MiB by default. Beyond it the connection is closed
-	// as a slow consumer.
+	// queued for one connection; 1 MiB by default. Beyond it the connection is
+	// closed as a slow consumer.
 	SendQueue int
-	// ReceiveQueue is the size in bytes of the messages of one connection that are
-	// queued behind one that is being handled; 64 KiB by default. Beyond it the
-	// connection is not read.
+	// ReceiveQueue is the size in bytes of the messages of one connection that
+	// are queued behind one that is being handled; 64 KiB by default. Beyond it
+	// the connection is not read.
 	ReceiveQueue int
-	// LoopQueue is the size in bytes of the deliveries that are queued for one loop;
-	// 16 MiB by default. Beyond it publishing connections are not read.
+	// LoopQueue is the size in bytes of the deliveries that are queued for one
+	// loop; 16 MiB by default. Beyond it publishing connections are not read.
 	LoopQueue int
-	// InvalidPayloads is how many malformed messages a connection may send in ten
-	// seconds before it is closed; 100 by default.
+	// InvalidPayloads is how many malformed messages a connection may send in
+	// ten seconds before it is closed; 100 by default.
 	InvalidPayloads int
-	// Connections is how many connections the node holds; further ones are answered
-	// with 503. By default only the number of open files limits them.
+	// Connections is how many connections the node holds; further ones are
+	// answered with 503. By default only the number of open files limits them.
 	Connections int
-	// Asks is how many asks of one connection to other clients may be in flight; 64
-	// by default.
+	// Asks is how many asks of one connection to other clients may be in
+	// flight; 64 by default.
 	Asks int
-	// DrainPerSecond is how many connections Shutdown closes per second; 1,000 by
-	// default, negative: all at once.
+	// DrainPerSecond is how many connections Shutdown closes per second; 1,000
+	// by default, negative: all at once.
 	DrainPerSecond int
 }
 
-// Timeouts of a connection. Zero means the default; negative switches the timeout
-// off. A sweep checks them, so they are late by up to an eighth of the shortest,
-// or a second.
+// Timeouts of a connection. Zero means the default; negative switches the
+// timeout off. A sweep checks them, so they are late by up to an eighth of the
+// shortest, or a second.
 type Timeouts struct {
 	// Handshake: from accept to the client's hello ("M"); 10 s by default.
 	Handshake time.Duration
 	// Ping is sent after this long without traffic from the peer, jittered by a
 	// tenth; 25 s by default.
 	Ping time.Duration
-	// Pong: how long the peer may send nothing at all after a ping; 20 s by default.
-	Pong time.Duration
-	// Write: how long the socket may take nothing while frames are queued; 10 s by
+	// Pong: how long the peer may send nothing at all after a ping; 20 s by
 	// default.
+	Pong time.Duration
+	// Write: how long the socket may take nothing while frames are queued; 10 s
+	// by default.
 	Write time.Duration
-	// Close: how long the peer may take to answer a close frame; 3 s by default.
-	// Negative does not wait for the answer.
+	// Close: how long the peer may take to answer a close frame; 3 s by
+	// default. Negative does not wait for the answer.
 	Close time.Duration
-	// Join: how long a join or connect may wait for the broker, once it is its turn;
-	// 5 s by default. It cannot be switched off.
+	// Join: how long a join or connect may wait for the broker, once it is its
+	// turn; 5 s by default. It cannot be switched off.
 	Join time.Duration
-	// Ask: how long an ask without a deadline of its own waits for an answer, above
-	// all one that is relayed between clients; 30 s by default. It cannot be switched
-	// off.
+	// Ask: how long an ask without a deadline of its own waits for an answer,
+	// above all one that is relayed between clients; 30 s by default. It cannot
+	// be switched off.
 	Ask time.Duration
 }
 

@@ -17,7 +17,8 @@ import (
 // goroutine and from any handler, also from one that handles a message of this
 // very connection.
 //
-// Connections of other nodes are reached by their IDs, with the methods of [Node].
+// Connections of other nodes are reached by their IDs, with the methods of
+// [Node].
 type Conn struct {
 	node   *Node       // immutable
 	handle hub.Handle  // any goroutine
@@ -33,26 +34,26 @@ func (c *Conn) ID() string { return c.handle.ID() }
 // Node returns the node that holds the connection.
 func (c *Conn) Node() *Node { return c.node }
 
-// Context is canceled when the connection closes, or when the peer is known to be
-// gone.
+// Context is canceled when the connection closes, or when the peer is known to
+// be gone.
 func (c *Conn) Context() context.Context { return c.handle.Context() }
 
-// IsClosed reports whether the connection has closed or is about to: nothing can
-// be sent any more.
+// IsClosed reports whether the connection has closed or is about to: nothing
+// can be sent any more.
 func (c *Conn) IsClosed() bool { return c.handle.IsClosed() }
 
 // Value returns the value that the accept handler has set for the key
 // (Accept.Set), else nil.
 func (c *Conn) Value(key any) any { return c.values[key] }
 
-// RemoteAddr is the address of the peer, "host:port"; that of the last proxy, if
-// there are any.
+// RemoteAddr is the address of the peer, "host:port"; that of the last proxy,
+// if there are any.
 func (c *Conn) RemoteAddr() string { return c.handle.RemoteAddr() }
 
 // Write sends a message that the client does not answer. The namespace must be
 // connected and the room, if it names one, joined: else the error is
-// wire.ErrBadNamespace or wire.ErrBadRoom. It does not wait; wire.ErrClosed if
-// the connection has ended. What is written leaves in the order of the calls.
+// wire.ErrBadNamespace or wire.ErrBadRoom. It does not block; wire.ErrClosed if
+// the connection has closed. Messages leave in the order of the calls.
 func (c *Conn) Write(m Message) error {
 	ns := c.Namespace(m.Namespace)
 	if ns == nil {
@@ -67,9 +68,9 @@ func (c *Conn) Write(m Message) error {
 	return c.emit(&m, ns, in)
 }
 
-// WriteNative sends a message that is not one of the protocol. A client must be
-// made for that; see Config.NativeOnly. It does not wait; wire.ErrClosed if the
-// connection has ended. The payload is not kept.
+// WriteNative sends a message outside of the protocol, to a client that expects
+// it; see Config.NativeOnly. It does not block; wire.ErrClosed if the
+// connection has closed. The payload is not kept.
 func (c *Conn) WriteNative(payload []byte, binary bool) error {
 	if err := checkBody(payload, binary); err != nil {
 		return err
@@ -78,18 +79,19 @@ func (c *Conn) WriteNative(payload []byte, binary bool) error {
 }
 
 // Ask asks the client and waits for its answer. The error is the client's own,
-// wire.ErrGone if the connection ends before, wire.ErrBadNamespace or
+// wire.ErrGone if the connection closes before, wire.ErrBadNamespace or
 // wire.ErrBadRoom, or that of ctx. Without a deadline of ctx it waits for
-// Timeouts.Ask, and then returns wire.ErrTimeout. So it does if more than
-// Limits.Mailbox of the client's messages wait for a handler that waits for this
-// answer: the client is not read then.
+// Timeouts.Ask, and then returns wire.ErrTimeout. It also times out if more
+// than Limits.ReceiveQueue of the client's messages are queued behind a handler
+// that waits for this answer: the client is not read then.
 func (c *Conn) Ask(ctx context.Context, m Message) (Answer, error) {
 	return c.node.Ask(ctx, c.ID(), m)
 }
 
-// Close closes the connection with a code and a reason, which is cut to 123 bytes.
-// It does not wait; OnClosed hears the end. The error is ErrCloseCode for a code that
-// must not be sent, or ErrNotText; that the connection has ended already is none.
+// Close closes the connection with a code and a reason, which is cut to 123
+// bytes. It does not block; OnClosed is called afterwards. The error is
+// ErrCloseCode for a code that must not be sent, or ErrNotText. Closing a
+// closed connection is no error.
 func (c *Conn) Close(code wire.Code, reason string) error {
 	if err := checkClose(code, reason); err != nil {
 		return err
@@ -98,11 +100,11 @@ func (c *Conn) Close(code wire.Code, reason string) error {
 	return nil
 }
 
-// Connect asks the client to connect to a namespace and waits until it has. If it
-// is connected already, that is all. The errors are those of Ask; the client may
-// refuse, too. OnConnect is not asked. A connect within the first moments of a
-// connection waits a little, as neffos.js would not notice it (protocol.md section
-// 5, 13).
+// Connect asks the client to connect to a namespace and waits until it has. If
+// it is connected already, nothing happens. The errors are those of Ask; the
+// client may refuse, too. OnConnect is not called. Within the first moments of
+// a connection the request waits a little, as neffos.js would not notice it
+// (protocol.md section 5, 13).
 func (c *Conn) Connect(ctx context.Context, namespace string) (*NSConn, error) {
 	if err := c.node.Connect(ctx, c.ID(), namespace); err != nil {
 		return nil, err
@@ -113,8 +115,8 @@ func (c *Conn) Connect(ctx context.Context, namespace string) (*NSConn, error) {
 	return nil, c.gone(wire.ErrBadNamespace) // it was disconnected at once
 }
 
-// Namespace returns the connection's side of a namespace that it is connected to,
-// else nil.
+// Namespace returns the connection's handle of a namespace that it is connected
+// to, else nil.
 func (c *Conn) Namespace(name string) *NSConn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -126,7 +128,7 @@ func (c *Conn) Namespace(name string) *NSConn {
 	return nil
 }
 
-// Namespaces returns all of them. The slice is the caller's.
+// Namespaces returns the handles of all namespaces. The slice is the caller's.
 func (c *Conn) Namespaces() []*NSConn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -134,7 +136,7 @@ func (c *Conn) Namespaces() []*NSConn {
 }
 
 // DisconnectAll asks the client to disconnect from all its namespaces. It tries
-// all and returns what went wrong.
+// all and joins the errors.
 func (c *Conn) DisconnectAll(ctx context.Context) error {
 	var errs []error
 	for _, ns := range c.Namespaces() {
@@ -143,8 +145,8 @@ func (c *Conn) DisconnectAll(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// missing is the error for something that the connection is not in: if it has
-// ended it is in nothing.
+// missing is the error for a namespace or room that the connection is not in:
+// wire.ErrClosed if it has closed.
 func (c *Conn) missing(err error) error {
 	if c.IsClosed() {
 		return wire.ErrClosed
@@ -152,7 +154,8 @@ func (c *Conn) missing(err error) error {
 	return err
 }
 
-// gone is missing for what has waited: wire.ErrGone if the connection has ended.
+// gone is missing for methods that wait: wire.ErrGone if the connection has
+// closed.
 func (c *Conn) gone(err error) error {
 	if c.IsClosed() {
 		return wire.ErrGone
@@ -182,8 +185,8 @@ type outgoing struct {
 	room  *Room   // nil: none
 }
 
-// Run implements hub.Task. The membership that the frame belongs to may have ended
-// by now.
+// Run implements hub.Task. The membership that the frame belongs to may have
+// ended by now.
 func (o *outgoing) Run(*hub.Shard) {
 	c := o.conn.handle.Client()
 	if c == nil || !c.IsOpen() || o.ns != nil && o.ns.over || o.room != nil && o.room.over {

@@ -15,8 +15,8 @@ import (
 const listPage = 256
 
 // Conns iterates over the connections of this node that can be used. It blocks
-// nothing: connections that open or close during the iteration may be missing or
-// closed, all others appear once. The body of the loop may do anything. Each
+// nothing: connections that open or close during the iteration may be missing
+// or closed, all others appear once. The body of the loop may do anything. Each
 // connection's handle takes a few hundred bytes for the life of the connection.
 func (n *Node) Conns() iter.Seq[*Conn] {
 	return func(yield func(*Conn) bool) {
@@ -96,19 +96,19 @@ func (n *Node) Conn(id string) *Conn {
 	return <-t.found
 }
 
-// ConnInfo is what there is to know about a connection anywhere in the cluster.
+// ConnInfo describes a connection of any node of the cluster.
 type ConnInfo struct {
 	ID string `json:"id"`
 	// Node is the ID of the node that holds it.
 	Node string `json:"node"`
 	// RemoteAddr is the peer's address.
 	RemoteAddr string `json:"remote_addr"`
-	// Namespaces that it is connected to, with the names of the rooms that it is in.
+	// Namespaces that it is connected to, each with the names of its rooms.
 	Namespaces map[string][]string `json:"namespaces"`
 }
 
-// Find asks the node of a connection about it. The error is wire.ErrGone if
-// it or its node is away, or that of ctx.
+// Find asks the node of a connection about it. The error is wire.ErrGone if it
+// or its node is gone, or that of ctx.
 func (n *Node) Find(ctx context.Context, connID string) (ConnInfo, error) {
 	if err := n.usable(); err != nil {
 		return ConnInfo{}, err

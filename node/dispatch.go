@@ -97,9 +97,9 @@ func (a *app) Native(c *hub.Client, e *session.Event) hub.MessageResult {
 	return hub.MessageHandled
 }
 
-// relay passes a message on to other clients: at once if no handler sees it before
-// and no earlier message of this connection is being handled, else from the
-// connection's queue.
+// relay passes a message on to other clients: at once if no handler sees it
+// before and no earlier message of this connection is being handled, else from
+// the connection's queue.
 func (a *app) relay(c *hub.Client, ns *Namespace, e *session.Event) hub.MessageResult {
 	event, h := "", RelayHandler(nil)
 	if all := &ns.handlers; all.any {
@@ -121,7 +121,8 @@ func (a *app) relay(c *hub.Client, ns *Namespace, e *session.Event) hub.MessageR
 	return a.relayLater(c, ns, e, event, h)
 }
 
-// relayLater publishes an emit from the connection's queue, as its handler left it.
+// relayLater publishes an emit from the connection's queue, as its handler left
+// it.
 func (a *app) relayLater(c *hub.Client, ns *Namespace, e *session.Event, event string, h RelayHandler) hub.MessageResult {
 	channel := c.RelayChannel(e)
 	made := a.ensureHandle(c)

@@ -5,8 +5,8 @@ import (
 	"net"
 )
 
-// ErrClosed is returned by Serve and every later call after Shutdown or Close. It
-// matches net.ErrClosed.
+// ErrClosed is returned by Serve and every later call after Shutdown or Close.
+// It matches net.ErrClosed.
 var ErrClosed error = closedError{}
 
 // The errors of this package. Those about a client or its answer are errors of
@@ -22,7 +22,8 @@ var (
 	ErrCertificate = errors.New("node: unusable certificate")
 	// ErrNotText: the body of a text message is not valid UTF-8.
 	ErrNotText = errors.New("node: text message is not valid UTF-8")
-	// ErrCloseCode: a close frame must not carry the code (RFC 6455 section 7.4).
+	// ErrCloseCode: a close frame must not carry the code (RFC 6455 section
+	// 7.4).
 	ErrCloseCode = errors.New("node: invalid close code")
 	// ErrRoom: a message to a namespace names a room.
 	ErrRoom = errors.New("node: message to a namespace names a room")

@@ -37,7 +37,8 @@ func (k HandlerKind) String() string {
 		"leave", "left", "emit", "ask", "relay", "native", "unknown"}[min(k, handlerKinds)]
 }
 
-// HandlerKinds returns all kinds but HandlerNone. The slice is the caller's own.
+// HandlerKinds returns all kinds but HandlerNone. The slice is the caller's
+// own.
 func HandlerKinds() []HandlerKind {
 	var all []HandlerKind
 	for kind := HandlerNone + 1; kind < handlerKinds; kind++ {
@@ -79,21 +80,21 @@ type RunningHandler struct {
 	Since time.Time
 }
 
-// HandlerStats describes the application's handlers. It keeps changing after the
-// loops have ended: some handlers are called because of the end.
+// HandlerStats describes the application's handlers. It keeps changing after
+// the loops have ended: some handlers are called because of the end.
 type HandlerStats struct {
 	// State.
 	Running int // calls that have not returned
 	Queued  int // connections that wait until their namespace may run one more handler
 	Bytes   int // of the messages that are handled or queued, overhead included
 
-	// Calls that have returned, by kind and result. Those of HandlerNone are not
-	// counted.
+	// Calls that have returned, by kind and result. Those of HandlerNone are
+	// not counted.
 	Calls map[HandlerKind]map[HandlerResult]uint64
 }
 
-// handlerStats gathers a snapshot without stopping anything: handlers that start
-// or end during the call may be missing or included.
+// handlerStats gathers a snapshot without stopping anything: handlers that
+// start or end during the call may be missing or included.
 func (n *Node) handlerStats() HandlerStats {
 	s := HandlerStats{Calls: make(map[HandlerKind]map[HandlerResult]uint64)}
 	for _, kind := range HandlerKinds() {

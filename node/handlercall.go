@@ -39,7 +39,8 @@ func (n *Node) pools() []*handlerPool {
 	return pools
 }
 
-// handlerCall is one call of a handler. The type that implements [work] embeds it.
+// handlerCall is one call of a handler. The type that implements [work] embeds
+// it.
 type handlerCall struct {
 	taskqueue.Task
 	kind      HandlerKind
@@ -54,7 +55,8 @@ func (h *handlerCall) about() *handlerCall { return h }
 type work interface {
 	taskqueue.Work
 	about() *handlerCall
-	// failed receives the peer's answer if Do has returned an error or panicked.
+	// failed receives the peer's answer if Do has returned an error or
+	// panicked.
 	failed(err error)
 }
 
@@ -89,8 +91,8 @@ func (o *taskOwner) Context(t *taskqueue.Task) context.Context {
 	return o.handle.Context()
 }
 
-// Ended implements taskqueue.Owner. The peer learns no more of a panic than that
-// there was one.
+// Ended implements taskqueue.Owner. The peer learns no more of a panic than
+// that there was one.
 func (o *taskOwner) Ended(t *taskqueue.Task, out taskqueue.Outcome) {
 	c, w, result := (*Conn)(o), t.Work.(work), HandlerOK
 	h := w.about()

@@ -8,14 +8,15 @@ import (
 
 // The handlers. Their context is canceled when the connection closes. That of
 // handlers which report the close (OnClosed, and OnLeft and OnDisconnected when
-// the connection has closed) is canceled when [Node.Shutdown] gives up waiting. A
-// handler that returns an error refuses the request; the client receives the
+// the connection has closed) is canceled when [Node.Shutdown] gives up waiting.
+// A handler that returns an error refuses the request; the client receives the
 // error's text. A handler owns the struct that it is given, with its bodies.
 type (
-	// AcceptHandler decides whether a WebSocket is opened. It may call Accept.Set for
-	// later. It refuses with an error: that of Refuse answers the request with a
-	// status, any other with 500 and a text that hides the error. The context ends
-	// with Timeouts.Handshake; a later decision is answered with 503.
+	// AcceptHandler decides whether a WebSocket is opened. It may call
+	// Accept.Set for later. It refuses with an error: that of Refuse answers
+	// the request with a status, any other with 500 and a text that hides the
+	// error. The context ends with Timeouts.Handshake; a later decision is
+	// answered with 503.
 	AcceptHandler func(ctx context.Context, a *Accept) error
 	// OpenedHandler is notified of a connection that can be used.
 	OpenedHandler func(ctx context.Context, e *OpenedEvent)
@@ -25,7 +26,8 @@ type (
 	ConnectHandler func(ctx context.Context, r *ConnectRequest) error
 	// ConnectedHandler is notified of a connected namespace.
 	ConnectedHandler func(ctx context.Context, e *ConnectedEvent)
-	// DisconnectedHandler is notified of a namespace that is no longer connected.
+	// DisconnectedHandler is notified of a namespace that is no longer
+	// connected.
 	DisconnectedHandler func(ctx context.Context, e *DisconnectedEvent)
 	// JoinHandler decides whether a client may join a room.
 	JoinHandler func(ctx context.Context, r *JoinRequest) error
@@ -37,17 +39,19 @@ type (
 	LeftHandler func(ctx context.Context, e *LeftEvent)
 	// EmitHandler handles an emit. An error is counted and logged.
 	EmitHandler func(ctx context.Context, e *EmitEvent) error
-	// AskHandler answers an ask, with AskRequest.Reply or with the text of an error.
+	// AskHandler answers an ask, with AskRequest.Reply or with the text of an
+	// error.
 	AskHandler func(ctx context.Context, r *AskRequest) error
-	// RelayHandler sees a message before it is relayed, and may change or refuse it.
+	// RelayHandler sees a message before it is relayed, and may change or
+	// refuse it.
 	RelayHandler func(ctx context.Context, r *RelayRequest) error
-	// NativeHandler handles a message outside of the protocol. An error is counted
-	// and logged.
+	// NativeHandler handles a message outside of the protocol. An error is
+	// counted and logged.
 	NativeHandler func(ctx context.Context, e *NativeEvent) error
 )
 
-// OpenedEvent reports a connection that can be used: the client has said hello and
-// knows its ID.
+// OpenedEvent reports a connection that can be used: the client has said hello
+// and knows its ID.
 type OpenedEvent struct {
 	Conn *Conn
 }
@@ -55,8 +59,8 @@ type OpenedEvent struct {
 // ClosedEvent reports a connection that has closed.
 type ClosedEvent struct {
 	Conn *Conn
-	// Code is the close code that was sent or received; wire.CodeAbnormal if the
-	// connection was closed without one.
+	// Code is the close code that was sent or received; wire.CodeAbnormal if
+	// the connection was closed without one.
 	Code wire.Code
 	// By is the side that closed it.
 	By Initiator
@@ -72,9 +76,9 @@ type ConnectRequest struct {
 	reply []byte
 }
 
-// Reply sets the body of the answer that accepts the request, which must be valid
-// UTF-8. It is sent when the handler returns nil; without a call the body is
-// empty. The last call counts.
+// Reply sets the body of the answer that accepts the request, which must be
+// valid UTF-8. It is sent when the handler returns nil; without a call the body
+// is empty. The last call counts.
 func (r *ConnectRequest) Reply(body []byte) { r.reply = body }
 
 // ConnectedEvent reports a connection that was connected to a namespace, by the
@@ -101,13 +105,13 @@ type JoinRequest struct {
 	reply []byte
 }
 
-// Reply sets the body of the answer that accepts the request, which must be valid
-// UTF-8. It is sent when the handler returns nil; without a call the body is
-// empty. The last call counts.
+// Reply sets the body of the answer that accepts the request, which must be
+// valid UTF-8. It is sent when the handler returns nil; without a call the body
+// is empty. The last call counts.
 func (r *JoinRequest) Reply(body []byte) { r.reply = body }
 
-// JoinedEvent reports a connection that joined a room, by the client's request or
-// by one of this side.
+// JoinedEvent reports a connection that joined a room, by the client's request
+// or by one of this side.
 type JoinedEvent struct {
 	Room *Room
 }
@@ -140,18 +144,19 @@ type AskRequest struct {
 	reply []byte
 }
 
-// Reply sets the body of the answer, which is a frame of the same type as the ask:
-// a text must be valid UTF-8. It is sent when the handler returns nil; without a
-// call the body is empty. The last call counts.
+// Reply sets the body of the answer, which is a frame of the same type as the
+// ask: a text must be valid UTF-8. It is sent when the handler returns nil;
+// without a call the body is empty. The last call counts.
 func (r *AskRequest) Reply(body []byte) { r.reply = body }
 
-// RelayRequest is a client's message that is about to be relayed. The handler may
-// change its Event, Body and Binary; changes of Namespace and Room are ignored.
+// RelayRequest is a client's message that is about to be relayed. The handler
+// may change its Event, Body and Binary; changes of Namespace and Room are
+// ignored.
 type RelayRequest struct {
 	NSConn *NSConn
 	Message
-	// IsAsk: the client waits for an answer. It receives the text of the error that
-	// refuses the message.
+	// IsAsk: the client waits for an answer. It receives the text of the error
+	// that refuses the message.
 	IsAsk bool
 }
 
@@ -170,9 +175,9 @@ type nodeHandlers struct {
 	native NativeHandler
 }
 
-// OnAccept registers the handler that decides about new connections. It runs on a
-// goroutine of its own for each. Like all On methods it panics after the start of
-// the node, for a nil handler and for a second one.
+// OnAccept registers the handler that decides about new connections. It runs on
+// a goroutine of its own for each. Like all On methods it panics after the
+// start of the node, for a nil handler and for a second one.
 func (n *Node) OnAccept(h AcceptHandler) {
 	n.register("accept", h == nil, n.on.accept != nil, func() {
 		n.on.accept = h
@@ -186,17 +191,17 @@ func (n *Node) OnOpened(h OpenedHandler) {
 	n.register("opened", h == nil, n.on.opened != nil, func() { n.on.opened = h })
 }
 
-// OnClosed registers the handler that is notified of a closed connection: exactly
-// once for each that was accepted, after everything else about it, even if the
-// client was gone before it was opened. Without an accept handler every WebSocket
-// that was opened counts as accepted.
+// OnClosed registers the handler that is notified of a closed connection:
+// exactly once for each that was accepted, after everything else about it, even
+// if the client was gone before it was opened. Without an accept handler every
+// WebSocket that was opened counts as accepted.
 func (n *Node) OnClosed(h ClosedHandler) {
 	n.register("closed", h == nil, n.on.closed != nil, func() { n.on.closed = h })
 }
 
-// OnNative registers the handler of messages outside of the protocol: all messages
-// with Config.NativeOnly, else those that cannot be parsed, of clients that are
-// connected to the namespace "" (protocol.md section 8).
+// OnNative registers the handler of messages outside of the protocol: all
+// messages with Config.NativeOnly, else those that cannot be parsed, of clients
+// that are connected to the namespace "" (protocol.md section 8).
 func (n *Node) OnNative(h NativeHandler) {
 	n.register("native", h == nil, n.on.native != nil, func() {
 		n.on.native = h

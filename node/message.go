@@ -8,21 +8,22 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// Message is what a program sends to connections and asks them. Its strings and
-// its body are the program's; a method that takes a Message keeps none of it.
+// Message is a message to connections, or one of a client. Methods that take a
+// Message keep neither its strings nor its body.
 type Message struct {
 	Namespace string
-	// Room: empty means everybody in the namespace.
+	// Room is empty for a message to the namespace.
 	Room  string
 	Event string
 	Body  []byte
-	// Binary sends a binary frame. A text body must be valid UTF-8, else the error
-	// is ErrNotText.
+	// Binary sends a binary frame. The body of a text must be valid UTF-8, else
+	// the error is ErrNotText.
 	Binary bool
 }
 
-// check reports why the message cannot be sent: a system event, for example. Text that is no valid UTF-8 would
-// make every browser that receives it drop its connection.
+// check returns an error for a message that must not be sent, such as a system
+// event. A text that is not valid UTF-8 would make every browser that receives
+// it drop its connection.
 func (m *Message) check() error {
 	if err := wire.CheckOutgoing(m.Namespace, m.Room, m.Event); err != nil {
 		return err
@@ -40,7 +41,7 @@ func checkBody(body []byte, binary bool) error {
 // payload is the message as it travels.
 func (m *Message) payload() []byte { return wire.Append(nil, m.wire()) }
 
-// frame is the message as its client gets it.
+// frame is the message as its client receives it.
 func (m *Message) frame() []byte { return newMessageFrame(m.wire()) }
 
 // room is the message for the members of its room.
@@ -54,7 +55,7 @@ func (m *Message) wire() *wire.Message {
 	}
 }
 
-// Answer is what a connection said to an ask.
+// Answer is a connection's answer to an ask.
 type Answer struct {
 	// Conn is the ID of the connection that answered.
 	Conn string
@@ -66,7 +67,7 @@ type Answer struct {
 	Err error
 }
 
-// Answers is what a room said to an ask.
+// Answers are the answers of a room's members to an ask.
 type Answers struct {
 	// Answers in the order of their arrival.
 	Answers []Answer
@@ -84,8 +85,8 @@ func newErrorFrame(m *wire.Message, text string) []byte {
 	return engine.FillFrame(engine.Opcode(false), wire.AppendError(roomForFrame(m, len(text)), m, text))
 }
 
-// roomForFrame returns a place for the header, with room for a message behind it
-// unless its names have to be escaped.
+// roomForFrame returns a place for the header, with room for a message behind
+// it unless its names have to be escaped.
 func roomForFrame(m *wire.Message, body int) []byte {
 	const separators = 8 // and the flags
 	size := len(m.Token) + len(m.Namespace) + len(m.Room) + len(m.Event) + separators + body

@@ -9,9 +9,10 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// This file keeps the application's view of a connection: every change is mirrored
-// in its Conn, so that the application can look at it from any goroutine. Only the
-// loop changes the mirror; a connection that no handler has seen has none.
+// This file keeps the application's view of a connection: every change is
+// mirrored in its Conn, so that the application can look at it from any
+// goroutine. Only the loop changes the mirror; a connection that no handler has
+// seen has none.
 
 // app is the node as the application of its hub: it implements hub.App.
 type app Node
@@ -55,8 +56,8 @@ func (a *app) ensureHandle(c *hub.Client) *Conn {
 	return made
 }
 
-// nsconn is Conn.Namespace for the loop, which is the only one to change what it
-// looks at.
+// nsconn is Conn.Namespace for the loop, the only goroutine that changes the
+// list.
 func (c *Conn) nsconn(name string) *NSConn {
 	for _, ns := range c.namespaces {
 		if ns.namespace.name == name {

@@ -15,7 +15,8 @@ type Relay uint8
 // The messages that can be relayed.
 const (
 	// RelayRooms passes an emit with a room on to the room's other members, on
-	// every node. An event that has a handler of its own (OnEmit) is not relayed.
+	// every node. An event that has a handler of its own (OnEmit) is not
+	// relayed.
 	RelayRooms Relay = 1 << iota
 	// RelayNamespace passes an emit without a room on to the namespace's other
 	// connections.
@@ -31,9 +32,9 @@ const (
 type NamespaceOptions struct {
 	// Relay is the set of messages that are relayed.
 	Relay Relay
-	// MaxHandlers is how many handlers of the namespace may run at the same time
-	// on this node. Further calls are queued and have no goroutine. Zero means no
-	// limit.
+	// MaxHandlers is how many handlers of the namespace may run at the same
+	// time on this node. Further calls are queued and have no goroutine. Zero
+	// means no limit.
 	MaxHandlers int
 }
 
@@ -49,14 +50,15 @@ func (o *NamespaceOptions) validate(name string) []error {
 	return errs
 }
 
-// Namespace is a declared namespace: its options and the application's handlers.
-// Register handlers before the node starts: the methods panic afterwards, for a
-// nil handler, for a second handler of the same kind and event, and for a system
-// event, as all of these are mistakes of the application.
+// Namespace is a declared namespace: its options and the application's
+// handlers. Register handlers before the node starts: the methods panic
+// afterwards, for a nil handler, for a second handler of the same kind and
+// event, and for a system event, as all of these are mistakes of the
+// application.
 //
 // All handlers of one connection run one after the other, in the order of the
-// client's messages, on a goroutine of their own that exists only while there is
-// something to handle. See the package comment.
+// client's messages, on a goroutine of their own that exists only while there
+// is something to handle. See the package comment.
 type Namespace struct {
 	node     *Node
 	name     string
@@ -83,8 +85,8 @@ type namespaceHandlers struct {
 	any          bool // there is at least one
 }
 
-// membership reports whether a handler is about who is in the namespace and its
-// rooms.
+// membership reports whether a handler is about membership of the namespace or
+// its rooms.
 func (h *namespaceHandlers) membership() bool {
 	return h.connected != nil || h.disconnected != nil || h.join != nil || h.joined != nil || h.leave != nil || h.left != nil
 }
@@ -96,10 +98,10 @@ type eventHandler[H any] struct {
 	handler H
 }
 
-// Namespace declares a namespace. A namespace that is not declared does not exist;
-// one that is declared without options and handlers can be connected to, and
-// nothing more. It panics if the namespace is declared already, if the options
-// cannot be used, and after the start of the node.
+// Namespace declares a namespace. A namespace that is not declared does not
+// exist; one that is declared without options and handlers can be connected to,
+// and nothing more. It panics if the namespace is declared already, if the
+// options cannot be used, and after the start of the node.
 func (n *Node) Namespace(name string, o NamespaceOptions) *Namespace {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -115,16 +117,16 @@ func (n *Node) Namespace(name string, o NamespaceOptions) *Namespace {
 	return n.declare(name, o)
 }
 
-// LookupNamespace returns a declared namespace, such as one of Config.Namespaces,
-// nil if there is none of the name.
+// LookupNamespace returns a declared namespace, such as one of
+// Config.Namespaces, nil if there is none of the name.
 func (n *Node) LookupNamespace(name string) *Namespace {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.namespaces[name]
 }
 
-// declare adds a namespace. It is called before the node starts, with mu held or
-// before the node is shared.
+// declare adds a namespace. It is called before the node starts, with mu held
+// or before the node is shared.
 func (n *Node) declare(name string, o NamespaceOptions) *Namespace {
 	ns := &Namespace{node: n, name: name, options: o}
 	if o.MaxHandlers > 0 {
@@ -183,8 +185,8 @@ func registerEvent[H any](ns *Namespace, kind, event string, handler H, isNil bo
 	})
 }
 
-// OnConnect registers the handler that decides whether a client may connect to the
-// namespace. Without one it may.
+// OnConnect registers the handler that decides whether a client may connect to
+// the namespace. Without one it may.
 func (ns *Namespace) OnConnect(h ConnectHandler) {
 	register(ns, "connect", h, h == nil, func(all *namespaceHandlers) (*ConnectHandler, bool) { return &all.connect, all.connect != nil })
 }
@@ -195,9 +197,9 @@ func (ns *Namespace) OnConnected(h ConnectedHandler) {
 	register(ns, "connected", h, h == nil, func(all *namespaceHandlers) (*ConnectedHandler, bool) { return &all.connected, all.connected != nil })
 }
 
-// OnDisconnected registers the handler that is notified of a connection that is no
-// longer connected to the namespace: exactly once for each OnConnected, after
-// OnLeft for each of its rooms.
+// OnDisconnected registers the handler that is notified of a connection that is
+// no longer connected to the namespace: exactly once for each OnConnected,
+// after OnLeft for each of its rooms.
 func (ns *Namespace) OnDisconnected(h DisconnectedHandler) {
 	register(ns, "disconnected", h, h == nil, func(all *namespaceHandlers) (*DisconnectedHandler, bool) {
 		return &all.disconnected, all.disconnected != nil
@@ -205,8 +207,8 @@ func (ns *Namespace) OnDisconnected(h DisconnectedHandler) {
 }
 
 // OnJoin registers the handler that decides whether a client may join a room.
-// Without one it may. It is not called for joins that the application itself asks
-// for (NSConn.JoinRoom).
+// Without one it may. It is not called for joins that the application itself
+// asks for (NSConn.JoinRoom).
 func (ns *Namespace) OnJoin(h JoinHandler) {
 	register(ns, "join", h, h == nil, func(all *namespaceHandlers) (*JoinHandler, bool) { return &all.join, all.join != nil })
 }
@@ -223,8 +225,8 @@ func (ns *Namespace) OnLeave(h LeaveHandler) {
 	register(ns, "leave", h, h == nil, func(all *namespaceHandlers) (*LeaveHandler, bool) { return &all.leave, all.leave != nil })
 }
 
-// OnLeft registers the handler that is notified of a connection that is no longer
-// in a room: exactly once for each OnJoined.
+// OnLeft registers the handler that is notified of a connection that is no
+// longer in a room: exactly once for each OnJoined.
 func (ns *Namespace) OnLeft(h LeftHandler) {
 	register(ns, "left", h, h == nil, func(all *namespaceHandlers) (*LeftHandler, bool) { return &all.left, all.left != nil })
 }
@@ -234,26 +236,27 @@ func (ns *Namespace) OnEmit(event string, h EmitHandler) {
 	registerEvent(ns, "emit", event, h, h == nil, func(all *namespaceHandlers) *map[string]eventHandler[EmitHandler] { return &all.emits })
 }
 
-// OnAnyEmit registers the handler of all emits whose event has no handler and that
-// are not relayed.
+// OnAnyEmit registers the handler of all emits whose event has no handler and
+// that are not relayed.
 func (ns *Namespace) OnAnyEmit(h EmitHandler) {
 	register(ns, "any emit", h, h == nil, func(all *namespaceHandlers) (*EmitHandler, bool) { return &all.anyEmit, all.anyEmit != nil })
 }
 
-// OnAsk registers the handler that answers an event. An ask without a handler is
-// answered with wire.ErrUnhandled.
+// OnAsk registers the handler that answers an event. An ask without a handler
+// is answered with wire.ErrUnhandled.
 func (ns *Namespace) OnAsk(event string, h AskHandler) {
 	registerEvent(ns, "ask", event, h, h == nil, func(all *namespaceHandlers) *map[string]eventHandler[AskHandler] { return &all.asks })
 }
 
-// OnAnyAsk registers the handler that answers all asks whose event has no handler
-// and that are not relayed.
+// OnAnyAsk registers the handler that answers all asks whose event has no
+// handler and that are not relayed.
 func (ns *Namespace) OnAnyAsk(h AskHandler) {
 	register(ns, "any ask", h, h == nil, func(all *namespaceHandlers) (*AskHandler, bool) { return &all.anyAsk, all.anyAsk != nil })
 }
 
-// OnRelay registers the handler that sees the messages of an event before they are
-// relayed. It is called only for messages that NamespaceOptions.Relay names.
+// OnRelay registers the handler that sees the messages of an event before they
+// are relayed. It is called only for messages that NamespaceOptions.Relay
+// names.
 func (ns *Namespace) OnRelay(event string, h RelayHandler) {
 	registerEvent(ns, "relay", event, h, h == nil, func(all *namespaceHandlers) *map[string]eventHandler[RelayHandler] { return &all.relays })
 }

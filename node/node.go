@@ -32,8 +32,8 @@ type Node struct {
 	namespaces map[string]*Namespace // guarded by mu until the node starts, then immutable
 	on         nodeHandlers          // likewise
 
-	// The application's handlers: their goroutines, and the context of those that
-	// have no connection any more.
+	// The application's handlers: their goroutines, and the context of those
+	// that have no connection any more.
 	handlers    sync.WaitGroup
 	handling    context.Context
 	endHandling context.CancelFunc
@@ -42,8 +42,8 @@ type Node struct {
 	certificate atomic.Pointer[certwatch.Files] // of ListenTLS; nil without it
 	ended       chan struct{}                   // closed when Shutdown has ended everything
 
-	// lifecycle is held while the node starts and while it begins to stop, which may
-	// take as long as the broker does; taken before mu.
+	// lifecycle is held while the node starts and while it begins to stop,
+	// which may take as long as the broker does; taken before mu.
 	lifecycle sync.Mutex
 
 	mu    sync.Mutex
@@ -126,13 +126,14 @@ func (n *Node) engineConfig() engine.Config {
 // ID is the node's ID, the part of its connections' IDs before the "-".
 func (n *Node) ID() string { return n.config.ID }
 
-// Listen binds the address; its errors are those of net.Listen. Connections wait
-// in the kernel until Serve is called. See ListenTLS for TLS.
+// Listen binds the address; its errors are those of net.Listen. Connections
+// wait in the kernel until Serve is called. See ListenTLS for TLS.
 func (n *Node) Listen(network, address string) error {
 	return n.bind(func() (net.Addr, error) { return n.server.Listen(network, address) })
 }
 
-// bind opens the listener of a node that has none. It calls listen with mu held.
+// bind opens the listener of a node that has none. It calls listen with mu
+// held.
 func (n *Node) bind(listen func() (net.Addr, error)) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -165,8 +166,8 @@ func (n *Node) Addr() net.Addr {
 func (n *Node) Start() error { return n.start(phaseNew) }
 
 // Serve starts the node, accepts and serves connections until Shutdown or Close
-// has ended, and then returns ErrClosed. Any other error means that the node could
-// not start, or that an event loop failed.
+// has ended, and then returns ErrClosed. Any other error means that the node
+// could not start, or that an event loop failed.
 func (n *Node) Serve() error {
 	if err := n.start(phaseListening); err != nil {
 		return err
@@ -209,7 +210,8 @@ func (n *Node) startBroker() error {
 	if err := n.broker.Start(ctx, n.hub.Handler()); err != nil {
 		return fmt.Errorf("node: start broker: %w", err)
 	}
-	// The channel of requests from other nodes. Start may have used up its time.
+	// The channel of requests from other nodes. Start may have used up its
+	// time.
 	ctx, cancel = context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := n.broker.Subscribe(ctx, n.hub.NodeChannel()); err != nil {

@@ -9,9 +9,9 @@ import (
 )
 
 // NSConn is a connection in a namespace. Like Conn it may be used from any
-// goroutine and any handler, and stays usable when it is over: then its methods
-// return wire.ErrBadNamespace, or if the connection has ended wire.ErrClosed, and
-// wire.ErrGone where they would have waited.
+// goroutine and any handler. After the namespace was disconnected its methods
+// return wire.ErrBadNamespace; after the connection has closed they return
+// wire.ErrClosed, or wire.ErrGone where they would have waited.
 type NSConn struct {
 	conn      *Conn
 	namespace *Namespace
@@ -36,7 +36,7 @@ func (ns *NSConn) IsConnected() bool {
 	return slices.Contains(c.namespaces, ns)
 }
 
-// usable returns why nothing can be sent, or nil.
+// usable returns an error if nothing can be sent.
 func (ns *NSConn) usable() error {
 	if ns.IsConnected() {
 		return nil
@@ -45,7 +45,7 @@ func (ns *NSConn) usable() error {
 }
 
 // Emit sends an event to this client, in a text frame. The body must be valid
-// UTF-8 and is not kept. It does not wait.
+// UTF-8 and is not kept. It does not block.
 func (ns *NSConn) Emit(event string, body []byte) error {
 	return ns.emit(&Message{Event: event, Body: body})
 }
@@ -63,8 +63,8 @@ func (ns *NSConn) emit(m *Message) error {
 	return ns.conn.emit(m, ns, nil)
 }
 
-// former reports whether the connection goes on without this membership of the
-// namespace. What belongs to it must not act on a later one.
+// former reports whether the connection is open, but this membership of the
+// namespace has ended. Calls for it must not act on a later one.
 func (ns *NSConn) former() bool { return ns.usable() == wire.ErrBadNamespace }
 
 // Ask asks this client; see Conn.Ask.
@@ -75,9 +75,9 @@ func (ns *NSConn) Ask(ctx context.Context, event string, body []byte) (Answer, e
 	return ns.conn.Ask(ctx, Message{Namespace: ns.namespace.name, Event: event, Body: body})
 }
 
-// JoinRoom asks the client to join a room and waits until it has. If it is in the
-// room already, that is all. The errors are those of Conn.Ask; the client may
-// refuse, too. OnJoin is not asked.
+// JoinRoom asks the client to join a room and waits until it has. If it is in
+// the room already, nothing happens. The errors are those of Conn.Ask; the
+// client may refuse, too. OnJoin is not called.
 func (ns *NSConn) JoinRoom(ctx context.Context, name string) (*Room, error) {
 	if ns.former() {
 		return nil, wire.ErrBadNamespace
@@ -91,7 +91,7 @@ func (ns *NSConn) JoinRoom(ctx context.Context, name string) (*Room, error) {
 	return nil, ns.conn.gone(wire.ErrBadRoom) // it was left at once
 }
 
-// Room returns the connection's side of a room that it is in, else nil.
+// Room returns the connection's handle of a room that it is in, else nil.
 func (ns *NSConn) Room(name string) *Room {
 	ns.conn.mu.Lock()
 	defer ns.conn.mu.Unlock()
@@ -103,15 +103,15 @@ func (ns *NSConn) Room(name string) *Room {
 	return nil
 }
 
-// Rooms returns all of them. The slice is the caller's.
+// Rooms returns the handles of all rooms. The slice is the caller's.
 func (ns *NSConn) Rooms() []*Room {
 	ns.conn.mu.Lock()
 	defer ns.conn.mu.Unlock()
 	return slices.Clone(ns.rooms)
 }
 
-// LeaveAll asks the client to leave all rooms of the namespace. It tries all and
-// returns what went wrong.
+// LeaveAll asks the client to leave all rooms of the namespace. It tries all
+// and joins the errors.
 func (ns *NSConn) LeaveAll(ctx context.Context) error {
 	var errs []error
 	for _, in := range ns.Rooms() {
@@ -120,8 +120,8 @@ func (ns *NSConn) LeaveAll(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Disconnect asks the client to disconnect from the namespace and waits until it
-// has. The errors are those of Conn.Ask.
+// Disconnect asks the client to disconnect from the namespace and waits until
+// it has. The errors are those of Conn.Ask.
 func (ns *NSConn) Disconnect(ctx context.Context) error {
 	if ns.former() {
 		return wire.ErrBadNamespace

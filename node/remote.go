@@ -15,16 +15,16 @@ type EmitOptions struct {
 	Except []string
 }
 
-// Emit sends a message to the members of a room, on every node. A room without a
-// name is an ordinary room. It returns as soon as the broker has accepted the
-// message. While the node is congested it blocks until it is not, or ctx ends: so
-// an application that emits in a loop is slowed down as clients are.
+// Emit sends a message to the members of a room, on every node. A room without
+// a name is an ordinary room. It returns as soon as the broker has accepted the
+// message. While the node is congested it blocks until it is not, or ctx ends:
+// so an application that emits in a loop is slowed down as clients are.
 func (n *Node) Emit(ctx context.Context, m Message, o EmitOptions) error {
 	return n.emit(ctx, cluster.RoomChannel(m.Namespace, m.Room), &m, o)
 }
 
-// EmitNamespace sends a message to all connections of a namespace, on every node;
-// see Emit. The message names no room, else the error is ErrRoom.
+// EmitNamespace sends a message to all connections of a namespace, on every
+// node; see Emit. The message names no room, else the error is ErrRoom.
 func (n *Node) EmitNamespace(ctx context.Context, m Message, o EmitOptions) error {
 	if m.Room != "" {
 		return ErrRoom
@@ -47,16 +47,17 @@ func (n *Node) emit(ctx context.Context, channel string, m *Message, o EmitOptio
 }
 
 // EmitTo sends a message to one connection of the cluster. It waits until the
-// connection's node has queued it: the error is wire.ErrGone if the connection or
-// its node is away, wire.ErrBadNamespace or wire.ErrBadRoom if the connection is
-// not there, or that of ctx.
+// connection's node has queued it. The error is wire.ErrGone if the connection
+// or its node is gone, wire.ErrBadNamespace or wire.ErrBadRoom if the
+// connection is not in it, or that of ctx.
 func (n *Node) EmitTo(ctx context.Context, connID string, m Message) error {
 	return n.request(ctx, rpc.OpEmit, connID, &m)
 }
 
 // Ask asks one connection of the cluster and waits for its answer. The error is
-// the connection's own, wire.ErrGone if it or its node is away, or that of ctx. A
-// ctx without a deadline ends after Timeouts.Ask with wire.ErrTimeout.
+// the connection's own, wire.ErrGone if it or its node is gone, or that of ctx.
+// Without a deadline of ctx it waits for Timeouts.Ask, and then returns
+// wire.ErrTimeout.
 func (n *Node) Ask(ctx context.Context, connID string, m Message) (Answer, error) {
 	if err := n.ready(&m); err != nil {
 		return Answer{}, err
@@ -64,32 +65,34 @@ func (n *Node) Ask(ctx context.Context, connID string, m Message) (Answer, error
 	return answerOf(n.hub.Peer().Call(ctx, &rpc.Request{Op: rpc.OpAsk, Target: connID, Binary: m.Binary, Payload: m.payload()}))
 }
 
-// Connect asks a connection of the cluster to connect to a namespace. The errors
-// of it and of the following three are those of Ask.
+// Connect asks a connection of the cluster to connect to a namespace. The
+// errors are those of Ask.
 func (n *Node) Connect(ctx context.Context, connID, namespace string) error {
 	return n.request(ctx, rpc.OpConnect, connID, &Message{Namespace: namespace})
 }
 
 // Disconnect asks a connection of the cluster to disconnect from a namespace.
+// The errors are those of Ask.
 func (n *Node) Disconnect(ctx context.Context, connID, namespace string) error {
 	return n.request(ctx, rpc.OpDisconnect, connID, &Message{Namespace: namespace})
 }
 
-// Join asks a connection of the cluster to join a room of a namespace that it is
-// connected to. Once it returned nil the connection receives everything that is
-// emitted there.
+// Join asks a connection of the cluster to join a room of a namespace that it
+// is connected to. After it returned nil the connection receives everything
+// that is emitted there. The errors are those of Ask.
 func (n *Node) Join(ctx context.Context, connID, namespace, room string) error {
 	return n.request(ctx, rpc.OpJoin, connID, &Message{Namespace: namespace, Room: room})
 }
 
-// Leave asks a connection of the cluster to leave a room.
+// Leave asks a connection of the cluster to leave a room. The errors are those
+// of Ask.
 func (n *Node) Leave(ctx context.Context, connID, namespace, room string) error {
 	return n.request(ctx, rpc.OpLeave, connID, &Message{Namespace: namespace, Room: room})
 }
 
-// CloseConn closes a connection of the cluster with a code and a reason, which is
-// cut to 123 bytes. The error is wire.ErrGone if it or its node is away already,
-// ErrCloseCode for a code that must not be sent, or ErrNotText.
+// CloseConn closes a connection of the cluster with a code and a reason, which
+// is cut to 123 bytes. The error is wire.ErrGone if it or its node is gone
+// already, ErrCloseCode for a code that must not be sent, or ErrNotText.
 func (n *Node) CloseConn(ctx context.Context, connID string, code wire.Code, reason string) error {
 	if err := checkClose(code, reason); err != nil {
 		return err
@@ -109,10 +112,11 @@ func (n *Node) request(ctx context.Context, op rpc.Op, connID string, m *Message
 	return err
 }
 
-// AskRoom asks everybody in a room, on every node, and returns the first answer;
-// one that says only that the event is not handled does not count. A room without a
-// name is a room like another here. The error is the answer's own, wire.ErrNobody if
-// nobody is there, wire.ErrUnhandled if nobody there handles the event, or that of ctx.
+// AskRoom asks all members of a room, on every node, and returns the first
+// answer. Answers that only say that the event is not handled do not count. A
+// room without a name is an ordinary room. The error is the answer's own,
+// wire.ErrNobody for a room without members, wire.ErrUnhandled if no member
+// handles the event, or that of ctx.
 func (n *Node) AskRoom(ctx context.Context, m Message) (Answer, error) {
 	if err := n.ready(&m); err != nil {
 		return Answer{}, err
@@ -123,10 +127,10 @@ func (n *Node) AskRoom(ctx context.Context, m Message) (Answer, error) {
 // answerOf converts the answer to a request.
 func answerOf(a rpc.Answer, err error) (Answer, error) { return Answer(a), err }
 
-// AskAll asks everybody in a room, on every node, and returns all answers
-// that come before ctx ends or Timeouts.Ask has passed, with the nodes that had
-// not said everything by then. Each known node is asked on its own, so the
-// question may overtake what is being emitted into the room.
+// AskAll asks all members of a room, on every node. It returns the answers that
+// arrive before ctx ends or Timeouts.Ask has passed, and the nodes that had not
+// finished by then. Each known node is asked on its own, so the ask may
+// overtake messages that are being emitted into the room.
 func (n *Node) AskAll(ctx context.Context, m Message) (Answers, error) {
 	if err := n.ready(&m); err != nil {
 		return Answers{}, err
@@ -139,7 +143,7 @@ func (n *Node) AskAll(ctx context.Context, m Message) (Answers, error) {
 	return answers, err
 }
 
-// ready reports why the node cannot send a message, or nil.
+// ready returns an error if the node cannot send the message.
 func (n *Node) ready(m *Message) error {
 	if err := n.usable(); err != nil {
 		return err
@@ -147,7 +151,7 @@ func (n *Node) ready(m *Message) error {
 	return m.check()
 }
 
-// checkClose reports why a close frame cannot be sent.
+// checkClose returns an error for a close frame that must not be sent.
 func checkClose(code wire.Code, reason string) error {
 	switch {
 	case !code.Sendable():
@@ -158,8 +162,8 @@ func checkClose(code wire.Code, reason string) error {
 	return nil
 }
 
-// usable reports why the node can reach nobody, or nil. While it shuts down it
-// still can.
+// usable returns an error if the node cannot reach connections. During a
+// shutdown it still can.
 func (n *Node) usable() error {
 	switch current := n.currentPhase(); {
 	case current < phaseServing:

@@ -14,12 +14,12 @@ const drainReason = "node shuts down"
 
 // Shutdown ends the node gracefully. From the first moment Ready fails and no
 // connection is accepted. Every client receives a close frame, at most
-// Limits.DrainPerSecond of them per second but fast enough to be done before ctx
-// ends. Then the HTTP server and the loops end, running handlers are waited for,
-// and the broker ends. When ctx ends first, the remaining connections are closed
-// at once and its error is returned, with a HandlersRunningError if handlers are
-// still running. It does not wait before it begins: the caller gives a load
-// balancer the time to notice.
+// Limits.DrainPerSecond of them per second but fast enough to be done before
+// ctx ends. Then the HTTP server and the loops end, running handlers are waited
+// for, and the broker ends. When ctx ends first, the remaining connections are
+// closed at once and its error is returned, with a HandlersRunningError if
+// handlers are still running. It does not wait before it begins: the caller
+// gives a load balancer the time to notice.
 func (n *Node) Shutdown(ctx context.Context) error {
 	serving, first := n.beginStop()
 	if !first {
@@ -48,8 +48,8 @@ func (n *Node) Close() error {
 	return nil
 }
 
-// HandlersRunningError lists the handlers that had not returned when Shutdown gave up
-// waiting for them.
+// HandlersRunningError lists the handlers that had not returned when Shutdown
+// gave up waiting for them.
 type HandlersRunningError struct {
 	Handlers []RunningHandler
 	err      error
@@ -91,8 +91,8 @@ func (n *Node) awaitHandlers(ctx context.Context) error {
 	again := time.NewTicker(time.Millisecond)
 	defer again.Stop()
 	for len(left.Handlers) == 0 {
-		// Goroutines that are about to end, or between two handlers, are not running
-		// any: that shows in a moment.
+		// Goroutines that are about to end, or between two handlers, are not
+		// running any: that shows in a moment.
 		select {
 		case <-ended:
 			return nil
@@ -120,8 +120,8 @@ func (n *Node) beginStop() (serving, first bool) {
 	return serving, true
 }
 
-// awaitStop is the work of a second Shutdown. It cuts the first one short when its
-// own context ends earlier.
+// awaitStop is the work of a second Shutdown. It cuts the first one short when
+// its own context ends earlier.
 func (n *Node) awaitStop(ctx context.Context) error {
 	select {
 	case <-n.ended:

@@ -111,8 +111,8 @@ func FramesPerWriteBounds() []float64 { return engine.FramesPerWriteBounds() }
 // the caller's own.
 func LoopLagBounds() []float64 { return engine.LoopLagBounds() }
 
-// Stats is a snapshot of a node. Counters only grow; the first group is the state
-// at the moment of the call. The maps are the caller's own.
+// Stats is a snapshot of a node. Counters only grow; the first group is the
+// state at the moment of the call. The maps are the caller's own.
 type Stats struct {
 	// State.
 	Loops         int

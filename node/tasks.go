@@ -10,11 +10,11 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// The handler calls for messages. Each holds its task and its message, so that a
-// message costs one piece of memory in addition to its bytes.
+// The handler calls for messages. Each holds its task and its message, so that
+// a message costs one piece of memory in addition to its bytes.
 
-// incoming makes the application's message from one that is valid during the call
-// only.
+// incoming makes the application's message from one that is valid during the
+// call only.
 func incoming(ns *Namespace, e *session.Event, event string, body []byte) Message {
 	m := Message{Namespace: ns.name, Event: event, Body: body, Binary: e.Message.Binary}
 	if e.Room != nil {
@@ -75,8 +75,8 @@ func (t *askTask) Run(*hub.Shard) {
 	}
 }
 
-// relayTask passes a message on to other clients, after a handler has seen it or
-// earlier messages of the connection were handled.
+// relayTask passes a message on to other clients, after a handler has seen it
+// or earlier messages of the connection were handled.
 type relayTask struct {
 	handlerCall
 	handler RelayHandler // nil: no handler sees it
@@ -94,7 +94,8 @@ func newRelayTask(made *Conn, ns *Namespace, e *session.Event, event string, bod
 	t.room = t.relay.Room
 	t.event, t.Size = event, len(body)
 	if h != nil {
-		// A message that no handler sees does not wait for the limit of handlers either.
+		// A message that no handler sees does not wait for the limit of
+		// handlers either.
 		t.kind, t.namespace = HandlerRelay, ns
 	}
 	return t

@@ -26,8 +26,8 @@ func OnEmit[In any](ns *Namespace, event string, with codec.Codec, handler func(
 //
 //	node.OnAsk(orders, "place", codec.JSON{}, func(ctx context.Context, r *node.AskRequest, o Order) (Receipt, error) { … })
 //
-// It is not called for a body that the codec cannot decode; the answer is then the
-// text of the codec.DecodeError.
+// It is not called for a body that the codec cannot decode; the answer is then
+// the text of the codec.DecodeError.
 func OnAsk[In, Out any](ns *Namespace, event string, with codec.Codec, handler func(ctx context.Context, r *AskRequest, in In) (Out, error)) {
 	ns.OnAsk(event, func(ctx context.Context, r *AskRequest) error {
 		in, err := codec.Decode[In](with, r.Event, r.Body)
@@ -51,8 +51,8 @@ func OnAsk[In, Out any](ns *Namespace, event string, with codec.Codec, handler f
 //
 //	answer, err := node.Ask[Answer](ctx, nsConn, "confirm", codec.JSON{}, question)
 //
-// The errors are those of NSConn.Ask and of the codec; *codec.DecodeError for an
-// answer that the codec cannot decode.
+// The errors are those of NSConn.Ask and of the codec; *codec.DecodeError for
+// an answer that the codec cannot decode.
 func Ask[Out, In any](ctx context.Context, c *NSConn, event string, with codec.Codec, in In) (out Out, err error) {
 	body, err := codec.Encode(with, event, in)
 	if err != nil {

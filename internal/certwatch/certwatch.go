@@ -11,8 +11,8 @@ import (
 )
 
 // checkInterval is how often the files are checked, at most. A handshake costs
-// more than a check, but a flood of handshakes must not become a flood of system
-// calls.
+// more than a check, but a flood of handshakes must not become a flood of
+// system calls.
 const checkInterval = time.Second
 
 // Files is a certificate that is read again when its files change. It is safe

@@ -1,6 +1,6 @@
 package closecode
 
-// The codes of RFC 6455 section 7.4.1 that a server decides on by itself.
+// The codes of RFC 6455 section 7.4.1 of closes that a server starts.
 const (
 	GoingAway     uint16 = 1001
 	ProtocolError uint16 = 1002
@@ -11,8 +11,8 @@ const (
 	TooBig        uint16 = 1009
 )
 
-// Sendable reports whether a close frame may carry the code, by RFC 6455 section
-// 7.4 and the registry that it opened, which holds 1012 to 1014 today.
+// Sendable reports whether a close frame may carry the code, by RFC 6455
+// section 7.4 and the registry that it opened, which holds 1012 to 1014 today.
 func Sendable(code uint16) bool {
 	switch {
 	case code < 1000 || code > 4999:

@@ -16,8 +16,8 @@ const (
 // encoding is strict, so that each ID has one spelling.
 var encoding = base64.RawURLEncoding.Strict()
 
-// SlotRef is where a connection of a node is: the loop's number in the upper six
-// bits, the slot in the lower 26.
+// SlotRef is where a connection of a node is: the loop's number in the upper
+// six bits, the slot in the lower 26.
 type SlotRef uint32
 
 const (
@@ -39,7 +39,8 @@ func (r SlotRef) Slot() uint32 { return uint32(r) & slotMask }
 // Nonce is the random part of a connection's ID. It identifies the connection.
 type Nonce [nonceBytes]byte
 
-// NewNonce is unpredictable: an ID is all that is needed to address a connection.
+// NewNonce is unpredictable: an ID is all that is needed to address a
+// connection.
 func NewNonce() (n Nonce) {
 	_, _ = rand.Read(n[:]) // never fails, see crypto/rand
 	return n
@@ -101,8 +102,8 @@ func ValidNodeID(id string) bool {
 	})
 }
 
-// NewNodeID returns a random node ID of eight characters: enough that two nodes of
-// one cluster never share it by chance, short enough to read aloud.
+// NewNodeID returns a random node ID of eight characters: enough that two nodes
+// of one cluster never share it by chance, short enough to read aloud.
 func NewNodeID() string {
 	const alphabet = "abcdefghijklmnopqrstuvwxyz234567"
 	var raw [8]byte

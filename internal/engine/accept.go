@@ -8,9 +8,9 @@ import (
 	"github.com/stoa-io/stoa/internal/netpoll"
 )
 
-// acceptBackoff is how long accepting pauses when descriptors or memory run out,
-// in milliseconds. Retrying at once would only burn the processor that could free
-// some.
+// acceptBackoff is how long accepting pauses when descriptors or memory run
+// out, in milliseconds. Retrying at once would only burn the processor that
+// could free some.
 const acceptBackoff = 200
 
 // accept takes waiting connections from the loop's listener.
@@ -35,8 +35,8 @@ func (l *Loop) accept() {
 	}
 }
 
-// acceptFailed backs off. The listener is edge-triggered, so acceptMore stays set
-// until its queue is empty.
+// acceptFailed backs off. The listener is edge-triggered, so acceptMore stays
+// set until its queue is empty.
 func (l *Loop) acceptFailed(err error) {
 	l.stats.AcceptErrors++
 	l.acceptAgain = max(1, l.now+acceptBackoff)
@@ -82,8 +82,8 @@ type acceptedTask struct{ conn net.Conn }
 func (t *acceptedTask) run(l *Loop) {
 	l.stats.Accepted++
 	if l.drain.active {
-		// It was accepted while the listener was being closed, and the drain may have
-		// passed its slot.
+		// It was accepted while the listener was being closed, and the drain
+		// may have passed its slot.
 		l.server.tasks.Go(func() { _ = t.conn.Close() })
 		return
 	}

@@ -16,8 +16,8 @@ import (
 
 // ServeHTTP is the endpoint as an http.Handler: it takes an upgraded connection
 // over from net/http, and answers everything else as the endpoint does. A plain
-// TCP connection moves onto an event loop; any other, such as TLS, uses blocking
-// I/O.
+// TCP connection moves onto an event loop; any other, such as TLS, uses
+// blocking I/O.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	unavailable := s.unavailable()
 	switch {
@@ -28,8 +28,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, unavailable, http.StatusServiceUnavailable)
 		return
 	case r.Method == http.MethodHead:
-		// The probe of neffos.js before it reconnects; any status satisfies it, and a
-		// neffos server sends this one (protocol.md section 1).
+		// The probe of neffos.js before it reconnects; any status satisfies it,
+		// and a neffos server sends this one (protocol.md section 1).
 		w.WriteHeader(http.StatusFound)
 		return
 	case r.ProtoMajor != 1:
@@ -102,9 +102,10 @@ func (s *Server) admits(w http.ResponseWriter, r *http.Request, next *Loop) (val
 	return nil, false
 }
 
-// resetConnection answers the probe of a neffos.js client that wants to reconnect
-// to a server that cannot take it. Any HTTP answer would make it dial, and one
-// failed dial ends its reconnecting for good; a reset makes it probe again later.
+// resetConnection answers the probe of a neffos.js client that wants to
+// reconnect to a server that cannot take it. Any HTTP answer would make it
+// dial, and one failed dial ends its reconnecting for good; a reset makes it
+// probe again later.
 func resetConnection(w http.ResponseWriter) {
 	nc, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -131,8 +132,8 @@ func (s *Server) refuseHTTP(w http.ResponseWriter, result HandshakeResult, statu
 }
 
 // answerUpgrade lets gobwas/ws check the request and write the answer. The
-// connection stays where it is: the Upgrader, which sees good requests only, may
-// refuse it.
+// connection stays where it is: the Upgrader, which sees good requests only,
+// may refuse it.
 func answerUpgrade(r *http.Request) (answer []byte, err error) {
 	var out answerWriter
 	if _, _, _, err := (ws.HTTPUpgrader{}).Upgrade(r, &out); err != nil {
@@ -181,7 +182,8 @@ func (s *Server) refuseUpgrade(w http.ResponseWriter, err error) {
 func (s *Server) takeOver(w http.ResponseWriter, t *adoptTask, to *Loop) bool {
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		// A mistake of the application, which every request would bring up again.
+		// A mistake of the application, which every request would bring up
+		// again.
 		s.hijackWarning.Do(func() {
 			s.log.Error("cannot take connections over from the HTTP server: middleware that wraps the ResponseWriter "+
 				"needs a method Unwrap", logError, err)
@@ -207,8 +209,8 @@ func (s *Server) takeOver(w http.ResponseWriter, t *adoptTask, to *Loop) bool {
 	return true
 }
 
-// adoptTask gives a loop a connection from net/http, with the answer to its good
-// request and the bytes that arrived after that request.
+// adoptTask gives a loop a connection from net/http, with the answer to its
+// good request and the bytes that arrived after that request.
 type adoptTask struct {
 	conn   net.Conn
 	answer []byte

@@ -8,10 +8,11 @@ import (
 	"github.com/stoa-io/stoa/internal/netpoll"
 )
 
-// blockingIO serves a connection by blocking goroutines: a reader for the life of
-// the connection, and a writer during each write. The connection still belongs to
-// its loop; the goroutines only move bytes and notify the loop through its inbox.
-// It costs about 8 KiB per connection, where a socket on epoll costs nothing.
+// blockingIO serves a connection by blocking goroutines: a reader for the life
+// of the connection, and a writer during each write. The connection still
+// belongs to its loop; the goroutines only move bytes and notify the loop
+// through its inbox. It costs about 8 KiB per connection, where a socket on
+// epoll costs nothing.
 type blockingIO struct {
 	conn             net.Conn
 	loop             *Loop
@@ -20,8 +21,8 @@ type blockingIO struct {
 	stop             chan struct{} // closed: the reader ends without touching conn again
 	once             sync.Once
 
-	// The reader owns these while reading is true, the loop otherwise: the post and
-	// resume hand them over.
+	// The reader owns these while reading is true, the loop otherwise: the post
+	// and resume hand them over.
 	buffer  [4 << 10]byte
 	unread  []byte
 	readErr error
@@ -46,8 +47,8 @@ func newBlockingIO(conn net.Conn, c *Conn) *blockingIO {
 	}
 }
 
-// readLoop is the reader. It never reads ahead of the loop: a paused connection is
-// not read, and TCP slows down its peer.
+// readLoop is the reader. It never reads ahead of the loop: a paused connection
+// is not read, and TCP slows down its peer.
 func (b *blockingIO) readLoop() {
 	for {
 		n, err := b.conn.Read(b.buffer[:])
@@ -97,8 +98,8 @@ func (b *blockingIO) read(p []byte) (int, error) {
 	return 0, b.readErr
 }
 
-// write takes all of p or nothing: during a write it takes nothing, and the loop
-// is notified of its end. Loop only.
+// write takes all of p or nothing: during a write it takes nothing, and the
+// loop is notified of its end. Loop only.
 func (b *blockingIO) write(p []byte) (int, error) {
 	if b.writing {
 		return 0, netpoll.ErrAgain
@@ -135,8 +136,9 @@ func (t *writtenTask) run(l *Loop) {
 
 func (*writtenTask) dropped(*Loop) {}
 
-// detach ends the reader and gives the connection away, with the bytes that were
-// read and not taken. It is called while the reader waits for the loop. Loop only.
+// detach ends the reader and gives the connection away, with the bytes that
+// were read and not taken. It is called while the reader waits for the loop.
+// Loop only.
 func (b *blockingIO) detach() (conn net.Conn, unread []byte) {
 	b.once.Do(func() { close(b.stop) })
 	return b.conn, b.unread

@@ -11,8 +11,8 @@ import (
 	"github.com/stoa-io/stoa/internal/netpoll"
 )
 
-// neverOpen is the code of connections that never were WebSockets. The owner does
-// not see their close.
+// neverOpen is the code of connections that never were WebSockets. The owner
+// does not see their close.
 const neverOpen uint16 = 0
 
 // Close begins a close handshake: the peer receives the code and a reason of at
@@ -30,8 +30,8 @@ func (c *Conn) Close(code uint16, reason string) {
 	c.Send(closeFrame(code, reason), 1)
 }
 
-// Fail closes after a violation that leaves the stream of frames unreadable: all
-// further input is discarded.
+// Fail closes after a violation that leaves the stream of frames unreadable:
+// all further input is discarded.
 func (c *Conn) Fail(code uint16, reason string) {
 	if c.state != connOpen {
 		c.state = connDiscarding
@@ -105,8 +105,8 @@ func (c *Conn) FinishClose() {
 // its last bytes to leave and for the peer to close.
 func (c *Conn) startClose(code uint16, by Initiator, state connState) {
 	if c.paused() {
-		// The kept bytes and those in the socket may end with the peer's close frame,
-		// and no event announces it again.
+		// The kept bytes and those in the socket may end with the peer's close
+		// frame, and no event announces it again.
 		c.flags |= flagReadable
 		c.readLater()
 	}

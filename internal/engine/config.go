@@ -32,18 +32,20 @@ type Config struct {
 	Limits   Limits
 	Timeouts Timeouts
 
-	// NewShard returns the owner of the connections of one loop. New calls it once
-	// per loop.
+	// NewShard returns the owner of the connections of one loop. New calls it
+	// once per loop.
 	NewShard func(*Loop) Shard
 	// Base is the parent of every loop's Context.
 	Base context.Context
-	// Failed is called once, on a goroutine of its own, when a loop cannot go on.
+	// Failed is called once, on a goroutine of its own, when a loop cannot go
+	// on.
 	Failed func(error)
 	// Logger receives what an operator should know.
 	Logger *slog.Logger
 
-	// SlowCode and PingCode are the close codes for a peer that takes no bytes for
-	// Timeouts.Write, and for one that does not answer a ping; 1008 by default.
+	// SlowCode and PingCode are the close codes for a peer that takes no bytes
+	// for Timeouts.Write, and for one that does not answer a ping; 1008 by
+	// default.
 	SlowCode, PingCode uint16
 }
 
@@ -54,8 +56,8 @@ type Limits struct {
 	Header int
 	// Message is the size of a message, all fragments together, in bytes.
 	Message int
-	// SendQueue is the size of the send queue of a connection in bytes, overhead
-	// included. Beyond it Handler.Slow is called.
+	// SendQueue is the size of the send queue of a connection in bytes,
+	// overhead included. Beyond it Handler.Slow is called.
 	SendQueue int
 	// Connections is how many open WebSockets the server holds.
 	Connections int
@@ -63,11 +65,12 @@ type Limits struct {
 	DrainPerSecond int
 }
 
-// Timeouts of a connection; zero or negative switches a timeout off. A sweep checks
-// them, so they are late by up to an eighth of the shortest, or a second.
+// Timeouts of a connection; zero or negative switches a timeout off. A sweep
+// checks them, so they are late by up to an eighth of the shortest, or a
+// second.
 type Timeouts struct {
-	// Handshake: from accept to the end of the handshake. The deadline stays set
-	// when the connection opens; see Conn.SetDeadline.
+	// Handshake: from accept to the end of the handshake. The deadline stays
+	// set when the connection opens; see Conn.SetDeadline.
 	Handshake time.Duration
 	// Ping is sent after this long without traffic from the peer.
 	Ping time.Duration

@@ -9,18 +9,20 @@ import (
 // CongestionSet is a set of sources of congestion, one bit each.
 type CongestionSet uint16
 
-// congestionBits is how many sources are told apart.
+// congestionBits is how many sources have a bit of their own.
 const congestionBits = 16
 
 // EverySource is the set of all sources.
 const EverySource = CongestionSet(1<<congestionBits - 1)
 
 // CongestionSource returns the set of one source. Sources beyond the bits share
-// the last one: congestion of one of them pauses the connections of all of them.
+// the last one: congestion of one of them pauses the connections of all of
+// them.
 func CongestionSource(source int) CongestionSet { return 1 << min(source, congestionBits-1) }
 
-// Congestion counts why connections that feed a source are not read: full queues
-// behind it. The zero value is ready for use and safe for concurrent use.
+// Congestion counts why connections that feed a source are not read: full
+// queues behind it. The zero value is ready for use and safe for concurrent
+// use.
 type Congestion struct {
 	now atomic.Uint32 // sources with a cause
 
@@ -59,8 +61,8 @@ func (g *Congestion) change(set CongestionSet, by int) (relieved bool) {
 	return relieved
 }
 
-// Wait returns when no source of the set is congested, with the error of ctx when
-// it ends first, or with errClosed when closed is closed first.
+// Wait returns when no source of the set is congested, with the error of ctx
+// when it ends first, or with errClosed when closed is closed first.
 func (g *Congestion) Wait(ctx context.Context, closed <-chan struct{}, errClosed error, set CongestionSet) error {
 	for g.Set()&set != 0 {
 		g.mu.Lock()
@@ -91,7 +93,8 @@ func (c *Conn) Feed(sources CongestionSet) { c.feeds |= sources }
 // Unfeed ends a Feed.
 func (c *Conn) Unfeed(sources CongestionSet) { c.feeds &^= sources }
 
-// pauseIfCongested pauses a connection while a source that it feeds is congested.
+// pauseIfCongested pauses a connection while a source that it feeds is
+// congested.
 func (c *Conn) pauseIfCongested() bool {
 	if c.feeds&c.loop.server.congestion.Set() == 0 {
 		return false

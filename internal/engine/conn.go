@@ -100,8 +100,8 @@ func (c *Conn) Slot() uint32 { return c.slot }
 // Generation tells connections apart that had the same slot.
 func (c *Conn) Generation() uint32 { return c.generation }
 
-// IsOpen reports whether frames are exchanged: the handshake has succeeded and no
-// close has begun.
+// IsOpen reports whether frames are exchanged: the handshake has succeeded and
+// no close has begun.
 func (c *Conn) IsOpen() bool { return c.state == connOpen }
 
 // IsClosing reports whether the close waits for FinishClose.

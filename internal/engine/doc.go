@@ -1,19 +1,19 @@
 // Package engine serves WebSockets on event loops.
 //
-// It reads, checks and writes frames, answers handshakes, pings, close frames and
-// slow peers, and passes everything that is not a WebSocket to net/http. It knows
-// no message protocol: the owner of the connections implements [Shard], once per
-// loop, and [Handler], once per connection. A plain echo server is a dozen lines
-// on top of it (echo_test.go).
+// It reads, checks and writes frames, answers handshakes, pings, close frames
+// and slow peers, and passes everything that is not a WebSocket to net/http. It
+// knows no message protocol: the owner of the connections implements [Shard],
+// once per loop, and [Handler], once per connection. A plain echo server is a
+// dozen lines on top of it (echo_test.go).
 //
 // # The loop rule
 //
 // A [Server] runs a few event loops, one per core. Every connection belongs to
-// one loop from accept to close, and only the goroutine of that loop touches it:
-// its buffers, its queue, its owner's state. Methods of [Conn], [Handler] and
-// [Shard] run on that goroutine unless their comment says otherwise. Everything
-// else reaches a loop through [Loop.Post], or through [Shard.Post] where order
-// against the owner's own work matters.
+// one loop from accept to close, and only the goroutine of that loop touches
+// it: its buffers, its queue, its owner's state. Methods of [Conn], [Handler]
+// and [Shard] run on that goroutine unless their comment says otherwise.
+// Everything else reaches a loop through [Loop.Post], or through [Shard.Post]
+// where order against the owner's own work matters.
 //
 // Fields are marked "loop-owned" (touched by the loop only), "immutable" (set
 // before the loop sees them), "guarded by" a mutex, or "atomic"; there is no
@@ -21,15 +21,16 @@
 //
 // # A turn
 //
-// A loop works in turns (loop.go): take the events of the sockets, accept, read,
-// run posted tasks, let the shard work, sweep a part of the connections for
-// deadlines, write. A constant bounds each step, so no peer starves the others.
-// All output that a turn queues for one connection leaves in one write at its
-// end.
+// A loop works in turns (loop.go): take the events of the sockets, accept,
+// read, run posted tasks, let the shard work, sweep a part of the connections
+// for deadlines, write. A constant bounds each step, so no peer starves the
+// others. All output that a turn queues for one connection leaves in one write
+// at its end.
 //
 // An idle loop parks in Go's poller, not in a system call of its own (package
 // netpoll). A busy one yields every millisecond, and after [Loop.YieldSoon].
-// There may be as many loops as Go has processors, and there should not be more.
+// There may be as many loops as Go has processors, and there should not be
+// more.
 //
 // # The life of a connection
 //

@@ -22,10 +22,10 @@ type drain struct {
 
 // Shutdown ends a started server: it accepts no more connections, sends a close
 // frame with code 1001 and the reason to every client, at most
-// Limits.DrainPerSecond of them per second but fast enough to be done before ctx
-// ends, then ends the HTTP server and the loops. When ctx ends first, or Stop is
-// called, it closes the remaining connections at once and returns the error of
-// ctx. It is called once.
+// Limits.DrainPerSecond of them per second but fast enough to be done before
+// ctx ends, then ends the HTTP server and the loops. When ctx ends first, or
+// Stop is called, it closes the remaining connections at once and returns the
+// error of ctx. It is called once.
 func (s *Server) Shutdown(ctx context.Context, reason string) error {
 	s.draining.Store(true)
 	if s.listener != nil {
@@ -33,8 +33,8 @@ func (s *Server) Shutdown(ctx context.Context, reason string) error {
 	}
 	pace := s.drainPace(ctx)
 	for _, l := range s.loops {
-		// Behind the deliveries that were accepted before, so that none is lost behind
-		// the close frame. A loop that has ended is drained.
+		// Behind the deliveries that were accepted before, so that none is lost
+		// behind the close frame. A loop that has ended is drained.
 		l.shard.Post(func() { l.startDrain(pace, reason) })
 	}
 	err := s.awaitEmpty(ctx)
@@ -45,7 +45,8 @@ func (s *Server) Shutdown(ctx context.Context, reason string) error {
 	return errors.Join(err, httpErr)
 }
 
-// drainPace is how many connections each loop closes per second; 0: all at once.
+// drainPace is how many connections each loop closes per second; 0: all at
+// once.
 func (s *Server) drainPace(ctx context.Context) int {
 	pace := s.config.Limits.DrainPerSecond
 	if pace <= 0 {
@@ -60,7 +61,8 @@ func (s *Server) drainPace(ctx context.Context) int {
 	return (pace + len(s.loops) - 1) / len(s.loops)
 }
 
-// awaitEmpty waits until all loops drain and no connection of any state is left.
+// awaitEmpty waits until all loops drain and no connection of any state is
+// left.
 func (s *Server) awaitEmpty(ctx context.Context) error {
 	for s.undrained.Load() > 0 || s.live.Load() > 0 {
 		select {

@@ -22,9 +22,9 @@ func Opcode(binary bool) ws.OpCode {
 	return ws.OpText
 }
 
-// parseHeader reads a frame header from the front of data, RFC 6455 section 5.2.
-// It returns the header's size, 0 if it is not complete yet. gobwas/ws reads
-// headers from an io.Reader only, and loses the bytes of a short read.
+// parseHeader reads a frame header from the front of data, RFC 6455 section
+// 5.2. It returns the header's size, 0 if it is not complete yet. gobwas/ws
+// reads headers from an io.Reader only, and loses the bytes of a short read.
 func parseHeader(data []byte) (h ws.Header, size int) {
 	if len(data) < 2 {
 		return h, 0

@@ -7,14 +7,15 @@ type Shard interface {
 	// NewConn returns the Conn of a new connection: a field of the owner's own
 	// type, on which Conn.Init was called.
 	NewConn() *Conn
-	// Post runs a task on the loop, after everything that was posted to the shard
-	// before. It reports false when the loop has ended. Safe for concurrent use; it
-	// never blocks.
+	// Post runs a task on the loop, after everything that was posted to the
+	// shard before. It reports false when the loop has ended. Safe for
+	// concurrent use; it never blocks.
 	Post(task func()) bool
 	// Pending reports whether Work has something to do. The loop asks before it
-	// parks; whoever posts to the shard calls Loop.Wake afterwards.
+	// parks; a caller that posts to the shard calls Loop.Wake afterwards.
 	Pending() bool
-	// Work does a bounded amount of the shard's own work. It runs once per turn.
+	// Work does a bounded amount of the shard's own work. It runs once per
+	// turn.
 	Work()
 	// Stopped is called when the loop has closed all connections and ends.
 	Stopped()
@@ -28,25 +29,26 @@ type Handler interface {
 	// Opened is called when the handshake has succeeded. value is that of the
 	// Upgrader's Decision, nil without an Upgrader.
 	Opened(value any)
-	// Message receives a message. Text is valid UTF-8. The payload is valid during
-	// the call only.
+	// Message receives a message. Text is valid UTF-8. The payload is valid
+	// during the call only.
 	Message(payload []byte, binary bool)
-	// HalfClosed is called when the peer has closed its side while the connection is
-	// paused, so that the bytes before the end are still to be read.
+	// HalfClosed is called when the peer has closed its side while the
+	// connection is paused, so that the bytes before the end are still to be
+	// read.
 	HalfClosed()
-	// Closing reports whether the close that the peer or a violation of the protocol
-	// has caused must wait. If so, the owner calls Conn.FinishClose; after
-	// Timeouts.Close the loop does.
+	// Closing reports whether the close that the peer or a violation of the
+	// protocol has caused must wait. If so, the owner calls Conn.FinishClose;
+	// after Timeouts.Close the loop does.
 	Closing() (wait bool)
-	// Ended is called once when nothing can be sent or received any more. The socket
-	// may stay open for the close handshake.
+	// Ended is called once when nothing can be sent or received any more. The
+	// socket may stay open for the close handshake.
 	Ended()
 	// Closed is called once, after Ended, when the connection is gone.
 	Closed(code uint16, by Initiator)
 	// Deadline is called when the deadline of an open connection has passed.
 	Deadline()
-	// Slow is called when the send queue exceeds its limit. The owner drops a part
-	// of it or closes the connection.
+	// Slow is called when the send queue exceeds its limit. The owner drops a
+	// part of it or closes the connection.
 	Slow()
 	// Tick is called once per sweep while Conn.WantTick is set.
 	Tick()
@@ -71,13 +73,13 @@ func (i Initiator) String() string {
 
 // Upgrader decides about good upgrade requests, on goroutines of its own.
 type Upgrader interface {
-	// Begin is called before Upgrade. It reports false when it is too late for a
-	// decision. Each Begin that returns true is followed by one Done.
+	// Begin is called before Upgrade. It reports false when it is too late for
+	// a decision. Each Begin that returns true is followed by one Done.
 	Begin() bool
 	// Upgrade decides about a request, which has no body. It may block.
 	Upgrade(r *http.Request, l *Loop) Decision
-	// NotOpened is called when an accepted connection could not be opened any more.
-	// Safe for concurrent use.
+	// NotOpened is called when an accepted connection could not be opened any
+	// more. Safe for concurrent use.
 	NotOpened(l *Loop, value any)
 	// Done is called after Upgrade.
 	Done()
@@ -87,8 +89,8 @@ type Upgrader interface {
 type Decision struct {
 	// Value is passed to Handler.Opened.
 	Value any
-	// Status refuses the request with an HTTP status and the Reason as its body;
-	// 0 accepts it.
+	// Status refuses the request with an HTTP status and the Reason as its
+	// body; 0 accepts it.
 	Status int
 	Reason string
 	// Late refuses the request because the decision came too late.

@@ -54,8 +54,8 @@ func (c *prefixedConn) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// CloseWrite lets net/http end an answer without reading the rest of the request:
-// closing at once would reset the connection.
+// CloseWrite lets net/http end an answer without reading the rest of the
+// request: closing at once would reset the connection.
 func (c *prefixedConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()

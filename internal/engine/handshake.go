@@ -21,8 +21,8 @@ const (
 	lateReason     = "the request was not decided in time"
 )
 
-// upgradeState collects the results of the upgrader's callbacks for one request.
-// The slices are views into the request.
+// upgradeState collects the results of the upgrader's callbacks for one
+// request. The slices are views into the request.
 type upgradeState struct {
 	in      []byte // the rest of the request head
 	out     []byte // the answer
@@ -90,8 +90,8 @@ func (l *Loop) countRefusal(result HandshakeResult, err error) {
 	l.stats.Handshakes[result]++
 }
 
-// initUpgrader prepares the handshake of gobwas/ws, which checks the request and
-// writes the answer. The callbacks add the server's own rules.
+// initUpgrader prepares the handshake of gobwas/ws, which checks the request
+// and writes the answer. The callbacks add the server's own rules.
 func (l *Loop) initUpgrader() {
 	u := &l.upgrade
 	l.upgrader = ws.Upgrader{
@@ -128,8 +128,8 @@ func reject(status int, reason string) error {
 	return ws.RejectConnectionError(ws.RejectionStatus(status), ws.RejectionReason(reason+"\n"))
 }
 
-// wantsUpgrade reports whether a request is for the WebSocket endpoint: a GET for
-// its path with an Upgrade header. gobwas/ws checks the rest.
+// wantsUpgrade reports whether a request is for the WebSocket endpoint: a GET
+// for its path with an Upgrade header. gobwas/ws checks the rest.
 func (s *Server) wantsUpgrade(head []byte) bool {
 	rest, ok := bytes.CutPrefix(head, []byte("GET "))
 	if !ok {
@@ -179,8 +179,8 @@ func refusalAnswer(status int, reason string) []byte {
 	return answer.Bytes()
 }
 
-// refuseWith sends the answer, closes this side, and waits until the peer has read
-// it: closing at once would reset the connection if unread bytes are left.
+// refuseWith sends the answer, closes this side, and waits until the peer has
+// read it: closing at once would reset the connection if unread bytes are left.
 func (c *Conn) refuseWith(answer []byte) {
 	c.state = connDiscarding
 	c.flags |= flagHalfClose

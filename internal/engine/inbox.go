@@ -3,8 +3,8 @@ package engine
 import "sync"
 
 // inbox carries the engine's own work to a loop: finished blocking reads and
-// writes, sockets to adopt, decisions about upgrades. It has no order against the
-// owner's inbox.
+// writes, sockets to adopt, decisions about upgrades. It has no order against
+// the owner's inbox.
 type inbox struct {
 	mu     sync.Mutex
 	tasks  []task // guarded by mu
@@ -41,8 +41,8 @@ func (l *Loop) post(t task) bool {
 	return true
 }
 
-// maxIdleTasks is how many entries an inbox keeps room for: a burst must not keep
-// its memory for good.
+// maxIdleTasks is how many entries an inbox keeps room for: a burst must not
+// keep its memory for good.
 const maxIdleTasks = 4 << 10
 
 func (in *inbox) pending() bool {

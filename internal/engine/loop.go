@@ -12,18 +12,18 @@ import (
 	"github.com/stoa-io/stoa/internal/netpoll"
 )
 
-// Bounds of one turn. Each keeps a busy source from starving the others; the rest
-// waits for the next turn, after the sockets were polled again.
+// Bounds of one turn. Each keeps a busy source from starving the others; the
+// rest waits for the next turn, after the sockets were polled again.
 const (
 	acceptsPerTurn = 64
 	flushesPerTurn = 1024
 )
 
-// yieldEvery is how long a busy loop runs before it yields to Go's scheduler, in
-// milliseconds: handlers, broker connections and net/http wait that long for a
-// processor where loops keep all of them busy. Above 10 ms the scheduler's monitor
-// would interrupt the loop, and then wake up every 20 µs for a while to check
-// again: a tenth of a CPU, when measured.
+// yieldEvery is how long a busy loop runs before it yields to Go's scheduler,
+// in milliseconds: handlers, broker connections and net/http wait that long for
+// a processor where loops keep all of them busy. Above 10 ms the scheduler's
+// monitor would interrupt the loop, and then wake up every 20 µs for a while to
+// check again: a tenth of a CPU, when measured.
 const yieldEvery = 1
 
 // readBufferSize is how much one read takes: a loop has one such buffer, a
@@ -58,7 +58,7 @@ type Loop struct {
 
 	now        uint32 // milliseconds since the server started, wraps after 49 days
 	yielded    uint32 // when the loop last yielded
-	yieldSoon  bool   // yield once more in this turn
+	yieldSoon  bool   // yield again in this turn
 	conns      []*Conn
 	free       []uint32 // slots
 	generation uint32
@@ -111,16 +111,16 @@ func (l *Loop) Shard() Shard { return l.shard }
 // Context is canceled when the loop ends. Safe for concurrent use.
 func (l *Loop) Context() context.Context { return l.base }
 
-// Now is the loop's clock: milliseconds since the server started. It wraps after
-// 49 days; compare with Before.
+// Now is the loop's clock: milliseconds since the server started. It wraps
+// after 49 days; compare with Before.
 func (l *Loop) Now() uint32 { return l.now }
 
 // Before compares two readings of a loop's clock.
 func Before(a, b uint32) bool { return int32(a-b) < 0 }
 
-// YieldSoon makes the loop yield to Go's scheduler once in this turn, after
-// reading and before the shard works: the output of fast goroutines then leaves in
-// the same turn.
+// YieldSoon makes the loop yield to Go's scheduler again in this turn, after
+// reading and before the shard works: the output of fast goroutines then leaves
+// in the same turn.
 func (l *Loop) YieldSoon() { l.yieldSoon = true }
 
 // Wake ends the loop's sleep. Safe for concurrent use.
@@ -180,8 +180,8 @@ func (l *Loop) turn() error {
 	}
 	l.readReady()
 	if l.yieldSoon {
-		// The answers of fast handlers are there when the loop continues: they leave
-		// in this turn, and need not wake it.
+		// The answers of fast handlers are there when the loop continues: they
+		// leave in this turn, and need not wake it.
 		l.yieldSoon = false
 		l.yielded = l.now
 		runtime.Gosched()
@@ -215,7 +215,8 @@ func (l *Loop) handleEvent(ev *netpoll.Event) {
 	}
 }
 
-// readReady continues with the connections that had more input than their share.
+// readReady continues with the connections that had more input than their
+// share.
 func (l *Loop) readReady() {
 	n := len(l.ready)
 	for _, c := range l.ready[:n] {

@@ -10,8 +10,8 @@ import (
 	"github.com/stoa-io/stoa/internal/netpoll"
 )
 
-// readsPerTurn bounds the input of one connection in one turn, in reads of up to
-// readBufferSize; the rest waits until the other connections had their turn.
+// readsPerTurn bounds the input of one connection in one turn, in reads of up
+// to readBufferSize; the rest waits until the other connections had their turn.
 const readsPerTurn = 2
 
 // onReadable reads until the socket is empty or the connection's share is used
@@ -61,8 +61,8 @@ func (c *Conn) Pause(why PauseBits) { c.pause |= why }
 // IsPaused reports whether Pause is in effect for the reason.
 func (c *Conn) IsPaused(why PauseBits) bool { return c.pause&why != 0 }
 
-// Resume ends a Pause. If no other reason is left, it handles the input that was
-// received in the meantime, and so may call the Handler.
+// Resume ends a Pause. If no other reason is left, it handles the input that
+// was received in the meantime, and so may call the Handler.
 func (c *Conn) Resume(why PauseBits) {
 	c.pause &^= why
 	c.resume()
@@ -112,8 +112,8 @@ func (c *Conn) readOnce() (more, alive bool) {
 	return more, c.state != connGone
 }
 
-// spare returns room behind the kept bytes. It grows with what has arrived, never
-// with what a header promises.
+// spare returns room behind the kept bytes. It grows with the received bytes,
+// never with the length that a header promises.
 func (c *Conn) spare() []byte {
 	if cap(c.in)-len(c.in) < 512 {
 		grown := make([]byte, len(c.in), 2*len(c.in)+512)
@@ -198,7 +198,8 @@ func (c *Conn) consumeFrame(data []byte) int {
 	if len(data) < end {
 		return 0
 	}
-	// Before the payload is unmasked in place: a frame that waits is parsed again.
+	// Before the payload is unmasked in place: a frame that waits is parsed
+	// again.
 	if h.OpCode.IsData() && c.state == connOpen && c.pauseIfCongested() {
 		return 0
 	}
@@ -258,7 +259,7 @@ func (c *Conn) dropFragment() {
 }
 
 // check validates the bytes that arrived since the last check. It reports false
-// for text that cannot become valid UTF-8, whatever follows.
+// for text that cannot become valid UTF-8 by any continuation.
 func (f *fragment) check() bool {
 	rest := f.data[f.valid:]
 	whole := len(rest) - incomplete(rest)
@@ -283,9 +284,9 @@ func incomplete(text []byte) int {
 	return 0
 }
 
-// onMessage handles a message of one frame. Text is checked here, once, before it
-// goes to any other connection: a receiver must close on invalid UTF-8 (RFC 6455
-// section 8.1).
+// onMessage handles a message of one frame. Text is checked here, once, before
+// it goes to any other connection: a receiver must close on invalid UTF-8 (RFC
+// 6455 section 8.1).
 func (c *Conn) onMessage(op ws.OpCode, payload []byte) {
 	binary := op == ws.OpBinary
 	if !binary && !utf8.Valid(payload) {

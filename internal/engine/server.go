@@ -15,9 +15,9 @@ import (
 	"github.com/stoa-io/stoa/internal/netpoll"
 )
 
-// Server holds connections on event loops. The caller uses it in this order: New,
-// Listen or ListenTLS at most once, Start, Shutdown; or New, Abandon. Fields are
-// immutable after New unless marked.
+// Server holds connections on event loops. The caller uses it in this order:
+// New, Listen or ListenTLS at most once, Start, Shutdown; or New, Abandon.
+// Fields are immutable after New unless marked.
 type Server struct {
 	config Config
 	times  times
@@ -44,7 +44,7 @@ type Server struct {
 	hijackWarning sync.Once
 
 	stopOnce sync.Once
-	stopped  chan struct{}  // closed when the loops are told to end
+	stopped  chan struct{}  // closed when the loops must end
 	empty    chan struct{}  // capacity 1: live or undrained has become 0
 	running  sync.WaitGroup // loops, the HTTP server, the accept loop
 	tasks    sync.WaitGroup // goroutines of blocking I/O
@@ -76,12 +76,12 @@ func New(cfg Config) *Server {
 // Loops returns the event loops. The slice is the server's.
 func (s *Server) Loops() []*Loop { return s.loops }
 
-// SetUpgrader sets what decides about upgrade requests. Without it all good ones
-// are accepted. It is called before Start.
+// SetUpgrader sets what decides about upgrade requests. Without it all good
+// ones are accepted. It is called before Start.
 func (s *Server) SetUpgrader(u Upgrader) { s.upgrader = u }
 
-// Congestion returns the sources of congestion of the server's connections. Call
-// Loop.ResumeRelieved on every loop when one is relieved.
+// Congestion returns the sources of congestion of the server's connections.
+// Call Loop.ResumeRelieved on every loop when one is relieved.
 func (s *Server) Congestion() *Congestion { return &s.congestion }
 
 // elapsed is the loops' clock.
@@ -108,8 +108,8 @@ func (s *Server) Listen(network, address string) (net.Addr, error) {
 	return bound, nil
 }
 
-// ListenTLS is Listen for a port where everything is TLS, served by blocking I/O.
-// The configuration is copied and restricted to HTTP/1.1.
+// ListenTLS is Listen for a port where everything is TLS, served by blocking
+// I/O. The configuration is copied and restricted to HTTP/1.1.
 func (s *Server) ListenTLS(network, address string, config *tls.Config) (net.Addr, error) {
 	listener, err := net.Listen(network, address)
 	if err != nil {
@@ -167,8 +167,8 @@ func (s *Server) Abandon() {
 	s.stopOnce.Do(func() { close(s.stopped) })
 }
 
-// Wait waits until all goroutines of a started server have ended. It returns the
-// error of the first loop that failed.
+// Wait waits until all goroutines of a started server have ended. It returns
+// the error of the first loop that failed.
 func (s *Server) Wait() error {
 	s.running.Wait()
 	s.tasks.Wait()
@@ -210,7 +210,7 @@ func (s *Server) Draining() bool { return s.draining.Load() }
 // Connections is the number of open WebSockets. Safe for concurrent use.
 func (s *Server) Connections() int { return int(s.open.Load()) }
 
-// Stopped is closed when the loops are told to end.
+// Stopped is closed when the loops must end.
 func (s *Server) Stopped() <-chan struct{} { return s.stopped }
 
 func (s *Server) isStopped() bool {

@@ -43,7 +43,8 @@ func FramesPerWriteBounds() []float64 { return slices.Clone(framesPerWriteBounds
 func LoopLagBounds() []float64 { return slices.Clone(loopLagBounds[:]) }
 
 // Histogram counts observations; bucket i holds those at most bound i that are
-// above bound i-1, and the last one those above all bounds. It is not cumulative.
+// above bound i-1, and the last one those above all bounds. It is not
+// cumulative.
 type Histogram struct {
 	Buckets [histogramBounds + 1]uint64
 	Sum     float64
@@ -65,8 +66,8 @@ func (h *Histogram) add(other *Histogram) {
 	h.Sum += other.Sum
 }
 
-// Stats is what one loop counts. Counters only grow; the first group is the state
-// at the moment of the call.
+// Stats is what one loop counts. Counters only grow; the first group is the
+// state at the moment of the call.
 type Stats struct {
 	// State.
 	Connections int // open WebSockets

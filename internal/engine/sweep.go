@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// sweepParts is how many ticks make one round over the connections: a loop checks
-// an eighth of them at a time, so a round over 100,000 never holds up a turn for
-// milliseconds.
+// sweepParts is how many ticks make one round over the connections: a loop
+// checks an eighth of them at a time, so a round over 100,000 never holds up a
+// turn for milliseconds.
 const sweepParts = 8
 
 // sweep checks every connection once per round: deadlines, pings and stalled
@@ -85,8 +85,8 @@ func (c *Conn) check() {
 }
 
 // onWriteStall closes a connection whose socket takes nothing, but tries once
-// before: the system reports a socket as writable again only when a third of its
-// buffer is free, which on a slow line may take longer than the timeout.
+// before: the system reports a socket as writable again only when a third of
+// its buffer is free, which on a slow line may take longer than the timeout.
 func (c *Conn) onWriteStall() {
 	written := c.loop.stats.BytesOut
 	c.out.blocked = false
@@ -97,8 +97,8 @@ func (c *Conn) onWriteStall() {
 }
 
 // jitter spreads the pings of connections that were accepted together; it is
-// constant for one connection. The multiples of 2^32 divided by the golden ratio
-// fall evenly over the range, wherever the sequence is cut.
+// constant for one connection. The multiples of 2^32 divided by the golden
+// ratio fall evenly over the range, wherever the sequence is cut.
 func (c *Conn) jitter(span uint32) uint32 {
 	return uint32(uint64(c.generation*2654435769) * uint64(span) >> 32)
 }

@@ -20,8 +20,8 @@ func withHTTP1(config *tls.Config) *tls.Config {
 	return config
 }
 
-// tlsListener accepts without a handshake. The goroutine that reads the connection
-// makes it, within the time for the WebSocket's handshake.
+// tlsListener accepts without a handshake. The goroutine that reads the
+// connection makes it, within the time for the WebSocket's handshake.
 type tlsListener struct {
 	net.Listener
 	config *tls.Config
@@ -57,7 +57,8 @@ func startsHTTP(record [5]byte) bool {
 	return false
 }
 
-// maxPlainRequest bounds how much is read of a request that was answered already.
+// maxPlainRequest bounds how much is read of a request that was answered
+// already.
 const maxPlainRequest = 64 << 10
 
 // answerPlainHTTP explains the mistake to a client. It reads the rest of the
@@ -85,8 +86,8 @@ func tlsState(nc net.Conn) *tls.ConnectionState {
 // net/http.
 type tlsStateKey struct{}
 
-// withTLSState is for http.Server.ConnContext: net/http itself sees TLS only in a
-// connection of package tls, and those of loops were read before.
+// withTLSState is for http.Server.ConnContext: net/http itself sees TLS only in
+// a connection of package tls, and those of loops were read before.
 func withTLSState(ctx context.Context, nc net.Conn) context.Context {
 	if wrapped, ok := nc.(*prefixedConn); ok {
 		if state := tlsState(wrapped.Conn); state != nil {

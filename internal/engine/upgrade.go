@@ -14,8 +14,8 @@ type upgradeTask struct {
 	decision         Decision
 }
 
-// decide lets the Upgrader decide about a good request. In the meantime nothing is
-// read from the connection.
+// decide lets the Upgrader decide about a good request. In the meantime nothing
+// is read from the connection.
 func (c *Conn) decide(head, answer []byte) {
 	l := c.loop
 	upgrader := l.server.upgrader

@@ -5,16 +5,17 @@ import (
 	"github.com/stoa-io/stoa/internal/netpoll"
 )
 
-// writeBufferSize is how much one write takes when several frames leave together.
+// writeBufferSize is how much one write takes when several frames leave
+// together.
 const writeBufferSize = 64 << 10
 
-// entryOverhead is the cost of an entry of a send queue in addition to its frame,
-// in bytes.
+// entryOverhead is the cost of an entry of a send queue in addition to its
+// frame, in bytes.
 const entryOverhead = 40
 
 // sendQueue holds the frames that are to be written to one connection: control
-// frames, answers and deliveries in one order. A connection has one only while it
-// is not empty.
+// frames, answers and deliveries in one order. A connection has one only while
+// it is not empty.
 type sendQueue struct {
 	entries   []entry
 	next      int // entries before it are written
@@ -30,9 +31,9 @@ type entry struct {
 	frames int
 }
 
-// Send appends frames to the send queue, which is written at the end of the turn.
-// It takes ownership of data, which must not change any more and may be shared
-// with other connections. frames is 0 for bytes that are no frame.
+// Send appends frames to the send queue, which is written at the end of the
+// turn. It takes ownership of data, which must not change any more and may be
+// shared with other connections. frames is 0 for bytes that are no frame.
 func (c *Conn) Send(data []byte, frames int) {
 	l := c.loop
 	if c.state == connGone {
@@ -190,7 +191,8 @@ func (c *Conn) written() {
 // unsent reports whether bytes are still to be written.
 func (c *Conn) unsent() bool { return c.out != nil || c.blocking != nil && c.blocking.writing }
 
-// maxIdleQueues and maxIdleEntries bound the queues that a loop keeps for reuse.
+// maxIdleQueues and maxIdleEntries bound the queues that a loop keeps for
+// reuse.
 const (
 	maxIdleQueues  = 4096
 	maxIdleEntries = 128

@@ -11,8 +11,8 @@ import (
 type App interface {
 	// NewShard returns the application's state for one loop, for Shard.App.
 	NewShard(s *Shard) any
-	// Namespace returns the application's declaration of a namespace, nil if it does
-	// not exist. The hub stores it for the namespace's life.
+	// Namespace returns the application's declaration of a namespace, nil if it
+	// does not exist. The hub stores it for the namespace's life.
 	Namespace(name string) any
 
 	// Accepted is called before the client says hello, with the value of the
@@ -24,10 +24,12 @@ type App interface {
 	Closed(c *Client, code wire.Code, by engine.Initiator)
 
 	// Authorize reports whether the application decides about a request of the
-	// client. It then defers the request and posts a decision; see Client.Decide.
+	// client. It then defers the request and posts a decision; see
+	// Client.Decide.
 	Authorize(c *Client, r *session.Request) (deferred bool)
-	// Connected, Disconnected, Joined and Left are called after the change. forced:
-	// because the namespace was disconnected or the connection has closed.
+	// Connected, Disconnected, Joined and Left are called after the change.
+	// forced: because the namespace was disconnected or the connection has
+	// closed.
 	Connected(c *Client, ns *Namespace)
 	Disconnected(c *Client, ns *Namespace, forced bool)
 	Joined(c *Client, ns *Namespace, room string)

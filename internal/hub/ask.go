@@ -8,8 +8,8 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// responder receives a client's answer to an ask from this node, exactly once: an
-// answer, an error, or wire.ErrClosed when the connection has closed.
+// responder receives a client's answer to an ask from this node, exactly once:
+// an answer, an error, or wire.ErrClosed when the connection has closed.
 type responder interface {
 	respond(c *Client, a *session.Answer)
 }

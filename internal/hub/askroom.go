@@ -26,8 +26,8 @@ func (h *Hub) askRoom(call *rpc.RoomCall) {
 	}
 }
 
-// memberAsk asks the members of a room on one loop. It is the responder of every
-// member, on all loops.
+// memberAsk asks the members of a room on one loop. It is the responder of
+// every member, on all loops.
 type memberAsk struct {
 	call   *rpc.RoomCall
 	except connid.Ref
@@ -71,8 +71,8 @@ type RelayedAsk struct {
 // Message returns the ask as received. It is valid for the ask's life.
 func (a *RelayedAsk) Message() *wire.Message { return &a.message }
 
-// Forward asks the other members. except is the ID of the asking connection. Safe
-// for concurrent use with the loop; it is called once, or Refuse is.
+// Forward asks the other members. except is the ID of the asking connection.
+// Safe for concurrent use with the loop; it is called once, or Refuse is.
 func (a *RelayedAsk) Forward(m *rpc.RoomMessage, except string) {
 	h := a.shard.hub
 	h.peer.Forward(a.id, m, except, h.askTimeout())
@@ -96,8 +96,8 @@ func (c *Client) relayAsk(e *session.Event) MessageResult {
 	return MessageRelayed
 }
 
-// OpenRelayedAsk registers an ask of the client to others. It returns nil when the
-// client has too many, and answers so.
+// OpenRelayedAsk registers an ask of the client to others. It returns nil when
+// the client has too many, and answers so.
 func (c *Client) OpenRelayedAsk(e *session.Event) *RelayedAsk {
 	s := c.Shard()
 	asks := c.needAsks()

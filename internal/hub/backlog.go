@@ -7,8 +7,8 @@ import (
 
 // backlog queues a connection's messages while an earlier one is still being
 // handled: they are handled in the order sent. Limits.ReceiveQueue bounds it
-// together with the messages that wait for the connection's handlers: beyond that
-// the connection is not read until half of them are handled.
+// together with the messages that wait for the connection's handlers: beyond
+// that the connection is not read until half of them are handled.
 type backlog struct {
 	messages []message
 	next     int // messages before it are handled
@@ -20,8 +20,8 @@ type message struct {
 	binary  bool
 }
 
-// messageOverhead is the cost of a queued message in addition to its payload, in
-// bytes.
+// messageOverhead is the cost of a queued message in addition to its payload,
+// in bytes.
 const messageOverhead = 40
 
 func (c *Client) hasBacklog() bool { return c.rare != nil && c.rare.backlog != nil }
@@ -85,8 +85,8 @@ func (c *Client) drainBacklog() {
 }
 
 // waitingBytes are those of the backlog and of the messages that wait for
-// handlers. If they exceed the limit, the handlers' queue notifies the loop when
-// half of it is free.
+// handlers. If they exceed the limit, the handlers' queue notifies the loop
+// when half of it is free.
 func (c *Client) waitingBytes(limit int) int {
 	bytes := 0
 	if c.hasBacklog() {
@@ -106,8 +106,8 @@ func (c *Client) pauseIfFull() {
 	}
 }
 
-// resumeIfRoom reads the connection again if little waits. It must not be called
-// from inside the session, to which it may pass a message.
+// resumeIfRoom reads the connection again if little waits. It must not be
+// called from inside the session, to which it may pass a message.
 func (c *Client) resumeIfRoom() {
 	limit := c.Shard().limits.ReceiveQueue
 	if c.IsPaused(engine.PauseBacklog) && c.waitingBytes(limit/2) <= limit/2 {

@@ -9,9 +9,9 @@ import (
 )
 
 // Client is one connection: the engine's part of it, its session, and its place
-// in rooms. It implements engine.Handler and session.Driver. It is loop-owned; all
-// methods belong to the loop. TestClientSize holds its size, as there are hundreds
-// of thousands of them.
+// in rooms. It implements engine.Handler and session.Driver. It is loop-owned;
+// all methods belong to the loop. TestClientSize holds its size, as there are
+// hundreds of thousands of them.
 type Client struct {
 	engine.Conn
 	nonce  connid.Nonce
@@ -66,8 +66,8 @@ func (c *Client) Session() *session.Session { return &c.session }
 // Handle returns the application's handle, nil if it has made none.
 func (c *Client) Handle() *Handle { return c.handle }
 
-// SetHandle ties a handle to the connection. app is the application's value that
-// it belongs to.
+// SetHandle ties a handle to the connection. app is the application's value
+// that it belongs to.
 func (c *Client) SetHandle(h *Handle, app any) {
 	h.shard, h.ref, h.generation, h.app = c.Shard(), c.ref(), c.Generation(), app
 	h.remote = c.RemoteAddr()
@@ -76,8 +76,8 @@ func (c *Client) SetHandle(h *Handle, app any) {
 	c.handle = h
 }
 
-// SetRemoteAddr replaces the peer's address in the handle. It is called before the
-// handle is used by other goroutines.
+// SetRemoteAddr replaces the peer's address in the handle. It is called before
+// the handle is used by other goroutines.
 func (h *Handle) SetRemoteAddr(address string) { h.remote = address }
 
 // Queue appends a task of the application. Messages that must not overtake it
@@ -94,8 +94,8 @@ func (c *Client) Queue(t *taskqueue.Task) {
 // IsBusy reports whether tasks of the application are queued or running.
 func (c *Client) IsBusy() bool { return c.handle != nil && c.handle.queue.Busy() }
 
-// Busy implements session.Gate: like IsBusy, and the backlog is drained when it no
-// longer is.
+// Busy implements session.Gate: like IsBusy, and the backlog is drained when it
+// no longer is.
 func (c *Client) Busy() bool { return c.handle != nil && c.handle.queue.WatchIdle() }
 
 // Opened implements engine.Handler.
@@ -124,8 +124,8 @@ func (c *Client) Send(payload []byte, binary bool) {
 	c.SendMessage(engine.NewFrame(engine.Opcode(binary), payload))
 }
 
-// Hello implements session.Driver. The client has passed the handshake, so it is
-// acknowledged.
+// Hello implements session.Driver. The client has passed the handshake, so it
+// is acknowledged.
 func (c *Client) Hello() {
 	c.SetDeadline(0)
 	s := c.Shard()
@@ -157,8 +157,8 @@ func (c *Client) Closing() bool {
 	return c.Shard().hub.config.Session.NativeOnly && c.Busy()
 }
 
-// Ended implements engine.Handler: it takes the connection out of its namespaces
-// and rooms.
+// Ended implements engine.Handler: it takes the connection out of its
+// namespaces and rooms.
 func (c *Client) Ended() {
 	if c.handle != nil {
 		c.handle.end()

@@ -8,9 +8,9 @@ import (
 	"github.com/stoa-io/stoa/internal/engine"
 )
 
-// deliver turns a message of the broker into a frame, once, which enters the inbox
-// of every shard that has members. The broker calls it under the channel's lock,
-// which gives all shards one order.
+// deliver turns a message of the broker into a frame, once, which enters the
+// inbox of every shard that has members. The broker calls it under the
+// channel's lock, which gives all shards one order.
 func (h *Hub) deliver(channel string, env *cluster.Envelope) {
 	if env.Kind == cluster.EnvelopeControl {
 		h.peer.Deliver(env)
@@ -35,7 +35,8 @@ func (h *Hub) deliver(channel string, env *cluster.Envelope) {
 	}
 }
 
-// localRefs are the connections of this node among the IDs, nil if there are none.
+// localRefs are the connections of this node among the IDs, nil if there are
+// none.
 func (h *Hub) localRefs(ids []string) *[]connid.Ref {
 	var local []connid.Ref
 	for _, id := range ids {
@@ -53,10 +54,10 @@ func (h *Hub) localRefs(ids []string) *[]connid.Ref {
 const maxMergedFrame = 32 << 10
 
 // deliverRun queues the frames of a run of deliveries for the members of their
-// channel. Several frames are copied into one piece first, once for all members: a
-// member then costs one entry and one write, however many messages there were. The
-// sender of one of them gets the others one by one. It returns how many entries
-// were queued.
+// channel. Several frames are copied into one piece first, once for all
+// members: a member then costs one entry and one write, however many messages
+// there were. The sender of one of them gets the others one by one. It returns
+// how many entries were queued.
 func (s *Shard) deliverRun(run []entry) int {
 	to := s.channels[run[0].channel].members
 	if to == nil {
@@ -67,8 +68,8 @@ func (s *Shard) deliverRun(run []entry) int {
 		members := to.Members()
 		n, piece := merge(run, len(members))
 		origins := s.origins(run[:n])
-		// A member that is closed as too slow leaves the room at once, and the last one
-		// takes its place: backwards that one has been served.
+		// A member that is closed as too slow leaves the room at once, and the
+		// last one takes its place: backwards that one has been served.
 		for i := len(members) - 1; i >= 0; i-- {
 			c := members[i]
 			if len(origins) > 0 && slices.Contains(origins, c) {
@@ -130,8 +131,8 @@ func (c *Client) excluded(d *delivery) bool {
 
 func (c *Client) is(r connid.Ref) bool { return r == c.ref() }
 
-// deliverOthers queues the frames from which the connection is not excluded. One
-// that is closed as too slow gets no more: its close frame is the last.
+// deliverOthers queues the frames from which the connection is not excluded.
+// One that is closed as too slow gets no more: its close frame is the last.
 func (c *Client) deliverOthers(run []entry) (queued int) {
 	for i := range run {
 		if c.IsOpen() && !c.excluded(&run[i].delivery) {

@@ -29,7 +29,8 @@ type Handle struct {
 	cancel context.CancelFunc // guarded by mu
 }
 
-// InitClosed makes the handle of a connection that was never opened, in a shard.
+// InitClosed makes the handle of a connection that was never opened, in a
+// shard.
 func (h *Handle) InitClosed(s *Shard, app any, remote string) {
 	h.shard, h.app, h.remote, h.ended = s, app, remote, true
 	h.ref = connid.Ref{Slot: connid.NoSlot, Nonce: connid.NewNonce()}
@@ -38,8 +39,8 @@ func (h *Handle) InitClosed(s *Shard, app any, remote string) {
 // App returns the application's value that the handle belongs to.
 func (h *Handle) App() any { return h.app }
 
-// Queue runs the application's tasks of the connection, in order. The application
-// initializes it.
+// Queue runs the application's tasks of the connection, in order. The
+// application initializes it.
 func (h *Handle) Queue() *taskqueue.Queue { return &h.queue }
 
 // Shard returns the shard that owns the connection.
@@ -58,8 +59,8 @@ func (h *Handle) ID() string {
 	return h.id
 }
 
-// Context is canceled when the connection closes, or when the peer has closed its
-// side.
+// Context is canceled when the connection closes, or when the peer has closed
+// its side.
 func (h *Handle) Context() context.Context {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -76,8 +77,8 @@ func (h *Handle) contextLocked() context.Context {
 	return h.ctx
 }
 
-// IsClosed reports whether the connection has closed or is about to: nothing can
-// be sent any more.
+// IsClosed reports whether the connection has closed or is about to: nothing
+// can be sent any more.
 func (h *Handle) IsClosed() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -120,8 +121,8 @@ func (h *Handle) end() {
 	}
 }
 
-// hangUp cancels the context: the peer has closed its side, although its messages
-// are still to be handled.
+// hangUp cancels the context: the peer has closed its side, although its
+// messages are still to be handled.
 func (h *Handle) hangUp() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

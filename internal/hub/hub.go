@@ -25,32 +25,33 @@ type Config struct {
 	// before Start.
 	Session *session.Config
 	Limits  Limits
-	// JoinTimeout bounds how long a join waits for the broker; AskTimeout, how long
-	// an ask waits for an answer.
+	// JoinTimeout bounds how long a join waits for the broker; AskTimeout, how
+	// long an ask waits for an answer.
 	JoinTimeout, AskTimeout time.Duration
 	// ErrClosed is the error of calls that the end of the hub interrupts.
 	ErrClosed error
 	Logger    *slog.Logger
 }
 
-// Limits bounds what one client may cost. Zero and negative values mean no limit,
-// but InvalidPayloads 0: then the first one closes.
+// Limits bounds what one client may cost. Zero and negative values mean no
+// limit, but InvalidPayloads 0: then the first one closes.
 type Limits struct {
-	// ReceiveQueue is the size in bytes of the messages of one connection that wait
-	// behind an earlier one. Beyond it the connection is not read.
+	// ReceiveQueue is the size in bytes of the messages of one connection that
+	// wait behind an earlier one. Beyond it the connection is not read.
 	ReceiveQueue int
-	// LoopQueue is the size in bytes of the deliveries that wait for one loop. Beyond
-	// it publishing connections are not read.
+	// LoopQueue is the size in bytes of the deliveries that wait for one loop.
+	// Beyond it publishing connections are not read.
 	LoopQueue int
-	// InvalidPayloads is how many malformed messages a connection may send in ten
-	// seconds before it is closed.
+	// InvalidPayloads is how many malformed messages a connection may send in
+	// ten seconds before it is closed.
 	InvalidPayloads int
-	// Asks is how many asks of one connection may wait for the answers of others.
+	// Asks is how many asks of one connection may wait for the answers of
+	// others.
 	Asks int
 }
 
-// Hub connects the connections of one node with the broker. All methods are safe
-// for concurrent use unless they say otherwise.
+// Hub connects the connections of one node with the broker. All methods are
+// safe for concurrent use unless they say otherwise.
 type Hub struct {
 	// Immutable.
 	config   Config
@@ -112,8 +113,8 @@ func (h *Hub) Start() error {
 // Close ends the subscriptions, after the engine has ended.
 func (h *Hub) Close(ctx context.Context) error { return h.interest.Close(ctx) }
 
-// shardOf returns the shard of a connection of this node, nil for a reference that
-// cannot be one.
+// shardOf returns the shard of a connection of this node, nil for a reference
+// that cannot be one.
 func (h *Hub) shardOf(r connid.Ref) *Shard {
 	if loop := r.Slot.Loop(); r.Slot != connid.NoSlot && loop < len(h.shards) {
 		return h.shards[loop]
@@ -129,14 +130,14 @@ func (h *Hub) partitionOf(channel string) engine.CongestionSet {
 	return engine.CongestionSource(0)
 }
 
-// AwaitUncongested waits until the channel's partition is not congested, ctx ends,
-// or closed is closed.
+// AwaitUncongested waits until the channel's partition is not congested, ctx
+// ends, or closed is closed.
 func (h *Hub) AwaitUncongested(ctx context.Context, closed <-chan struct{}, channel string) error {
 	return h.server.Congestion().Wait(ctx, closed, h.config.ErrClosed, h.partitionOf(channel))
 }
 
-// relieve takes a cause of congestion back, and lets the loops read again where it
-// was the last.
+// relieve takes a cause of congestion back, and lets the loops read again where
+// it was the last.
 func (h *Hub) relieve(set engine.CongestionSet) {
 	if !h.server.Congestion().Remove(set) {
 		return
@@ -146,8 +147,8 @@ func (h *Hub) relieve(set engine.CongestionSet) {
 	}
 }
 
-// NodeChannel is the channel of requests to this node, to which the broker must be
-// subscribed before Start.
+// NodeChannel is the channel of requests to this node, to which the broker must
+// be subscribed before Start.
 func (h *Hub) NodeChannel() string { return cluster.NodeChannel(h.config.ID) }
 
 // Handler returns the hub as the handler of its broker.

@@ -7,8 +7,8 @@ import (
 	"github.com/stoa-io/stoa/internal/engine"
 )
 
-// Task is work that was posted to a shard. A task that also implements Dropper is
-// told when it is not run any more.
+// Task is work that was posted to a shard. A task that also implements Dropper
+// receives a call when it is not run any more.
 type Task interface {
 	// Run runs on the shard's loop.
 	Run(s *Shard)
@@ -52,9 +52,10 @@ type entry struct {
 const entryOverhead = 88
 
 // inbox is how everything outside a loop reaches its shard: one ordered queue.
-// Posting never blocks. A delivery that exceeds the limit is queued all the same,
-// but congests the node, and publishing connections are not read until the inbox
-// is drained: the excess is bounded by what is being published at that moment.
+// Posting never blocks. A delivery that exceeds the limit is queued all the
+// same, but congests the node, and publishing connections are not read until
+// the inbox is drained: the excess is bounded by the publishes in flight at
+// that moment.
 type inbox struct {
 	mu        sync.Mutex
 	entries   []entry // guarded by mu
@@ -63,12 +64,12 @@ type inbox struct {
 	closed    bool    // guarded by mu
 }
 
-// Post implements engine.Shard: it runs a function on the loop, after everything
-// that was posted before.
+// Post implements engine.Shard: it runs a function on the loop, after
+// everything that was posted before.
 func (s *Shard) Post(task func()) bool { return s.Submit(taskFunc(task)) }
 
-// Submit posts a task. It reports false when the loop has ended; the task is not
-// run and not told then. Safe for concurrent use; it never blocks.
+// Submit posts a task. It reports false when the loop has ended; the task is
+// not run and not told then. Safe for concurrent use; it never blocks.
 func (s *Shard) Submit(t Task) bool {
 	in := &s.inbox
 	in.mu.Lock()
@@ -159,8 +160,8 @@ func (s *Shard) Work() {
 	}
 }
 
-// deliveryRun returns how many of the next entries are deliveries to one channel
-// without anything in between.
+// deliveryRun returns how many of the next entries are deliveries to one
+// channel without anything in between.
 func (s *Shard) deliveryRun() int {
 	first := &s.batch[s.batchNext]
 	n := 1
@@ -174,8 +175,8 @@ func (s *Shard) deliveryRun() int {
 	return n
 }
 
-// Stopped implements engine.Shard: it leaves the final counters, closes the inbox
-// and drops its tasks.
+// Stopped implements engine.Shard: it leaves the final counters, closes the
+// inbox and drops its tasks.
 func (s *Shard) Stopped() {
 	last := s.Stats()
 	last.InboxBytes, last.Engine.Paused = 0, 0

@@ -11,8 +11,8 @@ import (
 // group is the set of members of a channel on this loop.
 type group interface{ Members() []*Client }
 
-// Namespace is a declared namespace on one loop, while a connection is connected
-// to it. The session holds it.
+// Namespace is a declared namespace on one loop, while a connection is
+// connected to it. The session holds it.
 type Namespace struct {
 	*rooms.Namespace[*Client] // nil until a connection is connected
 	name                      string
@@ -54,8 +54,8 @@ func (h *Hub) newRoom(name, channel string) *room {
 // Name implements session.Room.
 func (r *room) Name() string { return r.name }
 
-// Request implements session.Driver: the client asks for a change that the rules
-// of the protocol allow. The application may decide about it.
+// Request implements session.Driver: the client asks for a change that the
+// rules of the protocol allow. The application may decide about it.
 func (c *Client) Request(r *session.Request) {
 	if !c.Shard().app.Authorize(c, r) {
 		c.accept(r)
@@ -111,8 +111,7 @@ func (c *Client) acceptJoin(r *session.Request) {
 }
 
 // subscribeThenAdmit subscribes the shard to the channel before the request is
-// answered: a client that was told that it joined receives everything published
-// from then on.
+// answered: a joined client receives everything published after the answer.
 func (c *Client) subscribeThenAdmit(r *session.Request, channel string) {
 	s := c.Shard()
 	if s.subscribed(channel) {
@@ -141,8 +140,8 @@ func (c *Client) admit(r *session.Request, channel string) {
 	s := c.Shard()
 	ns, ok := r.Namespace.(*Namespace)
 	if !ok || s.namespaces[ns.name] == nil || ns.Namespace != s.namespaces[ns.name].Namespace {
-		// The namespace was disconnected while the request waited; the session answers
-		// so.
+		// The namespace was disconnected while the request waited; the session
+		// answers so.
 		c.session.AcceptJoin(r, departed(r.Message.Room))
 		return
 	}
@@ -152,7 +151,8 @@ func (c *Client) admit(r *session.Request, channel string) {
 	}
 }
 
-// enter puts the connection into a room to whose channel the shard is subscribed.
+// enter puts the connection into a room to whose channel the shard is
+// subscribed.
 func (c *Client) enter(ns *Namespace, name, channel string) *room {
 	s := c.Shard()
 	members, first := s.index.Join(ns.Namespace, name, c)
@@ -172,8 +172,8 @@ func (c *Client) admitNamespace(r *session.Request) {
 	}
 }
 
-// enterNamespace puts the connection into a namespace to whose channel the shard
-// is subscribed.
+// enterNamespace puts the connection into a namespace to whose channel the
+// shard is subscribed.
 func (c *Client) enterNamespace(name string) *Namespace {
 	s := c.Shard()
 	members, first := s.index.Connect(name, c)
@@ -192,9 +192,9 @@ type departed string
 // Name implements session.Room.
 func (d departed) Name() string { return string(d) }
 
-// leave takes the connection out of a room, and the shard out of its channel with
-// the last member. The connection no longer feeds the room's partition; if it
-// publishes to the same one elsewhere, the next message notes that again.
+// leave takes the connection out of a room, and the shard out of its channel
+// with the last member. The connection no longer feeds the room's partition; if
+// it publishes to the same one elsewhere, the next message notes that again.
 func (c *Client) leave(r *room) {
 	c.Unfeed(r.partition)
 	s := c.Shard()
@@ -230,8 +230,8 @@ func (c *Client) Disconnected(ns session.Namespace, _, forced bool) {
 }
 
 // Connected implements session.Driver. A connect that the client asked for was
-// carried out by admit; one that this node asked for is carried out now that the
-// client agrees.
+// carried out by admit; one that this node asked for is carried out now that
+// the client agrees.
 func (c *Client) Connected(ns session.Namespace, local bool) {
 	entered := ns.(*Namespace)
 	if !c.IsOpen() {

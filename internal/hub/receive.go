@@ -5,9 +5,9 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// Message implements engine.Handler: it passes a message to the session and counts
-// the result. Behind a backlog it waits, even if the session would take it: a join
-// must not overtake a leave. Only answers do not wait.
+// Message implements engine.Handler: it passes a message to the session and
+// counts the result. Behind a backlog it waits, even if the session would take
+// it: a join must not overtake a leave. Only answers do not wait.
 func (c *Client) Message(payload []byte, binary bool) {
 	var verdict session.Verdict
 	if c.hasBacklog() {
@@ -22,8 +22,8 @@ func (c *Client) Message(payload []byte, binary bool) {
 	c.judge(verdict, binary)
 }
 
-// receive passes a message to the session. A request that would change the state
-// which running handlers see waits for them.
+// receive passes a message to the session. A request that would change the
+// state which running handlers see waits for them.
 func (c *Client) receive(payload []byte, binary bool) session.Verdict {
 	for c.IsBusy() {
 		verdict := c.session.ReceiveEvent(payload, binary)
@@ -47,7 +47,8 @@ func (c *Client) judge(verdict session.Verdict, binary bool) {
 	}
 }
 
-// count adds a message to the counters. An event is counted where it is handled.
+// count adds a message to the counters. An event is counted where it is
+// handled.
 func (c *Client) count(verdict session.Verdict, binary bool) {
 	result := &c.Shard().stats.MessagesIn[frameType(binary)]
 	switch verdict {
@@ -80,8 +81,8 @@ type flood struct {
 	count int
 }
 
-// onInvalid ignores a malformed message, as neffos' clients expect, and closes the
-// connection when there are many.
+// onInvalid ignores a malformed message, as neffos' clients expect, and closes
+// the connection when there are many.
 func (c *Client) onInvalid() {
 	s := c.Shard()
 	if s.limits.InvalidPayloads < 0 {

@@ -8,8 +8,8 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// Relay passes an emit or an ask on to the other members of its room, or an emit
-// without a room to the namespace's other connections.
+// Relay passes an emit or an ask on to the other members of its room, or an
+// emit without a room to the namespace's other connections.
 func (c *Client) Relay(e *session.Event) MessageResult {
 	if len(e.Message.Token) > 0 {
 		return c.relayAsk(e)
@@ -17,8 +17,8 @@ func (c *Client) Relay(e *session.Event) MessageResult {
 	return c.publish(c.RelayChannel(e), e)
 }
 
-// RelayChannel returns the channel to which an event is relayed. The connection is
-// not read while that channel's partition is congested.
+// RelayChannel returns the channel to which an event is relayed. The connection
+// is not read while that channel's partition is congested.
 func (c *Client) RelayChannel(e *session.Event) string {
 	if in, ok := e.Room.(*room); ok {
 		c.Feed(in.partition)

@@ -31,8 +31,8 @@ func (l *local) AskRoom(call *rpc.RoomCall) { (*Hub)(l).askRoom(call) }
 // Defer implements rpc.Local.
 func (l *local) Defer(f func()) { l.shards[0].Submit(taskFunc(f)) }
 
-// requestTask carries out a request about one connection. It receives the client's
-// answer and sends it to the asking node.
+// requestTask carries out a request about one connection. It receives the
+// client's answer and sends it to the asking node.
 type requestTask struct {
 	request *rpc.Request
 	ref     connid.Ref
@@ -96,7 +96,8 @@ func (t *requestTask) respond(c *Client, a *session.Answer) {
 	}
 }
 
-// connect asks the client to connect to a namespace, once the shard is subscribed.
+// connect asks the client to connect to a namespace, once the shard is
+// subscribed.
 func (t *requestTask) connect(c *Client, m *wire.Message) {
 	ns := c.Shard().hub.newNamespace(string(m.Namespace))
 	if ns == nil {
@@ -119,7 +120,8 @@ func (t *requestTask) join(c *Client, m *wire.Message) {
 	t.subscribeThenAsk(c, in.channel, func() (uint64, error) { return c.session.AskJoin(ns, in, nil) })
 }
 
-// subscribeThenAsk asks the client something that makes it a member of a channel.
+// subscribeThenAsk asks the client something that makes it a member of a
+// channel.
 func (t *requestTask) subscribeThenAsk(c *Client, channel string, send func() (uint64, error)) {
 	c.Shard().subscribeThenRetain(c, channel, func(err error) {
 		if err != nil {
@@ -150,8 +152,8 @@ func (c *Client) tooEarly(t *requestTask) bool {
 	return true
 }
 
-// addressed returns the namespace and room that a message of this node names; the
-// room is nil if it names none. The error says what is missing.
+// addressed returns the namespace and room that a message of this node names;
+// the room is nil if it names none. The error names the missing one.
 func (c *Client) addressed(m *wire.Message) (ns session.Namespace, in session.Room, err error) {
 	if ns = c.session.Namespace(m.Namespace); ns == nil {
 		return nil, nil, wire.ErrBadNamespace

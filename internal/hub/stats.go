@@ -26,8 +26,8 @@ func (r MessageResult) String() string {
 		"ignored", "invalid", "dropped", "handled", "unknown"}[min(r, MessageResults)]
 }
 
-// CloseKey is a kind of close as it is counted. Code comes from a closed set, see
-// wire.Code.Label.
+// CloseKey is a kind of close as it is counted. Code comes from a closed set,
+// see wire.Code.Label.
 type CloseKey struct {
 	Code      string
 	Initiator engine.Initiator

@@ -78,9 +78,9 @@ func (s *Shard) store(channel string, sub subscription) {
 	s.channels[channel] = sub
 }
 
-// subscribeThenRetain subscribes the shard for a join that the client has yet to
-// agree to. then is called, now or when the broker has answered; after nil the
-// caller owes a release.
+// subscribeThenRetain subscribes the shard for a join that the client has yet
+// to agree to. then is called, now or when the broker has answered; after nil
+// the caller owes a release.
 func (s *Shard) subscribeThenRetain(c *Client, channel string, then func(error)) {
 	if s.subscribed(channel) {
 		s.retain(channel)
@@ -128,8 +128,8 @@ func (t *subscribedTask) Run(s *Shard) {
 	if t.err != nil {
 		delete(s.channels, j.channel)
 	} else {
-		// While the clients enter one by one, the first may have left before the
-		// second.
+		// While the clients enter one by one, the first may have left before
+		// the second.
 		j.retained++
 	}
 	for _, w := range waiters {
@@ -143,7 +143,8 @@ func (t *subscribedTask) Run(s *Shard) {
 	}
 }
 
-// subscribeError is the client's answer when the broker did not subscribe in time.
+// subscribeError is the client's answer when the broker did not subscribe in
+// time.
 func subscribeError(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return wire.ErrTimeout.Error()

@@ -113,7 +113,7 @@ func (p *Poller) Remove(fd int) error {
 }
 
 // Sleep announces that the loop is about to park: from here on Wake has an
-// effect. The caller looks for work once more before it calls Wait.
+// effect. The caller looks for work again before it calls Wait.
 func (p *Poller) Sleep() { p.awake.Store(false) }
 
 // Wait appends the pending events to events. With park it blocks until there is
@@ -174,7 +174,8 @@ func (p *Poller) Wake() {
 	}
 	p.waking.Add(1)
 	if p.awake.CompareAndSwap(false, true) {
-		// An eventfd takes eight bytes and can only refuse at 2^64-2 unread wakes.
+		// An eventfd takes eight bytes and can only refuse at 2^64-2 unread
+		// wakes.
 		_, _ = syscall.Write(p.wakeup, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 	}
 	p.waking.Add(-1)

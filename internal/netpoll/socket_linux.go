@@ -52,8 +52,8 @@ func Listen(network, address string, loops int) (fds []int, bound net.Addr, err 
 	return fds, bound, nil
 }
 
-// probe binds the address without SO_REUSEPORT first. Otherwise a second process
-// of the same user would silently share the port and take half of the
+// probe binds the address without SO_REUSEPORT first. Otherwise a second
+// process of the same user would silently share the port and take half of the
 // connections.
 func probe(network, address string) error {
 	listener, err := net.Listen(network, address)

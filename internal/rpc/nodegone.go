@@ -8,10 +8,10 @@ import (
 )
 
 // For a room call it is known how many nodes received it, but not which. When a
-// node leaves the cluster while calls are pending, it may have been one of them.
-// So the other nodes are probed: those that do not serve the call send OpDone,
-// the others will send it anyway. That costs something when a node dies, and
-// nothing before.
+// node leaves the cluster while calls are pending, it may have been one of
+// them. So the other nodes are probed: those that do not serve the call send
+// OpDone, the others will send it anyway. That costs something when a node
+// dies, and nothing before.
 
 // NodeGone ends the calls that only a node which left the cluster could answer.
 // The broker may call it.
@@ -31,7 +31,8 @@ func (p *Peer) endCallsOf(gone string) {
 			case c.owner != "":
 				return false, nil
 			case !c.perNode && !c.haveCount:
-				// It has not been sent yet, or a moment ago: to nodes that are alive.
+				// It has not been sent yet, or a moment ago: to nodes that are
+				// alive.
 				return false, nil
 			case !c.perNode:
 				c.perNode = true
@@ -48,10 +49,10 @@ func (p *Peer) endCallsOf(gone string) {
 	}
 }
 
-// probePeers asks nodes whether they serve a call. On one Redis server the probe
-// arrives after the call, so it takes the way through the broker to this node,
-// too. On several servers it could overtake a call that was sent in the same
-// moment; such a node is forgotten, as if it had been slow.
+// probePeers asks nodes whether they serve a call. On one Redis server the
+// probe arrives after the call, so it takes the way through the broker to this
+// node, too. On several servers it could overtake a call that was sent in the
+// same moment; such a node is forgotten, as if it had been slow.
 func (p *Peer) probePeers(id uint64, nodes []string) {
 	r := &Request{Op: OpProbe, ID: id, From: p.config.ID}
 	for _, node := range nodes {

@@ -16,8 +16,8 @@ type Local interface {
 	// Execute carries out a request about one connection, and answers with
 	// Peer.Reply. It neither blocks nor calls the broker.
 	Execute(r *Request)
-	// AskRoom asks the members of a room on this node. It neither blocks nor calls
-	// the broker.
+	// AskRoom asks the members of a room on this node. It neither blocks nor
+	// calls the broker.
 	AskRoom(c *RoomCall)
 	// Defer runs f soon on another goroutine, where it may call the broker.
 	Defer(f func())
@@ -58,8 +58,8 @@ func (p *Peer) LateAnswers() uint64 { return p.lateAnswers.Load() }
 // BadRequests counts the requests of other nodes that were malformed.
 func (p *Peer) BadRequests() uint64 { return p.badRequests.Load() }
 
-// send sends a request to a node, this one included. lost is called, at most once
-// and on any goroutine, if it is certain that the node did not receive it.
+// send sends a request to a node, this one included. lost is called, at most
+// once and on any goroutine, if it is certain that the node did not receive it.
 func (p *Peer) send(node string, r *Request, lost func(error)) {
 	if node == p.config.ID {
 		p.serve(r)
@@ -75,12 +75,12 @@ func (p *Peer) send(node string, r *Request, lost func(error)) {
 	})
 }
 
-// post sends a request and ignores failures; the caller's deadline covers a lost
-// one.
+// post sends a request and ignores failures; the caller's deadline covers a
+// lost one.
 func (p *Peer) post(node string, r *Request) { p.send(node, r, func(error) {}) }
 
-// publish publishes a request and learns how many nodes it reached. A broker that
-// cannot count is taken to have reached one.
+// publish publishes a request and learns how many nodes it reached. A broker
+// that cannot count is taken to have reached one.
 func (p *Peer) publish(channel string, r *Request, done func(nodes int, err error)) {
 	env := &cluster.Envelope{Kind: cluster.EnvelopeControl, Payload: r.append(nil)}
 	if counting, ok := p.config.Broker.(cluster.CountingPublisher); ok {
@@ -90,8 +90,8 @@ func (p *Peer) publish(channel string, r *Request, done func(nodes int, err erro
 	done(1, p.config.Broker.Publish(channel, env))
 }
 
-// Deliver takes a control envelope of another node, or of this one for a room. The
-// broker may call it.
+// Deliver takes a control envelope of another node, or of this one for a room.
+// The broker may call it.
 func (p *Peer) Deliver(env *cluster.Envelope) {
 	r, err := parse(env.Payload)
 	if err != nil {
@@ -160,15 +160,17 @@ func (p *Peer) onDone(r *Request) {
 	})
 }
 
-// Call sends a request about one connection and waits for the answer. It sets the
-// request's ID, From and Timeout. Without a deadline of ctx it waits for the
-// configured timeout, and then the connection's node answers wire.ErrTimeout.
+// Call sends a request about one connection and waits for the answer. It sets
+// the request's ID, From and Timeout. Without a deadline of ctx it waits for
+// the configured timeout, and then the connection's node answers
+// wire.ErrTimeout.
 func (p *Peer) Call(ctx context.Context, r *Request) (Answer, error) {
 	owner, ok := connid.NodeOf(r.Target)
 	if !ok {
 		return Answer{}, wire.ErrGone
 	}
-	// No node sends OpDone for a single connection: the answer finishes the call.
+	// No node sends OpDone for a single connection: the answer finishes the
+	// call.
 	all, err := p.wait(ctx, false, func(c *call) uint64 {
 		c.owner = owner
 		r.ID, r.From, r.Timeout = p.pending.add(c), p.config.ID, p.timeout(ctx)
@@ -188,8 +190,8 @@ func first(all Answers, err error) (Answer, error) {
 	return all.Answers[0], all.Answers[0].Err
 }
 
-// wait starts a call and waits until it is complete. When ctx ends first, a call
-// for all answers returns those received so far.
+// wait starts a call and waits until it is complete. When ctx ends first, a
+// call for all answers returns those received so far.
 func (p *Peer) wait(ctx context.Context, collectAll bool, start func(*call) (id uint64)) (Answers, error) {
 	type result struct {
 		all Answers

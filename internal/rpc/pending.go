@@ -31,8 +31,9 @@ type call struct {
 	owner      string // the node of the one connection that is asked; empty: a room is
 	finish     func(Answers, error)
 
-	// Guarded by pending.mu. For a room call it is known how many nodes received it,
-	// but not which; their names are needed only when a node is gone.
+	// Guarded by pending.mu. For a room call it is known how many nodes
+	// received it, but not which; their names are needed only when a node is
+	// gone.
 	expected   int      // nodes that will finish
 	haveCount  bool     // expected is known
 	perNode    bool     // waitingFor is known, and counts instead
@@ -42,8 +43,8 @@ type call struct {
 	unhandled  bool     // a member has no handler for the event
 }
 
-// pending holds the calls of a node. Only asks are calls, never emits, so one lock
-// is enough.
+// pending holds the calls of a node. Only asks are calls, never emits, so one
+// lock is enough.
 type pending struct {
 	mu    sync.Mutex
 	last  uint64           // guarded by mu
@@ -56,8 +57,8 @@ func (p *pending) add(c *call) (id uint64) {
 	defer p.mu.Unlock()
 	if p.calls == nil {
 		p.calls = make(map[uint64]*call)
-		// A node that restarted under the same ID must not take late answers for its
-		// own.
+		// A node that restarted under the same ID must not take late answers
+		// for its own.
 		p.last = rand.Uint64() >> 16
 	}
 	p.last++
@@ -111,8 +112,8 @@ func (p *pending) update(id uint64, change func(*call) (complete bool, err error
 // partial returns the answers received so far.
 func (c *call) partial() Answers { return Answers{Answers: c.answers, done: c.done} }
 
-// complete reports whether all nodes have finished, and the error of a call that
-// wants one answer.
+// complete reports whether all nodes have finished, and the error of a call
+// that wants one answer.
 func (c *call) complete() (complete bool, err error) {
 	switch {
 	case c.perNode && len(c.waitingFor) > 0, !c.perNode && (!c.haveCount || len(c.done) < c.expected):
@@ -125,7 +126,8 @@ func (c *call) complete() (complete bool, err error) {
 	return true, wire.ErrNobody
 }
 
-// forget stops waiting for a node: it was not reached, is gone, or has finished.
+// forget stops waiting for a node: it was not reached, is gone, or has
+// finished.
 func (c *call) forget(node string) (complete bool, err error) {
 	c.waitingFor = slices.DeleteFunc(c.waitingFor, func(waiting string) bool { return waiting == node })
 	return c.complete()

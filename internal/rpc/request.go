@@ -20,13 +20,13 @@ const (
 	OpAskRoom                  // the members of a room; each may answer, then the node sends OpDone
 	OpAnswer                   // the answer of one connection, or why there is none
 	OpDone                     // no more answers follow from this node
-	OpFind                     // one connection; answered with what is known about it
+	OpFind                     // one connection; answered with a description
 	OpProbe                    // whether a room call is still served; OpDone if it is not
 	ops
 )
 
-// Request is a message between two nodes, in a control envelope. It travels in a
-// node's own channel, or, with OpAskRoom, in the room's.
+// Request is a message between two nodes, in a control envelope. It travels in
+// a node's own channel, or, with OpAskRoom, in the room's.
 //
 //	version op flags id timeout code from target err payload
 //
@@ -75,8 +75,8 @@ func (r *Request) append(dst []byte) []byte {
 	return append(dst, r.Payload...)
 }
 
-// parse is the reverse of append; the request owns its memory. An unknown version
-// or operation is an error: the other node is newer.
+// parse is the reverse of append; the request owns its memory. An unknown
+// version or operation is an error: the other node is newer.
 func parse(data []byte) (*Request, error) {
 	if len(data) < 3 || data[0] != version || data[1] == 0 || data[1] >= byte(ops) {
 		return nil, errMalformed

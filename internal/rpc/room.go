@@ -28,10 +28,10 @@ func (p *Peer) AskRoom(ctx context.Context, m *RoomMessage) (Answer, error) {
 	return first(all, err)
 }
 
-// AskAll asks all members of a room, on every node, and returns the answers that
-// arrive before ctx ends or the configured timeout has passed. Each known node is
-// asked on its own, so the request may overtake messages that are being emitted
-// into the room.
+// AskAll asks all members of a room, on every node, and returns the answers
+// that arrive before ctx ends or the configured timeout has passed. Each known
+// node is asked on its own, so the request may overtake messages that are being
+// emitted into the room.
 func (p *Peer) AskAll(ctx context.Context, m *RoomMessage) (Answers, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.config.Timeout)
 	defer cancel()
@@ -74,7 +74,8 @@ func (p *Peer) Abandon(id uint64) { p.pending.take(id) }
 
 // Forward publishes the request of a call in the room's channel: it reaches the
 // nodes that have members, behind everything that was published there before.
-// except is the ID of a connection that is not asked; timeout is in milliseconds.
+// except is the ID of a connection that is not asked; timeout is in
+// milliseconds.
 func (p *Peer) Forward(id uint64, m *RoomMessage, except string, timeout uint32) {
 	r := &Request{
 		Op: OpAskRoom, ID: id, From: p.config.ID, Target: except,
@@ -130,9 +131,9 @@ func (c *RoomCall) Add(n int) { c.remaining.Add(int32(n)) }
 // IsAnswered reports whether no more answers are wanted.
 func (c *RoomCall) IsAnswered() bool { return c.answered.Load() }
 
-// Answer sends a member's answer to the asking node. An error of the client is an
-// answer, too, unless it only says that there is no handler and one answer is
-// wanted.
+// Answer sends a member's answer to the asking node. An error of the client is
+// an answer, too, unless it only says that there is no handler and one answer
+// is wanted.
 func (c *RoomCall) Answer(connID string, body []byte, binary bool, err error) {
 	all := c.request.All
 	switch {
@@ -151,8 +152,8 @@ func (c *RoomCall) Answer(connID string, body []byte, binary bool, err error) {
 	c.peer.post(c.request.From, answer)
 }
 
-// Done notes that a loop or a member has finished. The last one tells the asking
-// node that no more answers follow.
+// Done notes that a loop or a member has finished. The last one tells the
+// asking node that no more answers follow.
 func (c *RoomCall) Done() {
 	if c.remaining.Add(-1) > 0 {
 		return
@@ -163,7 +164,8 @@ func (c *RoomCall) Done() {
 	}
 	c.peer.post(c.request.From, done)
 	if !c.request.All {
-		// Last, so that no probe finds this node idle before it has sent OpDone.
+		// Last, so that no probe finds this node idle before it has sent
+		// OpDone.
 		c.peer.rooms.end(c.request)
 	}
 }
