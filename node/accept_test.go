@@ -16,6 +16,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/stoa-io/stoa/node"
+	"github.com/stoa-io/stoa/wire"
 )
 
 // front is a way to a node.
@@ -46,33 +47,39 @@ func eachFront(t *testing.T, change func(*node.Config), declare func(*node.Node)
 	}
 }
 
-// ends is what OnClosed has heard.
-type ends struct{ heard chan node.Closed }
+// closing is how a connection was closed.
+type closing struct {
+	code wire.Code
+	by   node.Initiator
+}
+
+// ends are the events that OnClosed received.
+type ends struct{ heard chan closing }
 
 // recordEnds registers OnClosed.
 func recordEnds(n *node.Node) *ends {
-	e := &ends{make(chan node.Closed, 1000)}
-	n.OnClosed(func(_ context.Context, c *node.Conn, how node.Closed) {
-		if !c.IsClosed() {
+	e := &ends{make(chan closing, 1000)}
+	n.OnClosed(func(_ context.Context, event *node.ClosedEvent) {
+		if !event.Conn.IsClosed() {
 			panic("OnClosed hears of a connection that is open")
 		}
-		e.heard <- how
+		e.heard <- closing{event.Code, event.By}
 	})
 	return e
 }
 
 // expect waits for these ends.
-func (e *ends) expect(tb testing.TB, want ...node.Closed) {
+func (e *ends) expect(tb testing.TB, want ...closing) {
 	tb.Helper()
 	timeout := time.After(patience)
 	for _, w := range want {
 		select {
 		case got := <-e.heard:
 			if got != w {
-				tb.Errorf("closed with %s by the %s, want %s by the %s", got.Code, got.By, w.Code, w.By)
+				tb.Errorf("closed with %s by the %s, want %s by the %s", got.code, got.by, w.code, w.by)
 			}
 		case <-timeout:
-			tb.Fatalf("OnClosed has not heard of %s by the %s", w.Code, w.By)
+			tb.Fatalf("OnClosed has not heard of %s by the %s", w.code, w.by)
 		}
 	}
 }
@@ -85,7 +92,7 @@ func (e *ends) expectNoMore(tb testing.TB, n *node.Node) {
 	}
 	select {
 	case got := <-e.heard:
-		tb.Errorf("OnClosed has also heard of %s by the %s", got.Code, got.By)
+		tb.Errorf("OnClosed has also heard of %s by the %s", got.code, got.by)
 	default:
 	}
 }
@@ -124,7 +131,7 @@ func TestAcceptSeesTheRequest(t *testing.T) {
 			a.Set(key{}, "value of "+s.cookie)
 			return nil
 		})
-		n.OnOpened(func(_ context.Context, c *node.Conn) { conns <- c })
+		n.OnOpened(func(_ context.Context, e *node.OpenedEvent) { conns <- e.Conn })
 	}, func(t *testing.T, f *front) {
 		p := f.connect(t)
 		p.write(upgradeRequest("/ws?q=a%20b", "X-Test: one", "x-test: two", "Cookie: other=1; session=s3cret"))
@@ -187,7 +194,7 @@ func TestAcceptRefuses(t *testing.T) {
 				p := f.connect(t)
 				p.expectJoined("default", "r")
 				_ = p.conn.Close()
-				closed.expect(t, node.Closed{Code: 1006, By: node.ByPeer})
+				closed.expect(t, closing{1006, node.ByPeer})
 				closed.expectNoMore(t, f.Node)
 			})
 		})
@@ -285,7 +292,7 @@ func TestAcceptWhileTheClientLeaves(t *testing.T) {
 					_ = p.conn.Close()
 					g.opened <- answer
 				}
-				closed.expect(t, node.Closed{Code: 1006, By: node.ByPeer})
+				closed.expect(t, closing{1006, node.ByPeer})
 				eventually(t, "nothing is left of them", func() bool { s := f.Stats(); return s.Pending == 0 && s.Connections == 0 })
 				closed.expectNoMore(t, f.Node)
 			})
@@ -311,7 +318,7 @@ func TestAcceptTakesTooLong(t *testing.T) {
 		if text, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusServiceUnavailable || string(text) != "the request was not decided in time\n" {
 			t.Errorf("answered %s %q, want 503 and why", response.Status, text)
 		}
-		closed.expect(t, node.Closed{Code: 1006, By: node.ByServer})
+		closed.expect(t, closing{1006, node.ByServer})
 		expectHandshakes(t, f.Node, node.HandshakeTimeout, 1)
 		_ = p.conn.Close()
 		closed.expectNoMore(t, f.Node)
@@ -333,7 +340,7 @@ func TestAcceptWhileTheNodeFills(t *testing.T) {
 		g.opened <- nil
 		p.expectRefusal(http.StatusServiceUnavailable)
 		expectHandshakes(t, f.Node, node.HandshakeFull, 1)
-		closed.expect(t, node.Closed{Code: 1006, By: node.ByServer})
+		closed.expect(t, closing{1006, node.ByServer})
 	})
 }
 
@@ -360,7 +367,7 @@ func TestAcceptWhileTheNodeDrains(t *testing.T) {
 		if err := <-shutdown; err != nil {
 			t.Errorf("Shutdown: %v", err)
 		}
-		closed.expect(t, node.Closed{Code: 1006, By: node.ByServer})
+		closed.expect(t, closing{1006, node.ByServer})
 		closed.expectNoMore(t, f.Node)
 		if response, err := http.ReadResponse(bufio.NewReader(p.conn), nil); err == nil {
 			if response.StatusCode != http.StatusServiceUnavailable {

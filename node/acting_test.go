@@ -114,16 +114,16 @@ func act(c *node.Conn) error {
 	must("Node.Ask", err)
 	_, err = n.AskRoom(ctx, m)
 	must("Node.AskRoom", err)
-	all, err := n.AskEverybody(ctx, m)
-	must("Node.AskEverybody", err)
-	wants("Node.AskEverybody: not one answer", len(all.Answers) == 1)
+	all, err := n.AskAll(ctx, m)
+	must("Node.AskAll", err)
+	wants("Node.AskAll: not one answer", len(all.Answers) == 1)
 	must("Conn.Write", c.Write(m))
 	must("Conn.WriteNative", c.WriteNative([]byte("native"), false))
 	must("NSConn.Emit", side.Emit("e", nil))
 	must("NSConn.EmitBinary", side.EmitBinary("e", []byte{0xff}))
-	must("Room.Emit", room.Emit("e", nil))
-	must("Room.Broadcast", room.Broadcast(ctx, "e", nil))
-	must("Node.Emit", n.Emit(ctx, m))
+	must("Room.EmitToClient", room.EmitToClient("e", nil))
+	must("Room.EmitToOthers", room.EmitToOthers(ctx, "e", nil))
+	must("Node.Emit", n.Emit(ctx, m, node.EmitOptions{}))
 	must("Node.EmitTo", n.EmitTo(ctx, id, m))
 	wants("a system event is emitted", errors.Is(side.Emit(wire.EventRoomJoin, nil), wire.ErrInvalidName))
 	must("Node.Join", n.Join(ctx, id, "side", "y"))
@@ -133,7 +133,7 @@ func act(c *node.Conn) error {
 	wants("Node.Find: not two rooms", len(info.Namespaces["side"]) == 2)
 	must("Node.Leave", n.Leave(ctx, id, "side", "y"))
 	must("NSConn.LeaveAll", side.LeaveAll(ctx))
-	wants("Room.Emit after the leave", errors.Is(room.Emit("e", nil), wire.ErrBadRoom) && len(side.Rooms()) == 0)
+	wants("Room.EmitToClient after the leave", errors.Is(room.EmitToClient("e", nil), wire.ErrBadRoom) && len(side.Rooms()) == 0)
 	wants("Node.Conn: another Conn", n.Conn(id) == c)
 	wants("Node.Conns: not there", slices.Contains(slices.Collect(n.Conns()), c))
 	wants("Node.Stats: no connection", n.Stats().Connections > 0 && n.Connections() > 0)
@@ -156,25 +156,25 @@ func TestActingInHandlers(t *testing.T) {
 		j.add("%s", what)
 	}
 	n := startHandling(t, nil, func(n *node.Node) {
-		n.OnOpened(func(_ context.Context, c *node.Conn) { does("opened", c) })
-		n.OnClosed(func(_ context.Context, c *node.Conn, _ node.Closed) { does("closed", c) })
-		n.OnNative(func(_ context.Context, c *node.Conn, _ []byte, _ bool) error { does("native", c); return nil })
-		n.Namespace("")
-		n.Namespace("side")
-		ns := n.Namespace("chat").Configure(node.NamespaceOptions{Relay: true, Asks: true})
-		ns.OnConnect(func(_ context.Context, c *node.Conn, _ []byte) error { does("connect", c); return nil })
-		ns.OnConnected(func(_ context.Context, c *node.NSConn) { does("connected", c.Conn()) })
-		ns.OnJoin(func(_ context.Context, c *node.NSConn, _ string) error { does("join", c.Conn()); return nil })
-		ns.OnJoined(func(_ context.Context, r *node.Room) { does("joined", r.NSConn().Conn()) })
-		ns.OnLeave(func(_ context.Context, r *node.Room) error { does("leave", r.NSConn().Conn()); return nil })
-		ns.OnLeft(func(_ context.Context, r *node.Room, _ bool) { does("left", r.NSConn().Conn()) })
-		ns.OnDisconnected(func(_ context.Context, c *node.NSConn, _ bool) { does("disconnected", c.Conn()) })
-		ns.OnEmit("e", func(_ context.Context, c *node.NSConn, _ *node.Message) error { does("emit", c.Conn()); return nil })
-		ns.OnAsk("q", func(_ context.Context, c *node.NSConn, _ *node.Message) ([]byte, error) {
-			does("ask", c.Conn())
-			return nil, nil
+		n.OnOpened(func(_ context.Context, e *node.OpenedEvent) { does("opened", e.Conn) })
+		n.OnClosed(func(_ context.Context, e *node.ClosedEvent) { does("closed", e.Conn) })
+		n.OnNative(func(_ context.Context, e *node.NativeEvent) error { does("native", e.Conn); return nil })
+		n.Namespace("", node.NamespaceOptions{})
+		n.Namespace("side", node.NamespaceOptions{})
+		ns := n.Namespace("chat", node.NamespaceOptions{Relay: node.RelayRooms | node.RelayAsks})
+		ns.OnConnect(func(_ context.Context, r *node.ConnectRequest) error { does("connect", r.Conn); return nil })
+		ns.OnConnected(func(_ context.Context, e *node.ConnectedEvent) { does("connected", e.NSConn.Conn()) })
+		ns.OnJoin(func(_ context.Context, r *node.JoinRequest) error { does("join", r.NSConn.Conn()); return nil })
+		ns.OnJoined(func(_ context.Context, e *node.JoinedEvent) { does("joined", e.Room.NSConn().Conn()) })
+		ns.OnLeave(func(_ context.Context, r *node.LeaveRequest) error { does("leave", r.Room.NSConn().Conn()); return nil })
+		ns.OnLeft(func(_ context.Context, e *node.LeftEvent) { does("left", e.Room.NSConn().Conn()) })
+		ns.OnDisconnected(func(_ context.Context, e *node.DisconnectedEvent) { does("disconnected", e.NSConn.Conn()) })
+		ns.OnEmit("e", func(_ context.Context, e *node.EmitEvent) error { does("emit", e.NSConn.Conn()); return nil })
+		ns.OnAsk("q", func(_ context.Context, r *node.AskRequest) error {
+			does("ask", r.NSConn.Conn())
+			return nil
 		})
-		ns.OnAnyRelay(func(_ context.Context, c *node.NSConn, _ *node.Message) error { does("relay", c.Conn()); return nil })
+		ns.OnAnyRelay(func(_ context.Context, r *node.RelayRequest) error { does("relay", r.NSConn.Conn()); return nil })
 	})
 	p := obey(dial(t, n))
 	for _, text := range []string{
@@ -199,30 +199,30 @@ func TestActingInHandlers(t *testing.T) {
 func TestHandlersEndTheirOwn(t *testing.T) {
 	var j journal
 	n := startHandling(t, nil, func(n *node.Node) {
-		n.Namespace("other")
-		ns := n.Namespace("chat")
-		ns.OnLeft(func(_ context.Context, r *node.Room, forced bool) { j.add("left %s forced=%t", r.Name(), forced) })
-		ns.OnLeave(func(context.Context, *node.Room) error { j.add("leave"); return nil }) // is not asked about these
-		ns.OnDisconnected(func(_ context.Context, _ *node.NSConn, forced bool) { j.add("disconnected forced=%t", forced) })
-		n.OnClosed(func(_ context.Context, _ *node.Conn, how node.Closed) { j.add("closed %d by %s", how.Code, how.By) })
-		ns.OnEmit("e", func(ctx context.Context, c *node.NSConn, m *node.Message) error {
+		n.Namespace("other", node.NamespaceOptions{})
+		ns := n.Namespace("chat", node.NamespaceOptions{})
+		ns.OnLeft(func(_ context.Context, e *node.LeftEvent) { j.add("left %s forced=%t", e.Room.Name(), e.Forced) })
+		ns.OnLeave(func(context.Context, *node.LeaveRequest) error { j.add("leave"); return nil }) // is not asked about these
+		ns.OnDisconnected(func(_ context.Context, e *node.DisconnectedEvent) { j.add("disconnected forced=%t", e.Forced) })
+		n.OnClosed(func(_ context.Context, e *node.ClosedEvent) { j.add("closed %d by %s", e.Code, e.By) })
+		ns.OnEmit("e", func(ctx context.Context, e *node.EmitEvent) error {
 			var err error
-			switch string(m.Body) {
+			switch string(e.Body) {
 			case "leave":
-				err = c.Room("a").Leave(ctx)
+				err = e.NSConn.Room("a").Leave(ctx)
 			case "leave all":
-				err = c.LeaveAll(ctx)
+				err = e.NSConn.LeaveAll(ctx)
 			case "disconnect":
-				err = c.Disconnect(ctx)
+				err = e.NSConn.Disconnect(ctx)
 			case "disconnect all":
-				err = c.Conn().DisconnectAll(ctx)
+				err = e.NSConn.Conn().DisconnectAll(ctx)
 			case "close":
-				c.Conn().Close(4001, "go")
+				e.NSConn.Conn().Close(4001, "go")
 				<-ctx.Done()
-				j.add("close: connected=%t, %v", c.IsConnected(), c.Emit("e", nil))
+				j.add("close: connected=%t, %v", e.NSConn.IsConnected(), e.NSConn.Emit("e", nil))
 				return nil
 			}
-			j.add("%s: %v, connected=%t, %d rooms, %d namespaces", m.Body, err, c.IsConnected(), len(c.Rooms()), len(c.Conn().Namespaces()))
+			j.add("%s: %v, connected=%t, %d rooms, %d namespaces", e.Body, err, e.NSConn.IsConnected(), len(e.NSConn.Rooms()), len(e.NSConn.Conn().Namespaces()))
 			return err
 		})
 	})
@@ -275,19 +275,19 @@ func TestActingAcrossTheCluster(t *testing.T) {
 		}
 		brokers = append(brokers, broker)
 		nodes = append(nodes, startHandling(t, func(cfg *node.Config) { cfg.ID, cfg.Broker = id, broker }, func(n *node.Node) {
-			n.OnClosed(func(_ context.Context, _ *node.Conn, how node.Closed) {
-				j.add("%s: closed %d by %s", id, how.Code, how.By)
+			n.OnClosed(func(_ context.Context, e *node.ClosedEvent) {
+				j.add("%s: closed %d by %s", id, e.Code, e.By)
 			})
-			ns := n.Namespace("chat")
-			ns.OnJoin(func(context.Context, *node.NSConn, string) error { return wire.ErrForbidden })
-			ns.OnJoined(func(_ context.Context, r *node.Room) { j.add("%s: joined %s", id, r.Name()) })
-			ns.OnLeft(func(_ context.Context, r *node.Room, forced bool) {
-				j.add("%s: left %s forced=%t", id, r.Name(), forced)
+			ns := n.Namespace("chat", node.NamespaceOptions{})
+			ns.OnJoin(func(context.Context, *node.JoinRequest) error { return wire.ErrForbidden })
+			ns.OnJoined(func(_ context.Context, e *node.JoinedEvent) { j.add("%s: joined %s", id, e.Room.Name()) })
+			ns.OnLeft(func(_ context.Context, e *node.LeftEvent) {
+				j.add("%s: left %s forced=%t", id, e.Room.Name(), e.Forced)
 			})
-			ns.OnConnected(func(context.Context, *node.NSConn) { j.add("%s: connected", id) })
-			ns.OnDisconnected(func(_ context.Context, _ *node.NSConn, forced bool) { j.add("%s: disconnected forced=%t", id, forced) })
-			ns.OnAsk("rule", func(ctx context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
-				return nil, rule(ctx, n, string(m.Body))
+			ns.OnConnected(func(context.Context, *node.ConnectedEvent) { j.add("%s: connected", id) })
+			ns.OnDisconnected(func(_ context.Context, e *node.DisconnectedEvent) { j.add("%s: disconnected forced=%t", id, e.Forced) })
+			ns.OnAsk("rule", func(ctx context.Context, r *node.AskRequest) error {
+				return rule(ctx, n, string(r.Body))
 			})
 		}))
 	}
@@ -316,7 +316,7 @@ func rule(ctx context.Context, n *node.Node, id string) error {
 	steps := []func() error{
 		func() error { return n.Connect(ctx, id, "chat") },
 		func() error { return n.Join(ctx, id, "chat", "r") },
-		func() error { return n.Emit(ctx, m) },
+		func() error { return n.Emit(ctx, m, node.EmitOptions{}) },
 		func() error { return n.EmitTo(ctx, id, m) },
 		func() error { _, err := n.Ask(ctx, id, m); return err },
 		func() error { _, err := n.AskRoom(ctx, m); return err },

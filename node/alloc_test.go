@@ -72,7 +72,7 @@ func (c *client) skip(count int) {
 func relayAllocs(t *testing.T, members, together int) float64 {
 	t.Helper()
 	const rounds = 300
-	n, err := New(Config{Loops: 1, Namespaces: map[string]NamespaceOptions{"default": {Relay: true}}})
+	n, err := New(Config{Loops: 1, Namespaces: map[string]NamespaceOptions{"default": {Relay: RelayRooms}}})
 	if err != nil {
 		t.Fatal(err)
 	}

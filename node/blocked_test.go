@@ -31,15 +31,15 @@ func TestBlockedHandlers(t *testing.T) {
 	goOn := make(chan struct{})
 	var stuck, closed atomic.Int32
 	n := startHandling(t, nil, func(n *node.Node) {
-		ns := n.Namespace("chat")
-		ns.OnAsk("stuck", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) {
+		ns := n.Namespace("chat", node.NamespaceOptions{})
+		ns.OnAsk("stuck", func(context.Context, *node.AskRequest) error {
 			stuck.Add(1)
 			<-goOn
 			stuck.Add(-1)
-			return nil, nil
+			return nil
 		})
 		ns.OnAsk("echo", echoBody)
-		n.OnClosed(func(context.Context, *node.Conn, node.Closed) { closed.Add(1) })
+		n.OnClosed(func(context.Context, *node.ClosedEvent) { closed.Add(1) })
 	})
 	peers := make([]*peer, conns)
 	for i := range peers {
@@ -91,13 +91,14 @@ func TestBlockedHandlers(t *testing.T) {
 // behind what is not read.
 func TestAskWhileTheMailboxIsFull(t *testing.T) {
 	n := startHandling(t, func(cfg *node.Config) {
-		cfg.Limits.Mailbox = 4 << 10
+		cfg.Limits.ReceiveQueue = 4 << 10
 		cfg.Timeouts.Ask, cfg.Timeouts.Ping = 100*time.Millisecond, -1
 	}, func(n *node.Node) {
-		n.Namespace("chat").OnAsk("back", func(ctx context.Context, c *node.NSConn, m *node.Message) ([]byte, error) {
+		n.Namespace("chat", node.NamespaceOptions{}).OnAsk("back", func(ctx context.Context, r *node.AskRequest) error {
 			// Without a deadline of its own.
-			answer, err := c.Conn().Ask(context.WithoutCancel(ctx), node.Message{Namespace: "chat", Event: "q"})
-			return answer.Body, err
+			answer, err := r.NSConn.Conn().Ask(context.WithoutCancel(ctx), node.Message{Namespace: "chat", Event: "q"})
+			r.Reply(answer.Body)
+			return err
 		})
 	})
 	p := join(t, n, "chat")
@@ -119,20 +120,20 @@ func TestShutdownWaitsForHandlers(t *testing.T) {
 	var j journal
 	started, goOn := make(chan struct{}), make(chan struct{})
 	n := startHandling(t, nil, func(n *node.Node) {
-		ns := n.Namespace("chat")
-		ns.OnEmit("e", func(ctx context.Context, c *node.NSConn, _ *node.Message) error {
+		ns := n.Namespace("chat", node.NamespaceOptions{})
+		ns.OnEmit("e", func(ctx context.Context, e *node.EmitEvent) error {
 			close(started)
 			<-ctx.Done() // the connection is closed
 			<-goOn
-			j.add("emit, closed=%t", c.Conn().IsClosed())
+			j.add("emit, closed=%t", e.NSConn.Conn().IsClosed())
 			return nil
 		})
-		ns.OnLeft(func(ctx context.Context, r *node.Room, forced bool) {
-			j.add("left forced=%t ctx=%v", forced, ctx.Err())
+		ns.OnLeft(func(ctx context.Context, e *node.LeftEvent) {
+			j.add("left forced=%t ctx=%v", e.Forced, ctx.Err())
 		})
-		ns.OnDisconnected(func(ctx context.Context, _ *node.NSConn, _ bool) { j.add("disconnected ctx=%v", ctx.Err()) })
-		n.OnClosed(func(ctx context.Context, _ *node.Conn, how node.Closed) {
-			j.add("closed %d ctx=%v", how.Code, ctx.Err())
+		ns.OnDisconnected(func(ctx context.Context, _ *node.DisconnectedEvent) { j.add("disconnected ctx=%v", ctx.Err()) })
+		n.OnClosed(func(ctx context.Context, e *node.ClosedEvent) {
+			j.add("closed %d ctx=%v", e.Code, ctx.Err())
 		})
 	})
 	p := obey(join(t, n, "chat", "r"))
@@ -173,12 +174,12 @@ func TestShutdownLeavesHandlers(t *testing.T) {
 			started, ended, goOn := make(chan struct{}), make(chan error, 1), make(chan struct{})
 			returned := make(chan struct{})
 			n, served := serveHandling(t, out.into, func(n *node.Node) {
-				n.Namespace("chat").OnEmit("stubborn", func(context.Context, *node.NSConn, *node.Message) error {
+				n.Namespace("chat", node.NamespaceOptions{}).OnEmit("stubborn", func(context.Context, *node.EmitEvent) error {
 					close(started)
 					<-goOn
 					return nil
 				})
-				n.OnClosed(func(ctx context.Context, _ *node.Conn, _ node.Closed) { ended <- ctx.Err(); close(returned) })
+				n.OnClosed(func(ctx context.Context, _ *node.ClosedEvent) { ended <- ctx.Err(); close(returned) })
 			})
 			p := obey(join(t, n, "chat"))
 			p.send(";chat;;stubborn;0;0;")
@@ -199,9 +200,9 @@ func TestShutdownLeavesHandlers(t *testing.T) {
 				}
 			}
 			_, err := down()
-			var left *node.HandlersLeftError
+			var left *node.HandlersRunningError
 			if !errors.As(err, &left) || !errors.Is(err, context.Canceled) || len(left.Handlers) != 1 {
-				t.Fatalf("Shutdown: %v, want a HandlersLeftError with one handler and the context's error", err)
+				t.Fatalf("Shutdown: %v, want a HandlersRunningError with one handler and the context's error", err)
 			}
 			one := left.Handlers[0]
 			if one.Kind != node.HandlerEmit || one.Namespace != "chat" || one.Event != "stubborn" || one.Conn != p.id || one.Since.IsZero() {
@@ -231,10 +232,10 @@ func TestShutdownLeavesHandlers(t *testing.T) {
 func TestShutdownDeadline(t *testing.T) {
 	started, goOn := make(chan struct{}), make(chan struct{})
 	n, served := serveHandling(t, nil, func(n *node.Node) {
-		n.Namespace("chat").OnAsk("stubborn", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) {
+		n.Namespace("chat", node.NamespaceOptions{}).OnAsk("stubborn", func(context.Context, *node.AskRequest) error {
 			close(started)
 			<-goOn
-			return nil, nil
+			return nil
 		})
 	})
 	p := obey(join(t, n, "chat"))
@@ -242,9 +243,9 @@ func TestShutdownDeadline(t *testing.T) {
 	<-started
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
-	var left *node.HandlersLeftError
+	var left *node.HandlersRunningError
 	if err := n.Shutdown(ctx); !errors.As(err, &left) || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(left, context.DeadlineExceeded) {
-		t.Errorf("Shutdown: %v, want a HandlersLeftError and %v", err, context.DeadlineExceeded)
+		t.Errorf("Shutdown: %v, want a HandlersRunningError and %v", err, context.DeadlineExceeded)
 	}
 	<-served
 	close(goOn)
@@ -262,19 +263,19 @@ func TestHandlersOfTheEndEmit(t *testing.T) {
 		t.Fatal(err)
 	}
 	n, served := serveHandling(t, func(cfg *node.Config) { cfg.ID, cfg.Broker = "n1", second }, func(n *node.Node) {
-		ns := n.Namespace("default")
+		ns := n.LookupNamespace("default")
 		say := func(ctx context.Context, what string) {
 			m := node.Message{Namespace: "default", Room: "r", Event: "bye", Body: []byte(what)}
-			if err := n.Emit(ctx, m); err != nil {
+			if err := n.Emit(ctx, m, node.EmitOptions{}); err != nil {
 				t.Errorf("Emit in %s: %v", what, err)
 			}
 		}
-		ns.OnLeft(func(ctx context.Context, r *node.Room, _ bool) { say(ctx, "left") })
-		ns.OnDisconnected(func(ctx context.Context, _ *node.NSConn, _ bool) {
+		ns.OnLeft(func(ctx context.Context, _ *node.LeftEvent) { say(ctx, "left") })
+		ns.OnDisconnected(func(ctx context.Context, _ *node.DisconnectedEvent) {
 			eventually(t, "the loops have ended", func() bool { return n.CloseConn(ctx, "n1-x", 1000, "") == node.ErrClosed })
 			say(ctx, "disconnected")
 		})
-		n.OnClosed(func(ctx context.Context, _ *node.Conn, _ node.Closed) { say(ctx, "closed") })
+		n.OnClosed(func(ctx context.Context, _ *node.ClosedEvent) { say(ctx, "closed") })
 	})
 	awaitNodes(t, 2, first, second)
 	listener := join(t, witness, "default", "r")
@@ -284,7 +285,7 @@ func TestHandlersOfTheEndEmit(t *testing.T) {
 	}
 	<-served
 	listener.expect(";default;r;bye;0;0;left", ";default;r;bye;0;0;disconnected", ";default;r;bye;0;0;closed")
-	if err := n.Emit(within(t), node.Message{Namespace: "default", Event: "e"}); !errors.Is(err, node.ErrClosed) {
+	if err := n.EmitNamespace(within(t), node.Message{Namespace: "default", Event: "e"}, node.EmitOptions{}); !errors.Is(err, node.ErrClosed) {
 		t.Errorf("Emit after the end: %v, want %v", err, node.ErrClosed)
 	}
 }
@@ -292,14 +293,14 @@ func TestHandlersOfTheEndEmit(t *testing.T) {
 // A handler that waits for the end of its connection hears of it although so much
 // waits behind it that the connection is not read any more.
 func TestHangupBehindAFullMailbox(t *testing.T) {
-	if testTransport(t) == node.TransportStream {
+	if testTransport(t) == node.TransportBlocking {
 		t.Log("a blocking transport learns of the end when it reads")
 		return
 	}
 	waiting, ended := make(chan struct{}), make(chan struct{})
-	n := startHandling(t, func(cfg *node.Config) { cfg.Limits.Mailbox = 2000 }, func(n *node.Node) {
-		n.Namespace("chat").OnEmit("wait", func(ctx context.Context, _ *node.NSConn, m *node.Message) error {
-			if string(m.Body) == "first" {
+	n := startHandling(t, func(cfg *node.Config) { cfg.Limits.ReceiveQueue = 2000 }, func(n *node.Node) {
+		n.Namespace("chat", node.NamespaceOptions{}).OnEmit("wait", func(ctx context.Context, e *node.EmitEvent) error {
+			if string(e.Body) == "first" {
 				close(waiting)
 				<-ctx.Done()
 				close(ended)

@@ -12,7 +12,7 @@ import (
 
 // withAsks lets clients ask each other in the namespace "default".
 func withAsks(cfg *node.Config) {
-	cfg.Namespaces["default"] = node.NamespaceOptions{Relay: true, Broadcast: true, Asks: true}
+	cfg.Namespaces["default"] = node.NamespaceOptions{Relay: relayAll}
 }
 
 func TestClientAsksRoom(t *testing.T) {

@@ -20,7 +20,7 @@ type ending struct {
 	change func(*node.Config)                                  // nil: nothing
 	opened func(*node.Conn)                                    // what OnOpened does besides; nil: nothing
 	end    func(t *testing.T, f *front, p *peer, c *node.Conn) // nil: it ends by itself
-	want   node.Closed
+	want   closing
 }
 
 func endings() []ending {
@@ -30,63 +30,63 @@ func endings() []ending {
 	}
 	return []ending{
 		{name: "the peer closes", hello: true, end: says(frame(ws.OpClose, true, "\x03\xe8")),
-			want: node.Closed{Code: wire.CodeNormal, By: node.ByPeer}},
+			want: closing{wire.CodeNormal, node.ByPeer}},
 		{name: "the peer closes with a code of its own", hello: true, end: says(frame(ws.OpClose, true, "\x0f\xa5bye")),
-			want: node.Closed{Code: 4005, By: node.ByPeer}},
+			want: closing{4005, node.ByPeer}},
 		{name: "the peer closes without a code", hello: true, end: says(frame(ws.OpClose, true, "")),
-			want: node.Closed{Code: wire.CodeNoStatus, By: node.ByPeer}},
+			want: closing{wire.CodeNoStatus, node.ByPeer}},
 		{name: "the peer closes before its hello", end: says(frame(ws.OpClose, true, "\x03\xe8")),
-			want: node.Closed{Code: wire.CodeNormal, By: node.ByPeer}},
+			want: closing{wire.CodeNormal, node.ByPeer}},
 		{name: "the peer leaves", hello: true,
 			end:  func(_ *testing.T, _ *front, p *peer, _ *node.Conn) { _ = p.conn.Close() },
-			want: node.Closed{Code: wire.CodeAbnormal, By: node.ByPeer}},
+			want: closing{wire.CodeAbnormal, node.ByPeer}},
 		{name: "the peer leaves before its hello",
 			end:  func(_ *testing.T, _ *front, p *peer, _ *node.Conn) { _ = p.conn.Close() },
-			want: node.Closed{Code: wire.CodeAbnormal, By: node.ByPeer}},
+			want: closing{wire.CodeAbnormal, node.ByPeer}},
 		{name: "the peer resets", hello: true,
 			end:  func(_ *testing.T, _ *front, p *peer, _ *node.Conn) { p.reset(); _ = p.conn.Close() },
-			want: node.Closed{Code: wire.CodeAbnormal, By: node.ByPeer}},
+			want: closing{wire.CodeAbnormal, node.ByPeer}},
 		{name: "the program closes in OnOpened", hello: true, opened: func(c *node.Conn) { c.Close(4321, "not now") },
 			end:  func(t *testing.T, _ *front, p *peer, _ *node.Conn) { expectClosedWith(t, p, 4321) },
-			want: node.Closed{Code: 4321, By: node.ByServer}},
+			want: closing{4321, node.ByServer}},
 		{name: "the program closes twice, and the peer does not answer", hello: true, change: quick,
 			end:  func(_ *testing.T, _ *front, _ *peer, c *node.Conn) { c.Close(4321, ""); c.Close(4322, "") },
-			want: node.Closed{Code: 4321, By: node.ByServer}},
+			want: closing{4321, node.ByServer}},
 		{name: "the program and the peer close at once", hello: true,
 			end: func(t *testing.T, _ *front, p *peer, c *node.Conn) {
 				c.Close(4321, "")
 				expectClosedWith(t, p, 4321)
 				_ = p.conn.Close()
 			},
-			want: node.Closed{Code: 4321, By: node.ByServer}},
+			want: closing{4321, node.ByServer}},
 		{name: "slow consumer", hello: true,
-			change: func(c *node.Config) { quick(c); c.Limits.Queue = 64 << 10 },
+			change: func(c *node.Config) { quick(c); c.Limits.SendQueue = 64 << 10 },
 			end: func(t *testing.T, _ *front, _ *peer, c *node.Conn) {
 				payload := []byte(strings.Repeat("x", 60_000))
 				eventually(t, "the connection is closed", func() bool { return c.WriteNative(payload, false) != nil })
 			},
-			want: node.Closed{Code: wire.CodeSlowConsumer, By: node.ByServer}},
+			want: closing{wire.CodeSlowConsumer, node.ByServer}},
 		{name: "no answer to a ping", hello: true,
 			change: func(c *node.Config) {
 				quick(c)
 				c.Timeouts.Ping, c.Timeouts.Pong = 50*time.Millisecond, 50*time.Millisecond
 			},
-			want: node.Closed{Code: wire.CodePingTimeout, By: node.ByServer}},
+			want: closing{wire.CodePingTimeout, node.ByServer}},
 		{name: "no hello",
 			change: func(c *node.Config) { quick(c); c.Timeouts.Handshake = 2 * time.Second },
-			want:   node.Closed{Code: wire.CodeAckTimeout, By: node.ByServer}},
+			want:   closing{wire.CodeAckTimeout, node.ByServer}},
 		{name: "too much before the hello", change: quick, end: says(strings.Repeat(frame(ws.OpText, true, "$1;default;;e;0;0;"+strings.Repeat("x", 60_000)), 4)),
-			want: node.Closed{Code: wire.CodePolicy, By: node.ByServer}},
+			want: closing{wire.CodePolicy, node.ByServer}},
 		{name: "protocol error", hello: true, change: quick, end: says("\x81\x01a"),
-			want: node.Closed{Code: wire.CodeProtocolError, By: node.ByServer}},
+			want: closing{wire.CodeProtocolError, node.ByServer}},
 		{name: "protocol error before the hello", change: quick, end: says("\x81\x01a"),
-			want: node.Closed{Code: wire.CodeProtocolError, By: node.ByServer}},
+			want: closing{wire.CodeProtocolError, node.ByServer}},
 		{name: "no UTF-8", hello: true, change: quick, end: says(frame(ws.OpText, true, "\xff")),
-			want: node.Closed{Code: wire.CodeInvalidData, By: node.ByServer}},
+			want: closing{wire.CodeInvalidData, node.ByServer}},
 		{name: "too big", hello: true, change: quick, end: says(frame(ws.OpText, true, strings.Repeat("x", 70_000))),
-			want: node.Closed{Code: wire.CodeTooBig, By: node.ByServer}},
+			want: closing{wire.CodeTooBig, node.ByServer}},
 		{name: "many messages that do not parse", hello: true, change: quick, end: says(strings.Repeat(frame(ws.OpText, true, "nonsense"), 101)),
-			want: node.Closed{Code: wire.CodeInvalidFlood, By: node.ByServer}},
+			want: closing{wire.CodeInvalidFlood, node.ByServer}},
 		{name: "shutdown", hello: true, end: func(t *testing.T, f *front, p *peer, _ *node.Conn) {
 			shutdown := make(chan error, 1)
 			go func() { shutdown <- f.Shutdown(context.Background()) }()
@@ -94,17 +94,17 @@ func endings() []ending {
 			if err := <-shutdown; err != nil {
 				t.Errorf("Shutdown: %v", err)
 			}
-		}, want: node.Closed{Code: wire.CodeGoingAway, By: node.ByServer}},
+		}, want: closing{wire.CodeGoingAway, node.ByServer}},
 		{name: "shutdown before the hello", change: quick, end: func(t *testing.T, f *front, _ *peer, _ *node.Conn) {
 			if err := f.Shutdown(context.Background()); err != nil {
 				t.Errorf("Shutdown: %v", err)
 			}
-		}, want: node.Closed{Code: wire.CodeGoingAway, By: node.ByServer}},
+		}, want: closing{wire.CodeGoingAway, node.ByServer}},
 		{name: "the node is closed", hello: true, end: func(t *testing.T, f *front, _ *peer, _ *node.Conn) {
 			if err := f.Close(); err != nil {
 				t.Errorf("Close: %v", err)
 			}
-		}, want: node.Closed{Code: wire.CodeGoingAway, By: node.ByServer}},
+		}, want: closing{wire.CodeGoingAway, node.ByServer}},
 	}
 }
 
@@ -127,11 +127,11 @@ func TestEveryConnectionEndsOnce(t *testing.T) {
 			eachFront(t, e.change, func(n *node.Node) {
 				closed, conns = recordEnds(n), make(chan *node.Conn, 10)
 				n.OnAccept(func(context.Context, *node.Accept) error { return nil })
-				n.OnOpened(func(_ context.Context, c *node.Conn) {
+				n.OnOpened(func(_ context.Context, event *node.OpenedEvent) {
 					if e.opened != nil {
-						e.opened(c)
+						e.opened(event.Conn)
 					}
-					conns <- c
+					conns <- event.Conn
 				})
 			}, func(t *testing.T, f *front) {
 				p := f.connect(t)

@@ -88,7 +88,11 @@ func TestClusterEmit(t *testing.T) {
 	outside := join(t, nodes[1], "default")
 	emit := func(m node.Message, except ...string) {
 		t.Helper()
-		if err := nodes[0].Emit(t.Context(), m, except...); err != nil {
+		send := nodes[0].Emit
+		if m.Room == "" {
+			send = nodes[0].EmitNamespace
+		}
+		if err := send(t.Context(), m, node.EmitOptions{Except: except}); err != nil {
 			t.Fatalf("Emit: %v", err)
 		}
 	}
@@ -204,9 +208,9 @@ func TestClusterAsksAtOnce(t *testing.T) {
 		}
 		asking.Go(func() {
 			for range 20 {
-				all, err := n.AskEverybody(within(t), question)
-				if err != nil || len(all.Answers) != len(members) || len(all.Silent) > 0 {
-					t.Errorf("node %s asked everybody: %d answers, silent %q, %v; want %d", n.ID(), len(all.Answers), all.Silent, err, len(members))
+				all, err := n.AskAll(within(t), question)
+				if err != nil || len(all.Answers) != len(members) || len(all.Missing) > 0 {
+					t.Errorf("node %s asked everybody: %d answers, silent %q, %v; want %d", n.ID(), len(all.Answers), all.Missing, err, len(members))
 				}
 				if answer, err := n.AskRoom(within(t), question); err != nil || string(answer.Body) != answer.Conn {
 					t.Errorf("node %s asked the room: %+v, %v; want an ID", n.ID(), answer, err)
@@ -237,7 +241,7 @@ func TestClusterJoinAndLeave(t *testing.T) {
 	for i := range 10 {
 		room := fmt.Sprint("room ", i)
 		do("join", func() error { return n.Join(within(t), a.id, "rooms", room) }, ";rooms;"+room+";_OnRoomJoin;0;0;")
-		if err := n.Emit(t.Context(), node.Message{Namespace: "rooms", Room: room, Event: "e", Body: []byte("welcome")}); err != nil {
+		if err := n.Emit(t.Context(), node.Message{Namespace: "rooms", Room: room, Event: "e", Body: []byte("welcome")}, node.EmitOptions{}); err != nil {
 			t.Fatalf("Emit: %v", err)
 		}
 		a.expect(";rooms;" + room + ";e;0;0;welcome")
@@ -380,7 +384,7 @@ func TestClusterSilentNode(t *testing.T) {
 	// The node stays known for its lease.
 	ctx, cancel := context.WithCancel(t.Context())
 	wait := meanwhile(func() (node.Answers, error) {
-		return n.AskEverybody(ctx, node.Message{Namespace: "default", Room: "r", Event: "q"})
+		return n.AskAll(ctx, node.Message{Namespace: "default", Room: "r", Event: "q"})
 	})
 	answering.send(answering.request(";default;r;q;0;0;") + ";default;r;q;0;0;here")
 	answering.sync("default")
@@ -390,7 +394,7 @@ func TestClusterSilentNode(t *testing.T) {
 	}
 	cancel()
 	all, err := wait()
-	if err != nil || len(all.Answers) != 1 || string(all.Answers[0].Body) != "here" || !slices.Equal(all.Silent, []string{"n2"}) {
+	if err != nil || len(all.Answers) != 1 || string(all.Answers[0].Body) != "here" || !slices.Equal(all.Missing, []string{"n2"}) {
 		t.Errorf("got %+v, %v; want one answer and n2 silent", all, err)
 	}
 	proxy.Heal()
@@ -399,12 +403,12 @@ func TestClusterSilentNode(t *testing.T) {
 	silent.sync("default")
 	eventually(t, "the node is ready again", func() bool { return cut.Ready(within(t)) == nil })
 	wait = meanwhile(func() (node.Answers, error) {
-		return n.AskEverybody(within(t), node.Message{Namespace: "default", Room: "r", Event: "q"})
+		return n.AskAll(within(t), node.Message{Namespace: "default", Room: "r", Event: "q"})
 	})
 	for _, p := range []*peer{answering, silent} {
 		p.send(p.request(";default;r;q;0;0;") + ";default;r;q;0;0;" + p.id)
 	}
-	if all, err := wait(); err != nil || len(all.Answers) != 2 || len(all.Silent) != 0 {
+	if all, err := wait(); err != nil || len(all.Answers) != 2 || len(all.Missing) != 0 {
 		t.Errorf("got %+v, %v; want two answers and no silent node", all, err)
 	}
 }

@@ -27,9 +27,9 @@ func TestConfigRefused(t *testing.T) {
 		{"origin with a user", func(c *node.Config) { c.AllowOrigins = []string{"https://me@chat.example.com"} }, "AllowOrigins"},
 		{"pattern", func(c *node.Config) { c.AllowOrigins = []string{"*.example.com"} }, "AllowOrigins"},
 		{"empty origin", func(c *node.Config) { c.AllowOrigins = []string{""} }, "AllowOrigins"},
-		{"broadcast without relay", func(c *node.Config) {
-			c.Namespaces = map[string]node.NamespaceOptions{"chat": {Broadcast: true}}
-		}, "Broadcast needs Relay"},
+		{"unknown relay", func(c *node.Config) {
+			c.Namespaces = map[string]node.NamespaceOptions{"chat": {Relay: 1 << 3}}
+		}, `"chat": Relay 8 is unknown`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var cfg node.Config
@@ -61,7 +61,7 @@ func TestConfigAccepted(t *testing.T) {
 	for name, cfg := range map[string]node.Config{
 		"zero":     {},
 		"greatest": {ID: strings.Repeat("Z", 32), Loops: 64, Endpoint: "*", AllowOrigins: []string{"*", "https://a.test", "http://b.test:81"}},
-		"without limits": {Limits: node.Limits{Header: -1, Namespaces: -1, Rooms: -1, Queue: -1, Mailbox: -1, Inbox: -1,
+		"without limits": {Limits: node.Limits{Header: -1, Namespaces: -1, Rooms: -1, SendQueue: -1, ReceiveQueue: -1, LoopQueue: -1,
 			InvalidPayloads: -1, Connections: -1, DrainPerSecond: -1},
 			Timeouts: node.Timeouts{Handshake: -1, Ping: -1, Pong: -1, Write: -1, Close: -1, Join: -1}},
 	} {
@@ -83,9 +83,9 @@ func TestConfigAccepted(t *testing.T) {
 // A node without limits and timeouts works like any other.
 func TestNothingIsLimited(t *testing.T) {
 	n := startNode(t, func(c *node.Config) {
-		c.Limits = node.Limits{Header: -1, Namespaces: -1, Rooms: -1, Queue: -1, Mailbox: -1, Inbox: -1,
+		c.Limits = node.Limits{Header: -1, Namespaces: -1, Rooms: -1, SendQueue: -1, ReceiveQueue: -1, LoopQueue: -1,
 			InvalidPayloads: -1, Connections: -1, DrainPerSecond: -1}
-		c.Limits.Names.Message, c.Limits.Names.Room, c.Limits.Names.Event = -1, -1, -1
+		c.Limits.Message, c.Limits.Names.Room, c.Limits.Names.Event = -1, -1, -1
 		c.Timeouts = node.Timeouts{Handshake: -1, Ping: -1, Pong: -1, Write: -1, Join: -1}
 	})
 	room := strings.Repeat("r", 10_000)

@@ -27,8 +27,8 @@ func TestTinyInbox(t *testing.T) {
 		batch      = 50
 	)
 	n := startNode(t, func(cfg *node.Config) {
-		cfg.Limits.Inbox = 2000
-		cfg.Limits.Queue = -1
+		cfg.Limits.LoopQueue = 2000
+		cfg.Limits.SendQueue = -1
 	})
 	var counts [members]atomic.Int64
 	var readers sync.WaitGroup
@@ -103,7 +103,7 @@ func countMessages(p *peer, count *atomic.Int64) {
 // An inbox limit below a single item must not make the loops wake each other for
 // ever.
 func TestInboxLimitBelowOneItem(t *testing.T) {
-	n := startNode(t, func(cfg *node.Config) { cfg.Limits.Inbox = 1 })
+	n := startNode(t, func(cfg *node.Config) { cfg.Limits.LoopQueue = 1 })
 	a, b := join(t, n, "default", "r"), join(t, n, "default", "r")
 	for i := range 100 {
 		text := fmt.Sprintf(";default;r;chat;0;0;%d", i)
@@ -160,7 +160,7 @@ func TestHeldPublisherIsNotRead(t *testing.T) {
 		messages = 400
 		size     = 50_000
 	)
-	n, faulty := slowNode(t, func(cfg *node.Config) { cfg.Limits.Queue = -1 })
+	n, faulty := slowNode(t, func(cfg *node.Config) { cfg.Limits.SendQueue = -1 })
 	publisher, listener := join(t, n, "default", "r"), join(t, n, "default", "r")
 	publisher.send(";default;r;chat;0;0;first")
 	listener.expect(";default;r;chat;0;0;first")
@@ -244,7 +244,7 @@ func TestSlowMember(t *testing.T) {
 		t.Run(fmt.Sprintf("loops=%d", loops), func(t *testing.T) {
 			n := startNode(t, func(cfg *node.Config) {
 				cfg.Loops = loops
-				cfg.Limits.Queue = 256 << 10
+				cfg.Limits.SendQueue = 256 << 10
 				cfg.Timeouts.Close = patience
 			})
 			publisher := join(t, n, "default", "r")
@@ -307,7 +307,7 @@ func TestAllMembersSlow(t *testing.T) {
 	const members = 20
 	n := startNode(t, func(cfg *node.Config) {
 		cfg.Loops = 1
-		cfg.Limits.Queue = 64 << 10
+		cfg.Limits.SendQueue = 64 << 10
 	})
 	for range members {
 		join(t, n, "default", "r")
@@ -388,7 +388,7 @@ func TestEmitWaits(t *testing.T) {
 	n := startNode(t, func(cfg *node.Config) { cfg.Broker = faulty })
 	p := join(t, n, "default", "r")
 	emit := func(ctx context.Context, body string) error {
-		return n.Emit(ctx, node.Message{Namespace: "default", Room: "r", Event: "e", Body: []byte(body)})
+		return n.Emit(ctx, node.Message{Namespace: "default", Room: "r", Event: "e", Body: []byte(body)}, node.EmitOptions{})
 	}
 	faulty.Congest(0, true)
 	ended, cancel := context.WithCancel(t.Context())

@@ -180,7 +180,7 @@ func TestPingBeforeHello(t *testing.T) {
 // The limit is what a message may have, not what a header may cost: nothing is
 // allocated for what has not arrived.
 func TestDeclaredLengthCostsNothing(t *testing.T) {
-	n := startNode(t, func(c *node.Config) { c.Limits.Names.Message = -1 })
+	n := startNode(t, func(c *node.Config) { c.Limits.Message = -1 })
 	peers := make([]*peer, 100)
 	for i := range peers {
 		peers[i] = dial(t, n)
@@ -205,7 +205,7 @@ func TestDeclaredLengthCostsNothing(t *testing.T) {
 
 func TestMessageLimit(t *testing.T) {
 	t.Run("configured", func(t *testing.T) {
-		n := startNode(t, func(c *node.Config) { c.Limits.Names.Message = 100 })
+		n := startNode(t, func(c *node.Config) { c.Limits.Message = 100 })
 		p := join(t, n, "default")
 		p.send("$a;default;;e;0;0;" + strings.Repeat("x", 82))
 		p.expect("$a;default;;e;1;0;unhandled event")
@@ -215,7 +215,7 @@ func TestMessageLimit(t *testing.T) {
 		expectCloses(t, n, wire.CodeTooBig, node.ByServer, 1)
 	})
 	t.Run("none", func(t *testing.T) {
-		n := startNode(t, func(c *node.Config) { c.Limits.Names.Message = -1 })
+		n := startNode(t, func(c *node.Config) { c.Limits.Message = -1 })
 		p, other := join(t, n, "default"), join(t, n, "default")
 		large := ";default;;e;0;0;" + strings.Repeat("x", 500_000)
 		p.write(frame(ws.OpText, false, large[:300_000]) + frame(ws.OpContinuation, true, large[300_000:]))

@@ -89,7 +89,7 @@ func (c *crowd) await(word string) string {
 // are served too.
 func TestHalfFrames(t *testing.T) {
 	halves, dribbles := 10_000, 1_000
-	if testTransport(t) == node.TransportStream {
+	if testTransport(t) == node.TransportBlocking {
 		// A goroutine each; the race detector ends at 8,128 of them.
 		halves, dribbles = 2_000, 500
 	}

@@ -11,10 +11,11 @@ import (
 	"github.com/gobwas/ws/wsutil"
 
 	"github.com/stoa-io/stoa/node"
+	"github.com/stoa-io/stoa/wire"
 )
 
-// exampleClient is the least that can talk to a node. It stands for a browser or
-// an app with a client library, so that the examples can show what their users see.
+// exampleClient speaks just enough of the protocol to talk to a node. It stands for
+// a browser or an app with a client library.
 type exampleClient struct {
 	conn   net.Conn
 	tokens int
@@ -39,7 +40,7 @@ func (c *exampleClient) send(text string) {
 }
 
 // receive returns the fields of the next message: token, namespace, room, event,
-// whether it is an error, no-op, body.
+// error flag, no-op flag, body.
 func (c *exampleClient) receive() []string {
 	text, err := wsutil.ReadServerText(c.conn)
 	if err != nil {
@@ -48,7 +49,7 @@ func (c *exampleClient) receive() []string {
 	return strings.SplitN(string(text), ";", 7)
 }
 
-// ask asks and returns the answer's body, or its error in brackets.
+// ask returns the body of the answer, or its error in parentheses.
 func (c *exampleClient) ask(namespace, room, event, body string) string {
 	c.tokens++
 	token := fmt.Sprint("$", c.tokens)
@@ -63,33 +64,33 @@ func (c *exampleClient) ask(namespace, room, event, body string) string {
 }
 
 func (c *exampleClient) connect(namespace string) string {
-	return c.ask(namespace, "", "_OnNamespaceConnect", "")
+	return c.ask(namespace, "", wire.EventNamespaceConnect, "")
 }
 
 func (c *exampleClient) join(namespace, room string) string {
-	return c.ask(namespace, room, "_OnRoomJoin", "")
+	return c.ask(namespace, room, wire.EventRoomJoin, "")
 }
 
 func (c *exampleClient) emit(namespace, room, event, body string) {
 	c.send(strings.Join([]string{"", namespace, room, event, "0", "0", body}, ";"))
 }
 
-// next waits for what the server sends.
+// next waits for the next event of the server.
 func (c *exampleClient) next() (event, body string) {
 	m := c.receive()
 	return m[3], m[6]
 }
 
-// obey does what the server asks next.
+// obey accepts the next request of the server, to join a room for example.
 func (c *exampleClient) obey() { c.send(c.receive()[0] + ";;;;;;") }
 
-// reply answers the next question.
+// reply answers the next ask of the server.
 func (c *exampleClient) reply(body string) {
 	m := c.receive()
 	c.send(strings.Join([]string{m[0], m[1], m[2], m[3], "0", "0", body}, ";"))
 }
 
-// exampleServe runs a node on a free port. The function that it returns ends it.
+// exampleServe serves a node on a free port until stop is called.
 func exampleServe(n *node.Node) (stop func()) {
 	if err := n.Listen("tcp", "127.0.0.1:0"); err != nil {
 		log.Fatal(err)

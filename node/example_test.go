@@ -14,22 +14,23 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// A server for one namespace, in which the members of a room talk to each other
-// and may ask for the time.
+// A server with one namespace. The members of a room talk to each other, and every
+// client may ask the server for the time.
 func Example() {
 	n, err := node.New(node.Config{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	chat := n.Namespace("chat").Configure(node.NamespaceOptions{Relay: true})
-	chat.OnJoin(func(_ context.Context, _ *node.NSConn, room string) error {
-		if room == "office" {
+	chat := n.Namespace("chat", node.NamespaceOptions{Relay: node.RelayRooms})
+	chat.OnJoin(func(_ context.Context, r *node.JoinRequest) error {
+		if r.Room == "office" {
 			return errors.New("staff only")
 		}
 		return nil
 	})
-	chat.OnAsk("time", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) {
-		return []byte("noon"), nil
+	chat.OnAsk("time", func(_ context.Context, r *node.AskRequest) error {
+		r.Reply([]byte("noon"))
+		return nil
 	})
 	stop := exampleServe(n) // Listen and Serve
 	defer stop()
@@ -49,17 +50,18 @@ func Example() {
 	// say hello
 }
 
-// Errors reach the client that asks, word for word; a panic does not.
+// The text of an error is the answer to an ask; that of a panic is not.
 func ExampleNamespace_OnAsk() {
 	n, _ := node.New(node.Config{})
-	math := n.Namespace("math")
-	math.OnAsk("half", func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
-		if len(m.Body)%2 != 0 {
-			return nil, fmt.Errorf("%d is odd", len(m.Body))
+	math := n.Namespace("math", node.NamespaceOptions{})
+	math.OnAsk("half", func(_ context.Context, r *node.AskRequest) error {
+		if len(r.Body)%2 != 0 {
+			return fmt.Errorf("%d is odd", len(r.Body))
 		}
-		return m.Body[:len(m.Body)/2], nil
+		r.Reply(r.Body[:len(r.Body)/2])
+		return nil
 	})
-	math.OnAsk("crash", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) { panic("secret") })
+	math.OnAsk("crash", func(context.Context, *node.AskRequest) error { panic("secret") })
 	defer exampleServe(n)()
 
 	client := exampleDial(n.Addr())
@@ -67,7 +69,7 @@ func ExampleNamespace_OnAsk() {
 	fmt.Println(client.ask("math", "", "half", "xxxx"))
 	fmt.Println(client.ask("math", "", "half", "xxx"))
 	fmt.Println(client.ask("math", "", "crash", ""))
-	fmt.Println(client.ask("math", "", "unheard of", ""))
+	fmt.Println(client.ask("math", "", "double", "xx"))
 	// Output:
 	// xx
 	// (3 is odd)
@@ -75,14 +77,14 @@ func ExampleNamespace_OnAsk() {
 	// (unhandled event)
 }
 
-// A handler for a type instead of bytes.
-func ExampleTypedAsk() {
+// A handler takes and returns values instead of bytes.
+func ExampleOnAsk() {
 	type Order struct{ Item string }
 	type Receipt struct{ Number int }
 
 	n, _ := node.New(node.Config{})
-	shop := n.Namespace("shop")
-	node.TypedAsk(shop, "order", codec.JSON{}, func(_ context.Context, _ *node.NSConn, o Order) (Receipt, error) {
+	shop := n.Namespace("shop", node.NamespaceOptions{})
+	node.OnAsk(shop, "order", codec.JSON{}, func(_ context.Context, _ *node.AskRequest, o Order) (Receipt, error) {
 		return Receipt{Number: len(o.Item)}, nil
 	})
 	defer exampleServe(n)()
@@ -96,15 +98,15 @@ func ExampleTypedAsk() {
 	// (bad body of "order": invalid character 'l' looking for beginning of value)
 }
 
-// What is relayed can be changed or refused on its way.
+// A relay handler may change a message or refuse it.
 func ExampleNamespace_OnRelay() {
 	n, _ := node.New(node.Config{})
-	chat := n.Namespace("chat").Configure(node.NamespaceOptions{Relay: true})
-	chat.OnRelay("say", func(_ context.Context, _ *node.NSConn, m *node.Message) error {
-		if strings.Contains(string(m.Body), "damn") {
+	chat := n.Namespace("chat", node.NamespaceOptions{Relay: node.RelayRooms})
+	chat.OnRelay("say", func(_ context.Context, r *node.RelayRequest) error {
+		if strings.Contains(string(r.Body), "damn") {
 			return errors.New("mind your language")
 		}
-		m.Body = []byte(strings.TrimSpace(string(m.Body)))
+		r.Body = []byte(strings.TrimSpace(string(r.Body)))
 		return nil
 	})
 	defer exampleServe(n)()
@@ -120,16 +122,39 @@ func ExampleNamespace_OnRelay() {
 	// Output: say hello
 }
 
-// The server asks its client, also from inside a handler.
+// A join handler sees the body of the request and answers with one.
+func ExampleNamespace_OnJoin() {
+	n, _ := node.New(node.Config{})
+	chat := n.Namespace("chat", node.NamespaceOptions{})
+	chat.OnJoin(func(_ context.Context, r *node.JoinRequest) error {
+		if r.Room == "office" && string(r.Body) != "badge 7" {
+			return errors.New("show your badge")
+		}
+		r.Reply([]byte("the topic is lunch"))
+		return nil
+	})
+	defer exampleServe(n)()
+
+	client := exampleDial(n.Addr())
+	client.connect("chat")
+	fmt.Println(client.ask("chat", "office", wire.EventRoomJoin, ""))
+	fmt.Println(client.ask("chat", "office", wire.EventRoomJoin, "badge 7"))
+	// Output:
+	// (show your badge)
+	// the topic is lunch
+}
+
+// The server asks a client, here from a handler of that very client.
 func ExampleNSConn_Ask() {
 	n, _ := node.New(node.Config{})
-	door := n.Namespace("door")
-	door.OnAsk("open", func(ctx context.Context, c *node.NSConn, _ *node.Message) ([]byte, error) {
-		password, err := c.Ask(ctx, "password?", nil)
+	door := n.Namespace("door", node.NamespaceOptions{})
+	door.OnAsk("open", func(ctx context.Context, r *node.AskRequest) error {
+		password, err := r.NSConn.Ask(ctx, "password?", nil)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		return append([]byte("come in, "), password.Body...), nil
+		r.Reply(append([]byte("come in, "), password.Body...))
+		return nil
 	})
 	defer exampleServe(n)()
 
@@ -145,7 +170,8 @@ func ExampleNSConn_Ask() {
 	// open come in, friend
 }
 
-// Who may connect is decided before the WebSocket is opened.
+// An accept handler sees the HTTP request, and refuses it or keeps what it learned
+// for the connection.
 func ExampleNode_OnAccept() {
 	type user struct{}
 	n, _ := node.New(node.Config{})
@@ -157,8 +183,10 @@ func ExampleNode_OnAccept() {
 		a.Set(user{}, name)
 		return nil
 	})
-	ended := make(chan any)
-	n.OnClosed(func(_ context.Context, c *node.Conn, _ node.Closed) { ended <- c.Value(user{}) })
+	closed := make(chan string)
+	n.OnClosed(func(_ context.Context, e *node.ClosedEvent) {
+		closed <- fmt.Sprintf("%s: closed by the %s", e.Conn.Value(user{}), e.By)
+	})
 	defer exampleServe(n)()
 
 	response, err := http.DefaultClient.Do(upgradeTo("http://" + n.Addr().String() + "/ws"))
@@ -174,11 +202,11 @@ func ExampleNode_OnAccept() {
 	}
 	fmt.Println(response.Status)
 	_ = response.Body.Close()
-	fmt.Println(<-ended, "has gone")
+	fmt.Println(<-closed)
 	// Output:
 	// 401 Unauthorized
 	// 101 Switching Protocols
-	// ann has gone
+	// ann: closed by the peer
 }
 
 func upgradeTo(url string) *http.Request {
@@ -190,43 +218,45 @@ func upgradeTo(url string) *http.Request {
 	return r
 }
 
-// A message for everybody in a room but one connection, from outside any handler.
+// The server emits to all members of a room but one, and to that one alone.
 func ExampleNode_Emit() {
 	n, _ := node.New(node.Config{})
 	joined := make(chan *node.Room, 2)
-	n.Namespace("news").OnJoined(func(_ context.Context, r *node.Room) { joined <- r })
+	news := n.Namespace("news", node.NamespaceOptions{})
+	news.OnJoined(func(_ context.Context, e *node.JoinedEvent) { joined <- e.Room })
 	defer exampleServe(n)()
 
 	ann, bob := exampleDial(n.Addr()), exampleDial(n.Addr())
 	ann.connect("news")
 	ann.join("news", "sports")
-	first := <-joined
+	room := <-joined // of ann
 	bob.connect("news")
 	bob.join("news", "sports")
 	<-joined
 
-	ctx := context.Background()
 	m := node.Message{Namespace: "news", Room: "sports", Event: "goal", Body: []byte("1:0")}
-	if err := n.Emit(ctx, m, first.NSConn().Conn().ID()); err != nil {
+	butAnn := node.EmitOptions{Except: []string{room.NSConn().Conn().ID()}}
+	if err := n.Emit(context.Background(), m, butAnn); err != nil {
 		log.Fatal(err)
 	}
-	if err := first.Emit("goal", []byte("for you alone")); err != nil {
+	if err := room.EmitToClient("goal", []byte("for ann alone")); err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(bob.next())
 	fmt.Println(ann.next())
 	// Output:
 	// goal 1:0
-	// goal for you alone
+	// goal for ann alone
 }
 
-// The server takes its client into a room, and out again. What it asks of a client
-// waits until the client has done it; here that is another goroutine.
+// The server asks its client to join a room and to leave it. Both calls wait for
+// the client; in this example they wait in a handler.
 func ExampleNSConn_JoinRoom() {
 	n, _ := node.New(node.Config{})
 	moved := make(chan string)
-	n.Namespace("game").OnConnected(func(ctx context.Context, c *node.NSConn) {
-		room, err := c.JoinRoom(ctx, "table 4")
+	game := n.Namespace("game", node.NamespaceOptions{})
+	game.OnConnected(func(ctx context.Context, e *node.ConnectedEvent) {
+		room, err := e.NSConn.JoinRoom(ctx, "table 4")
 		if err != nil {
 			moved <- err.Error()
 			return
@@ -238,7 +268,7 @@ func ExampleNSConn_JoinRoom() {
 
 	client := exampleDial(n.Addr())
 	client.connect("game")
-	client.obey() // what a client library does by itself
+	client.obey() // as a client library does automatically
 	fmt.Println(<-moved)
 	client.obey()
 	fmt.Println(<-moved)
@@ -247,11 +277,12 @@ func ExampleNSConn_JoinRoom() {
 	// left, error: <nil>
 }
 
-// Everybody in a room is asked, on every node of the cluster.
-func ExampleNode_AskEverybody() {
+// The server asks all members of a room, on every node of the cluster.
+func ExampleNode_AskAll() {
 	n, _ := node.New(node.Config{})
 	joined := make(chan *node.Room, 2)
-	n.Namespace("poll").OnJoined(func(_ context.Context, r *node.Room) { joined <- r })
+	poll := n.Namespace("poll", node.NamespaceOptions{})
+	poll.OnJoined(func(_ context.Context, e *node.JoinedEvent) { joined <- e.Room })
 	defer exampleServe(n)()
 
 	for _, vote := range []string{"yes", "no"} {
@@ -261,7 +292,8 @@ func ExampleNode_AskEverybody() {
 		<-joined
 		go client.reply(vote)
 	}
-	all, err := n.AskEverybody(context.Background(), node.Message{Namespace: "poll", Room: "council", Event: "vote"})
+	m := node.Message{Namespace: "poll", Room: "council", Event: "vote"}
+	all, err := n.AskAll(context.Background(), m)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -269,14 +301,14 @@ func ExampleNode_AskEverybody() {
 	for _, answer := range all.Answers {
 		votes[string(answer.Body)]++
 	}
-	fmt.Println(votes, "nodes that did not answer:", len(all.Silent))
-	// Output: map[no:1 yes:1] nodes that did not answer: 0
+	fmt.Println(votes, "nodes without an answer:", len(all.Missing))
+	// Output: map[no:1 yes:1] nodes without an answer: 0
 }
 
-// All connections of this node.
+// The server closes all connections of this node that are in a namespace.
 func ExampleNode_Conns() {
 	n, _ := node.New(node.Config{})
-	n.Namespace("chat")
+	n.Namespace("chat", node.NamespaceOptions{})
 	defer exampleServe(n)()
 
 	exampleDial(n.Addr()).connect("chat")
@@ -285,18 +317,20 @@ func ExampleNode_Conns() {
 	for c := range n.Conns() {
 		if c.Namespace("chat") != nil {
 			inChat++
-			c.Close(wire.CodePolicy, "this was an example")
+			_ = c.Close(wire.CodePolicy, "this was an example")
 		}
 	}
 	fmt.Println(inChat)
 	// Output: 1
 }
 
-// A node as one of many handlers of a server of net/http.
+// A node is one of the handlers of a net/http server.
 func ExampleNode_ServeHTTP() {
 	n, _ := node.New(node.Config{})
-	n.Namespace("chat").OnAsk("ping", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) {
-		return []byte("pong"), nil
+	chat := n.Namespace("chat", node.NamespaceOptions{})
+	chat.OnAsk("ping", func(_ context.Context, r *node.AskRequest) error {
+		r.Reply([]byte("pong"))
+		return nil
 	})
 	if err := n.Start(); err != nil {
 		log.Fatal(err)
@@ -310,9 +344,9 @@ func ExampleNode_ServeHTTP() {
 	client.connect("chat")
 	fmt.Println(client.ask("chat", "", "ping", ""))
 
-	// The connections are the node's: ending the server does not end them.
+	// The connections belong to the node; closing the server does not close them.
 	server.Close()
-	if err := n.Close(); err != nil { // or Shutdown, for a gentle end
+	if err := n.Close(); err != nil { // or Shutdown, which sends close frames
 		log.Fatal(err)
 	}
 	// Output: pong

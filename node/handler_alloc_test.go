@@ -27,9 +27,9 @@ func handledAllocs(t *testing.T, message, answer string, together int) float64 {
 		t.Fatal(err)
 	}
 	handled, done := 0, make(chan struct{}, 1)
-	ns := n.Namespace("default")
-	ns.OnAsk("q", func(_ context.Context, _ *NSConn, m *Message) ([]byte, error) { return m.Body, nil })
-	ns.OnEmit("e", func(context.Context, *NSConn, *Message) error {
+	ns := n.Namespace("default", NamespaceOptions{})
+	ns.OnAsk("q", func(_ context.Context, r *AskRequest) error { r.Reply(r.Body); return nil })
+	ns.OnEmit("e", func(context.Context, *EmitEvent) error {
 		if handled++; handled%together == 0 { // one at a time
 			done <- struct{}{}
 		}

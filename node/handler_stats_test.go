@@ -16,13 +16,13 @@ import (
 func TestHandlerCounts(t *testing.T) {
 	n := startHandling(t, nil, func(n *node.Node) {
 		n.OnAccept(func(context.Context, *node.Accept) error { return nil })
-		n.OnClosed(func(context.Context, *node.Conn, node.Closed) {})
-		ns := n.Namespace("chat")
-		ns.OnConnect(func(context.Context, *node.Conn, []byte) error { return nil })
+		n.OnClosed(func(context.Context, *node.ClosedEvent) {})
+		ns := n.Namespace("chat", node.NamespaceOptions{})
+		ns.OnConnect(func(context.Context, *node.ConnectRequest) error { return nil })
 		ns.OnAsk("echo", echoBody)
-		ns.OnAsk("fail", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) { return nil, errors.New("no") })
-		ns.OnAsk("panic", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) { panic("secret") })
-		ns.OnAsk("goexit", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) { runtime.Goexit(); return nil, nil })
+		ns.OnAsk("fail", func(context.Context, *node.AskRequest) error { return errors.New("no") })
+		ns.OnAsk("panic", func(context.Context, *node.AskRequest) error { panic("secret") })
+		ns.OnAsk("goexit", func(context.Context, *node.AskRequest) error { runtime.Goexit(); return nil })
 	})
 	p := join(t, n, "chat")
 	for i, event := range []string{"echo", "echo", "fail", "panic", "goexit"} {
@@ -63,10 +63,11 @@ func TestHandlersRunningAndQueued(t *testing.T) {
 	const conns, limit = 5, 2
 	goOn := make(chan struct{})
 	n := startHandling(t, nil, func(n *node.Node) {
-		ns := n.Namespace("slow").Configure(node.NamespaceOptions{MaxHandlers: limit})
-		ns.OnAsk("wait", func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
+		ns := n.Namespace("slow", node.NamespaceOptions{MaxHandlers: limit})
+		ns.OnAsk("wait", func(_ context.Context, r *node.AskRequest) error {
 			<-goOn
-			return m.Body, nil
+			r.Reply(r.Body)
+			return nil
 		})
 	})
 	peers := make([]*peer, conns)

@@ -57,51 +57,52 @@ func everyHandler(j *journal) func(*node.Node) {
 		return nil
 	}
 	return func(n *node.Node) {
-		n.OnOpened(func(_ context.Context, _ *node.Conn) { j.add("opened") })
-		n.OnClosed(func(_ context.Context, c *node.Conn, how node.Closed) {
-			j.add("closed %d by %s, closed=%t", how.Code, how.By, c.IsClosed())
+		n.OnOpened(func(context.Context, *node.OpenedEvent) { j.add("opened") })
+		n.OnClosed(func(_ context.Context, e *node.ClosedEvent) {
+			j.add("closed %d by %s, closed=%t", e.Code, e.By, e.Conn.IsClosed())
 		})
-		n.OnNative(func(_ context.Context, c *node.Conn, payload []byte, binary bool) error {
-			j.add("native %q binary=%t", payload, binary)
-			return errors.Join(no(string(payload)), c.WriteNative(payload, binary))
+		n.OnNative(func(_ context.Context, e *node.NativeEvent) error {
+			j.add("native %q binary=%t", e.Payload, e.Binary)
+			return errors.Join(no(string(e.Payload)), e.Conn.WriteNative(e.Payload, e.Binary))
 		})
-		n.Namespace("") // of native messages
-		ns := n.Namespace("chat")
-		ns.OnConnect(func(_ context.Context, c *node.Conn, body []byte) error {
-			j.add("connect %q connected=%t", body, c.Namespace("chat") != nil)
-			return no(string(body))
+		n.Namespace("", node.NamespaceOptions{}) // of native messages
+		ns := n.Namespace("chat", node.NamespaceOptions{})
+		ns.OnConnect(func(_ context.Context, r *node.ConnectRequest) error {
+			j.add("connect %q connected=%t", r.Body, r.Conn.Namespace("chat") != nil)
+			return no(string(r.Body))
 		})
-		ns.OnConnected(func(_ context.Context, c *node.NSConn) { j.add("connected %t", c.IsConnected()) })
-		ns.OnDisconnected(func(_ context.Context, c *node.NSConn, forced bool) {
-			j.add("disconnected forced=%t connected=%t", forced, c.IsConnected())
+		ns.OnConnected(func(_ context.Context, e *node.ConnectedEvent) { j.add("connected %t", e.NSConn.IsConnected()) })
+		ns.OnDisconnected(func(_ context.Context, e *node.DisconnectedEvent) {
+			j.add("disconnected forced=%t connected=%t", e.Forced, e.NSConn.IsConnected())
 		})
-		ns.OnJoin(func(_ context.Context, c *node.NSConn, room string) error {
-			j.add("join %s joined=%t", room, c.Room(room) != nil)
-			return no(room)
+		ns.OnJoin(func(_ context.Context, r *node.JoinRequest) error {
+			j.add("join %s joined=%t", r.Room, r.NSConn.Room(r.Room) != nil)
+			return no(r.Room)
 		})
-		ns.OnJoined(func(_ context.Context, r *node.Room) {
-			j.add("joined %s %t", r.Name(), r.NSConn().Room(r.Name()) == r)
+		ns.OnJoined(func(_ context.Context, e *node.JoinedEvent) {
+			j.add("joined %s %t", e.Room.Name(), e.Room.NSConn().Room(e.Room.Name()) == e.Room)
 		})
-		ns.OnLeave(func(_ context.Context, r *node.Room) error {
-			j.add("leave %s", r.Name())
-			if r.Name() == "sticky" {
+		ns.OnLeave(func(_ context.Context, r *node.LeaveRequest) error {
+			j.add("leave %s", r.Room.Name())
+			if r.Room.Name() == "sticky" {
 				return errors.New("stay")
 			}
 			return nil
 		})
-		ns.OnLeft(func(_ context.Context, r *node.Room, forced bool) {
-			j.add("left %s forced=%t joined=%t", r.Name(), forced, r.NSConn().Room(r.Name()) != nil)
+		ns.OnLeft(func(_ context.Context, e *node.LeftEvent) {
+			j.add("left %s forced=%t joined=%t", e.Room.Name(), e.Forced, e.Room.NSConn().Room(e.Room.Name()) != nil)
 		})
 		emit := func(what string) node.EmitHandler {
-			return func(_ context.Context, _ *node.NSConn, m *node.Message) error {
-				j.add("%s %s %s %s %q binary=%t", what, m.Namespace, m.Room, m.Event, m.Body, m.Binary)
-				return no(string(m.Body))
+			return func(_ context.Context, e *node.EmitEvent) error {
+				j.add("%s %s %s %s %q binary=%t", what, e.Namespace, e.Room, e.Event, e.Body, e.Binary)
+				return no(string(e.Body))
 			}
 		}
 		ask := func(what string) node.AskHandler {
-			return func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
-				j.add("%s %s %s %s %q binary=%t", what, m.Namespace, m.Room, m.Event, m.Body, m.Binary)
-				return append([]byte("re: "), m.Body...), no(string(m.Body))
+			return func(_ context.Context, r *node.AskRequest) error {
+				j.add("%s %s %s %s %q binary=%t", what, r.Namespace, r.Room, r.Event, r.Body, r.Binary)
+				r.Reply(append([]byte("re: "), r.Body...))
+				return no(string(r.Body))
 			}
 		}
 		ns.OnEmit("news", emit("emit"))
@@ -214,15 +215,15 @@ func TestEarlyMessagesAreHandledInOrder(t *testing.T) {
 	var j journal
 	goOn := make(chan struct{})
 	n := startHandling(t, nil, func(n *node.Node) {
-		n.OnOpened(func(context.Context, *node.Conn) { j.add("opened") })
-		ns := n.Namespace("chat")
-		ns.OnEmit("slow", func(_ context.Context, c *node.NSConn, m *node.Message) error {
+		n.OnOpened(func(context.Context, *node.OpenedEvent) { j.add("opened") })
+		ns := n.Namespace("chat", node.NamespaceOptions{})
+		ns.OnEmit("slow", func(_ context.Context, e *node.EmitEvent) error {
 			<-goOn
-			j.add("slow room=%t", c.Room("room") != nil)
-			return c.Emit("answer", m.Body)
+			j.add("slow room=%t", e.NSConn.Room("room") != nil)
+			return e.NSConn.Emit("answer", e.Body)
 		})
-		ns.OnLeft(func(context.Context, *node.Room, bool) { j.add("left") })
-		ns.OnDisconnected(func(context.Context, *node.NSConn, bool) { j.add("disconnected") })
+		ns.OnLeft(func(context.Context, *node.LeftEvent) { j.add("left") })
+		ns.OnDisconnected(func(context.Context, *node.DisconnectedEvent) { j.add("disconnected") })
 	})
 	p := upgrade(t, n)
 	p.send("$1;chat;;_OnNamespaceConnect;0;0;")
@@ -286,27 +287,28 @@ func TestHandlersThatFallOver(t *testing.T) {
 	var out logged
 	var j journal
 	n := startHandling(t, out.into, func(n *node.Node) {
-		ns := n.Namespace("chat")
-		ns.OnConnect(func(_ context.Context, _ *node.Conn, body []byte) error { fallOver(string(body)); return nil })
-		ns.OnConnected(func(context.Context, *node.NSConn) { fallOver("panic") })
-		ns.OnJoin(func(_ context.Context, _ *node.NSConn, room string) error { fallOver(room); return nil })
-		ns.OnLeave(func(_ context.Context, r *node.Room) error {
-			if r.Name() == "keep" {
+		ns := n.Namespace("chat", node.NamespaceOptions{})
+		ns.OnConnect(func(_ context.Context, r *node.ConnectRequest) error { fallOver(string(r.Body)); return nil })
+		ns.OnConnected(func(context.Context, *node.ConnectedEvent) { fallOver("panic") })
+		ns.OnJoin(func(_ context.Context, r *node.JoinRequest) error { fallOver(r.Room); return nil })
+		ns.OnLeave(func(_ context.Context, r *node.LeaveRequest) error {
+			if r.Room.Name() == "keep" {
 				fallOver("goexit")
 			}
 			return nil
 		})
-		ns.OnLeft(func(context.Context, *node.Room, bool) { fallOver("goexit") })
-		ns.OnDisconnected(func(context.Context, *node.NSConn, bool) { j.add("disconnected"); fallOver("panic") })
-		ns.OnEmit("e", func(_ context.Context, _ *node.NSConn, m *node.Message) error { fallOver(string(m.Body)); return nil })
-		ns.OnAsk("q", func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
-			if string(m.Body) == "broken error" {
-				return nil, new(brokenError)
+		ns.OnLeft(func(context.Context, *node.LeftEvent) { fallOver("goexit") })
+		ns.OnDisconnected(func(context.Context, *node.DisconnectedEvent) { j.add("disconnected"); fallOver("panic") })
+		ns.OnEmit("e", func(_ context.Context, e *node.EmitEvent) error { fallOver(string(e.Body)); return nil })
+		ns.OnAsk("q", func(_ context.Context, r *node.AskRequest) error {
+			if string(r.Body) == "broken error" {
+				return new(brokenError)
 			}
-			fallOver(string(m.Body))
-			return []byte("well"), nil
+			fallOver(string(r.Body))
+			r.Reply([]byte("well"))
+			return nil
 		})
-		n.OnClosed(func(context.Context, *node.Conn, node.Closed) { j.add("closed"); fallOver("panic") })
+		n.OnClosed(func(context.Context, *node.ClosedEvent) { j.add("closed"); fallOver("panic") })
 	})
 	p := dial(t, n)
 	ways := []string{"panic", "nil panic", "runtime error", "goexit"}

@@ -20,9 +20,9 @@ func TestAfterTheEnd(t *testing.T) {
 	rooms := make(chan *node.Room, 1)
 	closed := make(chan *node.Conn, 1)
 	n := startHandling(t, nil, func(n *node.Node) {
-		n.OnOpened(func(_ context.Context, c *node.Conn) { conns <- c })
-		n.OnClosed(func(_ context.Context, c *node.Conn, _ node.Closed) { closed <- c })
-		n.Namespace("chat").OnJoined(func(_ context.Context, r *node.Room) { rooms <- r })
+		n.OnOpened(func(_ context.Context, e *node.OpenedEvent) { conns <- e.Conn })
+		n.OnClosed(func(_ context.Context, e *node.ClosedEvent) { closed <- e.Conn })
+		n.Namespace("chat", node.NamespaceOptions{}).OnJoined(func(_ context.Context, e *node.JoinedEvent) { rooms <- e.Room })
 	})
 	p := join(t, n, "chat", "room")
 	c, r := <-conns, <-rooms
@@ -64,9 +64,9 @@ func TestAfterTheEnd(t *testing.T) {
 		"NSConn.JoinRoom":        {joined, wire.ErrGone},
 		"NSConn.LeaveAll":        {ns.LeaveAll(within(t)), nil},
 		"NSConn.Disconnect":      {ns.Disconnect(within(t)), wire.ErrGone},
-		"Room.Emit":              {r.Emit("e", nil), wire.ErrClosed},
+		"Room.EmitToClient":      {r.EmitToClient("e", nil), wire.ErrClosed},
 		"Room.Leave":             {r.Leave(within(t)), wire.ErrGone},
-		"Room.Broadcast":         {r.Broadcast(within(t), "e", nil), nil},
+		"Room.EmitToOthers":      {r.EmitToOthers(within(t), "e", nil), nil},
 		"Node.Find":              {find, wire.ErrGone},
 		"Node.Ask":               {nodeAsk, wire.ErrGone},
 		"Node.EmitTo":            {n.EmitTo(within(t), p.id, m), wire.ErrGone},
@@ -87,7 +87,7 @@ func TestAfterTheEnd(t *testing.T) {
 func TestClosedAlone(t *testing.T) {
 	ended := make(chan *node.Conn, 1)
 	n := startHandling(t, nil, func(n *node.Node) {
-		n.OnClosed(func(_ context.Context, c *node.Conn, _ node.Closed) { ended <- c })
+		n.OnClosed(func(_ context.Context, e *node.ClosedEvent) { ended <- e.Conn })
 	})
 	p := join(t, n, "default", "r")
 	_ = p.conn.Close()
@@ -101,7 +101,7 @@ func TestClosedAlone(t *testing.T) {
 func TestFormerHandles(t *testing.T) {
 	rooms := make(chan *node.Room, 2)
 	n := startHandling(t, nil, func(n *node.Node) {
-		n.Namespace("chat").OnJoined(func(_ context.Context, r *node.Room) { rooms <- r })
+		n.Namespace("chat", node.NamespaceOptions{}).OnJoined(func(_ context.Context, e *node.JoinedEvent) { rooms <- e.Room })
 	})
 	p := join(t, n, "chat", "room")
 	r := <-rooms
@@ -123,7 +123,7 @@ func TestFormerHandles(t *testing.T) {
 		"NSConn.Ask":        {ask, wire.ErrBadNamespace},
 		"NSConn.JoinRoom":   {joined, wire.ErrBadNamespace},
 		"NSConn.Disconnect": {former.Disconnect(within(t)), wire.ErrBadNamespace},
-		"Room.Emit":         {r.Emit("e", nil), wire.ErrBadRoom},
+		"Room.EmitToClient": {r.EmitToClient("e", nil), wire.ErrBadRoom},
 		"Room.Leave":        {r.Leave(within(t)), wire.ErrBadRoom},
 	} {
 		if !errors.Is(got.err, got.want) {
@@ -142,7 +142,7 @@ func TestFormerHandles(t *testing.T) {
 // disconnected, or neither, as far as the program hears.
 func TestConnectIsTooMuchForTheQueue(t *testing.T) {
 	var j journal
-	n := startHandling(t, func(cfg *node.Config) { cfg.Limits.Queue = 130 }, everyHandler(&j))
+	n := startHandling(t, func(cfg *node.Config) { cfg.Limits.SendQueue = 130 }, everyHandler(&j))
 	p := dial(t, n)
 	p.send("$" + strings.Repeat("1", 100) + ";chat;;_OnNamespaceConnect;0;0;")
 	p.expectClose(ws.StatusCode(wire.CodeSlowConsumer))

@@ -74,97 +74,101 @@ func noNote(*account) {}
 
 // declare registers all handlers in the ledger's name.
 func (l *ledger) declare(n *node.Node) {
-	n.OnOpened(func(_ context.Context, c *node.Conn) {
+	n.OnOpened(func(_ context.Context, e *node.OpenedEvent) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.want("opened twice", l.conns[c] == nil)
-		l.conns[c] = &account{namespaces: make(map[*node.NSConn]bool), rooms: make(map[*node.Room]bool)}
+		l.want("opened twice", l.conns[e.Conn] == nil)
+		l.conns[e.Conn] = &account{namespaces: make(map[*node.NSConn]bool), rooms: make(map[*node.Room]bool)}
 		l.opened++
 	})
-	n.OnClosed(func(_ context.Context, c *node.Conn, _ node.Closed) {
+	n.OnClosed(func(_ context.Context, e *node.ClosedEvent) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		a := l.conns[c]
-		l.want("closed twice", !l.ended[c])
-		l.ended[c] = true
+		a := l.conns[e.Conn]
+		l.want("closed twice", !l.ended[e.Conn])
+		l.ended[e.Conn] = true
 		if a == nil {
 			return // gone before its hello
 		}
 		l.want("closed while a handler runs", !a.inside)
 		l.want("closed and still in a namespace", len(a.namespaces) == 0)
-		l.want("closed, and IsClosed says no", c.IsClosed() && len(c.Namespaces()) == 0)
-		delete(l.conns, c)
+		l.want("closed, and IsClosed says no", e.Conn.IsClosed() && len(e.Conn.Namespaces()) == 0)
+		delete(l.conns, e.Conn)
 	})
-	l.declareNamespace(n.Namespace("a").Configure(node.NamespaceOptions{Relay: true, Broadcast: true, Asks: true}))
-	l.declareNamespace(n.Namespace("b").Configure(node.NamespaceOptions{MaxHandlers: 4}))
+	l.declareNamespace(n.Namespace("a", node.NamespaceOptions{Relay: relayAll}))
+	l.declareNamespace(n.Namespace("b", node.NamespaceOptions{MaxHandlers: 4}))
 }
 
 func (l *ledger) declareNamespace(ns *node.Namespace) {
-	ns.OnConnect(func(_ context.Context, c *node.Conn, _ []byte) error {
-		l.enter(c, noNote)
-		defer l.leave(c)
+	ns.OnConnect(func(_ context.Context, r *node.ConnectRequest) error {
+		l.enter(r.Conn, noNote)
+		defer l.leave(r.Conn)
 		return sometimes(10, wire.ErrForbidden)
 	})
-	ns.OnConnected(func(_ context.Context, c *node.NSConn) {
-		l.enter(c.Conn(), func(a *account) {
-			l.want("connected twice", !a.namespaces[c])
-			a.namespaces[c] = true
+	ns.OnConnected(func(_ context.Context, e *node.ConnectedEvent) {
+		l.enter(e.NSConn.Conn(), func(a *account) {
+			l.want("connected twice", !a.namespaces[e.NSConn])
+			a.namespaces[e.NSConn] = true
 			l.connected++
 		})
-		l.leave(c.Conn())
+		l.leave(e.NSConn.Conn())
 	})
-	ns.OnDisconnected(func(_ context.Context, c *node.NSConn, _ bool) {
-		l.enter(c.Conn(), func(a *account) {
-			l.want("disconnected without connected", a.namespaces[c])
+	ns.OnDisconnected(func(_ context.Context, e *node.DisconnectedEvent) {
+		l.enter(e.NSConn.Conn(), func(a *account) {
+			l.want("disconnected without connected", a.namespaces[e.NSConn])
 			for r := range a.rooms {
-				l.want("disconnected and still in a room", r.NSConn() != c)
+				l.want("disconnected and still in a room", r.NSConn() != e.NSConn)
 			}
-			delete(a.namespaces, c)
+			delete(a.namespaces, e.NSConn)
 		})
-		l.leave(c.Conn())
+		l.leave(e.NSConn.Conn())
 	})
-	ns.OnJoin(func(ctx context.Context, c *node.NSConn, _ string) error {
-		l.enter(c.Conn(), noNote)
-		defer l.leave(c.Conn())
-		_ = sometimes(20, c.Emit("greeting", nil))
+	ns.OnJoin(func(ctx context.Context, r *node.JoinRequest) error {
+		l.enter(r.NSConn.Conn(), noNote)
+		defer l.leave(r.NSConn.Conn())
+		_ = sometimes(20, r.NSConn.Emit("greeting", nil))
 		return sometimes(10, wire.ErrForbidden)
 	})
-	ns.OnJoined(func(_ context.Context, r *node.Room) {
-		l.enter(r.NSConn().Conn(), func(a *account) {
-			l.want("joined without connected", a.namespaces[r.NSConn()])
-			l.want("joined twice", !a.rooms[r])
-			a.rooms[r] = true
+	ns.OnJoined(func(_ context.Context, e *node.JoinedEvent) {
+		l.enter(e.Room.NSConn().Conn(), func(a *account) {
+			l.want("joined without connected", a.namespaces[e.Room.NSConn()])
+			l.want("joined twice", !a.rooms[e.Room])
+			a.rooms[e.Room] = true
 			l.joined++
 		})
-		l.leave(r.NSConn().Conn())
+		l.leave(e.Room.NSConn().Conn())
 	})
-	ns.OnLeave(func(_ context.Context, r *node.Room) error {
-		l.enter(r.NSConn().Conn(), noNote)
-		defer l.leave(r.NSConn().Conn())
+	ns.OnLeave(func(_ context.Context, r *node.LeaveRequest) error {
+		l.enter(r.Room.NSConn().Conn(), noNote)
+		defer l.leave(r.Room.NSConn().Conn())
 		return sometimes(5, wire.ErrForbidden)
 	})
-	ns.OnLeft(func(_ context.Context, r *node.Room, _ bool) {
-		l.enter(r.NSConn().Conn(), func(a *account) {
-			l.want("left without joined", a.rooms[r])
-			delete(a.rooms, r)
+	ns.OnLeft(func(_ context.Context, e *node.LeftEvent) {
+		l.enter(e.Room.NSConn().Conn(), func(a *account) {
+			l.want("left without joined", a.rooms[e.Room])
+			delete(a.rooms, e.Room)
 		})
-		l.leave(r.NSConn().Conn())
+		l.leave(e.Room.NSConn().Conn())
 	})
-	handler := func(ctx context.Context, c *node.NSConn, m *node.Message) ([]byte, error) {
+	handle := func(ctx context.Context, c *node.NSConn, m *node.Message) ([]byte, error) {
 		l.enter(c.Conn(), noNote)
 		defer l.leave(c.Conn())
 		return l.handle(ctx, c, m)
 	}
 	for _, event := range []string{"echo", "back", "leave", "panic"} {
-		ns.OnAsk(event, handler)
-		ns.OnEmit(event, func(ctx context.Context, c *node.NSConn, m *node.Message) error {
-			_, err := handler(ctx, c, m)
+		ns.OnAsk(event, func(ctx context.Context, r *node.AskRequest) error {
+			body, err := handle(ctx, r.NSConn, &r.Message)
+			r.Reply(body)
+			return err
+		})
+		ns.OnEmit(event, func(ctx context.Context, e *node.EmitEvent) error {
+			_, err := handle(ctx, e.NSConn, &e.Message)
 			return err
 		})
 	}
-	ns.OnRelay("seen", func(_ context.Context, c *node.NSConn, m *node.Message) error {
-		l.enter(c.Conn(), noNote)
-		defer l.leave(c.Conn())
+	ns.OnRelay("seen", func(_ context.Context, r *node.RelayRequest) error {
+		l.enter(r.NSConn.Conn(), noNote)
+		defer l.leave(r.NSConn.Conn())
 		return sometimes(3, wire.ErrForbidden)
 	})
 }
@@ -213,7 +217,7 @@ func (l *ledger) interfere(n *node.Node, asked, answered *atomic.Int64) {
 			_, _ = c.Connect(ctx, []string{"a", "b"}[rand.IntN(2)])
 		case kind < 4:
 			if r, err := ns.JoinRoom(ctx, fmt.Sprint("r", rand.IntN(3))); err == nil {
-				_ = r.Emit("e", nil)
+				_ = r.EmitToClient("e", nil)
 				_ = r.Leave(ctx)
 			}
 		case kind < 5:
@@ -223,7 +227,7 @@ func (l *ledger) interfere(n *node.Node, asked, answered *atomic.Int64) {
 		case kind < 9:
 			_, _ = ns.Ask(ctx, "question", []byte("?"))
 		case kind < 10:
-			_ = n.Emit(ctx, node.Message{Namespace: "a", Room: "r1", Event: "e"})
+			_ = n.Emit(ctx, node.Message{Namespace: "a", Room: "r1", Event: "e"}, node.EmitOptions{})
 			_, _ = n.AskRoom(ctx, node.Message{Namespace: "a", Room: "r1", Event: "q"})
 		case kind < 11:
 			_, _ = n.Find(ctx, c.ID())
@@ -251,7 +255,7 @@ func TestInvariants(t *testing.T) {
 	before := testkit.CountResources()
 	l := newLedger()
 	n, served := serveHandling(t, func(cfg *node.Config) {
-		cfg.Limits.Mailbox, cfg.Limits.Queue = 8<<10, 256<<10
+		cfg.Limits.ReceiveQueue, cfg.Limits.SendQueue = 8<<10, 256<<10
 		cfg.Timeouts.Ask, cfg.Timeouts.Close, cfg.Timeouts.Ping = 200*time.Millisecond, 400*time.Millisecond, time.Second
 	}, l.declare)
 	var asks, asked, answered, runs atomic.Int64

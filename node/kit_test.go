@@ -36,8 +36,8 @@ func testTransport(tb testing.TB) node.Transport {
 		return node.TransportAuto
 	case "epoll":
 		return node.TransportEpoll
-	case "blocking":
-		return node.TransportStream
+	case "blocking", "stream":
+		return node.TransportBlocking
 	default:
 		tb.Fatalf("STOA_TEST_TRANSPORT=%q: want auto, epoll or blocking", name)
 		return 0
@@ -52,8 +52,8 @@ func newNode(tb testing.TB, change func(*node.Config)) *node.Node {
 		Loops:     2,
 		Transport: testTransport(tb),
 		Namespaces: map[string]node.NamespaceOptions{
-			"default": {Relay: true, Broadcast: true},
-			"rooms":   {Relay: true},
+			"default": {Relay: node.RelayRooms | node.RelayNamespace},
+			"rooms":   {Relay: node.RelayRooms},
 			"closed":  {},
 		},
 	}

@@ -26,21 +26,22 @@ func TestHandlersOfANamespace(t *testing.T) {
 	var running, most atomic.Int32
 	goOn := make(chan struct{})
 	n := startHandling(t, nil, func(n *node.Node) {
-		slow := n.Namespace("slow").Configure(node.NamespaceOptions{Relay: true, MaxHandlers: limit})
-		slow.OnAsk("wait", func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
+		slow := n.Namespace("slow", node.NamespaceOptions{Relay: node.RelayRooms, MaxHandlers: limit})
+		slow.OnAsk("wait", func(_ context.Context, r *node.AskRequest) error {
 			if now := running.Add(1); now > most.Load() {
 				most.Store(now)
 			}
 			mu.Lock()
-			order = append(order, string(m.Body))
+			order = append(order, string(r.Body))
 			mu.Unlock()
 			<-goOn
 			running.Add(-1)
-			return m.Body, nil
+			r.Reply(r.Body)
+			return nil
 		})
-		slow.OnAsk("panic", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) { panic("secret") })
-		slow.OnAsk("goexit", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) { runtime.Goexit(); return nil, nil })
-		n.Namespace("quick").OnAsk("echo", echoBody)
+		slow.OnAsk("panic", func(context.Context, *node.AskRequest) error { panic("secret") })
+		slow.OnAsk("goexit", func(context.Context, *node.AskRequest) error { runtime.Goexit(); return nil })
+		n.Namespace("quick", node.NamespaceOptions{}).OnAsk("echo", echoBody)
 	})
 	peers := make([]*peer, conns)
 	for i := range peers {
@@ -104,14 +105,15 @@ func TestLimitedHandlersInOrder(t *testing.T) {
 	var running atomic.Int32
 	var j journal
 	n := startHandling(t, nil, func(n *node.Node) {
-		ns := n.Namespace("one").Configure(node.NamespaceOptions{MaxHandlers: 1})
-		ns.OnAsk("q", func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
+		ns := n.Namespace("one", node.NamespaceOptions{MaxHandlers: 1})
+		ns.OnAsk("q", func(_ context.Context, r *node.AskRequest) error {
 			if running.Add(1) != 1 {
 				j.add("together")
 			}
 			runtime.Gosched()
 			running.Add(-1)
-			return m.Body, nil
+			r.Reply(r.Body)
+			return nil
 		})
 	})
 	peers := make([]*peer, conns)
@@ -143,12 +145,12 @@ func TestMailboxIsBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			goOn, started := make(chan struct{}), make(chan struct{})
-			n := startHandling(t, func(cfg *node.Config) { cfg.Limits.Mailbox = mailbox }, func(n *node.Node) {
-				ns := n.Namespace("chat")
-				ns.OnAsk("stuck", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) {
+			n := startHandling(t, func(cfg *node.Config) { cfg.Limits.ReceiveQueue = mailbox }, func(n *node.Node) {
+				ns := n.Namespace("chat", node.NamespaceOptions{})
+				ns.OnAsk("stuck", func(context.Context, *node.AskRequest) error {
 					close(started)
 					<-goOn
-					return nil, nil
+					return nil
 				})
 				ns.OnAsk("echo", echoBody)
 			})
@@ -191,9 +193,9 @@ func TestJoinsBesideEachOther(t *testing.T) {
 	var j journal
 	faulty := clustertest.NewFaulty(newMemory())
 	n := startHandling(t, func(cfg *node.Config) { cfg.Broker, cfg.Timeouts.Join = faulty, patience }, func(n *node.Node) {
-		n.Namespace("chat").OnJoin(func(_ context.Context, _ *node.NSConn, room string) error {
-			j.add("join %s", room)
-			if room == "no" {
+		n.Namespace("chat", node.NamespaceOptions{}).OnJoin(func(_ context.Context, r *node.JoinRequest) error {
+			j.add("join %s", r.Room)
+			if r.Room == "no" {
 				return errors.New("no")
 			}
 			return nil

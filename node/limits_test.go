@@ -187,7 +187,7 @@ func TestSlowReader(t *testing.T) {
 		t.Run(where, func(t *testing.T) {
 			n := startNode(t, func(c *node.Config) {
 				c.Loops = 1
-				c.Limits.Queue = 128 << 10
+				c.Limits.SendQueue = 128 << 10
 				c.Timeouts.Close = time.Hour
 			})
 			sender := join(t, n, "default", "r")
@@ -249,7 +249,7 @@ func TestSlowReader(t *testing.T) {
 	}
 	t.Run("that never reads again", func(t *testing.T) {
 		n := startNode(t, func(c *node.Config) {
-			c.Limits.Queue = 128 << 10
+			c.Limits.SendQueue = 128 << 10
 			c.Timeouts.Close = 30 * time.Millisecond
 		})
 		sender, slow := join(t, n, "default", "r"), join(t, n, "default", "r")
@@ -266,7 +266,7 @@ func TestSlowReader(t *testing.T) {
 	})
 	t.Run("of its own answers", func(t *testing.T) {
 		n := startNode(t, func(c *node.Config) {
-			c.Limits.Queue = 128 << 10
+			c.Limits.SendQueue = 128 << 10
 			c.Timeouts.Close = 30 * time.Millisecond
 		})
 		// Not with a small window: a peer whose receive buffer overflows also drops
@@ -285,7 +285,7 @@ func TestSlowReader(t *testing.T) {
 // A socket that takes nothing is given up although the queue is not full.
 func TestWriteStall(t *testing.T) {
 	n := startNode(t, func(c *node.Config) {
-		c.Limits.Queue = -1
+		c.Limits.SendQueue = -1
 		c.Timeouts.Write = 50 * time.Millisecond
 	})
 	sender, slow, reader := join(t, n, "default", "r"), join(t, n, "default", "r"), join(t, n, "default", "r")

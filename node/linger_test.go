@@ -24,15 +24,15 @@ func TestNativeAnswersComeBeforeTheEnd(t *testing.T) {
 	}
 	for _, end := range ends {
 		t.Run(end.name, func(t *testing.T) {
-			release, closed := make(chan struct{}), make(chan node.Closed, 1)
+			release, closed := make(chan struct{}), make(chan closing, 1)
 			n := startHandling(t, func(cfg *node.Config) { cfg.NativeOnly = true; cfg.Timeouts.Close = time.Minute }, func(n *node.Node) {
-				n.OnNative(func(_ context.Context, c *node.Conn, payload []byte, binary bool) error {
-					if string(payload) == "first" {
+				n.OnNative(func(_ context.Context, e *node.NativeEvent) error {
+					if string(e.Payload) == "first" {
 						<-release
 					}
-					return c.WriteNative(payload, binary)
+					return e.Conn.WriteNative(e.Payload, e.Binary)
 				})
-				n.OnClosed(func(_ context.Context, _ *node.Conn, how node.Closed) { closed <- how })
+				n.OnClosed(func(_ context.Context, e *node.ClosedEvent) { closed <- closing{e.Code, e.By} })
 			})
 			p := upgrade(t, n)
 			p.write(frame(ws.OpText, true, "first") + frame(ws.OpText, true, "") + frame(ws.OpText, true, "last") + end.bytes)
@@ -41,7 +41,7 @@ func TestNativeAnswersComeBeforeTheEnd(t *testing.T) {
 			p.expect("first", "", "last")
 			p.expectClose(ws.StatusCode(end.code))
 			_ = p.conn.Close()
-			if how := <-closed; how.Code != end.code {
+			if how := <-closed; how.code != end.code {
 				t.Errorf("closed with %v, want code %v", how, end.code)
 			}
 		})
@@ -52,7 +52,7 @@ func TestNativeAnswersComeBeforeTheEnd(t *testing.T) {
 func TestNativeHandlersDoNotHoldTheEndUpForGood(t *testing.T) {
 	release := make(chan struct{})
 	n := startHandling(t, func(cfg *node.Config) { cfg.NativeOnly = true; cfg.Timeouts.Close = 50 * time.Millisecond }, func(n *node.Node) {
-		n.OnNative(func(context.Context, *node.Conn, []byte, bool) error {
+		n.OnNative(func(context.Context, *node.NativeEvent) error {
 			<-release
 			return nil
 		})
@@ -67,8 +67,8 @@ func TestNativeHandlersDoNotHoldTheEndUpForGood(t *testing.T) {
 func TestServerEndsWhatLingers(t *testing.T) {
 	release, conns := make(chan struct{}), make(chan *node.Conn, 1)
 	n := startHandling(t, func(cfg *node.Config) { cfg.NativeOnly = true; cfg.Timeouts.Close = time.Minute }, func(n *node.Node) {
-		n.OnNative(func(_ context.Context, c *node.Conn, _ []byte, _ bool) error {
-			conns <- c
+		n.OnNative(func(_ context.Context, e *node.NativeEvent) error {
+			conns <- e.Conn
 			<-release
 			return nil
 		})

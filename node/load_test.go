@@ -183,9 +183,9 @@ func TestEverythingAtOnce(t *testing.T) {
 	n := startNode(t, func(cfg *node.Config) {
 		cfg.Loops = 3
 		cfg.Broker = faulty
-		cfg.Limits.Queue = 64 << 10
-		cfg.Limits.Inbox = 8 << 10
-		cfg.Limits.Mailbox = 2 << 10
+		cfg.Limits.SendQueue = 64 << 10
+		cfg.Limits.LoopQueue = 8 << 10
+		cfg.Limits.ReceiveQueue = 2 << 10
 		cfg.Timeouts.Close = 200 * time.Millisecond
 		cfg.Timeouts.Ping = 50 * time.Millisecond
 	})

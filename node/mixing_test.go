@@ -17,7 +17,7 @@ import (
 func startMixed(tb testing.TB, declare func(*node.Namespace)) *node.Node {
 	tb.Helper()
 	return startHandling(tb, nil, func(n *node.Node) {
-		declare(n.Namespace("mixed").Configure(node.NamespaceOptions{Relay: true, Broadcast: true, Asks: true}))
+		declare(n.Namespace("mixed", node.NamespaceOptions{Relay: relayAll}))
 	})
 }
 
@@ -25,16 +25,16 @@ func startMixed(tb testing.TB, declare func(*node.Namespace)) *node.Node {
 func TestWhoHandlesAnEvent(t *testing.T) {
 	var j journal
 	all := func(ns *node.Namespace) {
-		ns.OnEmit("mine", func(context.Context, *node.NSConn, *node.Message) error { j.add("emit"); return nil })
-		ns.OnAnyEmit(func(context.Context, *node.NSConn, *node.Message) error { j.add("any emit"); return nil })
+		ns.OnEmit("mine", func(context.Context, *node.EmitEvent) error { j.add("emit"); return nil })
+		ns.OnAnyEmit(func(context.Context, *node.EmitEvent) error { j.add("any emit"); return nil })
 		ns.OnAsk("mine", echoBody)
-		ns.OnAnyAsk(func(context.Context, *node.NSConn, *node.Message) ([]byte, error) { return []byte("any"), nil })
+		ns.OnAnyAsk(func(_ context.Context, r *node.AskRequest) error { r.Reply([]byte("any")); return nil })
 	}
 	n := startHandling(t, nil, func(n *node.Node) {
-		all(n.Namespace("full").Configure(node.NamespaceOptions{Relay: true, Broadcast: true, Asks: true}))
-		all(n.Namespace("rooms"))
-		all(n.Namespace("plain"))
-		n.Namespace("some").OnEmit("mine", func(context.Context, *node.NSConn, *node.Message) error { j.add("emit"); return nil })
+		all(n.Namespace("full", node.NamespaceOptions{Relay: relayAll}))
+		all(n.LookupNamespace("rooms"))
+		all(n.Namespace("plain", node.NamespaceOptions{}))
+		n.Namespace("some", node.NamespaceOptions{}).OnEmit("mine", func(context.Context, *node.EmitEvent) error { j.add("emit"); return nil })
 	})
 	tests := []struct {
 		name, message, namespace string
@@ -86,16 +86,16 @@ func TestWhoHandlesAnEvent(t *testing.T) {
 // OnRelay may change what is relayed, and nothing else.
 func TestRelayChanges(t *testing.T) {
 	n := startMixed(t, func(ns *node.Namespace) {
-		ns.OnRelay("shout", func(_ context.Context, c *node.NSConn, m *node.Message) error {
-			if !c.IsConnected() {
+		ns.OnRelay("shout", func(_ context.Context, r *node.RelayRequest) error {
+			if !r.NSConn.IsConnected() {
 				return wire.ErrForbidden
 			}
-			m.Event, m.Body, m.Binary = "loud", []byte(strings.ToUpper(string(m.Body))), true
-			m.Namespace, m.Room = "other", "other"
+			r.Event, r.Body, r.Binary = "loud", []byte(strings.ToUpper(string(r.Body))), true
+			r.Namespace, r.Room = "other", "other"
 			return nil
 		})
-		ns.OnAnyRelay(func(_ context.Context, _ *node.NSConn, m *node.Message) error {
-			m.Body = fmt.Appendf(m.Body, " (%s)", m.Event)
+		ns.OnAnyRelay(func(_ context.Context, r *node.RelayRequest) error {
+			r.Body = fmt.Appendf(r.Body, " (%s)", r.Event)
 			return nil
 		})
 	})
@@ -121,8 +121,8 @@ func TestRelayChanges(t *testing.T) {
 // What OnRelay refuses reaches nobody, and who asks is told why.
 func TestRelayRefuses(t *testing.T) {
 	n := startMixed(t, func(ns *node.Namespace) {
-		refuse := func(_ context.Context, _ *node.NSConn, m *node.Message) error {
-			switch string(m.Body) {
+		refuse := func(_ context.Context, r *node.RelayRequest) error {
+			switch string(r.Body) {
 			case "refused":
 				return errors.New("not in my house")
 			case "known":
@@ -158,14 +158,14 @@ func TestMixedOrder(t *testing.T) {
 	for _, seen := range []bool{false, true} {
 		t.Run(fmt.Sprintf("relay handler %t", seen), func(t *testing.T) {
 			n := startMixed(t, func(ns *node.Namespace) {
-				ns.OnEmit("handled", func(ctx context.Context, c *node.NSConn, m *node.Message) error {
-					return c.Room("r").Broadcast(ctx, "handled", m.Body)
+				ns.OnEmit("handled", func(ctx context.Context, e *node.EmitEvent) error {
+					return e.NSConn.Room("r").EmitToOthers(ctx, "handled", e.Body)
 				})
-				ns.OnAsk("asked", func(ctx context.Context, c *node.NSConn, m *node.Message) ([]byte, error) {
-					return nil, c.Room("r").Broadcast(ctx, "asked", m.Body)
+				ns.OnAsk("asked", func(ctx context.Context, r *node.AskRequest) error {
+					return r.NSConn.Room("r").EmitToOthers(ctx, "asked", r.Body)
 				})
 				if seen {
-					ns.OnAnyRelay(func(context.Context, *node.NSConn, *node.Message) error { return nil })
+					ns.OnAnyRelay(func(context.Context, *node.RelayRequest) error { return nil })
 				}
 			})
 			a, b := join(t, n, "mixed", "r"), join(t, n, "mixed", "r")
@@ -195,9 +195,9 @@ func TestMixedOrder(t *testing.T) {
 func TestRequestsWaitForHandlers(t *testing.T) {
 	goOn := make(chan struct{})
 	n := startMixed(t, func(ns *node.Namespace) {
-		ns.OnEmit("slow", func(ctx context.Context, c *node.NSConn, m *node.Message) error {
+		ns.OnEmit("slow", func(ctx context.Context, e *node.EmitEvent) error {
 			<-goOn
-			return c.Room("r").Broadcast(ctx, "slow", m.Body)
+			return e.NSConn.Room("r").EmitToOthers(ctx, "slow", e.Body)
 		})
 	})
 	a, b := join(t, n, "mixed", "r"), join(t, n, "mixed", "r")

@@ -125,7 +125,7 @@ func goroutinesIn(function string) int {
 func TestMountedConnectionsMove(t *testing.T) {
 	const count = 50
 	readers := count
-	if testTransport(t) != node.TransportStream && runtime.GOOS == "linux" {
+	if testTransport(t) != node.TransportBlocking && runtime.GOOS == "linux" {
 		readers = 0
 	}
 	for _, c := range []struct {
@@ -224,7 +224,7 @@ func TestMountedBehindMiddleware(t *testing.T) {
 				if response.StatusCode != http.StatusInternalServerError || !strings.Contains(string(text), "cannot be hijacked") {
 					t.Errorf("answered %s %q, want 500 and why", response.Status, text)
 				}
-				ends.expect(t, node.Closed{Code: 1006, By: node.ByServer})
+				ends.expect(t, closing{1006, node.ByServer})
 			}
 			if got := strings.Count(log.String(), "needs a method Unwrap"); got != 1 {
 				t.Errorf("it was logged %d times, want once:\n%s", got, log.String())
@@ -357,6 +357,6 @@ func TestMountedShutdown(t *testing.T) {
 		if err := <-shutdown; err != nil {
 			t.Errorf("Shutdown of the node: %v", err)
 		}
-		ends.expect(t, node.Closed{Code: 1001, By: node.ByServer}, node.Closed{Code: 1001, By: node.ByServer})
+		ends.expect(t, closing{1001, node.ByServer}, closing{1001, node.ByServer})
 	})
 }

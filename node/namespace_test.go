@@ -183,7 +183,7 @@ func TestMailboxLimit(t *testing.T) {
 		messages = 400
 		size     = 50_000
 	)
-	n, faulty := slowNode(t, func(cfg *node.Config) { cfg.Limits.Mailbox = 1000 })
+	n, faulty := slowNode(t, func(cfg *node.Config) { cfg.Limits.ReceiveQueue = 1000 })
 	a, other := join(t, n, "default"), join(t, n, "default", "elsewhere")
 	release := hold(t, faulty)
 	a.send(joinMessage("$join", "r"))
@@ -219,7 +219,7 @@ func TestMailboxLimit(t *testing.T) {
 // the node would wait an hour for it otherwise.
 func TestCloseBehindFullMailbox(t *testing.T) {
 	n, faulty := slowNode(t, func(cfg *node.Config) {
-		cfg.Limits.Mailbox = 100
+		cfg.Limits.ReceiveQueue = 100
 		cfg.Timeouts.Close = time.Hour
 	})
 	a := join(t, n, "default")

@@ -16,14 +16,14 @@ import (
 // nothing to say, fails or panics.
 func TestEveryoneWhoWaitsIsAnswered(t *testing.T) {
 	n := startHandling(t, endlessAsks, func(n *node.Node) {
-		ns := n.Namespace("chat")
-		ns.OnAsk("nothing", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) { return nil, nil })
-		ns.OnAsk("fail", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) {
-			return nil, errors.New("not today; sorry")
+		ns := n.Namespace("chat", node.NamespaceOptions{})
+		ns.OnAsk("nothing", func(context.Context, *node.AskRequest) error { return nil })
+		ns.OnAsk("fail", func(context.Context, *node.AskRequest) error {
+			return errors.New("not today; sorry")
 		})
-		ns.OnAsk("panic", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) { panic("secret") })
-		ns.OnEmit("emit only", func(context.Context, *node.NSConn, *node.Message) error { return nil })
-		n.Namespace("refused").OnConnect(func(context.Context, *node.Conn, []byte) error { return errors.New("members only") })
+		ns.OnAsk("panic", func(context.Context, *node.AskRequest) error { panic("secret") })
+		ns.OnEmit("emit only", func(context.Context, *node.EmitEvent) error { return nil })
+		n.Namespace("refused", node.NamespaceOptions{}).OnConnect(func(context.Context, *node.ConnectRequest) error { return errors.New("members only") })
 	})
 	p := join(t, n, "chat")
 	for _, c := range []struct{ name, sent, answer string }{
@@ -52,14 +52,14 @@ func TestEveryoneWhoWaitsIsAnswered(t *testing.T) {
 func TestServerConnectsWhileItOpens(t *testing.T) {
 	connected := make(chan error, 8)
 	n := startHandling(t, endlessAsks, func(n *node.Node) {
-		n.OnOpened(func(ctx context.Context, c *node.Conn) {
-			ns, err := c.Connect(ctx, "chat")
+		n.OnOpened(func(ctx context.Context, e *node.OpenedEvent) {
+			ns, err := e.Conn.Connect(ctx, "chat")
 			if err == nil {
 				err = ns.Emit("welcome", nil)
 			}
 			connected <- err
 		})
-		n.Namespace("chat").OnAsk("echo", sayBack)
+		n.Namespace("chat", node.NamespaceOptions{}).OnAsk("echo", echoBody)
 	})
 	start := func(t *testing.T, early ...string) *peer {
 		t.Helper()
@@ -117,16 +117,16 @@ func TestServerConnectsWhileItOpens(t *testing.T) {
 func TestLeaveAllOfNeffosJS(t *testing.T) {
 	left := make(chan string, 4)
 	n := startHandling(t, nil, func(n *node.Node) {
-		ns := n.Namespace("chat")
-		ns.OnLeave(func(_ context.Context, r *node.Room) error {
-			if r.Name() == "locked" {
+		ns := n.Namespace("chat", node.NamespaceOptions{})
+		ns.OnLeave(func(_ context.Context, r *node.LeaveRequest) error {
+			if r.Room.Name() == "locked" {
 				return errors.New("stay here")
 			}
 			return nil
 		})
-		ns.OnLeft(func(_ context.Context, r *node.Room, forced bool) {
-			if !forced { // the rest comes with the end of the connection
-				left <- r.Name()
+		ns.OnLeft(func(_ context.Context, e *node.LeftEvent) {
+			if !e.Forced { // the rest comes with the end of the connection
+				left <- e.Room.Name()
 			}
 		})
 	})

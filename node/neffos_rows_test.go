@@ -31,13 +31,13 @@ func endlessAsks(c *node.Config) { c.Timeouts.Ask = time.Hour }
 func TestBlockedHandlerHoldsUpNobodyElse(t *testing.T) {
 	release, entered := make(chan struct{}), make(chan struct{})
 	n := startHandling(t, func(c *node.Config) { c.Loops = 1 }, func(n *node.Node) {
-		ns := n.Namespace("chat")
-		ns.OnEmit("block", func(context.Context, *node.NSConn, *node.Message) error {
+		ns := n.Namespace("chat", node.NamespaceOptions{})
+		ns.OnEmit("block", func(context.Context, *node.EmitEvent) error {
 			close(entered)
 			<-release
 			return nil
 		})
-		ns.OnAsk("echo", sayBack)
+		ns.OnAsk("echo", echoBody)
 	})
 	a, b := join(t, n, "chat"), join(t, n, "chat")
 	a.send(";chat;;block;0;0;")
@@ -49,8 +49,6 @@ func TestBlockedHandlerHoldsUpNobodyElse(t *testing.T) {
 	close(release)
 	a.expect("$1;chat;;echo;0;0;behind it")
 }
-
-func sayBack(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) { return m.Body, nil }
 
 // neffos row 3: an ask whose answer is late returns in time; the late answer is
 // counted and dropped, and the connection goes on. Over Redis, too.
@@ -90,14 +88,15 @@ func TestLateAnswerIsDropped(t *testing.T) {
 // the client sends before it, and nothing of that is lost.
 func TestAskInsideAHandler(t *testing.T) {
 	n := startHandling(t, endlessAsks, func(n *node.Node) {
-		ns := n.Namespace("chat")
-		ns.OnAsk("ask me", func(ctx context.Context, c *node.NSConn, m *node.Message) ([]byte, error) {
-			answer, err := c.Ask(ctx, "q", m.Body)
-			return append([]byte("you said "), answer.Body...), err
+		ns := n.Namespace("chat", node.NamespaceOptions{})
+		ns.OnAsk("ask me", func(ctx context.Context, r *node.AskRequest) error {
+			answer, err := r.NSConn.Ask(ctx, "q", r.Body)
+			r.Reply(append([]byte("you said "), answer.Body...))
+			return err
 		})
-		ns.OnAsk("echo", sayBack)
-		ns.OnEmit("say", func(_ context.Context, c *node.NSConn, m *node.Message) error {
-			return c.Emit("said", m.Body)
+		ns.OnAsk("echo", echoBody)
+		ns.OnEmit("say", func(_ context.Context, e *node.EmitEvent) error {
+			return e.NSConn.Emit("said", e.Body)
 		})
 	})
 	p := join(t, n, "chat")
@@ -134,8 +133,8 @@ func TestAskInsideAHandler(t *testing.T) {
 func TestAskEndsWithTheConnection(t *testing.T) {
 	inside := make(chan error, 1)
 	n := startHandling(t, endlessAsks, func(n *node.Node) {
-		n.Namespace("chat").OnEmit("start", func(_ context.Context, c *node.NSConn, _ *node.Message) error {
-			_, err := c.Ask(context.Background(), "q", nil)
+		n.Namespace("chat", node.NamespaceOptions{}).OnEmit("start", func(_ context.Context, e *node.EmitEvent) error {
+			_, err := e.NSConn.Ask(context.Background(), "q", nil)
 			inside <- err
 			return nil
 		})
@@ -163,8 +162,8 @@ func TestEveryMethodInsideDisconnected(t *testing.T) {
 		t.Run(end, func(t *testing.T) {
 			heard := make(chan error, 1)
 			n := startHandling(t, nil, func(n *node.Node) {
-				n.Namespace("chat").OnDisconnected(func(ctx context.Context, c *node.NSConn, forced bool) {
-					heard <- afterDisconnect(ctx, n, c, end == "close" && forced)
+				n.Namespace("chat", node.NamespaceOptions{}).OnDisconnected(func(ctx context.Context, e *node.DisconnectedEvent) {
+					heard <- afterDisconnect(ctx, n, e.NSConn, end == "close" && e.Forced)
 				})
 			})
 			p := join(t, n, "chat", "r")
@@ -209,13 +208,13 @@ func afterDisconnect(ctx context.Context, n *node.Node, c *node.NSConn, ended bo
 		}
 	}
 	n.Stats()
-	return n.Emit(ctx, node.Message{Namespace: "chat", Event: "bye"})
+	return n.EmitNamespace(ctx, node.Message{Namespace: "chat", Event: "bye"}, node.EmitOptions{})
 }
 
 // neffos row 12: going through the connections is safe while they come and go.
 func TestConnsWhileTheyComeAndGo(t *testing.T) {
 	n := startHandling(t, nil, func(n *node.Node) {
-		n.Namespace("chat").OnConnected(func(context.Context, *node.NSConn) {})
+		n.Namespace("chat", node.NamespaceOptions{}).OnConnected(func(context.Context, *node.ConnectedEvent) {})
 	})
 	staying := map[string]bool{}
 	for range 20 {
@@ -254,7 +253,7 @@ func TestConnsWhileTheyComeAndGo(t *testing.T) {
 // that is closed while it opens, and one that never says hello.
 func TestOneEndForEachConnection(t *testing.T) {
 	var mu sync.Mutex
-	ends := map[string][]node.Closed{}
+	ends := map[string][]closing{}
 	opened := map[string]bool{}
 	n := startHandling(t, nil, func(n *node.Node) {
 		n.OnAccept(func(_ context.Context, a *node.Accept) error {
@@ -264,19 +263,19 @@ func TestOneEndForEachConnection(t *testing.T) {
 			a.Set("name", a.Request.URL.RawQuery)
 			return nil
 		})
-		n.OnOpened(func(_ context.Context, c *node.Conn) {
+		n.OnOpened(func(_ context.Context, e *node.OpenedEvent) {
 			mu.Lock()
 			defer mu.Unlock()
-			opened[c.Value("name").(string)] = true
-			if c.Value("name") == "closed" {
-				c.Close(wire.CodePolicy, "not you")
+			opened[e.Conn.Value("name").(string)] = true
+			if e.Conn.Value("name") == "closed" {
+				e.Conn.Close(wire.CodePolicy, "not you")
 			}
 		})
-		n.OnClosed(func(_ context.Context, c *node.Conn, how node.Closed) {
+		n.OnClosed(func(_ context.Context, e *node.ClosedEvent) {
 			mu.Lock()
 			defer mu.Unlock()
-			name := c.Value("name").(string)
-			ends[name] = append(ends[name], how)
+			name := e.Conn.Value("name").(string)
+			ends[name] = append(ends[name], closing{e.Code, e.By})
 		})
 	})
 	open := func(name string, status int) *peer {
@@ -304,7 +303,7 @@ func TestOneEndForEachConnection(t *testing.T) {
 	if err := n.Shutdown(within(t)); err != nil { // nothing can come after it
 		t.Fatalf("Shutdown: %v", err)
 	}
-	want := node.Closed{Code: wire.CodePolicy, By: node.ByServer}
+	want := closing{wire.CodePolicy, node.ByServer}
 	if len(ends["silent"]) != 1 || len(ends["closed"]) != 1 || ends["closed"][0] != want {
 		t.Errorf("the ends are %v, want one for each, that of the closed one %v", ends, want)
 	}
@@ -357,7 +356,7 @@ func TestClientsDoNotChooseTheirID(t *testing.T) {
 			}
 			return nil
 		})
-		n.OnOpened(func(context.Context, *node.Conn) { opened.Add(1) })
+		n.OnOpened(func(context.Context, *node.OpenedEvent) { opened.Add(1) })
 	})
 	refused := connectTCP(t, n)
 	refused.write(upgradeRequest("/ws") + frame(ws.OpText, true, "Amallory"))

@@ -26,7 +26,7 @@ func TestBurstOfTheProgram(t *testing.T) {
 	wait := meanwhile(nothing(func() error {
 		for i := range burst {
 			m := node.Message{Namespace: "default", Room: "r", Event: "e", Body: fmt.Append(nil, i)}
-			if err := n.Emit(context.Background(), m); err != nil {
+			if err := n.Emit(context.Background(), m, node.EmitOptions{}); err != nil {
 				return err
 			}
 		}
@@ -46,12 +46,12 @@ func TestBurstOfTheProgram(t *testing.T) {
 // however large the messages are.
 func TestPongsBetweenMessages(t *testing.T) {
 	const rounds = 150
-	n := startNode(t, func(c *node.Config) { c.Limits.Queue = 64 << 20 })
+	n := startNode(t, func(c *node.Config) { c.Limits.SendQueue = 64 << 20 })
 	p := join(t, n, "default", "r")
 	body := bytes.Repeat([]byte("0123456789abcdef"), 3000)
 	wait := meanwhile(nothing(func() error {
 		for range rounds {
-			if err := n.Emit(context.Background(), node.Message{Namespace: "default", Room: "r", Event: "e", Body: body}); err != nil {
+			if err := n.Emit(context.Background(), node.Message{Namespace: "default", Room: "r", Event: "e", Body: body}, node.EmitOptions{}); err != nil {
 				return err
 			}
 		}
@@ -127,7 +127,7 @@ func TestEachMessageOnItsOwn(t *testing.T) {
 	}
 	but := func(id, body string) {
 		t.Helper()
-		if err := n.Emit(within(t), node.Message{Namespace: "default", Room: "r", Event: "e", Body: []byte(body)}, id); err != nil {
+		if err := n.Emit(within(t), node.Message{Namespace: "default", Room: "r", Event: "e", Body: []byte(body)}, node.EmitOptions{Except: []string{id}}); err != nil {
 			t.Fatalf("Emit: %v", err)
 		}
 	}
@@ -146,18 +146,18 @@ func TestEachMessageOnItsOwn(t *testing.T) {
 // and what it sends is limited in size.
 func TestMembershipAndSizeAreChecked(t *testing.T) {
 	n := startHandling(t, nil, func(n *node.Node) {
-		ns := n.Namespace("chat").Configure(node.NamespaceOptions{Relay: true, Asks: true})
-		ns.OnEmit("handled", func(_ context.Context, _ *node.NSConn, m *node.Message) error {
-			t.Errorf("the handler was given a message to the room %q", m.Room)
+		ns := n.Namespace("chat", node.NamespaceOptions{Relay: node.RelayRooms | node.RelayAsks})
+		ns.OnEmit("handled", func(_ context.Context, e *node.EmitEvent) error {
+			t.Errorf("the handler was given a message to the room %q", e.Room)
 			return nil
 		})
-		ns.OnAsk("asked", func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
-			t.Errorf("the handler was given an ask to the room %q", m.Room)
-			return nil, nil
+		ns.OnAsk("asked", func(_ context.Context, r *node.AskRequest) error {
+			t.Errorf("the handler was given an ask to the room %q", r.Room)
+			return nil
 		})
-		ns.OnAnyRelay(func(_ context.Context, _ *node.NSConn, m *node.Message) error {
-			if m.Room != "lobby" {
-				t.Errorf("the handler was given a message to the room %q", m.Room)
+		ns.OnAnyRelay(func(_ context.Context, r *node.RelayRequest) error {
+			if r.Room != "lobby" {
+				t.Errorf("the handler was given a message to the room %q", r.Room)
 			}
 			return nil
 		})
@@ -179,9 +179,9 @@ func TestMembershipAndSizeAreChecked(t *testing.T) {
 // neither the room nor a handler.
 func TestInvalidTextReachesNobody(t *testing.T) {
 	n := startHandling(t, nil, func(n *node.Node) {
-		ns := n.Namespace("chat").Configure(node.NamespaceOptions{Relay: true})
-		ns.OnEmit("handled", func(_ context.Context, _ *node.NSConn, m *node.Message) error {
-			t.Errorf("the handler was given %q", m.Body)
+		ns := n.Namespace("chat", node.NamespaceOptions{Relay: node.RelayRooms})
+		ns.OnEmit("handled", func(_ context.Context, e *node.EmitEvent) error {
+			t.Errorf("the handler was given %q", e.Body)
 			return nil
 		})
 	})
@@ -202,29 +202,29 @@ func TestProgramSendsNoInvalidText(t *testing.T) {
 	const bad = "\xff\xfe"
 	failed := make(chan error, 10)
 	n := startHandling(t, nil, func(n *node.Node) {
-		ns := n.Namespace("chat").Configure(node.NamespaceOptions{Relay: true})
-		ns.OnAsk("echo", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) { return []byte(bad), nil })
-		ns.OnRelay("changed", func(_ context.Context, _ *node.NSConn, m *node.Message) error {
-			m.Body = []byte(bad)
+		ns := n.Namespace("chat", node.NamespaceOptions{Relay: node.RelayRooms})
+		ns.OnAsk("echo", func(_ context.Context, r *node.AskRequest) error { r.Reply([]byte(bad)); return nil })
+		ns.OnRelay("changed", func(_ context.Context, r *node.RelayRequest) error {
+			r.Body = []byte(bad)
 			return nil
 		})
-		ns.OnEmit("pass on", func(ctx context.Context, c *node.NSConn, m *node.Message) error {
-			text := node.Message{Namespace: "chat", Room: "r", Event: "e", Body: m.Body}
-			_, asked := n.Ask(ctx, c.Conn().ID(), text)
+		ns.OnEmit("pass on", func(ctx context.Context, e *node.EmitEvent) error {
+			text := node.Message{Namespace: "chat", Room: "r", Event: "e", Body: e.Body}
+			_, asked := n.Ask(ctx, e.NSConn.Conn().ID(), text)
 			_, askedRoom := n.AskRoom(ctx, text)
-			_, askedAll := n.AskEverybody(ctx, text)
+			_, askedAll := n.AskAll(ctx, text)
 			for _, err := range []error{
-				n.Emit(ctx, text), n.EmitTo(ctx, c.Conn().ID(), text), c.Conn().Write(text), c.Emit("e", m.Body),
-				c.Room("r").Emit("e", m.Body), c.Room("r").Broadcast(ctx, "e", m.Body), c.Conn().WriteNative(m.Body, false),
+				n.Emit(ctx, text, node.EmitOptions{}), n.EmitTo(ctx, e.NSConn.Conn().ID(), text), e.NSConn.Conn().Write(text), e.NSConn.Emit("e", e.Body),
+				e.NSConn.Room("r").EmitToClient("e", e.Body), e.NSConn.Room("r").EmitToOthers(ctx, "e", e.Body), e.NSConn.Conn().WriteNative(e.Body, false),
 				asked, askedRoom, askedAll,
 			} {
 				failed <- err
 			}
 			text.Body, text.Event = nil, bad
-			if err := n.Emit(ctx, text); !errors.Is(err, wire.ErrInvalidName) {
+			if err := n.Emit(ctx, text, node.EmitOptions{}); !errors.Is(err, wire.ErrInvalidName) {
 				t.Errorf("Emit of an event that is no text: %v, want %v", err, wire.ErrInvalidName)
 			}
-			return c.EmitBinary("e", m.Body)
+			return e.NSConn.EmitBinary("e", e.Body)
 		})
 	})
 	sender, listener := join(t, n, "chat", "r"), join(t, n, "chat", "r")
@@ -300,12 +300,12 @@ func TestWorkIsForMembersOnly(t *testing.T) {
 // neffos row 3: an ask inside a handler has an end, too, when nobody answers.
 func TestAskInsideAHandlerTimesOut(t *testing.T) {
 	n := startHandling(t, func(c *node.Config) { c.Timeouts.Ask = 20 * time.Millisecond }, func(n *node.Node) {
-		n.Namespace("chat").OnAsk("ask me", func(ctx context.Context, c *node.NSConn, _ *node.Message) ([]byte, error) {
-			_, err := c.Ask(ctx, "q", nil)
+		n.Namespace("chat", node.NamespaceOptions{}).OnAsk("ask me", func(ctx context.Context, r *node.AskRequest) error {
+			_, err := r.NSConn.Ask(ctx, "q", nil)
 			if !errors.Is(err, wire.ErrTimeout) {
 				t.Errorf("Ask: %v, want %v", err, wire.ErrTimeout)
 			}
-			return nil, err
+			return err
 		})
 	})
 	p := join(t, n, "chat")

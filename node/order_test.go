@@ -123,7 +123,7 @@ func TestOrder(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			n := startNode(t, func(cfg *node.Config) {
 				cfg.Loops = c.loops
-				cfg.Limits.Queue = -1 // what a slow reader suffers is another test's
+				cfg.Limits.SendQueue = -1 // what a slow reader suffers is another test's
 			})
 			publishers := append(joinOnLoops(t, n, c.loops, "default", c.rooms...), joinOnLoops(t, n, c.loops, "default", c.rooms...)...)
 			listeners := append(joinOnLoops(t, n, c.loops, "default", c.rooms...), join(t, n, "default", c.rooms...))

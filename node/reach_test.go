@@ -60,7 +60,11 @@ func TestEmitFromTheProgram(t *testing.T) {
 	c := join(t, n, "default")
 	emit := func(m node.Message, except ...string) {
 		t.Helper()
-		if err := n.Emit(t.Context(), m, except...); err != nil {
+		send := n.Emit
+		if m.Room == "" {
+			send = n.EmitNamespace
+		}
+		if err := send(t.Context(), m, node.EmitOptions{Except: except}); err != nil {
 			t.Fatalf("Emit: %v", err)
 		}
 	}
@@ -295,14 +299,14 @@ func TestAskEverybody(t *testing.T) {
 	n := startNode(t, nil)
 	members := []*peer{join(t, n, "default", "r"), join(t, n, "default", "r"), join(t, n, "default", "r")}
 	wait := meanwhile(func() (node.Answers, error) {
-		return n.AskEverybody(within(t), node.Message{Namespace: "default", Room: "r", Event: "q"})
+		return n.AskAll(within(t), node.Message{Namespace: "default", Room: "r", Event: "q"})
 	})
 	for i, p := range members {
 		flag := string("010"[i])
 		p.send(p.request(";default;r;q;0;0;") + ";default;r;q;" + flag + ";0;" + p.id)
 	}
 	all, err := wait()
-	if err != nil || len(all.Answers) != 3 || len(all.Silent) != 0 {
+	if err != nil || len(all.Answers) != 3 || len(all.Missing) != 0 {
 		t.Fatalf("got %+v, %v, want three answers and no silent node", all, err)
 	}
 	for _, answer := range all.Answers {
@@ -312,7 +316,7 @@ func TestAskEverybody(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	wait = meanwhile(func() (node.Answers, error) {
-		return n.AskEverybody(ctx, node.Message{Namespace: "default", Room: "r", Event: "q"})
+		return n.AskAll(ctx, node.Message{Namespace: "default", Room: "r", Event: "q"})
 	})
 	for i, p := range members {
 		token := p.request(";default;r;q;0;0;")
@@ -323,7 +327,7 @@ func TestAskEverybody(t *testing.T) {
 	}
 	cancel()
 	all, err = wait()
-	if err != nil || len(all.Answers) > 1 || !slices.Equal(all.Silent, []string{n.ID()}) {
+	if err != nil || len(all.Answers) > 1 || !slices.Equal(all.Missing, []string{n.ID()}) {
 		t.Errorf("got %+v, %v, want at most one answer and the node as silent", all, err)
 	}
 }
@@ -335,7 +339,7 @@ func TestWhatCannotBeSent(t *testing.T) {
 	p := join(t, n, "default", "r")
 	ctx := t.Context()
 	m := node.Message{Namespace: "default", Room: "r", Event: wire.EventRoomLeft}
-	for what, err := range map[string]error{"Emit": n.Emit(ctx, m), "EmitTo": n.EmitTo(ctx, p.id, m)} {
+	for what, err := range map[string]error{"Emit": n.Emit(ctx, m, node.EmitOptions{}), "EmitTo": n.EmitTo(ctx, p.id, m)} {
 		if !errors.Is(err, wire.ErrInvalidName) {
 			t.Errorf("%s of a system event: %v, want %v", what, err, wire.ErrInvalidName)
 		}

@@ -37,7 +37,7 @@ func TestNodeDiesWhileAsked(t *testing.T) {
 	token := few.request(";default;few;q;0;0;")
 	client.send("$1;default;few;q;0;0;")
 	few.request(";default;few;q;0;0;")
-	everybody := meanwhile(func() (node.Answers, error) { return n.AskEverybody(within(t), in("many")) })
+	everybody := meanwhile(func() (node.Answers, error) { return n.AskAll(within(t), in("many")) })
 	many.request(";default;many;q;0;0;")
 	survivor.send(survivor.request(";default;many;q;0;0;") + ";default;many;q;0;0;here")
 	room := meanwhile(func() (node.Answer, error) { return n.AskRoom(within(t), in("many")) })
@@ -53,7 +53,7 @@ func TestNodeDiesWhileAsked(t *testing.T) {
 	}
 	client.expect("$1;default;few;q;1;0;nobody there")
 	if all, err := everybody(); err != nil || len(all.Answers) != 1 || string(all.Answers[0].Body) != "here" ||
-		!slices.Equal(all.Silent, []string{"n2"}) {
+		!slices.Equal(all.Missing, []string{"n2"}) {
 		t.Errorf("everybody: %+v, %v; want one answer and n2 silent", all, err)
 	}
 	// n1 has been asked whether it works on the question, and n0 as well.

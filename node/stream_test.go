@@ -91,8 +91,8 @@ func texts(p *peer, count int) (got []string) {
 func TestStreamsLeaveNothing(t *testing.T) {
 	const batches, size = 5, 40
 	n := startNode(t, func(cfg *node.Config) {
-		cfg.Transport = node.TransportStream
-		cfg.Limits.Queue = 256 << 10
+		cfg.Transport = node.TransportBlocking
+		cfg.Limits.SendQueue = 256 << 10
 		cfg.Timeouts.Close = 100 * time.Millisecond
 	})
 	publisher := join(t, n, "default", "r")

@@ -46,15 +46,15 @@ func TestTyped(t *testing.T) {
 	var j journal
 	var out logged
 	n := startHandling(t, out.into, func(n *node.Node) {
-		ns := n.Namespace("shop")
-		node.TypedAsk(ns, "place", codec.JSON{}, func(_ context.Context, c *node.NSConn, o order) (receipt, error) {
+		ns := n.Namespace("shop", node.NamespaceOptions{})
+		node.OnAsk(ns, "place", codec.JSON{}, func(_ context.Context, _ *node.AskRequest, o order) (receipt, error) {
 			if o.Count == 0 {
 				return receipt{}, errors.New("of nothing")
 			}
 			return receipt{Total: 3 * o.Count}, nil
 		})
-		node.TypedAsk(ns, "minus", decimal{}, func(_ context.Context, _ *node.NSConn, number int) (int, error) { return number - 10, nil })
-		node.TypedEmit(ns, "cancel", codec.JSON{}, func(_ context.Context, _ *node.NSConn, o *order) error {
+		node.OnAsk(ns, "minus", decimal{}, func(_ context.Context, _ *node.AskRequest, number int) (int, error) { return number - 10, nil })
+		node.OnEmit(ns, "cancel", codec.JSON{}, func(_ context.Context, _ *node.EmitEvent, o *order) error {
 			j.add("cancel %s", o.Item)
 			return nil
 		})
@@ -86,13 +86,13 @@ func TestTyped(t *testing.T) {
 func TestAskTyped(t *testing.T) {
 	conns := make(chan *node.NSConn, 1)
 	n := startHandling(t, nil, func(n *node.Node) {
-		n.Namespace("shop").OnConnected(func(_ context.Context, c *node.NSConn) { conns <- c })
+		n.Namespace("shop", node.NamespaceOptions{}).OnConnected(func(_ context.Context, e *node.ConnectedEvent) { conns <- e.NSConn })
 	})
 	p := join(t, n, "shop")
 	c := <-conns
 	ask := func(item string) func() (receipt, error) {
 		return meanwhile(func() (receipt, error) {
-			return node.AskTyped[receipt](within(t), c, "price", codec.JSON{}, order{Item: item, Count: 1})
+			return node.Ask[receipt](within(t), c, "price", codec.JSON{}, order{Item: item, Count: 1})
 		})
 	}
 	wait := ask("tea")
@@ -111,7 +111,7 @@ func TestAskTyped(t *testing.T) {
 	if _, err := wait(); !errors.Is(err, wire.RemoteError("sold out")) {
 		t.Errorf("%v, want the client's error", err)
 	}
-	if _, err := node.AskTyped[int](within(t), c, "price", codec.Codec(decimal{}), -1); err == nil || !strings.Contains(err.Error(), `body of "price"`) {
+	if _, err := node.Ask[int](within(t), c, "price", codec.Codec(decimal{}), -1); err == nil || !strings.Contains(err.Error(), `body of "price"`) {
 		t.Errorf("%v, want an error that says that the question has no body", err)
 	}
 }
