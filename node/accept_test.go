@@ -37,11 +37,11 @@ func eachFront(t *testing.T, change func(*node.Config), declare func(*node.Node)
 		n := startTLS(t, files, change, declare)
 		test(t, &front{n, func(tb testing.TB) *peer { return connectTLS(tb, n, files.config()) }})
 	})
-	for name, configure := range map[string]func(*httptest.Server){"mounted": nil, "mounted with TLS": withTLS} {
+	for name, setup := range map[string]func(*httptest.Server){"mounted": nil, "mounted with TLS": withTLS} {
 		t.Run(name, func(t *testing.T) {
 			n := newNode(t, change)
 			declare(n)
-			m := startMounted(t, n, nil, configure)
+			m := startMounted(t, n, nil, setup)
 			test(t, &front{n, m.connect})
 		})
 	}
@@ -155,7 +155,7 @@ func TestAcceptSeesTheRequest(t *testing.T) {
 }
 
 func TestAcceptRefuses(t *testing.T) {
-	const secret = "the password of the database"
+	const hidden = "the password of the database"
 	for _, c := range []struct {
 		name   string
 		handle func() error
@@ -163,11 +163,11 @@ func TestAcceptRefuses(t *testing.T) {
 		text   string
 	}{
 		{"with a status", func() error { return node.Refuse(http.StatusUnauthorized, "who are you?") }, 401, "who are you?\n"},
-		{"with a wrapped one", func() error { return fmt.Errorf("%s: %w", secret, node.Refuse(http.StatusForbidden, "not you")) }, 403, "not you\n"},
+		{"with a wrapped one", func() error { return fmt.Errorf("%s: %w", hidden, node.Refuse(http.StatusForbidden, "not you")) }, 403, "not you\n"},
 		{"with a status of its own fault", func() error { return node.Refuse(http.StatusBadGateway, "later") }, 502, "later\n"},
-		{"with another error", func() error { return errors.New(secret) }, 500, "the request cannot be served\n"},
-		{"with a status that is none", func() error { return node.Refuse(http.StatusOK, secret) }, 500, "the request cannot be served\n"},
-		{"with a panic", func() error { panic(secret) }, 500, "the request cannot be served\n"},
+		{"with another error", func() error { return errors.New(hidden) }, 500, "the request cannot be served\n"},
+		{"with a status that is none", func() error { return node.Refuse(http.StatusOK, hidden) }, 500, "the request cannot be served\n"},
+		{"with a panic", func() error { panic(hidden) }, 500, "the request cannot be served\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var closed *ends

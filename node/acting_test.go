@@ -16,20 +16,20 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// obedient is a peer that does whatever the server asks of it, and answers its
+// servingPeer is a peer that does whatever the server asks of it, and answers its
 // questions with their bodies. What is no question goes to texts, until the end.
-type obedient struct {
+type servingPeer struct {
 	*peer
 	texts chan string
 }
 
-func obey(p *peer) *obedient {
-	o := &obedient{peer: p, texts: make(chan string, 10_000)}
+func serveRequests(p *peer) *servingPeer {
+	o := &servingPeer{peer: p, texts: make(chan string, 10_000)}
 	go o.read()
 	return o
 }
 
-func (o *obedient) read() {
+func (o *servingPeer) read() {
 	defer close(o.texts)
 	for {
 		f, err := o.tryNext()
@@ -42,7 +42,7 @@ func (o *obedient) read() {
 			return
 		}
 		text := string(f.Payload)
-		if answer := obedience(text); answer != "" {
+		if answer := replyTo(text); answer != "" {
 			_, _ = o.conn.Write([]byte(frame(ws.OpText, true, answer)))
 		} else {
 			o.texts <- text
@@ -50,8 +50,8 @@ func (o *obedient) read() {
 	}
 }
 
-// obedience is the answer to a server's question, empty for anything else.
-func obedience(text string) string {
+// replyTo is the answer to a server's question, empty for anything else.
+func replyTo(text string) string {
 	fields := strings.SplitN(text, ";", 7)
 	if len(fields) < 7 || fields[0] == "" || fields[0][0] < '0' || fields[0][0] > '9' {
 		return ""
@@ -63,7 +63,7 @@ func obedience(text string) string {
 }
 
 // await reads until a text comes, and returns what came before it.
-func (o *obedient) await(want string) (before []string) {
+func (o *servingPeer) await(want string) (before []string) {
 	o.tb.Helper()
 	for text := range o.texts {
 		if text == want {
@@ -176,7 +176,7 @@ func TestActingInHandlers(t *testing.T) {
 		})
 		ns.OnAnyRelay(func(_ context.Context, r *node.RelayRequest) error { does("relay", r.NSConn.Conn()); return nil })
 	})
-	p := obey(dial(t, n))
+	p := serveRequests(dial(t, n))
 	for _, text := range []string{
 		"$n;;;_OnNamespaceConnect;0;0;", "native", "$1;chat;;_OnNamespaceConnect;0;0;", "$2;chat;r;_OnRoomJoin;0;0;", ";chat;;e;0;0;",
 		"$3;chat;r;q;0;0;", ";chat;r;relayed;0;0;", "$4;chat;r;relayed;0;0;", "$5;chat;r;_OnRoomLeave;0;0;",
@@ -226,8 +226,8 @@ func TestHandlersEndTheirOwn(t *testing.T) {
 			return err
 		})
 	})
-	enter := func() *obedient {
-		p := obey(dial(t, n))
+	enter := func() *servingPeer {
+		p := serveRequests(dial(t, n))
 		for i, text := range []string{"chat;;_OnNamespaceConnect", "other;;_OnNamespaceConnect", "chat;a;_OnRoomJoin", "chat;b;_OnRoomJoin", "other;c;_OnRoomJoin"} {
 			p.send(fmt.Sprintf("$%d;%s;0;0;", i, text))
 			p.await(fmt.Sprintf("$%d;;;;;;", i))
@@ -292,7 +292,7 @@ func TestActingAcrossTheCluster(t *testing.T) {
 		}))
 	}
 	awaitNodes(t, 2, brokers...)
-	ruler, far := join(t, nodes[0], "chat"), obey(dial(t, nodes[1]))
+	ruler, far := join(t, nodes[0], "chat"), serveRequests(dial(t, nodes[1]))
 	j.expect(t, "n0: connected")
 	ruler.send("$1;chat;;rule;0;0;" + far.id)
 	ruler.expect("$1;chat;;rule;0;0;")

@@ -89,7 +89,7 @@ func TestBlockedHandlers(t *testing.T) {
 
 // A question to a client that is not read any more ends in time: its answer stands
 // behind what is not read.
-func TestAskWhileTheMailboxIsFull(t *testing.T) {
+func TestAskWhileTheReceiveQueueIsFull(t *testing.T) {
 	n := startHandling(t, func(cfg *node.Config) {
 		cfg.Limits.ReceiveQueue = 4 << 10
 		cfg.Timeouts.Ask, cfg.Timeouts.Ping = 100*time.Millisecond, -1
@@ -136,7 +136,7 @@ func TestShutdownWaitsForHandlers(t *testing.T) {
 			j.add("closed %d ctx=%v", e.Code, ctx.Err())
 		})
 	})
-	p := obey(join(t, n, "chat", "r"))
+	p := serveRequests(join(t, n, "chat", "r"))
 	p.send(";chat;;e;0;0;")
 	<-started
 	down := meanwhile(func() (struct{}, error) { return struct{}{}, n.Shutdown(within(t)) })
@@ -181,7 +181,7 @@ func TestShutdownLeavesHandlers(t *testing.T) {
 				})
 				n.OnClosed(func(ctx context.Context, _ *node.ClosedEvent) { ended <- ctx.Err(); close(returned) })
 			})
-			p := obey(join(t, n, "chat"))
+			p := serveRequests(join(t, n, "chat"))
 			p.send(";chat;;stubborn;0;0;")
 			<-started
 			ctx, cancel := context.WithCancel(context.Background())
@@ -238,7 +238,7 @@ func TestShutdownDeadline(t *testing.T) {
 			return nil
 		})
 	})
-	p := obey(join(t, n, "chat"))
+	p := serveRequests(join(t, n, "chat"))
 	p.send("$1;chat;;stubborn;0;0;")
 	<-started
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
@@ -279,7 +279,7 @@ func TestHandlersOfTheEndEmit(t *testing.T) {
 	})
 	awaitNodes(t, 2, first, second)
 	listener := join(t, witness, "default", "r")
-	obey(join(t, n, "default", "r"))
+	serveRequests(join(t, n, "default", "r"))
 	if err := n.Shutdown(within(t)); err != nil {
 		t.Errorf("Shutdown: %v", err)
 	}
@@ -292,7 +292,7 @@ func TestHandlersOfTheEndEmit(t *testing.T) {
 
 // A handler that waits for the end of its connection hears of it although so much
 // waits behind it that the connection is not read any more.
-func TestHangupBehindAFullMailbox(t *testing.T) {
+func TestHangupBehindAFullReceiveQueue(t *testing.T) {
 	if testTransport(t) == node.TransportBlocking {
 		t.Log("a blocking transport learns of the end when it reads")
 		return

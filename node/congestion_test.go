@@ -20,7 +20,7 @@ import (
 
 // A tiny inbox before a large room: publishers are held, everybody gets
 // everything, and in the end everything is read again.
-func TestTinyInbox(t *testing.T) {
+func TestTinyLoopQueue(t *testing.T) {
 	const (
 		members    = 200
 		publishers = 4
@@ -46,7 +46,7 @@ func TestTinyInbox(t *testing.T) {
 	}
 
 	// How often the node finds itself congested is its own affair; once must do.
-	heldSeen, sent := 0, int64(0)
+	pausedSeen, sent := 0, int64(0)
 	eventually(t, "a publisher is held", func() bool {
 		var writers sync.WaitGroup
 		for _, p := range senders {
@@ -66,10 +66,10 @@ func TestTinyInbox(t *testing.T) {
 				done = true
 			default:
 			}
-			heldSeen = max(heldSeen, n.Stats().Paused)
+			pausedSeen = max(pausedSeen, n.Stats().Paused)
 		}
 		sent += batch * publishers
-		return heldSeen > 0
+		return pausedSeen > 0
 	})
 	for i := range counts {
 		eventually(t, fmt.Sprintf("member %d has received %d messages", i, sent), func() bool { return counts[i].Load() == sent })
@@ -102,7 +102,7 @@ func countMessages(p *peer, count *atomic.Int64) {
 
 // An inbox limit below a single item must not make the loops wake each other for
 // ever.
-func TestInboxLimitBelowOneItem(t *testing.T) {
+func TestLoopQueueBelowOneDelivery(t *testing.T) {
 	n := startNode(t, func(cfg *node.Config) { cfg.Limits.LoopQueue = 1 })
 	a, b := join(t, n, "default", "r"), join(t, n, "default", "r")
 	for i := range 100 {
@@ -155,7 +155,7 @@ func TestCongestedBroker(t *testing.T) {
 }
 
 // TCP pushes back to a publisher that is held: the node buffers next to nothing.
-func TestHeldPublisherIsNotRead(t *testing.T) {
+func TestPausedPublisherIsNotRead(t *testing.T) {
 	const (
 		messages = 400
 		size     = 50_000
@@ -195,7 +195,7 @@ func TestHeldPublisherIsNotRead(t *testing.T) {
 
 // A publisher that hangs up while it is held has what it sent delivered, and is
 // gone then.
-func TestHeldPublisherHangsUp(t *testing.T) {
+func TestPausedPublisherHangsUp(t *testing.T) {
 	n, faulty := slowNode(t, nil)
 	publisher, listener := join(t, n, "default", "r"), join(t, n, "default", "r")
 	publisher.send(";default;r;chat;0;0;first")
@@ -233,99 +233,6 @@ func TestShutdownWhileCongested(t *testing.T) {
 	}
 	if err := <-shutdown; err != nil {
 		t.Errorf("Shutdown: %v", err)
-	}
-}
-
-// One member of a large room does not read. It is closed, with whole frames and a
-// close frame as its last, and everybody else gets every message.
-func TestSlowMember(t *testing.T) {
-	const members = 30
-	for _, loops := range []int{1, 2} {
-		t.Run(fmt.Sprintf("loops=%d", loops), func(t *testing.T) {
-			n := startNode(t, func(cfg *node.Config) {
-				cfg.Loops = loops
-				cfg.Limits.SendQueue = 256 << 10
-				cfg.Timeouts.Close = patience
-			})
-			publisher := join(t, n, "default", "r")
-			var readers []*peer
-			var slow *peer
-			for i := range members {
-				p := join(t, n, "default", "r")
-				if i == members/2 {
-					slow = p
-				} else {
-					readers = append(readers, p)
-				}
-			}
-			// Two messages at a time, so that they are merged: the slow one must
-			// not get the second behind its close frame.
-			sent := 0
-			eventually(t, "the slow member is closed", func() bool {
-				var out strings.Builder
-				var want []string
-				for range 2 {
-					text := fmt.Sprintf(";default;r;chat;0;0;%d %s", sent, strings.Repeat("x", 20_000))
-					want = append(want, text)
-					out.WriteString(frame(ws.OpText, true, text))
-					sent++
-				}
-				publisher.write(out.String())
-				for _, p := range readers {
-					p.expect(want...)
-				}
-				return n.Stats().Memberships == members
-			})
-			publisher.send(";default;r;chat;0;0;last")
-			for _, p := range readers {
-				p.expect(";default;r;chat;0;0;last")
-			}
-			for i := 0; ; i++ {
-				f := slow.next()
-				if f.Header.OpCode == ws.OpClose {
-					if code, _ := ws.ParseCloseFrameData(f.Payload); code != 4000 {
-						t.Errorf("closed with %s, want 4000", describe(f))
-					}
-					break
-				}
-				if prefix := fmt.Sprintf(";default;r;chat;0;0;%d x", i); !strings.HasPrefix(string(f.Payload), prefix) {
-					t.Fatalf("got %s, want %q", describe(f), prefix)
-				}
-			}
-			slow.write(frame(ws.OpClose, true, "\x0f\xa0"))
-			slow.expectEnd()
-			if s := n.Stats(); s.DroppedFrames == 0 || s.Closes[node.CloseKey{Code: "slow_consumer", Initiator: node.ByServer}] != 1 {
-				t.Errorf("%d frames dropped, closes %v; want some, and one slow consumer", s.DroppedFrames, s.Closes)
-			}
-		})
-	}
-}
-
-// Everybody in the room turns out to be slow in the same delivery, the sender
-// among them.
-func TestAllMembersSlow(t *testing.T) {
-	const members = 20
-	n := startNode(t, func(cfg *node.Config) {
-		cfg.Loops = 1
-		cfg.Limits.SendQueue = 64 << 10
-	})
-	for range members {
-		join(t, n, "default", "r")
-	}
-	publisher := join(t, n, "default", "r")
-	eventually(t, "the members are closed", func() bool {
-		var out strings.Builder
-		for range 20 {
-			out.WriteString(frame(ws.OpText, true, ";default;r;chat;0;0;"+strings.Repeat("x", 20_000)))
-		}
-		publisher.write(out.String())
-		publisher.sync("default")
-		return n.Stats().Memberships == 1
-	})
-	publisher.send("$l;default;r;_OnRoomLeave;0;0;")
-	publisher.expect("$l;;;;;;")
-	if s := n.Stats(); s.Rooms != 0 {
-		t.Errorf("%d rooms, want none", s.Rooms)
 	}
 }
 

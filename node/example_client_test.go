@@ -81,8 +81,8 @@ func (c *exampleClient) next() (event, body string) {
 	return m[3], m[6]
 }
 
-// obey accepts the next request of the server, to join a room for example.
-func (c *exampleClient) obey() { c.send(c.receive()[0] + ";;;;;;") }
+// accept accepts the next request of the server, to join a room for example.
+func (c *exampleClient) accept() { c.send(c.receive()[0] + ";;;;;;") }
 
 // reply answers the next ask of the server.
 func (c *exampleClient) reply(body string) {

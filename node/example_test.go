@@ -268,9 +268,9 @@ func ExampleNSConn_JoinRoom() {
 
 	client := exampleDial(n.Addr())
 	client.connect("game")
-	client.obey() // as a client library does automatically
+	client.accept() // as a client library does automatically
 	fmt.Println(<-moved)
-	client.obey()
+	client.accept()
 	fmt.Println(<-moved)
 	// Output:
 	// sits at table 4

@@ -177,7 +177,7 @@ func (w *wild) read() {
 				w.wrong("an ask is answered twice")
 			}
 		default:
-			answer := obedience(text)
+			answer := replyTo(text)
 			switch how := rand.IntN(50); {
 			case answer == "" || how == 0:
 			case how < 5:

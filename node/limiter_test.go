@@ -137,15 +137,15 @@ func TestLimitedHandlersInOrder(t *testing.T) {
 
 // A connection whose handler is stuck is read until its mailbox is full, and again
 // when the handler is done.
-func TestMailboxIsBounded(t *testing.T) {
-	const mailbox, size, count = 16 << 10, 1000, 2000
+func TestReceiveQueueIsBounded(t *testing.T) {
+	const limit, size, count = 16 << 10, 1000, 2000
 	for name, test := range map[string]struct{ behind, answer string }{
 		"asks":     {"$%d;chat;;echo;0;0;%s", "$%d;chat;;echo;0;0;%s"},
 		"requests": {"$%d;chat;%.10s;_OnRoomLeave;0;0;%[2]s", "$%d;;;;;;%.0s"}, // of rooms that it is not in
 	} {
 		t.Run(name, func(t *testing.T) {
 			goOn, started := make(chan struct{}), make(chan struct{})
-			n := startHandling(t, func(cfg *node.Config) { cfg.Limits.ReceiveQueue = mailbox }, func(n *node.Node) {
+			n := startHandling(t, func(cfg *node.Config) { cfg.Limits.ReceiveQueue = limit }, func(n *node.Node) {
 				ns := n.Namespace("chat", node.NamespaceOptions{})
 				ns.OnAsk("stuck", func(context.Context, *node.AskRequest) error {
 					close(started)
@@ -172,8 +172,8 @@ func TestMailboxIsBounded(t *testing.T) {
 				other.expect(fmt.Sprintf("$%d;chat;;echo;0;0;hi", i))
 			}
 			// One turn may read more than the limit.
-			if read := n.Stats().BytesIn - before; read > mailbox+2*64<<10+1000 {
-				t.Errorf("%d bytes are read, want not many more than the %d that may wait", read, mailbox)
+			if read := n.Stats().BytesIn - before; read > limit+2*64<<10+1000 {
+				t.Errorf("%d bytes are read, want not many more than the %d that may wait", read, limit)
 			}
 			close(goOn)
 			p.expect("$s;chat;;stuck;0;0;")
@@ -202,7 +202,7 @@ func TestJoinsBesideEachOther(t *testing.T) {
 		})
 	})
 	p := join(t, n, "chat")
-	release := hold(t, faulty)
+	release := blockSubscriptions(t, faulty)
 	for _, room := range []string{"a", "no", "b"} {
 		p.send("$" + room + ";chat;" + room + ";_OnRoomJoin;0;0;")
 	}

@@ -38,7 +38,7 @@ func TestWhoHandlesAnEvent(t *testing.T) {
 	})
 	tests := []struct {
 		name, message, namespace string
-		handled                  string // the journal's line; empty: none
+		journal                  string // the journal's line; empty: none
 		relayed                  bool
 	}{
 		{"a handler comes before the relay", "r;mine", "full", "emit", false},
@@ -59,8 +59,8 @@ func TestWhoHandlesAnEvent(t *testing.T) {
 			if test.relayed {
 				b.expect(text)
 			}
-			if test.handled != "" {
-				j.expect(t, test.handled)
+			if test.journal != "" {
+				j.expect(t, test.journal)
 			}
 			b.send("$end;nowhere;;e;0;0;")
 			b.expect("$end;nowhere;;e;1;0;bad namespace")

@@ -58,24 +58,24 @@ func TestLateAnswerIsDropped(t *testing.T) {
 		t.Run(where, func(t *testing.T) {
 			a := join(t, nodes[1], "default")
 			ctx, cancel := context.WithCancel(t.Context())
-			question := node.Message{Namespace: "default", Event: "q"}
-			wait := meanwhile(func() (node.Answer, error) { return from.Ask(ctx, a.id, question) })
+			message := node.Message{Namespace: "default", Event: "q"}
+			wait := meanwhile(func() (node.Answer, error) { return from.Ask(ctx, a.id, message) })
 			late := a.request(";default;;q;0;0;")
 			cancel()
 			if _, err := wait(); !errors.Is(err, context.Canceled) {
 				t.Errorf("Ask: %v, want %v", err, context.Canceled)
 			}
-			counted := func() uint64 {
+			lateAnswers := func() uint64 {
 				dropped := from.Stats().LateAnswers
 				for _, n := range nodes {
 					dropped += n.Stats().MessagesIn[0][node.MessageLateAnswer]
 				}
 				return dropped
 			}
-			before := counted()
+			before := lateAnswers()
 			a.send(late + ";default;;q;0;0;late")
-			eventually(t, "the late answer is counted", func() bool { return counted() > before })
-			wait = meanwhile(func() (node.Answer, error) { return from.Ask(within(t), a.id, question) })
+			eventually(t, "the late answer is counted", func() bool { return lateAnswers() > before })
+			wait = meanwhile(func() (node.Answer, error) { return from.Ask(within(t), a.id, message) })
 			a.send(a.request(";default;;q;0;0;") + ";default;;q;0;0;in time")
 			if answer, err := wait(); err != nil || string(answer.Body) != "in time" {
 				t.Errorf("the next ask is answered %q, %v; want %q", answer.Body, err, "in time")

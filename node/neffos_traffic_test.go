@@ -102,10 +102,10 @@ func TestBinaryAcrossRedis(t *testing.T) {
 	}
 	b.expectBinary(";default;r;e;0;0;\xff;")
 	wait := meanwhile(func() (node.Answer, error) { return nodes[0].Ask(within(t), b.id, m) })
-	question := b.next()
-	token, rest, _ := strings.Cut(string(question.Payload), ";")
-	if question.Header.OpCode != ws.OpBinary || rest != "default;r;e;0;0;\xff;" {
-		t.Errorf("got %s, want the ask in a binary frame", describe(question))
+	asked := b.next()
+	token, rest, _ := strings.Cut(string(asked.Payload), ";")
+	if asked.Header.OpCode != ws.OpBinary || rest != "default;r;e;0;0;\xff;" {
+		t.Errorf("got %s, want the ask in a binary frame", describe(asked))
 	}
 	b.sendBinary(token + ";default;r;e;0;0;\xfe\xff")
 	if answer, err := wait(); err != nil || !answer.Binary || string(answer.Body) != "\xfe\xff" {
@@ -162,7 +162,7 @@ func TestMembershipAndSizeAreChecked(t *testing.T) {
 			return nil
 		})
 	})
-	guest, member := join(t, n, "chat", "lobby"), join(t, n, "chat", "vault", "lobby")
+	guest, insider := join(t, n, "chat", "lobby"), join(t, n, "chat", "vault", "lobby")
 	guest.send(";chat;vault;handled;0;0;x")
 	guest.send(";chat;vault;relayed;0;0;x")
 	guest.send("$1;chat;vault;asked;0;0;x")
@@ -170,7 +170,7 @@ func TestMembershipAndSizeAreChecked(t *testing.T) {
 	guest.send("$2;chat;vault;relayed;0;0;x")
 	guest.expect("$2;chat;vault;relayed;1;0;bad room")
 	guest.send(";chat;lobby;marker;0;0;")
-	member.expect(";chat;lobby;marker;0;0;")
+	insider.expect(";chat;lobby;marker;0;0;")
 	guest.send(";chat;lobby;relayed;0;0;" + strings.Repeat("x", 64<<10))
 	guest.expectClose(ws.StatusMessageTooBig)
 }

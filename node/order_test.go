@@ -22,8 +22,8 @@ func newMemory() cluster.Broker { return cluster.NewMemory(cluster.MemoryConfig{
 // part behind the node's ID.
 func loopOf(tb testing.TB, p *peer) int {
 	tb.Helper()
-	_, place, _ := strings.Cut(p.id, "-")
-	raw, err := base64.RawURLEncoding.DecodeString(place)
+	_, slot, _ := strings.Cut(p.id, "-")
+	raw, err := base64.RawURLEncoding.DecodeString(slot)
 	if err != nil || len(raw) != 16 {
 		tb.Fatalf("ID %q: want 16 bytes in base64url behind the node's ID", p.id)
 	}
@@ -200,14 +200,14 @@ func compareOrders(t *testing.T, results []heard, publishers int, rooms []string
 			}
 			next[publisher]++
 		}
-		for member, result := range results {
-			own := fmt.Sprintf("%d.", member)
+		for i, result := range results {
+			own := fmt.Sprintf("%d.", i)
 			want := order
-			if member < publishers {
+			if i < publishers {
 				want = slices.DeleteFunc(slices.Clone(order), func(m string) bool { return strings.HasPrefix(m, own) })
 			}
 			if !slices.Equal(result[room], want) {
-				t.Errorf("room %s: member %d saw another order than the first listener", room, member)
+				t.Errorf("room %s: member %d saw another order than the first listener", room, i)
 			}
 		}
 	}

@@ -77,10 +77,10 @@ func TestRelayNormalises(t *testing.T) {
 // nobody else may see anything.
 func TestNotRelayed(t *testing.T) {
 	for _, c := range []struct {
-		name    string
-		sent    string
-		answer  string
-		counted node.MessageResult
+		name   string
+		sent   string
+		answer string
+		result node.MessageResult
 	}{
 		{"room that was not joined", ";default;other;chat;0;0;x", "", node.MessageRefused},
 		{"ask in a room that was not joined", "t1;default;other;chat;0;0;x",
@@ -112,8 +112,8 @@ func TestNotRelayed(t *testing.T) {
 			a.send(";default;r;marker;0;0;")
 			b.expect(";default;r;marker;0;0;")
 			after := n.Stats()
-			if got := after.MessagesIn[0][c.counted] - before.MessagesIn[0][c.counted]; got != 1 {
-				t.Errorf("counted %d messages as %s, want 1", got, c.counted)
+			if got := after.MessagesIn[0][c.result] - before.MessagesIn[0][c.result]; got != 1 {
+				t.Errorf("counted %d messages as %s, want 1", got, c.result)
 			}
 			if got := after.MessagesIn[0][node.MessageRelayed] - before.MessagesIn[0][node.MessageRelayed]; got != 1 {
 				t.Errorf("%d messages relayed, want the marker only", got)
@@ -137,7 +137,7 @@ func TestNamespaceRelay(t *testing.T) {
 func TestNamespaceWithoutRelay(t *testing.T) {
 	for _, c := range []struct {
 		name, namespace, room string
-		counted               node.MessageResult
+		result                node.MessageResult
 	}{
 		{"broadcast where only rooms are relayed", "rooms", "", node.MessageRefused},
 		{"broadcast where nothing is relayed", "closed", "", node.MessageUnhandled},
@@ -154,9 +154,9 @@ func TestNamespaceWithoutRelay(t *testing.T) {
 				t.Errorf("the other one received %q, want nothing", got)
 			}
 			s := n.Stats()
-			if s.MessagesIn[0][c.counted] == 0 || s.MessagesIn[0][node.MessageRelayed] != 0 || s.Deliveries != 0 {
+			if s.MessagesIn[0][c.result] == 0 || s.MessagesIn[0][node.MessageRelayed] != 0 || s.Deliveries != 0 {
 				t.Errorf("counted as %s: %d, relayed: %d, delivered: %d; want at least 1, 0, 0",
-					c.counted, s.MessagesIn[0][c.counted], s.MessagesIn[0][node.MessageRelayed], s.Deliveries)
+					c.result, s.MessagesIn[0][c.result], s.MessagesIn[0][node.MessageRelayed], s.Deliveries)
 			}
 		})
 	}

@@ -42,7 +42,7 @@ func (decimal) Unmarshal(body []byte, value any) error {
 	return nil
 }
 
-func TestTyped(t *testing.T) {
+func TestHandlersOfValues(t *testing.T) {
 	var j journal
 	var out logged
 	n := startHandling(t, out.into, func(n *node.Node) {
@@ -83,16 +83,16 @@ func TestTyped(t *testing.T) {
 	}
 }
 
-func TestAskTyped(t *testing.T) {
+func TestAskWithValues(t *testing.T) {
 	conns := make(chan *node.NSConn, 1)
 	n := startHandling(t, nil, func(n *node.Node) {
 		n.Namespace("shop", node.NamespaceOptions{}).OnConnected(func(_ context.Context, e *node.ConnectedEvent) { conns <- e.NSConn })
 	})
 	p := join(t, n, "shop")
 	c := <-conns
-	ask := func(item string) func() (receipt, error) {
+	ask := func(product string) func() (receipt, error) {
 		return meanwhile(func() (receipt, error) {
-			return node.Ask[receipt](within(t), c, "price", codec.JSON{}, order{Item: item, Count: 1})
+			return node.Ask[receipt](within(t), c, "price", codec.JSON{}, order{Item: product, Count: 1})
 		})
 	}
 	wait := ask("tea")

@@ -126,8 +126,8 @@ func TestGone(t *testing.T) {
 func TestAskOneConnection(t *testing.T) {
 	n := startNode(t, nil)
 	a := join(t, n, "default", "r")
-	question := node.Message{Namespace: "default", Room: "r", Event: "q", Body: []byte("why?")}
-	ask := func() (node.Answer, error) { return n.Ask(within(t), a.id, question) }
+	message := node.Message{Namespace: "default", Room: "r", Event: "q", Body: []byte("why?")}
+	ask := func() (node.Answer, error) { return n.Ask(within(t), a.id, message) }
 
 	wait := meanwhile(ask)
 	token := a.request(";default;r;q;0;0;why?")
@@ -257,8 +257,8 @@ func TestCloseFromTheProgram(t *testing.T) {
 
 func TestAskRoom(t *testing.T) {
 	n := startNode(t, nil)
-	question := node.Message{Namespace: "default", Room: "r", Event: "q"}
-	ask := func() (node.Answer, error) { return n.AskRoom(within(t), question) }
+	message := node.Message{Namespace: "default", Room: "r", Event: "q"}
+	ask := func() (node.Answer, error) { return n.AskRoom(within(t), message) }
 	if _, err := ask(); !errors.Is(err, wire.ErrNobody) {
 		t.Errorf("an empty room: %v, want %v", err, wire.ErrNobody)
 	}
@@ -295,7 +295,7 @@ func TestAskRoom(t *testing.T) {
 	}
 }
 
-func TestAskEverybody(t *testing.T) {
+func TestAskAll(t *testing.T) {
 	n := startNode(t, nil)
 	members := []*peer{join(t, n, "default", "r"), join(t, n, "default", "r"), join(t, n, "default", "r")}
 	wait := meanwhile(func() (node.Answers, error) {

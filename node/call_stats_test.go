@@ -9,7 +9,7 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-func TestQuestionsAreCounted(t *testing.T) {
+func TestPendingCallsAreCounted(t *testing.T) {
 	n := startNode(t, nil)
 	a := join(t, n, "default", "r")
 	ctx, cancel := context.WithCancel(context.Background())
@@ -34,7 +34,7 @@ func TestQuestionsAreCounted(t *testing.T) {
 	eventually(t, "the late answer is counted", func() bool { return n.Stats().LateAnswers == 1 })
 }
 
-func TestBadCommandsAreCounted(t *testing.T) {
+func TestBadRequestsAreCounted(t *testing.T) {
 	broker := cluster.NewMemory(cluster.MemoryConfig{})
 	n := startNode(t, func(cfg *node.Config) { cfg.Broker = broker })
 	env := &cluster.Envelope{Kind: cluster.EnvelopeControl, Payload: []byte("\xff of a later version")}

@@ -94,10 +94,10 @@ func TestAskingNodeIsCutOff(t *testing.T) {
 	other, second := startMember(t, "n1", config(server.URL()), patientAsks)
 	awaitNodes(t, 2, first, second)
 	a := join(t, other, "default", "r")
-	question := node.Message{Namespace: "default", Room: "r", Event: "q"}
-	one := meanwhile(func() (node.Answer, error) { return n.Ask(within(t), a.id, question) })
+	message := node.Message{Namespace: "default", Room: "r", Event: "q"}
+	one := meanwhile(func() (node.Answer, error) { return n.Ask(within(t), a.id, message) })
 	token := a.request(";default;r;q;0;0;")
-	room := meanwhile(func() (node.Answer, error) { return n.AskRoom(within(t), question) })
+	room := meanwhile(func() (node.Answer, error) { return n.AskRoom(within(t), message) })
 	roomToken := a.request(";default;r;q;0;0;")
 	proxy.Cut()
 	defer proxy.Heal()
@@ -126,10 +126,10 @@ func TestNodeStopsWhileAsked(t *testing.T) {
 	stopping, second := startMember(t, "n1", config, patientAsks)
 	awaitNodes(t, 2, first, second)
 	a := join(t, stopping, "default", "r")
-	question := node.Message{Namespace: "default", Room: "r", Event: "q"}
-	one := meanwhile(func() (node.Answer, error) { return n.Ask(within(t), a.id, question) })
+	message := node.Message{Namespace: "default", Room: "r", Event: "q"}
+	one := meanwhile(func() (node.Answer, error) { return n.Ask(within(t), a.id, message) })
 	a.request(";default;r;q;0;0;")
-	room := meanwhile(func() (node.Answer, error) { return n.AskRoom(within(t), question) })
+	room := meanwhile(func() (node.Answer, error) { return n.AskRoom(within(t), message) })
 	a.request(";default;r;q;0;0;")
 	stopped := meanwhile(nothing(func() error { return stopping.Shutdown(within(t)) }))
 	a.expectClose(1001)

@@ -88,7 +88,7 @@ func texts(p *peer, count int) (got []string) {
 
 // However connections that are served by goroutines end, the goroutines end too:
 // also when the peer does not read what is being written to it.
-func TestStreamsLeaveNothing(t *testing.T) {
+func TestBlockingConnectionsLeaveNothing(t *testing.T) {
 	const batches, size = 5, 40
 	n := startNode(t, func(cfg *node.Config) {
 		cfg.Transport = node.TransportBlocking
@@ -129,7 +129,7 @@ func TestStreamsLeaveNothing(t *testing.T) {
 }
 
 // What a net/http server has handed over is told about the shutdown too.
-func TestShutdownOfStreams(t *testing.T) {
+func TestShutdownOfBlockingConnections(t *testing.T) {
 	n := startNode(t, nil)
 	server := httptest.NewTLSServer(n)
 	t.Cleanup(server.Close)

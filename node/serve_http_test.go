@@ -32,7 +32,7 @@ type mounted struct {
 
 // startMounted starts a node and, around it, a server until the test ends. wrap is
 // the program's middleware.
-func startMounted(tb testing.TB, n *node.Node, wrap func(http.Handler) http.Handler, configure func(*httptest.Server)) *mounted {
+func startMounted(tb testing.TB, n *node.Node, wrap func(http.Handler) http.Handler, setup func(*httptest.Server)) *mounted {
 	tb.Helper()
 	var handler http.Handler = n
 	if wrap != nil {
@@ -42,8 +42,8 @@ func startMounted(tb testing.TB, n *node.Node, wrap func(http.Handler) http.Hand
 	mux.Handle("/ws", handler)
 	mux.HandleFunc("/page", echo)
 	m := &mounted{n, httptest.NewUnstartedServer(mux)}
-	if configure != nil {
-		configure(m.server)
+	if setup != nil {
+		setup(m.server)
 	}
 	if m.server.TLS != nil || m.server.EnableHTTP2 {
 		m.server.StartTLS()
@@ -91,7 +91,7 @@ func (m *mounted) join(tb testing.TB, namespace, room string) *peer {
 }
 
 // eachMounting runs a test over plain TCP and over TLS.
-func eachMounting(t *testing.T, test func(t *testing.T, configure func(*httptest.Server))) {
+func eachMounting(t *testing.T, test func(t *testing.T, setup func(*httptest.Server))) {
 	t.Run("plain", func(t *testing.T) { test(t, func(*httptest.Server) {}) })
 	t.Run("TLS", func(t *testing.T) { test(t, withTLS) })
 }
@@ -129,15 +129,15 @@ func TestMountedConnectionsMove(t *testing.T) {
 		readers = 0
 	}
 	for _, c := range []struct {
-		name      string
-		configure func(*httptest.Server)
-		readers   int
+		name    string
+		setup   func(*httptest.Server)
+		readers int
 	}{
 		{"plain", nil, readers},
 		{"TLS", withTLS, count},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := startMounted(t, newNode(t, nil), nil, c.configure)
+			m := startMounted(t, newNode(t, nil), nil, c.setup)
 			peers := make([]*peer, count)
 			for i := range peers {
 				peers[i] = m.join(t, "default", "r")
@@ -158,10 +158,10 @@ func TestMountedConnectionsMove(t *testing.T) {
 
 // What came behind the request head is there, whether net/http has read it or not.
 func TestMountedKeepsWhatCameBehindTheHead(t *testing.T) {
-	eachMounting(t, func(t *testing.T, configure func(*httptest.Server)) {
+	eachMounting(t, func(t *testing.T, setup func(*httptest.Server)) {
 		for _, messages := range []int{0, 1, 20, 100} {
 			t.Run(fmt.Sprint(messages, " messages"), func(t *testing.T) {
-				m := startMounted(t, newNode(t, nil), nil, configure)
+				m := startMounted(t, newNode(t, nil), nil, setup)
 				p := m.connect(t)
 				var all strings.Builder
 				all.WriteString(visit("default", "r"))
@@ -253,10 +253,10 @@ func TestMountedServerTimeouts(t *testing.T) {
 		"of the Hijacker": through(func(w http.ResponseWriter) lateHijacker { return lateHijacker{w} }),
 	} {
 		t.Run(name, func(t *testing.T) {
-			eachMounting(t, func(t *testing.T, configure func(*httptest.Server)) {
+			eachMounting(t, func(t *testing.T, setup func(*httptest.Server)) {
 				t.Parallel()
 				m := startMounted(t, newNode(t, nil), wrap, func(s *httptest.Server) {
-					configure(s)
+					setup(s)
 					s.Config.ReadTimeout, s.Config.WriteTimeout = short, short
 					s.Config.ReadHeaderTimeout, s.Config.IdleTimeout = short, short
 				})
@@ -335,10 +335,10 @@ func TestMountedWhileTheNodeIsAway(t *testing.T) {
 
 // The program's server and the node end apart from each other.
 func TestMountedShutdown(t *testing.T) {
-	eachMounting(t, func(t *testing.T, configure func(*httptest.Server)) {
+	eachMounting(t, func(t *testing.T, setup func(*httptest.Server)) {
 		n := newNode(t, nil)
 		ends := recordEnds(n)
-		m := startMounted(t, n, nil, configure)
+		m := startMounted(t, n, nil, setup)
 		one, other := m.join(t, "default", "r"), m.join(t, "default", "r")
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()

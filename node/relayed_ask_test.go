@@ -53,7 +53,7 @@ func TestClientAsksNobody(t *testing.T) {
 	a.expect("$3;default;r;q;1;0;nobody there")
 }
 
-func TestClientAskIsNotAllowed(t *testing.T) {
+func TestRelayOfAsksIsOff(t *testing.T) {
 	n := startNode(t, nil)
 	a, b := join(t, n, "default", "r"), join(t, n, "default", "r")
 	a.send("$1;default;r;q;0;0;")
@@ -63,7 +63,7 @@ func TestClientAskIsNotAllowed(t *testing.T) {
 	}
 }
 
-func TestClientAskTimesOut(t *testing.T) {
+func TestRelayedAskTimesOut(t *testing.T) {
 	n := startNode(t, func(cfg *node.Config) {
 		withAsks(cfg)
 		cfg.Timeouts.Ask = 50 * time.Millisecond
@@ -99,7 +99,7 @@ func TestClientAsksTooMuch(t *testing.T) {
 }
 
 // The one who asked may leave before the answer comes.
-func TestClientAskerGoes(t *testing.T) {
+func TestAskingClientCloses(t *testing.T) {
 	n := startNode(t, withAsks)
 	a, b := join(t, n, "default", "r"), join(t, n, "default", "r")
 	a.send("$1;default;r;q;0;0;")
