@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"sync/atomic"
 
 	"github.com/gobwas/ws"
 
@@ -47,6 +48,8 @@ type Loop struct {
 	base    context.Context // of the connections' contexts
 	endBase context.CancelFunc
 	poller  *netpoll.Poller // set before the loop runs
+	// waker is the poller for Wake, which may be called while the server starts.
+	waker atomic.Pointer[netpoll.Poller]
 
 	inbox inbox // any goroutine
 
@@ -123,10 +126,11 @@ func Before(a, b uint32) bool { return int32(a-b) < 0 }
 // in the same turn.
 func (l *Loop) YieldSoon() { l.yieldSoon = true }
 
-// Wake ends the loop's sleep. Safe for concurrent use.
+// Wake ends the loop's sleep. Safe for concurrent use, also before the server has
+// started.
 func (l *Loop) Wake() {
-	if l.poller != nil {
-		l.poller.Wake()
+	if poller := l.waker.Load(); poller != nil {
+		poller.Wake()
 	}
 }
 

@@ -146,6 +146,7 @@ func (s *Server) openPollers() error {
 			return err
 		}
 		l.poller = poller
+		l.waker.Store(poller)
 		if l.listener < 0 {
 			continue
 		}
