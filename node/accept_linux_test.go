@@ -19,8 +19,8 @@ import (
 
 const childNode = "STOA_TEST_CHILD_NODE"
 
-// A node that runs out of descriptors says so in its counters, goes on serving
-// whom it has, and takes the others in as soon as there are descriptors again.
+// A node that runs out of descriptors counts it, keeps serving its connections,
+// and accepts the waiting ones when descriptors are free again.
 func TestOutOfDescriptors(t *testing.T) {
 	const count, served, late = 120, 20, 40
 	child := startChild(t, "TestChildNode", childNode+"=1")
@@ -36,8 +36,8 @@ func TestOutOfDescriptors(t *testing.T) {
 	}
 	child.await("exhausted")
 
-	// The first ones are served; some of them with a request that needs a second
-	// descriptor on its way to net/http, and may be dropped for want of it.
+	// The first ones are served. A request that needs a second descriptor on
+	// its way to net/http may be dropped.
 	for i, p := range peers[:served] {
 		p.write(visit("default", fmt.Sprint("r", i)))
 	}
@@ -66,7 +66,7 @@ func TestOutOfDescriptors(t *testing.T) {
 		_ = p.conn.Close()
 	}
 
-	// So many go that the last ones find room.
+	// Enough of them close to make room for the last ones.
 	for _, p := range peers[served+10 : count-late] {
 		_ = p.conn.Close()
 	}
@@ -82,18 +82,18 @@ func TestOutOfDescriptors(t *testing.T) {
 	child.await("ended")
 }
 
-// TestChildNode is the process that TestOutOfDescriptors runs; on its own it does
-// nothing.
+// TestChildNode is the process that TestOutOfDescriptors runs; run alone it
+// does nothing.
 func TestChildNode(t *testing.T) {
 	if os.Getenv(childNode) == "" {
 		return
 	}
 	n := startNode(t, func(cfg *node.Config) {
-		cfg.Loops = 1 // so that who comes first is accepted first
+		cfg.Loops = 1 // so that connections are accepted in their order
 		cfg.Timeouts.Handshake = -1
 		cfg.Timeouts.Close = 100 * time.Millisecond
 	})
-	// One whole conversation, so that whatever Go opens on first use is open.
+	// One whole conversation opens everything that Go opens on first use.
 	p := join(t, n, "default", "r")
 	_ = p.conn.Close()
 	entries, err := os.ReadDir("/proc/self/fd")

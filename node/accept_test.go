@@ -19,14 +19,14 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// front is a way to a node.
+// front is a way to reach a node.
 type front struct {
 	*node.Node
 	connect func(tb testing.TB) *peer
 }
 
-// eachFront runs a test with a node behind a listener of its own and with one in a
-// program's server, over TCP and over TLS.
+// eachFront runs a test with a node behind its own listener and with one
+// mounted in an HTTP server, over TCP and over TLS.
 func eachFront(t *testing.T, change func(*node.Config), declare func(*node.Node), test func(t *testing.T, f *front)) {
 	t.Run("own listener", func(t *testing.T) {
 		n := startHandling(t, change, declare)
@@ -61,14 +61,14 @@ func recordEnds(n *node.Node) *ends {
 	e := &ends{make(chan closing, 1000)}
 	n.OnClosed(func(_ context.Context, event *node.ClosedEvent) {
 		if !event.Conn.IsClosed() {
-			panic("OnClosed hears of a connection that is open")
+			panic("OnClosed is called for an open connection")
 		}
 		e.heard <- closing{event.Code, event.By}
 	})
 	return e
 }
 
-// expect waits for these ends.
+// expect waits for these events.
 func (e *ends) expect(tb testing.TB, want ...closing) {
 	tb.Helper()
 	timeout := time.After(patience)
@@ -79,12 +79,12 @@ func (e *ends) expect(tb testing.TB, want ...closing) {
 				tb.Errorf("closed with %s by the %s, want %s by the %s", got.code, got.by, w.code, w.by)
 			}
 		case <-timeout:
-			tb.Fatalf("OnClosed has not heard of %s by the %s", w.code, w.by)
+			tb.Fatalf("OnClosed was not called for %s by the %s", w.code, w.by)
 		}
 	}
 }
 
-// expectNoMore shuts the node down, which waits for handlers.
+// expectNoMore shuts the node down, which waits for the handlers.
 func (e *ends) expectNoMore(tb testing.TB, n *node.Node) {
 	tb.Helper()
 	if err := n.Shutdown(context.Background()); err != nil {
@@ -92,15 +92,15 @@ func (e *ends) expectNoMore(tb testing.TB, n *node.Node) {
 	}
 	select {
 	case got := <-e.heard:
-		tb.Errorf("OnClosed has also heard of %s by the %s", got.code, got.by)
+		tb.Errorf("OnClosed was also called for %s by the %s", got.code, got.by)
 	default:
 	}
 }
 
-// gate is an accept handler that waits for the test, if the query says so.
+// gate is an accept handler that waits for the test if the query asks for it.
 type gate struct {
-	waits  chan struct{} // one for each request that has come and waits
-	opened chan error    // what it says
+	waits  chan struct{} // one for each waiting request
+	opened chan error    // the handler's result
 }
 
 func newGate() *gate { return &gate{make(chan struct{}, 100), make(chan error, 100)} }
@@ -190,7 +190,7 @@ func TestAcceptRefuses(t *testing.T) {
 					_ = p.conn.Close()
 				}
 				expectHandshakes(t, f.Node, node.HandshakeRefused, 2)
-				eventually(t, "nothing is left of them", func() bool { s := f.Stats(); return s.Pending == 0 && s.Connections == 0 })
+				eventually(t, "the connections have closed", func() bool { s := f.Stats(); return s.Pending == 0 && s.Connections == 0 })
 				p := f.connect(t)
 				p.expectJoined("default", "r")
 				_ = p.conn.Close()
@@ -201,7 +201,7 @@ func TestAcceptRefuses(t *testing.T) {
 	}
 }
 
-// The program is asked about good requests only.
+// The accept handler is called for valid requests only.
 func TestAcceptIsNotAskedAboutBadRequests(t *testing.T) {
 	var closed *ends
 	eachFront(t, func(c *node.Config) { c.AllowOrigins = []string{"https://a.example.com"} }, func(n *node.Node) {
@@ -227,7 +227,7 @@ func TestAcceptIsNotAskedAboutBadRequests(t *testing.T) {
 	})
 }
 
-// While the program thinks, what the client sends is kept, in order.
+// While the accept handler runs, the client's data is kept, in order.
 func TestAcceptThinksWhileTheClientSends(t *testing.T) {
 	var g *gate
 	eachFront(t, nil, func(n *node.Node) {
@@ -240,7 +240,7 @@ func TestAcceptThinksWhileTheClientSends(t *testing.T) {
 		for i := range 20 {
 			p.send(fmt.Sprintf("$%d;default;;nobody;0;0;%s", i, strings.Repeat("x", 1000)))
 		}
-		// Others are served meanwhile.
+		// Other requests are served in the meantime.
 		f.connect(t).expectVisitTo("/ws")
 		g.opened <- nil
 		p.expectVisit()
@@ -264,8 +264,8 @@ func (p *peer) reset() {
 	}
 }
 
-// A client that goes away while the program thinks has ended exactly once, if the
-// program would have let it in.
+// A client that closes while the accept handler runs is reported closed exactly
+// once if the handler accepts it.
 func TestAcceptWhileTheClientLeaves(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -293,14 +293,14 @@ func TestAcceptWhileTheClientLeaves(t *testing.T) {
 					g.opened <- answer
 				}
 				closed.expect(t, closing{1006, node.ByPeer})
-				eventually(t, "nothing is left of them", func() bool { s := f.Stats(); return s.Pending == 0 && s.Connections == 0 })
+				eventually(t, "the connections have closed", func() bool { s := f.Stats(); return s.Pending == 0 && s.Connections == 0 })
 				closed.expectNoMore(t, f.Node)
 			})
 		})
 	}
 }
 
-// A handler that thinks too long is told so by its context, and its client by 503.
+// A slow accept handler has its context canceled, and its client receives 503.
 func TestAcceptTakesTooLong(t *testing.T) {
 	var closed *ends
 	eachFront(t, func(c *node.Config) { c.Timeouts.Handshake = time.Second }, func(n *node.Node) {
@@ -325,7 +325,7 @@ func TestAcceptTakesTooLong(t *testing.T) {
 	})
 }
 
-// The node fills up while the program thinks.
+// The node fills up while the accept handler runs.
 func TestAcceptWhileTheNodeFills(t *testing.T) {
 	var g *gate
 	var closed *ends
@@ -344,7 +344,7 @@ func TestAcceptWhileTheNodeFills(t *testing.T) {
 	})
 }
 
-// A shutdown begins while the program thinks: it waits for the handler.
+// A shutdown that begins while the accept handler runs waits for it.
 func TestAcceptWhileTheNodeDrains(t *testing.T) {
 	var g *gate
 	var closed *ends

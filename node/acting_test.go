@@ -16,8 +16,8 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// servingPeer is a peer that does whatever the server asks of it, and answers its
-// questions with their bodies. What is no question goes to texts, until the end.
+// servingPeer is a peer that does as the server asks and answers asks with
+// their bodies. All other messages go to texts, until the connection closes.
 type servingPeer struct {
 	*peer
 	texts chan string
@@ -50,7 +50,8 @@ func (o *servingPeer) read() {
 	}
 }
 
-// replyTo is the answer to a server's question, empty for anything else.
+// replyTo returns the answer to a request of the server, empty for any other
+// text.
 func replyTo(text string) string {
 	fields := strings.SplitN(text, ";", 7)
 	if len(fields) < 7 || fields[0] == "" || fields[0][0] < '0' || fields[0][0] > '9' {
@@ -62,7 +63,7 @@ func replyTo(text string) string {
 	return text
 }
 
-// await reads until a text comes, and returns what came before it.
+// await reads up to a text and returns the texts before it.
 func (o *servingPeer) await(want string) (before []string) {
 	o.tb.Helper()
 	for text := range o.texts {
@@ -75,8 +76,8 @@ func (o *servingPeer) await(want string) (before []string) {
 	return nil
 }
 
-// act does everything that a program can do with a connection, over the namespace
-// "side", and returns what went wrong.
+// act calls every method that acts on a connection, over the namespace "side",
+// and returns the errors.
 func act(c *node.Conn) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -144,8 +145,7 @@ func act(c *node.Conn) error {
 	return errors.Join(errs...)
 }
 
-// Everything may be done in every kind of handler, to the very client whose
-// message is being handled.
+// Every kind of handler may act on the very client whose message it handles.
 func TestActingInHandlers(t *testing.T) {
 	var j journal
 	does := func(what string, c *node.Conn) {
@@ -182,7 +182,7 @@ func TestActingInHandlers(t *testing.T) {
 		"$3;chat;r;q;0;0;", ";chat;r;relayed;0;0;", "$4;chat;r;relayed;0;0;", "$5;chat;r;_OnRoomLeave;0;0;",
 		"$6;chat;r;_OnRoomJoin;0;0;", "$7;chat;;_OnNamespaceDisconnect;0;0;", "$8;chat;;_OnNamespaceConnect;0;0;", "$9;chat;r;_OnRoomJoin;0;0;",
 	} {
-		p.send(text) // all at once: each waits for the handlers of those before it
+		p.send(text) // all at once: each waits for the handlers of the earlier ones
 	}
 	for _, answer := range []string{
 		"$n;;;;;;", "$1;;;;;;", "$2;;;;;;", "$3;chat;r;q;0;0;", "$4;chat;r;relayed;1;0;nobody there", "$5;;;;;;", "$6;;;;;;", "$7;;;;;;", "$8;;;;;;", "$9;;;;;;",
@@ -195,14 +195,14 @@ func TestActingInHandlers(t *testing.T) {
 		"join", "joined", "left", "disconnected", "connect", "connected", "join", "joined", "left", "disconnected", "closed")
 }
 
-// A handler may end what it belongs to.
+// A handler may close its own connection, namespace or room.
 func TestHandlersEndTheirOwn(t *testing.T) {
 	var j journal
 	n := startHandling(t, nil, func(n *node.Node) {
 		n.Namespace("other", node.NamespaceOptions{})
 		ns := n.Namespace("chat", node.NamespaceOptions{})
 		ns.OnLeft(func(_ context.Context, e *node.LeftEvent) { j.add("left %s forced=%t", e.Room.Name(), e.Forced) })
-		ns.OnLeave(func(context.Context, *node.LeaveRequest) error { j.add("leave"); return nil }) // is not asked about these
+		ns.OnLeave(func(context.Context, *node.LeaveRequest) error { j.add("leave"); return nil }) // not called for leaves of the server
 		ns.OnDisconnected(func(_ context.Context, e *node.DisconnectedEvent) { j.add("disconnected forced=%t", e.Forced) })
 		n.OnClosed(func(_ context.Context, e *node.ClosedEvent) { j.add("closed %d by %s", e.Code, e.By) })
 		ns.OnEmit("e", func(ctx context.Context, e *node.EmitEvent) error {
@@ -247,7 +247,7 @@ func TestHandlersEndTheirOwn(t *testing.T) {
 		p.send(";chat;;e;0;0;" + test.how)
 		j.expect(t, test.want...)
 		_ = p.conn.Close()
-		eventually(t, "the connection has ended", func() bool { return n.Conn(p.id) == nil })
+		eventually(t, "the connection has closed", func() bool { return n.Conn(p.id) == nil })
 		lines := j.copy()
 		for len(lines) == 0 || !strings.HasPrefix(lines[len(lines)-1], "closed") {
 			eventually(t, "closed", func() bool { return len(j.copy()) > len(lines) })
@@ -262,7 +262,7 @@ func TestHandlersEndTheirOwn(t *testing.T) {
 		"disconnected forced=true", "closed 4001 by server")
 }
 
-// The same from another node of the cluster, in a handler there.
+// Handlers may act on connections of another node, too.
 func TestActingAcrossTheCluster(t *testing.T) {
 	server := redistest.Start(t)
 	var j journal
@@ -303,7 +303,7 @@ func TestActingAcrossTheCluster(t *testing.T) {
 	ruler.expect("$2;chat;;rule;1;0;gone")
 }
 
-// rule does what a node can do to a connection of another one.
+// rule calls every method that acts on a connection of another node.
 func rule(ctx context.Context, n *node.Node, id string) error {
 	if n.Conn(id) != nil || slices.ContainsFunc(slices.Collect(n.Conns()), func(c *node.Conn) bool { return c.ID() == id }) {
 		return errors.New("it is said to be here")

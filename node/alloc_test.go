@@ -14,7 +14,7 @@ import (
 	"github.com/stoa-io/stoa/internal/testkit"
 )
 
-// client is the least that can talk to a node.
+// client speaks just enough of the protocol to talk to a node.
 type client struct {
 	tb   testing.TB
 	conn net.Conn
@@ -56,7 +56,7 @@ func (c *client) write(data []byte) {
 	}
 }
 
-// skip reads and forgets so many bytes, without allocating.
+// skip discards so many bytes without allocating.
 func (c *client) skip(count int) {
 	for count > 0 {
 		n, err := c.in.Discard(count)
@@ -67,8 +67,9 @@ func (c *client) skip(count int) {
 	}
 }
 
-// relayAllocs returns the allocations per message that is received and relayed to
-// so many other members, over a real node. The client's side allocates nothing.
+// relayAllocs returns the allocations per message that is received and relayed
+// to so many other members, over a real node. The client's side allocates
+// nothing.
 func relayAllocs(t *testing.T, members, together int) float64 {
 	t.Helper()
 	const rounds = 300

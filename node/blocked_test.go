@@ -15,7 +15,7 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// memoryInUse is what the heap and the stacks take after a collection.
+// memoryInUse is the memory of the heap and the stacks after a collection.
 func memoryInUse() uint64 {
 	runtime.GC()
 	var now runtime.MemStats
@@ -23,8 +23,8 @@ func memoryInUse() uint64 {
 	return now.HeapInuse + now.StackInuse
 }
 
-// Handlers that block for good cost their own connections: one goroutine each,
-// bounded memory, and nobody else's time.
+// Handlers that block forever cost only their own connections: one goroutine
+// and bounded memory each.
 func TestBlockedHandlers(t *testing.T) {
 	const conns, behind = 1000, 4
 	const most = 16 << 10 // bytes for each, its goroutine's stack included
@@ -71,10 +71,10 @@ func TestBlockedHandlers(t *testing.T) {
 		t.Errorf("%d bytes for each, want at most %d", each, most)
 	}
 	const gone = 10
-	for _, p := range peers[:gone] { // their handlers stay where they are
+	for _, p := range peers[:gone] { // their handlers stay blocked
 		_ = p.conn.Close()
 	}
-	eventually(t, "the node has noticed who went", func() bool { return n.Connections() == conns+len(others)-gone })
+	eventually(t, "the node has noticed the closed connections", func() bool { return n.Connections() == conns+len(others)-gone })
 	close(goOn)
 	for _, p := range peers[gone:] {
 		p.expect("$s;chat;;stuck;0;0;")
@@ -82,20 +82,20 @@ func TestBlockedHandlers(t *testing.T) {
 			p.expect(fmt.Sprintf("$%d;chat;;echo;0;0;%d", i, i))
 		}
 	}
-	eventually(t, "the handlers of those who went have ended, too", func() bool { return closed.Load() == gone })
-	// The streams of those who went are gone as well.
+	eventually(t, "the handlers of the closed connections have returned", func() bool { return closed.Load() == gone })
+	// The goroutines of blocking transports have ended as well.
 	eventually(t, "the goroutines have ended", func() bool { return runtime.NumGoroutine() <= goroutines })
 }
 
-// A question to a client that is not read any more ends in time: its answer stands
-// behind what is not read.
+// An ask times out while its client is not read: the answer is queued behind
+// messages that are not read.
 func TestAskWhileTheReceiveQueueIsFull(t *testing.T) {
 	n := startHandling(t, func(cfg *node.Config) {
 		cfg.Limits.ReceiveQueue = 4 << 10
 		cfg.Timeouts.Ask, cfg.Timeouts.Ping = 100*time.Millisecond, -1
 	}, func(n *node.Node) {
 		n.Namespace("chat", node.NamespaceOptions{}).OnAsk("back", func(ctx context.Context, r *node.AskRequest) error {
-			// Without a deadline of its own.
+			// The context has no deadline of its own.
 			answer, err := r.NSConn.Conn().Ask(context.WithoutCancel(ctx), node.Message{Namespace: "chat", Event: "q"})
 			r.Reply(answer.Body)
 			return err
@@ -104,7 +104,7 @@ func TestAskWhileTheReceiveQueueIsFull(t *testing.T) {
 	p := join(t, n, "chat")
 	p.send("$1;chat;;back;0;0;")
 	if got := string(p.next().Payload); got != "1;chat;;q;0;0;" {
-		t.Fatalf("got %q, want the question", got)
+		t.Fatalf("got %q, want the ask", got)
 	}
 	flood := strings.Repeat(frame(1, true, ";chat;;nobody;0;0;"+strings.Repeat("x", 1000)), 10)
 	p.write(frame(1, true, "$2;chat;;_OnNamespaceDisconnect;0;0;"))
@@ -141,7 +141,7 @@ func TestShutdownWaitsForHandlers(t *testing.T) {
 	<-started
 	down := meanwhile(func() (struct{}, error) { return struct{}{}, n.Shutdown(within(t)) })
 	p.await(`close 1001 "node shuts down"`)
-	eventually(t, "the connection has ended", func() bool { return n.Connections() == 0 })
+	eventually(t, "the connection has closed", func() bool { return n.Connections() == 0 })
 	if lines := j.copy(); len(lines) > 0 {
 		t.Errorf("%q before the handler has returned", lines)
 	}
@@ -152,7 +152,7 @@ func TestShutdownWaitsForHandlers(t *testing.T) {
 	j.expect(t, "emit, closed=true", "left forced=true ctx=<nil>", "disconnected ctx=<nil>", "closed 1001 ctx=<nil>")
 }
 
-// serveHandling serves a node that the test itself shuts down.
+// serveHandling serves a node that the test shuts down.
 func serveHandling(tb testing.TB, change func(*node.Config), declare func(*node.Node)) (n *node.Node, served chan error) {
 	tb.Helper()
 	n = newNode(tb, change)
@@ -166,7 +166,7 @@ func serveHandling(tb testing.TB, change func(*node.Config), declare func(*node.
 	return n, served
 }
 
-// Shutdown gives up with its context, and names what it leaves.
+// Shutdown gives up with its context and names the running handlers.
 func TestShutdownLeavesHandlers(t *testing.T) {
 	for _, second := range []bool{false, true} {
 		t.Run(fmt.Sprintf("cut short by another Shutdown %t", second), func(t *testing.T) {
@@ -192,7 +192,7 @@ func TestShutdownLeavesHandlers(t *testing.T) {
 				}
 				return struct{}{}, n.Shutdown(ctx)
 			})
-			eventually(t, "the connection has ended", func() bool { return n.Connections() == 0 })
+			eventually(t, "the connection has closed", func() bool { return n.Connections() == 0 })
 			cancel()
 			if second {
 				if err := n.Shutdown(ctx); !errors.Is(err, context.Canceled) {
@@ -228,7 +228,7 @@ func TestShutdownLeavesHandlers(t *testing.T) {
 	}
 }
 
-// A deadline that passes is told as such.
+// The error of a deadline that passes matches context.DeadlineExceeded.
 func TestShutdownDeadline(t *testing.T) {
 	started, goOn := make(chan struct{}), make(chan struct{})
 	n, served := serveHandling(t, nil, func(n *node.Node) {
@@ -251,8 +251,8 @@ func TestShutdownDeadline(t *testing.T) {
 	close(goOn)
 }
 
-// The handlers of the end can still reach others, here and on other nodes, also
-// when no loop is left.
+// Handlers that report a close can still emit, on this node and to others, even
+// after the loops have ended.
 func TestHandlersOfTheEndEmit(t *testing.T) {
 	server := redistest.Start(t)
 	config := redisbroker.Config{Servers: []string{server.URL()}}
@@ -290,8 +290,8 @@ func TestHandlersOfTheEndEmit(t *testing.T) {
 	}
 }
 
-// A handler that waits for the end of its connection hears of it although so much
-// waits behind it that the connection is not read any more.
+// A handler's context is canceled when the peer closes, even if the connection
+// is not read because of its full receive queue.
 func TestHangupBehindAFullReceiveQueue(t *testing.T) {
 	if testTransport(t) == node.TransportBlocking {
 		t.Log("a blocking transport learns of the end when it reads")
@@ -316,7 +316,7 @@ func TestHangupBehindAFullReceiveQueue(t *testing.T) {
 	for range 100 {
 		p.send(";chat;;wait;0;0;" + strings.Repeat("x", 100))
 	}
-	eventually(t, "the mailbox is full", func() bool { return n.Stats().Handlers.Bytes > 2000 })
+	eventually(t, "the receive queue is full", func() bool { return n.Stats().Handlers.Bytes > 2000 })
 	_ = p.conn.Close()
 	<-ended
 }

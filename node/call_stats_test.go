@@ -18,7 +18,7 @@ func TestPendingCallsAreCounted(t *testing.T) {
 	})
 	token := a.request(";default;r;q;0;0;")
 	if got := n.Stats().PendingCalls; got != 1 {
-		t.Errorf("%d open questions, want 1", got)
+		t.Errorf("%d pending calls, want 1", got)
 	}
 	if got := n.Connections(); got != 1 {
 		t.Errorf("%d connections, want 1", got)
@@ -28,7 +28,7 @@ func TestPendingCallsAreCounted(t *testing.T) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 	if got := n.Stats().PendingCalls; got != 0 {
-		t.Errorf("%d open questions, want 0", got)
+		t.Errorf("%d pending calls, want 0", got)
 	}
 	a.send(token + ";default;r;q;0;0;late")
 	eventually(t, "the late answer is counted", func() bool { return n.Stats().LateAnswers == 1 })

@@ -14,7 +14,7 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// A connection that has ended refuses everything, without a wait.
+// All methods of a closed connection return an error at once.
 func TestAfterTheEnd(t *testing.T) {
 	conns := make(chan *node.Conn, 1)
 	rooms := make(chan *node.Room, 1)
@@ -37,7 +37,7 @@ func TestAfterTheEnd(t *testing.T) {
 		t.Errorf("Find: %+v, %v; want the namespace chat with its room", info, err)
 	}
 	if c.Value("key") != nil {
-		t.Error("a value, although nobody has set one")
+		t.Error("a value that was not set")
 	}
 	ctx := c.Context()
 	_ = p.conn.Close()
@@ -83,7 +83,7 @@ func TestAfterTheEnd(t *testing.T) {
 	}
 }
 
-// Whoever hears of nothing but the end gets a Conn that has ended.
+// A node with no other handler than OnClosed passes it a closed Conn.
 func TestClosedAlone(t *testing.T) {
 	ended := make(chan *node.Conn, 1)
 	n := startHandling(t, nil, func(n *node.Node) {
@@ -97,7 +97,7 @@ func TestClosedAlone(t *testing.T) {
 	}
 }
 
-// What an NSConn or Room from before belongs to does not come back with its name.
+// An old NSConn or Room stays invalid when the client connects or joins again.
 func TestFormerHandles(t *testing.T) {
 	rooms := make(chan *node.Room, 2)
 	n := startHandling(t, nil, func(n *node.Node) {
@@ -138,8 +138,8 @@ func TestFormerHandles(t *testing.T) {
 	}
 }
 
-// A client that cannot even be told that it is connected was connected and is
-// disconnected, or neither, as far as the program hears.
+// If the answer to a connect does not fit into the send queue, the handlers see
+// a connect with a disconnect, or neither.
 func TestConnectIsTooMuchForTheQueue(t *testing.T) {
 	var j journal
 	n := startHandling(t, func(cfg *node.Config) { cfg.Limits.SendQueue = 130 }, everyHandler(&j))

@@ -13,13 +13,13 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// ending is a way in which a connection ends.
+// ending is a way in which a connection closes.
 type ending struct {
 	name   string
-	hello  bool                                                // the client says it, and is acknowledged
+	hello  bool                                                // the client sends it and is acknowledged
 	change func(*node.Config)                                  // nil: nothing
-	opened func(*node.Conn)                                    // what OnOpened does besides; nil: nothing
-	end    func(t *testing.T, f *front, p *peer, c *node.Conn) // nil: it ends by itself
+	opened func(*node.Conn)                                    // called by OnOpened; nil: nothing
+	end    func(t *testing.T, f *front, p *peer, c *node.Conn) // nil: the node closes it
 	want   closing
 }
 
@@ -46,13 +46,13 @@ func endings() []ending {
 		{name: "the peer resets", hello: true,
 			end:  func(_ *testing.T, _ *front, p *peer, _ *node.Conn) { p.reset(); _ = p.conn.Close() },
 			want: closing{wire.CodeAbnormal, node.ByPeer}},
-		{name: "the program closes in OnOpened", hello: true, opened: func(c *node.Conn) { c.Close(4321, "not now") },
+		{name: "the application closes in OnOpened", hello: true, opened: func(c *node.Conn) { c.Close(4321, "not now") },
 			end:  func(t *testing.T, _ *front, p *peer, _ *node.Conn) { expectClosedWith(t, p, 4321) },
 			want: closing{4321, node.ByServer}},
-		{name: "the program closes twice, and the peer does not answer", hello: true, change: quick,
+		{name: "the application closes twice, and the peer does not answer", hello: true, change: quick,
 			end:  func(_ *testing.T, _ *front, _ *peer, c *node.Conn) { c.Close(4321, ""); c.Close(4322, "") },
 			want: closing{4321, node.ByServer}},
-		{name: "the program and the peer close at once", hello: true,
+		{name: "the application and the peer close at once", hello: true,
 			end: func(t *testing.T, _ *front, p *peer, c *node.Conn) {
 				c.Close(4321, "")
 				expectClosedWith(t, p, 4321)
@@ -116,8 +116,8 @@ func expectClosedWith(tb testing.TB, p *peer, code ws.StatusCode) {
 	}
 }
 
-// However a connection ends, OnClosed hears it exactly once, behind OnOpened, with
-// who ended it and how (neffos#41, and row 13 of the lessons).
+// OnClosed is called exactly once for every connection, after OnOpened, with
+// the code and the side that closed it (neffos#41, row 13 of the lessons).
 func TestEveryConnectionEndsOnce(t *testing.T) {
 	for _, e := range endings() {
 		t.Run(e.name, func(t *testing.T) {
@@ -150,7 +150,7 @@ func TestEveryConnectionEndsOnce(t *testing.T) {
 					t.Error("the connection can still be used")
 				}
 				go func() { _, _ = io.Copy(io.Discard, p.conn) }()
-				eventually(t, "it is gone", func() bool { return f.Connections() == 0 })
+				eventually(t, "the connection has closed", func() bool { return f.Connections() == 0 })
 				closed.expectNoMore(t, f.Node)
 				if len(conns) != 0 {
 					t.Error("OnOpened was called once more")

@@ -52,8 +52,8 @@ func TestClusterAsk(t *testing.T) {
 	}
 }
 
-// TestClusterAsksAtOnce asks many connections from every node at the same time; each
-// answers with its ID.
+// TestClusterAsksAtOnce asks many connections from every node at the same time;
+// each answers with its ID.
 func TestClusterAsksAtOnce(t *testing.T) {
 	nodes := startCluster(t, "n0", "n1", "n2")
 	var members []*peer
@@ -87,7 +87,7 @@ func TestClusterAsksAtOnce(t *testing.T) {
 			for range 20 {
 				all, err := n.AskAll(within(t), message)
 				if err != nil || len(all.Answers) != len(members) || len(all.Missing) > 0 {
-					t.Errorf("node %s asked everybody: %d answers, silent %q, %v; want %d", n.ID(), len(all.Answers), all.Missing, err, len(members))
+					t.Errorf("node %s asked all: %d answers, missing %q, %v; want %d", n.ID(), len(all.Answers), all.Missing, err, len(members))
 				}
 				if answer, err := n.AskRoom(within(t), message); err != nil || string(answer.Body) != answer.Conn {
 					t.Errorf("node %s asked the room: %+v, %v; want an ID", n.ID(), answer, err)
@@ -143,9 +143,9 @@ func TestClusterAskRoom(t *testing.T) {
 	}
 }
 
-// TestClusterSilentNode asks a room that has members on a node that is cut off from
-// Redis.
-func TestClusterSilentNode(t *testing.T) {
+// TestClusterMissingNode asks a room that has members on a node that is cut off
+// from Redis.
+func TestClusterMissingNode(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.StartProxy(t, server)
 	n, first := startMember(t, "n0", redisbroker.Config{Servers: []string{server.URL()}}, nil)
@@ -162,17 +162,17 @@ func TestClusterSilentNode(t *testing.T) {
 	})
 	answering.send(answering.request(";default;r;q;0;0;") + ";default;r;q;0;0;here")
 	answering.sync("default")
-	// What n0 is told now, it is told behind the answer.
+	// n0 receives this message after the answer.
 	if err := other.EmitTo(within(t), join(t, n, "default").id, node.Message{Namespace: "default", Event: "e"}); err != nil {
 		t.Fatalf("EmitTo: %v", err)
 	}
 	cancel()
 	all, err := wait()
 	if err != nil || len(all.Answers) != 1 || string(all.Answers[0].Body) != "here" || !slices.Equal(all.Missing, []string{"n2"}) {
-		t.Errorf("got %+v, %v; want one answer and n2 silent", all, err)
+		t.Errorf("got %+v, %v; want one answer and n2 missing", all, err)
 	}
 	proxy.Heal()
-	// The question reaches the node late, and its answer is late as well.
+	// The ask reaches the node late, and so does its answer.
 	silent.send(silent.request(";default;r;q;0;0;") + ";default;r;q;0;0;late")
 	silent.sync("default")
 	eventually(t, "the node is ready again", func() bool { return cut.Ready(within(t)) == nil })
@@ -183,6 +183,6 @@ func TestClusterSilentNode(t *testing.T) {
 		p.send(p.request(";default;r;q;0;0;") + ";default;r;q;0;0;" + p.id)
 	}
 	if all, err := wait(); err != nil || len(all.Answers) != 2 || len(all.Missing) != 0 {
-		t.Errorf("got %+v, %v; want two answers and no silent node", all, err)
+		t.Errorf("got %+v, %v; want two answers and no missing node", all, err)
 	}
 }

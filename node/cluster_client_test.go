@@ -14,7 +14,7 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// TestClusterClientAsksRoom: a client in a room is a service to those on other nodes.
+// TestClusterClientAsksRoom: a client in a room serves clients of other nodes.
 func TestClusterClientAsksRoom(t *testing.T) {
 	nodes := startCluster(t, "n0", "n1", "n2")
 	a, service := join(t, nodes[0], "default", "r"), join(t, nodes[1], "default", "r")
@@ -29,7 +29,7 @@ func TestClusterClientAsksRoom(t *testing.T) {
 		t.Errorf("got %s, want the binary answer", describe(f))
 	}
 
-	// Two more services on two nodes, one of which is not one.
+	// Two more members on two nodes; one of them does not handle the event.
 	second, third := join(t, nodes[1], "default", "r"), join(t, nodes[2], "default", "r")
 	a.send("$3;default;r;sum;0;0;2+2")
 	tokens := []string{service.request(";default;r;sum;0;0;2+2"), second.request(";default;r;sum;0;0;2+2"), third.request(";default;r;sum;0;0;2+2")}
@@ -44,7 +44,7 @@ func TestClusterClientAsksRoom(t *testing.T) {
 	}
 }
 
-// TestClusterClientAsksNobody: nothing is waited for where nobody can answer.
+// TestClusterClientAsksNobody: an ask to an empty room is answered at once.
 func TestClusterClientAsksNobody(t *testing.T) {
 	server := redistest.Start(t)
 	config := redisbroker.Config{Servers: []string{server.URL()}}
@@ -56,10 +56,10 @@ func TestClusterClientAsksNobody(t *testing.T) {
 	a.send("$1;default;r;q;0;0;")
 	a.expect("$1;default;r;q;1;0;nobody there")
 
-	// The other node has unsubscribed from the room, or not yet: it does not matter.
+	// The other node may or may not have unsubscribed from the room yet.
 	b := join(t, other, "default", "r")
 	_ = b.conn.Close()
-	eventually(t, "the member is gone", func() bool { return other.Stats().Connections == 0 })
+	eventually(t, "the member has left", func() bool { return other.Stats().Connections == 0 })
 	a.send("$2;default;r;q;0;0;")
 	a.expect("$2;default;r;q;1;0;nobody there")
 
@@ -75,8 +75,8 @@ func TestClusterClientAsksNobody(t *testing.T) {
 	a.expect("$4;default;r;q;1;0;unhandled event")
 }
 
-// TestClusterInboxes: what is meant for a node reaches no other, however similar
-// their IDs are.
+// TestClusterInboxes: a message for a node reaches no other node with a similar
+// ID.
 func TestClusterInboxes(t *testing.T) {
 	nodes := startCluster(t, "a", "A", "ab", "a_b", "_")
 	peers := make([]*peer, len(nodes))
@@ -99,7 +99,7 @@ func TestClusterInboxes(t *testing.T) {
 		}
 	}
 	for _, n := range nodes {
-		// The node has moved: the same secret under another node's name is nobody.
+		// The same nonce under another node's name is no connection.
 		_, rest, _ := strings.Cut(peers[0].id, "-")
 		if id := n.ID() + "-" + rest; id != peers[0].id {
 			if err := nodes[0].EmitTo(within(t), id, node.Message{Namespace: "default", Event: "e"}); !errors.Is(err, wire.ErrGone) {
@@ -109,8 +109,8 @@ func TestClusterInboxes(t *testing.T) {
 	}
 }
 
-// TestClusterNamesDoNotMix: two clusters share a Redis, and even the IDs of their
-// nodes.
+// TestClusterNamesDoNotMix: two clusters share a Redis server and even the IDs
+// of their nodes.
 func TestClusterNamesDoNotMix(t *testing.T) {
 	server := redistest.Start(t)
 	type half struct {
@@ -139,7 +139,8 @@ func TestClusterNamesDoNotMix(t *testing.T) {
 	one.peers[0].send("$q;default;r;q;0;0;")
 	one.peers[1].send(one.peers[1].request(";default;r;q;0;0;") + ";default;r;q;0;0;a")
 	one.peers[0].expect("$q;default;r;q;0;0;a")
-	// Whatever was on its way to the other cluster would be there before this.
+	// All messages that were on their way to the other cluster would arrive
+	// first.
 	two.peers[0].send(";default;r;e;0;0;ours")
 	two.peers[1].expect(";default;r;e;0;0;ours")
 	if got := two.peers[0].sync("default"); len(got) != 0 {

@@ -193,8 +193,8 @@ func TestClusterCloseConn(t *testing.T) {
 	}
 }
 
-// TestClusterGone: who is away is known at once, whatever the time that an ask may
-// take.
+// TestClusterGone: an unreachable connection is reported at once, with
+// any timeout of asks.
 func TestClusterGone(t *testing.T) {
 	server := redistest.Start(t)
 	config := redisbroker.Config{Servers: []string{server.URL()}}
@@ -205,12 +205,12 @@ func TestClusterGone(t *testing.T) {
 	awaitNodes(t, 3, broker)
 	closed, away := dial(t, second), dial(t, third)
 	_ = closed.conn.Close()
-	eventually(t, "the connection is gone", func() bool { return second.Stats().Connections == 0 })
+	eventually(t, "the connection has closed", func() bool { return second.Stats().Connections == 0 })
 	if err := third.Shutdown(within(t)); err != nil {
 		t.Fatalf("Shutdown: %v", err)
 	}
 	awaitNodes(t, 2, broker)
-	eventually(t, "Redis has noticed that the node is gone", func() bool {
+	eventually(t, "Redis has noticed that the node has left", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		return errors.Is(n.EmitTo(ctx, away.id, node.Message{Event: "e"}), wire.ErrGone)

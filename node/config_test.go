@@ -44,7 +44,7 @@ func TestConfigRefused(t *testing.T) {
 			}
 		})
 	}
-	t.Run("every mistake is told", func(t *testing.T) {
+	t.Run("every mistake is reported", func(t *testing.T) {
 		_, err := node.New(node.Config{ID: "a-b", Loops: 65, Endpoint: "ws", AllowOrigins: []string{"x", "y"}})
 		if err == nil {
 			t.Fatal("New returned no error")

@@ -18,8 +18,8 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// A tiny inbox before a large room: publishers are held, everybody gets
-// everything, and in the end everything is read again.
+// With a tiny loop queue and a large room, publishers are paused, every member
+// receives every message, and all publishers are read again at the end.
 func TestTinyLoopQueue(t *testing.T) {
 	const (
 		members    = 200
@@ -45,9 +45,9 @@ func TestTinyLoopQueue(t *testing.T) {
 		readers.Go(func() { countMessages(p, &fromOthers) })
 	}
 
-	// How often the node finds itself congested is its own affair; once must do.
+	// How often the node is congested varies; once is enough.
 	pausedSeen, sent := 0, int64(0)
-	eventually(t, "a publisher is held", func() bool {
+	eventually(t, "a publisher is paused", func() bool {
 		var writers sync.WaitGroup
 		for _, p := range senders {
 			writers.Go(func() {
@@ -77,7 +77,7 @@ func TestTinyLoopQueue(t *testing.T) {
 	eventually(t, "the publishers have received each other's messages", func() bool {
 		return fromOthers.Load() == sent*(publishers-1)
 	})
-	eventually(t, "nothing is held", func() bool {
+	eventually(t, "no publisher is paused", func() bool {
 		s := n.Stats()
 		return s.Paused == 0 && !s.Congested && s.InboxBytes == 0 && s.QueueBytes == 0
 	})
@@ -90,7 +90,7 @@ func TestTinyLoopQueue(t *testing.T) {
 	}
 }
 
-// countMessages reads until the connection ends.
+// countMessages reads until the connection closes.
 func countMessages(p *peer, count *atomic.Int64) {
 	for {
 		if _, err := p.tryNext(); err != nil {
@@ -100,8 +100,8 @@ func countMessages(p *peer, count *atomic.Int64) {
 	}
 }
 
-// An inbox limit below a single item must not make the loops wake each other for
-// ever.
+// A loop queue limit below a single delivery must not make the loops wake each
+// other forever.
 func TestLoopQueueBelowOneDelivery(t *testing.T) {
 	n := startNode(t, func(cfg *node.Config) { cfg.Limits.LoopQueue = 1 })
 	a, b := join(t, n, "default", "r"), join(t, n, "default", "r")
@@ -110,7 +110,7 @@ func TestLoopQueueBelowOneDelivery(t *testing.T) {
 		a.send(text)
 		b.expect(text)
 	}
-	eventually(t, "the node is at rest", func() bool { s := n.Stats(); return s.Paused == 0 && !s.Congested })
+	eventually(t, "the node is idle", func() bool { s := n.Stats(); return s.Paused == 0 && !s.Congested })
 	before := n.Stats().Turns
 	for range 100 {
 		b.sync("default")
@@ -120,8 +120,8 @@ func TestLoopQueueBelowOneDelivery(t *testing.T) {
 	}
 }
 
-// While the broker is congested, who publishes is not read, and who does not is
-// served as ever.
+// While the broker is congested, publishers are not read, and other connections
+// are served as usual.
 func TestCongestedBroker(t *testing.T) {
 	n, faulty := slowNode(t, nil)
 	publisher, listener := join(t, n, "default", "r"), join(t, n, "default", "r")
@@ -139,7 +139,7 @@ func TestCongestedBroker(t *testing.T) {
 			want = append(want, text)
 			publisher.send(text)
 		}
-		eventually(t, "the publisher is held", func() bool { return n.Stats().Paused == 1 })
+		eventually(t, "the publisher is paused", func() bool { return n.Stats().Paused == 1 })
 		for range 50 {
 			if got := listener.sync("default"); len(got) != 0 {
 				t.Fatalf("received %.100q while the node was congested", got)
@@ -150,11 +150,11 @@ func TestCongestedBroker(t *testing.T) {
 		_ = fresh.conn.Close()
 		faulty.Congest(0, false)
 		listener.expect(want...)
-		eventually(t, "nothing is held", func() bool { s := n.Stats(); return s.Paused == 0 && !s.Congested })
+		eventually(t, "no publisher is paused", func() bool { s := n.Stats(); return s.Paused == 0 && !s.Congested })
 	}
 }
 
-// TCP pushes back to a publisher that is held: the node buffers next to nothing.
+// TCP pushes back to a paused publisher: the node buffers next to nothing.
 func TestPausedPublisherIsNotRead(t *testing.T) {
 	const (
 		messages = 400
@@ -177,7 +177,7 @@ func TestPausedPublisherIsNotRead(t *testing.T) {
 		}
 		sent <- err
 	}()
-	eventually(t, "the publisher is held", func() bool { return n.Stats().Paused == 1 })
+	eventually(t, "the publisher is paused", func() bool { return n.Stats().Paused == 1 })
 	for range 200 {
 		listener.sync("default")
 	}
@@ -193,8 +193,7 @@ func TestPausedPublisherIsNotRead(t *testing.T) {
 	}
 }
 
-// A publisher that hangs up while it is held has what it sent delivered, and is
-// gone then.
+// The messages of a paused publisher that closes are still delivered.
 func TestPausedPublisherHangsUp(t *testing.T) {
 	n, faulty := slowNode(t, nil)
 	publisher, listener := join(t, n, "default", "r"), join(t, n, "default", "r")
@@ -203,7 +202,7 @@ func TestPausedPublisherHangsUp(t *testing.T) {
 	faulty.Congest(0, true)
 	publisher.send(";default;r;chat;0;0;second")
 	publisher.send(";default;r;chat;0;0;last words")
-	eventually(t, "the publisher is held", func() bool { return n.Stats().Paused == 1 })
+	eventually(t, "the publisher is paused", func() bool { return n.Stats().Paused == 1 })
 	if err := publisher.conn.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
@@ -211,11 +210,12 @@ func TestPausedPublisherHangsUp(t *testing.T) {
 	faulty.Congest(0, false)
 	listener.expect(";default;r;chat;0;0;second", ";default;r;chat;0;0;last words")
 	publisher.expectEnd()
-	eventually(t, "the publisher is gone", func() bool { s := n.Stats(); return s.Connections == 1 && s.Paused == 0 })
+	eventually(t, "the publisher has closed", func() bool { s := n.Stats(); return s.Connections == 1 && s.Paused == 0 })
 }
 
-// A held publisher takes part in a shutdown: its close frame is seen, though what
-// it sent before is given up. The node would wait an hour for it otherwise.
+// A paused publisher takes part in a shutdown: its close frame is read,
+// although its earlier messages are dropped. Else the node would wait an hour
+// for it.
 func TestShutdownWhileCongested(t *testing.T) {
 	n, faulty := slowNode(t, func(cfg *node.Config) { cfg.Timeouts.Close = time.Hour })
 	publisher, listener := join(t, n, "default", "r"), join(t, n, "default", "r")
@@ -223,7 +223,7 @@ func TestShutdownWhileCongested(t *testing.T) {
 	listener.expect(";default;r;chat;0;0;first")
 	faulty.Congest(0, true)
 	publisher.send(";default;r;chat;0;0;second")
-	eventually(t, "the publisher is held", func() bool { return n.Stats().Paused == 1 })
+	eventually(t, "the publisher is paused", func() bool { return n.Stats().Paused == 1 })
 	shutdown := make(chan error, 1)
 	go func() { shutdown <- n.Shutdown(context.Background()) }()
 	for _, p := range []*peer{publisher, listener} {
@@ -236,8 +236,8 @@ func TestShutdownWhileCongested(t *testing.T) {
 	}
 }
 
-// halves is a broker of two partitions: the first has the rooms whose names begin
-// with "a".
+// halves is a broker of two partitions: the first has the rooms whose names
+// begin with "a".
 type halves struct{ *clustertest.Faulty }
 
 func (halves) Partitions() int { return 2 }
@@ -249,8 +249,8 @@ func (halves) Partition(channel string) int {
 	return 1
 }
 
-// While one partition is congested, who has published to it is not read. Who
-// publishes to the other one is, and so is who has left the room.
+// While one partition is congested, its publishers are not read. Publishers to
+// the other partition are, and so are publishers that have left the room.
 func TestCongestedPartition(t *testing.T) {
 	n, faulty := slowNode(t, func(cfg *node.Config) {
 		cfg.Broker = halves{cfg.Broker.(*clustertest.Faulty)}
@@ -265,21 +265,21 @@ func TestCongestedPartition(t *testing.T) {
 
 	faulty.Congest(0, true)
 	first.send(";default;a;chat;0;0;waits")
-	eventually(t, "who has published to the congested partition is held", func() bool { return n.Stats().Paused == 1 })
+	eventually(t, "the publisher to the congested partition is paused", func() bool { return n.Stats().Paused == 1 })
 	second.send(";default;b;chat;0;0;goes on")
 	inB.expect(";default;b;chat;0;0;goes on")
 	first.expect(";default;b;chat;0;0;goes on")
 
 	faulty.Congest(1, true)
 	second.send(";default;b;chat;0;0;waits too")
-	eventually(t, "both are held", func() bool { return n.Stats().Paused == 2 })
+	eventually(t, "both are paused", func() bool { return n.Stats().Paused == 2 })
 	faulty.Congest(0, false)
 	inA.expect(";default;a;chat;0;0;waits")
-	eventually(t, "the other one is still held", func() bool { s := n.Stats(); return s.Paused == 1 && s.Congested })
+	eventually(t, "the other one is still paused", func() bool { s := n.Stats(); return s.Paused == 1 && s.Congested })
 	faulty.Congest(1, false)
 	inB.expect(";default;b;chat;0;0;waits too")
 	first.expect(";default;b;chat;0;0;waits too")
-	eventually(t, "nobody is held", func() bool { s := n.Stats(); return s.Paused == 0 && !s.Congested })
+	eventually(t, "no publisher is paused", func() bool { s := n.Stats(); return s.Paused == 0 && !s.Congested })
 
 	first.send("$l;default;a;_OnRoomLeave;0;0;")
 	first.expect("$l;;;;;;")
@@ -289,7 +289,7 @@ func TestCongestedPartition(t *testing.T) {
 	faulty.Congest(0, false)
 }
 
-// An application that emits waits for the end of the congestion, as clients do.
+// Node.Emit blocks until the congestion ends, as clients do.
 func TestEmitWaits(t *testing.T) {
 	faulty := clustertest.NewFaulty(newMemory())
 	n := startNode(t, func(cfg *node.Config) { cfg.Broker = faulty })

@@ -19,8 +19,8 @@ func closeBody(code uint16, reason string) string {
 	return string(binary.BigEndian.AppendUint16(nil, code)) + reason
 }
 
-// neffos row 24: close frames are answered.
-// A close frame of the peer is answered with its code, and the connection ends.
+// neffos row 24: close frames are answered. The answer to a close frame has its
+// code, and the connection closes.
 func TestPeerCloses(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -87,7 +87,7 @@ func TestPeerClosesBadly(t *testing.T) {
 	}
 }
 
-// neffos' clients for Go end the connection without a close frame.
+// The neffos clients for Go close the connection without a close frame.
 func TestPeerDropsTheConnection(t *testing.T) {
 	for name, drop := range map[string]func(*net.TCPConn){
 		"closed":      func(c *net.TCPConn) { _ = c.Close() },
@@ -109,8 +109,8 @@ func TestPeerDropsTheConnection(t *testing.T) {
 	}
 }
 
-// What was sent before a close frame is still relayed (protocol.md section 1,
-// 14), and the answer reaches a peer that closes its side at once.
+// Messages before a close frame are still relayed (protocol.md section 1, 14),
+// and the answer reaches a peer that closes its side at once.
 func TestCloseRightBehindMessages(t *testing.T) {
 	n := startNode(t, nil)
 	other := join(t, n, "default", "r")
@@ -143,7 +143,7 @@ func TestServerCloses(t *testing.T) {
 	t.Run("it waits for the answer", func(t *testing.T) {
 		n := startNode(t, func(c *node.Config) { one(c); c.Timeouts.Close = time.Hour })
 		p := flooded(t, n)
-		// The connection is still open, but has no part in anything.
+		// The connection is still open but in no namespace any more.
 		p.write(frame(ws.OpText, true, "$a;default;;e;0;0;") + frame(ws.OpPing, true, "p") + frame(ws.OpText, false, "half"))
 		if s := n.Stats(); s.Connections != 1 || s.Memberships != 0 {
 			t.Errorf("%d connections, %d memberships, want 1 and 0", s.Connections, s.Memberships)
@@ -182,7 +182,7 @@ func TestServerCloses(t *testing.T) {
 		p.write("\x81\x01a")
 		p.expectEnd()
 		_ = p.conn.Close()
-		// It was the flood that ended it.
+		// The flood has closed it.
 		expectCloses(t, n, wire.CodeInvalidFlood, node.ByServer, 1)
 	})
 	t.Run("the peer drops the connection instead", func(t *testing.T) {
@@ -196,7 +196,7 @@ func TestServerCloses(t *testing.T) {
 		p := dial(t, n)
 		p.write("\x81\x01a")
 		p.expectClose(ws.StatusProtocolError)
-		// The peer keeps its side open and says nothing.
+		// The peer keeps its side open and sends nothing.
 		expectCloses(t, n, wire.CodeProtocolError, node.ByServer, 1)
 	})
 	t.Run("a refused request too", func(t *testing.T) {

@@ -14,14 +14,14 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// rawHeader is a masked header with a length that nothing has to follow.
+// rawHeader is a masked header with a length; no payload need follow.
 func rawHeader(first byte, length uint64) string {
 	header := binary.BigEndian.AppendUint64([]byte{first, 0xff}, length)
 	return string(append(header, 1, 2, 3, 4))
 }
 
-// A connection that breaks the protocol is told so and closed; what it sends
-// afterwards means nothing, and nobody else notices.
+// A connection that violates the protocol receives a close frame; its later
+// data is ignored, and no other connection is affected.
 func TestViolation(t *testing.T) {
 	text := func(fin bool, payload string) string { return frame(ws.OpText, fin, payload) }
 	more := func(fin bool, payload string) string { return frame(ws.OpContinuation, fin, payload) }
@@ -80,7 +80,7 @@ func TestViolation(t *testing.T) {
 			p := join(t, n, "default", "r")
 			p.write(c.data)
 			for {
-				// What came before the violation is answered.
+				// Messages before the violation are answered.
 				if f := p.next(); f.Header.OpCode == ws.OpClose {
 					if code, _ := ws.ParseCloseFrameData(f.Payload); wire.Code(code) != c.code {
 						t.Errorf("got %s, want code %d", describe(f), c.code)
@@ -88,8 +88,8 @@ func TestViolation(t *testing.T) {
 					break
 				}
 			}
-			// The sender is out of its room although its socket is still open, and
-			// what it sends means nothing any more.
+			// The sender is out of its room although its socket is still open;
+			// its later data is ignored.
 			eventually(t, "one member is left", func() bool { return n.Stats().Memberships == 1 })
 			p.write(frame(ws.OpText, true, ";default;r;e;0;0;late"))
 			p.expectEnd()
@@ -177,8 +177,7 @@ func TestPingBeforeHello(t *testing.T) {
 	p.hello()
 }
 
-// The limit is what a message may have, not what a header may cost: nothing is
-// allocated for what has not arrived.
+// The limit bounds the size of a message, and a header alone allocates nothing.
 func TestDeclaredLengthCostsNothing(t *testing.T) {
 	n := startNode(t, func(c *node.Config) { c.Limits.Message = -1 })
 	peers := make([]*peer, 100)
@@ -223,7 +222,7 @@ func TestMessageLimit(t *testing.T) {
 	})
 }
 
-// Many frames per segment, of any size, come out in order.
+// Many frames of any size in one segment are handled in order.
 func TestManyFramesPerSegment(t *testing.T) {
 	n := startNode(t, nil)
 	p, other := join(t, n, "default", "r"), join(t, n, "default", "r")
@@ -241,7 +240,7 @@ func TestManyFramesPerSegment(t *testing.T) {
 	}
 }
 
-// What a peer sent before it closed its side is still handled.
+// Data that a peer sent before it closed its side is still handled.
 func TestMessagesBeforeTheEnd(t *testing.T) {
 	n := startNode(t, nil)
 	other := join(t, n, "default", "r")

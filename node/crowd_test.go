@@ -17,7 +17,7 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// crowd is a child process full of bad clients: half of a frame each, or one byte
+// crowd is a child process of bad clients: each sends half a frame, or one byte
 // at a time. It holds half of the descriptors that the test needs.
 type crowd struct {
 	tb     testing.TB
@@ -32,7 +32,7 @@ const (
 	childDribbles = "STOA_TEST_CHILD_DRIBBLES"
 )
 
-// startChild runs one test of this binary in a process of its own.
+// startChild runs one test of this binary in its own process.
 func startChild(tb testing.TB, test string, env ...string) *crowd {
 	tb.Helper()
 	c := &crowd{tb: tb, cmd: exec.Command(os.Args[0], "-test.run=^"+test+"$", "-test.timeout=2m")}
@@ -69,8 +69,8 @@ func (c *crowd) order(line string) {
 	}
 }
 
-// await reads the child's output up to a line that begins with word, and returns
-// the rest of the line.
+// await reads the child's output up to a line that begins with word, and
+// returns the rest of the line.
 func (c *crowd) await(word string) string {
 	c.tb.Helper()
 	var said []string
@@ -84,13 +84,13 @@ func (c *crowd) await(word string) string {
 	return ""
 }
 
-// Thousands that stop in the middle of a frame, or bring it byte by byte, are
-// nobody else's problem: a conversation goes on beside them, and in the end they
-// are served too.
+// Thousands of clients that stop in the middle of a frame, or send it byte by
+// byte, do not disturb a conversation on the same node, and are served in the
+// end.
 func TestHalfFrames(t *testing.T) {
 	halves, dribbles := 10_000, 1_000
 	if testTransport(t) == node.TransportBlocking {
-		// A goroutine each; the race detector ends at 8,128 of them.
+		// One goroutine each; the race detector supports 8,128 of them.
 		halves, dribbles = 2_000, 500
 	}
 	n := startNode(t, func(cfg *node.Config) { cfg.Timeouts.Handshake = -1 })
@@ -110,7 +110,7 @@ func TestHalfFrames(t *testing.T) {
 		b.send(back)
 		a.expect(back)
 	}
-	eventually(t, "the slow ones go on meanwhile", func() bool { return n.Stats().BytesIn > before+uint64(dribbles) })
+	eventually(t, "the slow clients go on", func() bool { return n.Stats().BytesIn > before+uint64(dribbles) })
 	if s := n.Stats(); s.Connections+s.Pending != halves+dribbles+2 {
 		t.Errorf("%d connections are left, want all %d", s.Connections+s.Pending, halves+dribbles+2)
 	}
@@ -118,10 +118,11 @@ func TestHalfFrames(t *testing.T) {
 	if got, want := child.await("served"), fmt.Sprint(halves+dribbles); got != want {
 		t.Errorf("%s bad clients were served in the end, want %s", got, want)
 	}
-	eventually(t, "they are gone", func() bool { s := n.Stats(); return s.Connections == 2 && s.Pending == 0 })
+	eventually(t, "they have closed", func() bool { s := n.Stats(); return s.Connections == 2 && s.Pending == 0 })
 }
 
-// TestChildCrowd is the process that startChild runs; on its own it does nothing.
+// TestChildCrowd is the process that startChild runs; run alone it does
+// nothing.
 func TestChildCrowd(t *testing.T) {
 	address := os.Getenv(childVariable)
 	if address == "" {
@@ -160,15 +161,16 @@ func TestChildCrowd(t *testing.T) {
 	fmt.Println("\nserved", served)
 }
 
-// badClient has a piece of its conversation still to say, and knows how it ends.
+// badClient has a part of its conversation still to send, and knows how it
+// ends.
 type badClient struct {
 	conn net.Conn
 	rest string
-	last string // the node's last answer ends so
-	next string // what is said again and again by one that dribbles
+	last string // the end of the node's last answer
+	next string // repeated by a client that sends single bytes
 }
 
-// open connects and says the first part.
+// open connects and sends the first part.
 func (c *badClient) open(address string, number int, half bool) (err error) {
 	if c.conn, err = net.Dial("tcp", address); err != nil {
 		return err
@@ -205,12 +207,12 @@ func (c *badClient) dribble() error {
 	return err
 }
 
-// finish says the rest, waits for the answers, and goes.
+// finish sends the rest, waits for the answers, and closes.
 func (c *badClient) finish() error {
 	if c.rest == "" {
 		c.rest = c.next
 	}
-	// Another ask after the rest: its answer is the last thing that comes.
+	// Another ask after the rest: its answer is the last message.
 	end := frame(ws.OpText, true, "$end;default;;who;0;0;")
 	if _, err := io.WriteString(c.conn, c.rest+end); err != nil {
 		return err

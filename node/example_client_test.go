@@ -14,14 +14,15 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// exampleClient speaks just enough of the protocol to talk to a node. It stands for
-// a browser or an app with a client library.
+// exampleClient speaks just enough of the protocol to talk to a node. It stands
+// for a browser or an app with a client library.
 type exampleClient struct {
 	conn   net.Conn
 	tokens int
 }
 
-// exampleDial connects to the endpoint of a node, or of a server that mounts one.
+// exampleDial connects to the endpoint of a node, or of a server that mounts
+// one.
 func exampleDial(addr net.Addr) *exampleClient {
 	conn, _, _, err := ws.Dial(context.Background(), "ws://"+addr.String()+"/ws")
 	if err != nil {
@@ -39,8 +40,8 @@ func (c *exampleClient) send(text string) {
 	}
 }
 
-// receive returns the fields of the next message: token, namespace, room, event,
-// error flag, no-op flag, body.
+// receive returns the fields of the next message: token, namespace, room,
+// event, error flag, no-op flag, body.
 func (c *exampleClient) receive() []string {
 	text, err := wsutil.ReadServerText(c.conn)
 	if err != nil {

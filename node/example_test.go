@@ -14,8 +14,8 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// A server with one namespace. The members of a room talk to each other, and every
-// client may ask the server for the time.
+// A server with one namespace. The members of a room talk to each other, and
+// every client may ask the server for the time.
 func Example() {
 	n, err := node.New(node.Config{})
 	if err != nil {
@@ -92,10 +92,10 @@ func ExampleOnAsk() {
 	client := exampleDial(n.Addr())
 	client.connect("shop")
 	fmt.Println(client.ask("shop", "", "order", `{"Item":"lamp"}`))
-	fmt.Println(client.ask("shop", "", "order", `lamp`))
+	fmt.Println(client.ask("shop", "", "order", `{`))
 	// Output:
 	// {"Number":4}
-	// (bad body of "order": invalid character 'l' looking for beginning of value)
+	// (bad body of "order": unexpected end of JSON input)
 }
 
 // A relay handler may change a message or refuse it.
@@ -170,8 +170,8 @@ func ExampleNSConn_Ask() {
 	// open come in, friend
 }
 
-// An accept handler sees the HTTP request, and refuses it or keeps what it learned
-// for the connection.
+// An accept handler sees the HTTP request. It refuses it, or stores a value for
+// the connection.
 func ExampleNode_OnAccept() {
 	type user struct{}
 	n, _ := node.New(node.Config{})
@@ -249,8 +249,8 @@ func ExampleNode_Emit() {
 	// goal for ann alone
 }
 
-// The server asks its client to join a room and to leave it. Both calls wait for
-// the client; in this example they wait in a handler.
+// The server asks its client to join a room and to leave it. Both calls wait
+// for the client; in this example they wait in a handler.
 func ExampleNSConn_JoinRoom() {
 	n, _ := node.New(node.Config{})
 	moved := make(chan string)
@@ -344,7 +344,8 @@ func ExampleNode_ServeHTTP() {
 	client.connect("chat")
 	fmt.Println(client.ask("chat", "", "ping", ""))
 
-	// The connections belong to the node; closing the server does not close them.
+	// The connections belong to the node; closing the server does not close
+	// them.
 	server.Close()
 	if err := n.Close(); err != nil { // or Shutdown, which sends close frames
 		log.Fatal(err)

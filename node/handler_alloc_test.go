@@ -2,8 +2,8 @@
 
 package node
 
-// With the race detector sync.Pool drops what it is given now and then, so
-// allocations cannot be counted.
+// The race detector makes sync.Pool drop values at random, so allocations
+// cannot be counted.
 
 import (
 	"context"
@@ -16,9 +16,9 @@ import (
 	"github.com/stoa-io/stoa/internal/engine"
 )
 
-// handledAllocs returns the allocations per message that a handler handles, over a
-// real node, with so many messages in flight. Neither the client nor the handlers
-// allocate.
+// handledAllocs returns the allocations per message that a handler handles,
+// over a real node, with so many messages in flight. Neither the client nor the
+// handlers allocate.
 func handledAllocs(t *testing.T, message, answer string, together int) float64 {
 	t.Helper()
 	const rounds = 300
@@ -70,7 +70,7 @@ func handledAllocs(t *testing.T, message, answer string, together int) float64 {
 	return float64(after.Mallocs-before.Mallocs) / float64(rounds*together)
 }
 
-// What a handled message costs: half an allocation more than was measured.
+// The limits are half an allocation above the measured numbers.
 func TestHandlerAllocations(t *testing.T) {
 	body := strings.Repeat("x", 64)
 	for _, test := range []struct {

@@ -11,8 +11,8 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// What handlers do is counted by kind and result, also what they do after the
-// loops have ended.
+// Handler calls are counted by kind and result, even after the loops have
+// ended.
 func TestHandlerCounts(t *testing.T) {
 	n := startHandling(t, nil, func(n *node.Node) {
 		n.OnAccept(func(context.Context, *node.Accept) error { return nil })
@@ -58,7 +58,7 @@ func TestHandlerCounts(t *testing.T) {
 	}
 }
 
-// What runs and what waits is seen from outside while it lasts.
+// The statistics show running and queued handlers.
 func TestHandlersRunningAndQueued(t *testing.T) {
 	const conns, limit = 5, 2
 	goOn := make(chan struct{})
@@ -92,7 +92,7 @@ func TestHandlersRunningAndQueued(t *testing.T) {
 	})
 }
 
-// An accept handler is one too, and what it refuses is counted as such.
+// Accept handlers are counted, too, and their refusals as failures.
 func TestAcceptHandlerRunningAndRefusing(t *testing.T) {
 	goOn := make(chan struct{})
 	n := startHandling(t, nil, func(n *node.Node) {

@@ -17,7 +17,8 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// journal is what handlers have written down, in the order of their calls.
+// journal holds the lines that handlers have written, in the order of their
+// calls.
 type journal struct {
 	mu    sync.Mutex
 	lines []string
@@ -35,7 +36,7 @@ func (j *journal) copy() []string {
 	return slices.Clone(j.lines)
 }
 
-// expect waits for as many lines, compares, and begins anew.
+// expect waits for as many lines, compares them, and clears the journal.
 func (j *journal) expect(tb testing.TB, want ...string) {
 	tb.Helper()
 	eventually(tb, fmt.Sprintf("%d lines of handlers", len(want)), func() bool { return len(j.copy()) >= len(want) })
@@ -47,8 +48,8 @@ func (j *journal) expect(tb testing.TB, want ...string) {
 	j.lines = nil
 }
 
-// everyHandler writes every call into the journal. Rooms, events and bodies that
-// begin with "no" are refused.
+// everyHandler writes every call into the journal. Rooms, events and bodies
+// that begin with "no" are refused.
 func everyHandler(j *journal) func(*node.Node) {
 	no := func(what string) error {
 		if strings.HasPrefix(what, "no") {
@@ -112,7 +113,7 @@ func everyHandler(j *journal) func(*node.Node) {
 	}
 }
 
-// All handlers of one connection, in the order of what its client did.
+// All handlers of one connection run in the order of its client's messages.
 func TestHandlers(t *testing.T) {
 	var j journal
 	n := startHandling(t, nil, everyHandler(&j))
@@ -131,7 +132,7 @@ func TestHandlers(t *testing.T) {
 	p.expect("$4;chat;nothing;_OnRoomJoin;1;0;refused nothing")
 	p.send("$5;chat;room;_OnRoomJoin;0;0;")
 	p.expect("$5;;;;;;")
-	p.send("$5;chat;room;_OnRoomJoin;0;0;") // it is there already: nobody is asked again
+	p.send("$5;chat;room;_OnRoomJoin;0;0;") // joined already: no handler is called
 	p.expect("$5;;;;;;")
 	p.send("$6;chat;sticky;_OnRoomJoin;0;0;")
 	p.expect("$6;;;;;;")
@@ -172,12 +173,12 @@ func TestHandlers(t *testing.T) {
 	j.expect(t, "left room forced=true joined=false", "disconnected forced=true connected=false", "closed 4000 by peer, closed=true")
 }
 
-// Native messages of a client that speaks the protocol as well.
+// Native messages of a client that also speaks the protocol.
 func TestNativeHandler(t *testing.T) {
 	var j journal
 	n := startHandling(t, nil, everyHandler(&j))
 	p := dial(t, n)
-	p.send("before") // there is no place for it
+	p.send("before") // not connected to the namespace ""
 	p.send("$1;;;_OnNamespaceConnect;0;0;")
 	p.expect("$1;;;;;;")
 	p.send("native")
@@ -209,8 +210,8 @@ func TestNativeOnly(t *testing.T) {
 		`native "\xff" binary=true`, "closed 1006 by peer, closed=true")
 }
 
-// What a client sends before its hello is handled behind OnOpened, in its order:
-// a request waits for the handlers of what came before it.
+// Messages before the hello are handled after OnOpened, in order: a request
+// waits for the handlers of earlier messages.
 func TestEarlyMessagesAreHandledInOrder(t *testing.T) {
 	var j journal
 	goOn := make(chan struct{})
@@ -263,12 +264,12 @@ func (l *logged) into(cfg *node.Config) {
 	cfg.Logger = slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// brokenError panics when it is asked for its text.
+// brokenError panics in Error.
 type brokenError struct{ text *string }
 
 func (e *brokenError) Error() string { return *e.text }
 
-// fallOver is what a handler may do instead of returning.
+// fallOver panics or exits the goroutine, as a handler may.
 func fallOver(how string) {
 	switch how {
 	case "panic":
@@ -282,7 +283,7 @@ func fallOver(how string) {
 	}
 }
 
-// A handler that panics or ends its goroutine costs one answer, and nothing else.
+// A handler that panics or exits its goroutine fails one message only.
 func TestHandlersThatFallOver(t *testing.T) {
 	var out logged
 	var j journal

@@ -16,7 +16,7 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// withoutLine is a good request without the header line that begins so.
+// withoutLine is a valid request without the header line of this prefix.
 func withoutLine(path, prefix string) string {
 	var lines []string
 	for line := range strings.SplitSeq(upgradeRequest(path), "\r\n") {
@@ -27,13 +27,13 @@ func withoutLine(path, prefix string) string {
 	return strings.Join(lines, "\r\n")
 }
 
-// withLine is a good request in which the header line that begins so is another.
+// withLine is a valid request with another header line of this prefix.
 func withLine(path, prefix, line string) string {
 	return strings.Replace(withoutLine(path, prefix), "\r\n\r\n", "\r\n"+line+"\r\n\r\n", 1)
 }
 
-// expectHandshakes waits until this many handshakes have ended so, and checks
-// that no other result was counted besides those accepted.
+// expectHandshakes waits until this many handshakes are counted under a result,
+// and checks that only accepted ones were counted in addition.
 func expectHandshakes(tb testing.TB, n *node.Node, result node.HandshakeResult, want uint64) {
 	tb.Helper()
 	eventually(tb, fmt.Sprintf("%d handshakes counted as %s", want, result), func() bool {
@@ -46,8 +46,8 @@ func expectHandshakes(tb testing.TB, n *node.Node, result node.HandshakeResult, 
 	}
 }
 
-// expectRefusal reads a response with this status and one line of text that says
-// why.
+// expectRefusal reads a response with this status and one line of text, the
+// reason.
 func (p *peer) expectRefusal(status int) *http.Response {
 	p.tb.Helper()
 	response := p.response()
@@ -61,7 +61,7 @@ func (p *peer) expectRefusal(status int) *http.Response {
 	return response
 }
 
-// expectEOF reads the end of an HTTP connection that nothing more came on.
+// expectEOF reads the end of an HTTP connection without further data.
 func (p *peer) expectEOF() {
 	p.tb.Helper()
 	p.deadline()
@@ -102,7 +102,7 @@ func TestHandshakeRefused(t *testing.T) {
 			}
 			p.expectEOF()
 			expectHandshakes(t, n, c.result, 1)
-			// Whatever the answer was, the loops go on.
+			// The loops go on after every answer.
 			for range 4 {
 				dial(t, n)
 			}
@@ -131,7 +131,7 @@ func TestHandshakeAccepted(t *testing.T) {
 			if response.StatusCode != http.StatusSwitchingProtocols {
 				t.Fatalf("answered %s, want 101", response.Status)
 			}
-			// The key and answer of RFC 6455 section 1.3.
+			// Key and answer are those of RFC 6455 section 1.3.
 			if accept := response.Header.Get("Sec-WebSocket-Accept"); accept != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
 				t.Errorf("Sec-WebSocket-Accept: %q", accept)
 			}
@@ -281,7 +281,7 @@ func TestAbortedHandshake(t *testing.T) {
 	expectHandshakes(t, n, node.HandshakeAborted, 1)
 }
 
-// A client that has sent all it wants to say may close its side.
+// A client may close its side after its last message.
 func TestRefusalOfHalfClosed(t *testing.T) {
 	n := startNode(t, nil)
 	for range 20 {
@@ -311,11 +311,11 @@ func TestFull(t *testing.T) {
 	expectHandshakes(t, n, node.HandshakeFull, 2)
 
 	_ = first.conn.Close()
-	eventually(t, "the first connection is gone", func() bool { return n.Stats().Connections == 0 })
+	eventually(t, "the first connection has closed", func() bool { return n.Stats().Connections == 0 })
 	dial(t, n)
 }
 
-// neffos row 24: what comes with the request is not lost.
+// neffos row 24: data that arrives with the request is not lost.
 func TestFramesInTheSegmentOfTheRequest(t *testing.T) {
 	n := startNode(t, nil)
 	p := connectTCP(t, n)
@@ -359,8 +359,8 @@ func TestByteByByte(t *testing.T) {
 	p.expect("$j;;;;;;", "$a;default;room;nobody;1;0;unhandled event")
 }
 
-// expectMessages waits until this many messages, text and binary, were counted
-// so.
+// expectMessages waits until this many messages, text and binary, are counted
+// under a result.
 func expectMessages(tb testing.TB, n *node.Node, result node.MessageResult, want uint64) {
 	tb.Helper()
 	eventually(tb, fmt.Sprintf("%d messages counted as %s", want, result), func() bool {
@@ -369,8 +369,8 @@ func expectMessages(tb testing.TB, n *node.Node, result node.MessageResult, want
 	})
 }
 
-// expectCloses waits until this many closes were counted so, and checks that no
-// other was counted.
+// expectCloses waits until this many closes are counted under a code, and
+// checks that no other was counted.
 func expectCloses(tb testing.TB, n *node.Node, code wire.Code, by node.Initiator, want uint64) {
 	tb.Helper()
 	key := node.CloseKey{Code: code.Label(), Initiator: by}

@@ -14,8 +14,8 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// wrappedWriter is what middleware makes of a ResponseWriter: only Unwrap leads
-// to the Hijacker.
+// wrappedWriter is a ResponseWriter of middleware: only Unwrap leads to the
+// Hijacker.
 type wrappedWriter struct {
 	http.ResponseWriter
 	status int

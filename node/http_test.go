@@ -61,8 +61,8 @@ func (p *peer) expectSwitch() {
 	}
 }
 
-// What the endpoint answers to requests that want no upgrade, on a new
-// connection and on one that has served a request before.
+// The endpoint answers requests without an upgrade, on a new connection and on
+// one that has served a request before.
 func TestEndpointWithoutUpgrade(t *testing.T) {
 	for _, c := range []struct {
 		method string
@@ -192,7 +192,7 @@ func TestHTTPBesideTheEndpoint(t *testing.T) {
 	})
 }
 
-// The socket of a served connection comes back from net/http when it is upgraded.
+// The socket of a served connection returns from net/http when it is upgraded.
 func TestUpgradeAfterRequest(t *testing.T) {
 	t.Run("one after the other", func(t *testing.T) {
 		n := startNode(t, withEcho)
@@ -224,8 +224,7 @@ func TestUpgradeAfterRequest(t *testing.T) {
 		other.send(";default;r;e;0;0;two")
 		p.expect(";default;r;e;0;0;two")
 	})
-	// net/http reads 4 KiB at a time: what lies behind is still in the node's
-	// hands.
+	// net/http reads 4 KiB at a time; the node still holds the rest.
 	for _, messages := range []int{1, 3, 20, 100} {
 		t.Run(fmt.Sprintf("in one segment with %d messages", messages), func(t *testing.T) {
 			n := startNode(t, withEcho)
@@ -284,7 +283,7 @@ func TestUpgradeAfterRequest(t *testing.T) {
 	})
 }
 
-// Whoever has a connection of net/http open does not keep the node from ending.
+// An open connection of net/http does not stop the node from ending.
 func TestHTTPConnectionsEndWithTheNode(t *testing.T) {
 	n := startNode(t, withEcho)
 	p := connectTCP(t, n)
@@ -300,9 +299,9 @@ func TestHTTPConnectionsEndWithTheNode(t *testing.T) {
 	}
 }
 
-// neffos row 17: whoever cannot be taken is not made to dial.
-// A neffos.js client dials when its HEAD is answered, whatever the status, and
-// gives up when that fails; a reset makes it try again later.
+// neffos row 17: clients that the node cannot accept are kept from dialing. A
+// neffos.js client dials when its HEAD is answered, with any status, and gives
+// up when the dial fails; a reset makes it retry later.
 func TestProbeOfFullNodeIsReset(t *testing.T) {
 	n := startNode(t, func(c *node.Config) { c.Limits.Connections = 1 })
 	first := dial(t, n)

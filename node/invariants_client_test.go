@@ -17,7 +17,7 @@ import (
 	"github.com/stoa-io/stoa/internal/testkit"
 )
 
-// wild is a client that does anything, in any order.
+// wild is a client that sends anything, in any order.
 type wild struct {
 	l    *ledger
 	conn net.Conn
@@ -29,7 +29,7 @@ type wild struct {
 }
 
 // run opens a connection and uses it for a while. It returns an error only when
-// the node does not take connections any more.
+// the node accepts no more connections.
 func (l *ledger) run(address string, asks *atomic.Int64) error {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
@@ -62,7 +62,7 @@ func (l *ledger) run(address string, asks *atomic.Int64) error {
 	}
 	asks.Add(int64(w.last))
 	switch rand.IntN(4) {
-	case 0: // without a word
+	case 0: // without a close frame
 	case 1:
 		w.mu.Lock()
 		_, _ = conn.Write([]byte(frame(ws.OpClose, true, "\x03\xe8")))
@@ -76,7 +76,7 @@ func (l *ledger) run(address string, asks *atomic.Int64) error {
 	return nil
 }
 
-// drain waits until every ask is answered, or the connection has ended.
+// drain waits until every ask is answered or the connection has closed.
 func (w *wild) drain(ended chan struct{}) {
 	deadline := time.After(patience)
 	poll := time.NewTicker(time.Millisecond)
@@ -105,7 +105,7 @@ func (w *wild) wrong(what string) {
 	w.l.want(what, false)
 }
 
-// write sends a text. Errors do not matter: the reader sees the end.
+// write sends a text. Errors do not matter: the reader notices the close.
 func (w *wild) write(text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -148,8 +148,8 @@ func (w *wild) act() {
 	_, _ = w.conn.Write([]byte(frame(ws.OpText, true, token+";"+head+";0;0;"+body)))
 }
 
-// read takes answers, and answers questions: mostly well, sometimes with an error,
-// sometimes not at all.
+// read takes answers, and answers most asks, some with an error, some not at
+// all.
 func (w *wild) read() {
 	for {
 		f, err := testkit.ReadFrame(w.in)

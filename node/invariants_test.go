@@ -17,8 +17,7 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// ledger is what the program has heard of connections, and what it should not
-// have heard.
+// ledger records the events of connections, and the violations of their order.
 type ledger struct {
 	mu        sync.Mutex
 	conns     map[*node.Conn]*account
@@ -40,14 +39,14 @@ func newLedger() *ledger {
 	return &ledger{conns: make(map[*node.Conn]*account), ended: make(map[*node.Conn]bool), wrong: make(map[string]int)}
 }
 
-// want notes a rule that is broken. It is called with mu held.
+// want records a broken rule. The caller holds l.mu.
 func (l *ledger) want(what string, good bool) {
 	if !good {
 		l.wrong[what]++
 	}
 }
 
-// enter begins a call of a handler: it notes what the call tells.
+// enter begins a handler call and records it.
 func (l *ledger) enter(c *node.Conn, note func(*account)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -61,7 +60,7 @@ func (l *ledger) enter(c *node.Conn, note func(*account)) {
 	note(a)
 }
 
-// leave ends it.
+// leave ends a handler call.
 func (l *ledger) leave(c *node.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -72,7 +71,7 @@ func (l *ledger) leave(c *node.Conn) {
 
 func noNote(*account) {}
 
-// declare registers all handlers in the ledger's name.
+// declare registers all handlers of the ledger.
 func (l *ledger) declare(n *node.Node) {
 	n.OnOpened(func(_ context.Context, e *node.OpenedEvent) {
 		l.mu.Lock()
@@ -88,7 +87,7 @@ func (l *ledger) declare(n *node.Node) {
 		l.want("closed twice", !l.ended[e.Conn])
 		l.ended[e.Conn] = true
 		if a == nil {
-			return // gone before its hello
+			return // closed before its hello
 		}
 		l.want("closed while a handler runs", !a.inside)
 		l.want("closed and still in a namespace", len(a.namespaces) == 0)
@@ -173,7 +172,7 @@ func (l *ledger) declareNamespace(ns *node.Namespace) {
 	})
 }
 
-// handle is what the handlers of messages do.
+// handle is the body of all message handlers.
 func (l *ledger) handle(ctx context.Context, c *node.NSConn, m *node.Message) ([]byte, error) {
 	switch m.Event {
 	case "back":
@@ -198,8 +197,7 @@ func sometimes(oneIn int, err error) error {
 	return nil
 }
 
-// interfere does things to connections as a program does, from outside of all
-// handlers.
+// interfere acts on connections as an application does outside of handlers.
 func (l *ledger) interfere(n *node.Node, asked, answered *atomic.Int64) {
 	for c := range n.Conns() {
 		if rand.IntN(3) > 0 {
@@ -240,8 +238,8 @@ func (l *ledger) interfere(n *node.Node, asked, answered *atomic.Int64) {
 	}
 }
 
-// Everything at once, until Shutdown in the middle of it: whatever has begun must
-// have ended, once.
+// Clients, handlers and the application act at random until Shutdown. Every
+// start must have its end, exactly once.
 func TestInvariants(t *testing.T) {
 	const clients, actors = 48, 8
 	duration := 10 * time.Second

@@ -24,12 +24,13 @@ const patience = testkit.Patience
 
 func TestMain(m *testing.M) { os.Exit(testkit.Run(m, os.Stderr)) }
 
+// eventually waits until a condition is true.
 func eventually(tb testing.TB, what string, condition func() bool) {
 	tb.Helper()
 	testkit.Eventually(tb, what, condition)
 }
 
-// testTransport is the transport under test; the suite is run once for each.
+// testTransport is the transport under test; the tests run once for each.
 func testTransport(tb testing.TB) node.Transport {
 	switch name := os.Getenv("STOA_TEST_TRANSPORT"); name {
 	case "", "auto":
@@ -44,8 +45,8 @@ func testTransport(tb testing.TB) node.Transport {
 	}
 }
 
-// newNode makes a node that relays in "default" (with broadcasts) and "rooms"
-// (without), and knows a namespace "closed" that relays nothing.
+// newNode makes a node that relays in "default" (rooms and namespace) and
+// "rooms" (rooms only); its namespace "closed" relays nothing.
 func newNode(tb testing.TB, change func(*node.Config)) *node.Node {
 	tb.Helper()
 	cfg := node.Config{
@@ -85,7 +86,7 @@ func startHandling(tb testing.TB, change func(*node.Config), declare func(*node.
 	return n
 }
 
-// serve serves a node that listens until the test ends.
+// serve serves a listening node until the test ends.
 func serve(tb testing.TB, n *node.Node) {
 	tb.Helper()
 	served := make(chan error, 1)
@@ -103,7 +104,7 @@ func serve(tb testing.TB, n *node.Node) {
 	eventually(tb, "the node is ready", func() bool { return n.Ready(context.Background()) == nil })
 }
 
-// peer is a raw WebSocket client that says and sees every byte.
+// peer is a raw WebSocket client that sends and sees every byte.
 type peer struct {
 	tb   testing.TB
 	conn net.Conn
@@ -122,7 +123,7 @@ func connectTCP(tb testing.TB, n *node.Node) *peer {
 	return &peer{tb: tb, conn: conn, in: bufio.NewReader(conn)}
 }
 
-// upgradeRequest is a good request for path, with more header lines if wanted.
+// upgradeRequest is a valid request for path, with optional header lines.
 func upgradeRequest(path string, lines ...string) string {
 	head := []string{
 		"GET " + path + " HTTP/1.1", "Host: stoa.test", "Upgrade: websocket", "Connection: Upgrade",
@@ -131,7 +132,7 @@ func upgradeRequest(path string, lines ...string) string {
 	return strings.Join(append(head, lines...), "\r\n") + "\r\n\r\n"
 }
 
-// upgrade opens a WebSocket and does not say hello.
+// upgrade opens a WebSocket and sends no hello.
 func upgrade(tb testing.TB, n *node.Node) *peer {
 	tb.Helper()
 	p := connectTCP(tb, n)
@@ -143,7 +144,7 @@ func upgrade(tb testing.TB, n *node.Node) *peer {
 	return p
 }
 
-// dial opens a WebSocket and is acknowledged.
+// dial opens a WebSocket and waits for the acknowledgement.
 func dial(tb testing.TB, n *node.Node) *peer {
 	tb.Helper()
 	p := upgrade(tb, n)
@@ -209,7 +210,7 @@ func (p *peer) response() *http.Response {
 
 func (p *peer) deadline() { _ = p.conn.SetReadDeadline(time.Now().Add(patience)) }
 
-// tryNext reads the next frame that is no ping.
+// tryNext reads the next frame that is not a ping.
 func (p *peer) tryNext() (ws.Frame, error) {
 	for {
 		p.deadline()
@@ -229,7 +230,7 @@ func (p *peer) next() ws.Frame {
 	return f
 }
 
-// expect reads frames that must be these texts, in this order.
+// expect reads frames and compares them with these texts, in this order.
 func (p *peer) expect(texts ...string) {
 	p.tb.Helper()
 	for _, want := range texts {
@@ -239,7 +240,7 @@ func (p *peer) expect(texts ...string) {
 	}
 }
 
-// expectClose reads a close frame with this code, and then the end.
+// expectClose reads a close frame with this code, then the end.
 func (p *peer) expectClose(code ws.StatusCode) {
 	p.tb.Helper()
 	f := p.next()
@@ -265,8 +266,9 @@ func (p *peer) expectEnd() {
 	}
 }
 
-// sync makes sure that everything sent before was handled, and returns what
-// arrived meanwhile: an ask that nobody handles is answered in its turn.
+// sync waits until all earlier messages are handled and returns the messages
+// that arrived before the answer. It asks an event without a handler, which is
+// answered in order.
 func (p *peer) sync(namespace string) []string {
 	p.tb.Helper()
 	p.send("$sync;" + namespace + ";;nobody;0;0;")

@@ -95,7 +95,8 @@ func TestServeAndShutdownTogether(t *testing.T) {
 	}
 }
 
-// The broker ends after the connections, and gets what ctx leaves it.
+// The broker is closed after the connections, with the rest of the context's
+// time.
 func TestShutdownEndsBroker(t *testing.T) {
 	faulty := clustertest.NewFaulty(newMemory())
 	n := startNode(t, func(cfg *node.Config) { cfg.Broker = faulty })
@@ -112,7 +113,7 @@ func TestShutdownEndsBroker(t *testing.T) {
 	}
 }
 
-// A broker that does not start makes Serve fail, and Close still cleans up.
+// A broker that does not start makes Serve fail; Close still cleans up.
 func TestBrokerDoesNotStart(t *testing.T) {
 	broker := newMemory()
 	if err := broker.Close(context.Background()); err != nil {

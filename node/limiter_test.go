@@ -98,8 +98,8 @@ func TestHandlersOfANamespace(t *testing.T) {
 	peers[0].expect("$3;slow;;wait;0;0;last")
 }
 
-// With one handler at a time over many connections, every message is handled, and
-// the messages of each connection in order.
+// With one handler at a time over many connections, every message is handled,
+// and the messages of each connection in order.
 func TestLimitedHandlersInOrder(t *testing.T) {
 	const conns, count = 20, 50
 	var running atomic.Int32
@@ -135,8 +135,8 @@ func TestLimitedHandlersInOrder(t *testing.T) {
 	}
 }
 
-// A connection whose handler is stuck is read until its mailbox is full, and again
-// when the handler is done.
+// A connection with a blocked handler is read until its receive queue is full,
+// and again when the handler returns.
 func TestReceiveQueueIsBounded(t *testing.T) {
 	const limit, size, count = 16 << 10, 1000, 2000
 	for name, test := range map[string]struct{ behind, answer string }{
@@ -187,8 +187,7 @@ func TestReceiveQueueIsBounded(t *testing.T) {
 	}
 }
 
-// Joins do not wait for each other's subscription, also where the program decides
-// about them.
+// Joins do not wait for each other's subscriptions, even with a join handler.
 func TestJoinsBesideEachOther(t *testing.T) {
 	var j journal
 	faulty := clustertest.NewFaulty(newMemory())
@@ -206,7 +205,7 @@ func TestJoinsBesideEachOther(t *testing.T) {
 	for _, room := range []string{"a", "no", "b"} {
 		p.send("$" + room + ";chat;" + room + ";_OnRoomJoin;0;0;")
 	}
-	p.send("$q;chat;a;e;0;0;") // behind them all
+	p.send("$q;chat;a;e;0;0;") // after all joins
 	j.expect(t, "join a", "join no", "join b")
 	p.expect("$no;chat;no;_OnRoomJoin;1;0;no")
 	release()

@@ -13,7 +13,7 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// What does not parse is ignored, as neffos' clients expect, and counted.
+// Malformed messages are ignored, as neffos clients expect, and counted.
 func TestInvalidPayloads(t *testing.T) {
 	n := startNode(t, nil)
 	p := join(t, n, "default", "r")
@@ -79,8 +79,8 @@ func TestInvalidFlood(t *testing.T) {
 	})
 }
 
-// A request against a limit is answered if it has a token, counted in any case,
-// and changes nothing.
+// A request beyond a limit is answered if it has a token, always counted, and
+// changes nothing.
 func TestRefusedRequests(t *testing.T) {
 	limits := func(c *node.Config) {
 		c.Limits.Rooms, c.Limits.Namespaces = 2, 2
@@ -110,7 +110,7 @@ func TestRefusedRequests(t *testing.T) {
 		{"long token", long + ";default;a;e;0;0;", long + ";;;;1;0;name too long", node.MessageRefused},
 		{"broadcast where it is not allowed", ";rooms;;e;0;0;x", "", node.MessageRefused},
 		{"error that answers nothing", "$t;default;;e;1;0;x", "", node.MessageIgnored},
-		{"event that nobody handles", "$t;default;a;e;0;0;x", "$t;default;a;e;1;0;unhandled event", node.MessageUnhandled},
+		{"event without a handler", "$t;default;a;e;0;0;x", "$t;default;a;e;1;0;unhandled event", node.MessageUnhandled},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n := startNode(t, limits)
@@ -151,7 +151,7 @@ func TestRoomLimitCountsWhatIsJoined(t *testing.T) {
 	p.expect("$2;;;;;;", "$3;;;;;;", "$4;;;;;;")
 }
 
-// All at once, as a client that comes back asks for its rooms.
+// A client that reconnects joins all its rooms at once.
 func TestRoomLimitInABurst(t *testing.T) {
 	n := startNode(t, func(c *node.Config) { c.Limits.Rooms = 10 })
 	p := join(t, n, "default")
@@ -173,7 +173,7 @@ func TestRoomLimitInABurst(t *testing.T) {
 	}
 }
 
-// smallWindow keeps the kernel from taking much for a peer that never reads.
+// smallWindow keeps the kernel from buffering much for a peer that never reads.
 func smallWindow(tb testing.TB, p *peer) {
 	tb.Helper()
 	if err := p.conn.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
@@ -181,7 +181,7 @@ func smallWindow(tb testing.TB, p *peer) {
 	}
 }
 
-// A reader that stops reading is closed; the others miss nothing.
+// A client that stops reading is closed; the others miss nothing.
 func TestSlowReader(t *testing.T) {
 	for _, where := range []string{"first", "in the middle", "last"} {
 		t.Run(where, func(t *testing.T) {
@@ -212,7 +212,7 @@ func TestSlowReader(t *testing.T) {
 					p.expect(message)
 				}
 			}
-			// It is out of the room, and everybody else goes on.
+			// It is out of the room, and the other members go on.
 			for i, p := range readers {
 				text := fmt.Sprintf(";default;r;e;0;0;%d", i)
 				p.send(text)
@@ -221,7 +221,8 @@ func TestSlowReader(t *testing.T) {
 			if s := n.Stats(); s.DroppedFrames == 0 || s.Connections != 6 {
 				t.Errorf("%d frames dropped, %d connections, want some, and 6: the close handshake is not over", s.DroppedFrames, s.Connections)
 			}
-			// Once it reads again it learns why, after what the kernel had already.
+			// When it reads again, it receives the reason after the kernel's
+			// buffered data.
 			received := 0
 			for {
 				f := slow.next()
@@ -269,8 +270,8 @@ func TestSlowReader(t *testing.T) {
 			c.Limits.SendQueue = 128 << 10
 			c.Timeouts.Close = 30 * time.Millisecond
 		})
-		// Not with a small window: a peer whose receive buffer overflows also drops
-		// the acknowledgements of what it sends, and TCP comes to rest.
+		// Not with a small window: a peer whose receive buffer overflows also
+		// drops the acknowledgements of its own data, and TCP stalls.
 		p := join(t, n, "default")
 		pings := strings.Repeat(frame(ws.OpPing, true, strings.Repeat("p", 125)), 1000)
 		eventually(t, "the connection is closed", func() bool {
@@ -282,7 +283,7 @@ func TestSlowReader(t *testing.T) {
 	})
 }
 
-// A socket that takes nothing is given up although the queue is not full.
+// A socket that takes no data is closed although the queue is not full.
 func TestWriteStall(t *testing.T) {
 	n := startNode(t, func(c *node.Config) {
 		c.Limits.SendQueue = -1

@@ -19,7 +19,7 @@ func TestListen(t *testing.T) {
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			t.Errorf("Listen returned %v, want %v", err, syscall.EADDRINUSE)
 		}
-		// The node is as it was.
+		// The node is unchanged.
 		if err := second.Listen("tcp", "127.0.0.1:0"); err != nil {
 			t.Errorf("Listen on another port returned %v", err)
 		}
@@ -27,8 +27,8 @@ func TestListen(t *testing.T) {
 	t.Run("no permission", func(t *testing.T) {
 		n := newNode(t, nil)
 		defer func() { _ = n.Close() }()
-		// Nobody, the superuser included, makes a socket there; in a container the
-		// whole file system may be for reading only.
+		// Not even root can create a socket there; in a container the whole
+		// file system may be read-only.
 		if err := n.Listen("unix", "/sys/stoa.sock"); !errors.Is(err, os.ErrPermission) && !errors.Is(err, syscall.EROFS) {
 			t.Errorf("Listen returned %v, want %v", err, os.ErrPermission)
 		}

@@ -21,7 +21,7 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// visit is everything that a client says until it is in a room, in one piece.
+// visit is all messages of a client up to its join, in one write.
 func visit(namespace, room string) string {
 	return upgradeRequest("/ws") + frame(ws.OpText, true, "M") +
 		frame(ws.OpText, true, "$c;"+namespace+";;_OnNamespaceConnect;0;0;") +
@@ -52,7 +52,7 @@ func visitMany(tb testing.TB, n *node.Node, count int, namespace, room string) [
 	return peers
 }
 
-// However connections end, they leave no goroutine and no descriptor.
+// Closed connections leave no goroutine and no descriptor.
 func TestManyConnectionsLeaveNothing(t *testing.T) {
 	const batches, size = 20, 250
 	n := startNode(t, nil)
@@ -72,12 +72,12 @@ func TestManyConnectionsLeaveNothing(t *testing.T) {
 			case 1:
 				p.write(frame(ws.OpText, true, ";default;r")[:8])
 			case 2:
-				_ = p.conn.(*net.TCPConn).SetLinger(0) // a reset instead of an end
+				_ = p.conn.(*net.TCPConn).SetLinger(0) // a reset instead of a close
 			}
 			_ = p.conn.Close()
 		}
 	}
-	eventually(t, "the connections are gone", func() bool { return n.Stats().Connections == 1 })
+	eventually(t, "the connections have closed", func() bool { return n.Stats().Connections == 1 })
 	if err := before.AwaitAtMost(); err != nil {
 		t.Error("after 5,000 connections:", err)
 	}
@@ -87,8 +87,8 @@ func TestManyConnectionsLeaveNothing(t *testing.T) {
 	}
 }
 
-// Connections that come and go quickly use the same descriptors and slots again:
-// nobody may get what was meant for a predecessor.
+// Short connections reuse descriptors and slots; none may receive a message for
+// an earlier one.
 func TestReusedDescriptors(t *testing.T) {
 	const clients, rounds = 6, 250
 	n := startNode(t, nil)
@@ -118,15 +118,15 @@ func TestReusedDescriptors(t *testing.T) {
 		}
 		seen[id] = true
 	}
-	eventually(t, "everybody is gone", func() bool {
+	eventually(t, "all clients have closed", func() bool {
 		s := n.Stats()
 		return s.Connections == 0 && s.Pending == 0 && s.Memberships == 0
 	})
 }
 
-// shortVisit connects, asks with tokens of its own, and goes: after the answers,
-// without waiting for them, or in the middle of a frame. Whatever comes must be
-// its own.
+// shortVisit connects, asks with its own tokens, and closes: after the answers,
+// before them, or in the middle of a frame. It must receive only its own
+// answers.
 func shortVisit(address, mark string, manner int) (id string, err error) {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
@@ -174,9 +174,9 @@ func shortVisit(address, mark string, manner int) (id string, err error) {
 	return id, nil
 }
 
-// neffos row 2: nothing races and nothing hangs when everything happens at once.
-// Everything at once, against a broker that is slow, fails and is congested now
-// and then: whatever happens, nothing is left in the end.
+// neffos row 2: nothing races and nothing hangs when everything happens at
+// once. The broker is slow, fails and is congested at times; nothing may be
+// left in the end.
 func TestEverythingAtOnce(t *testing.T) {
 	const clients, rounds = 12, 40
 	faulty := clustertest.NewFaulty(newMemory())
@@ -222,7 +222,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	b.expect(";default;r1;chat;0;0;all is well")
 }
 
-// trouble changes what the broker does until stop, and leaves it well.
+// trouble changes the faults of the broker until stop, and clears them then.
 func trouble(n *node.Node, faulty *clustertest.Faulty, stop <-chan struct{}) {
 	faults := []clustertest.Faults{
 		{Delay: time.Millisecond}, {}, {Subscribe: errors.New("no")}, {Delay: 5 * time.Millisecond},
@@ -253,8 +253,8 @@ func trouble(n *node.Node, faulty *clustertest.Faulty, stop <-chan struct{}) {
 	}
 }
 
-// wildVisit says much, in any order, and ends in one of many ways. Everything that
-// comes back is read, or not.
+// wildVisit sends many messages, in any order, and ends in one of many ways. It
+// may or may not read the answers.
 func wildVisit(address string, random *rand.Rand) (err error) {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
@@ -301,7 +301,7 @@ func wildVisit(address string, random *rand.Rand) (err error) {
 	tcp := conn.(*net.TCPConn)
 	switch ending := random.IntN(3); {
 	case reads && ending == 0:
-		return tcp.CloseWrite() // the node ends it
+		return tcp.CloseWrite() // the node closes it
 	case ending == 1:
 		_ = tcp.SetLinger(0)
 	}

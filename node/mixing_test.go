@@ -13,7 +13,7 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// startMixed is a node whose namespace "mixed" relays and handles.
+// startMixed starts a node whose namespace "mixed" relays and handles.
 func startMixed(tb testing.TB, declare func(*node.Namespace)) *node.Node {
 	tb.Helper()
 	return startHandling(tb, nil, func(n *node.Node) {
@@ -21,7 +21,8 @@ func startMixed(tb testing.TB, declare func(*node.Namespace)) *node.Node {
 	})
 }
 
-// Who deals with an event is decided by its name and by what the namespace allows.
+// The event's name and the namespace's options decide how a message is
+// dispatched.
 func TestWhoHandlesAnEvent(t *testing.T) {
 	var j journal
 	all := func(ns *node.Namespace) {
@@ -42,14 +43,14 @@ func TestWhoHandlesAnEvent(t *testing.T) {
 		relayed                  bool
 	}{
 		{"a handler comes before the relay", "r;mine", "full", "emit", false},
-		{"and before a broadcast", ";mine", "full", "emit", false},
-		{"what is relayed in a room has no other handler", "r;other", "full", "", true},
-		{"nor what is broadcast", ";other", "full", "", true},
-		{"without broadcasts it has", ";other", "rooms", "any emit", false},
+		{"and before the relay to the namespace", ";mine", "full", "emit", false},
+		{"a message that is relayed to a room has no other handler", "r;other", "full", "", true},
+		{"nor one that is relayed to the namespace", ";other", "full", "", true},
+		{"without that relay it has one", ";other", "rooms", "any emit", false},
 		{"but not in a room", "r;other", "rooms", "", true},
 		{"without relay", "r;other", "plain", "any emit", false},
 		{"without relay, its own", "r;mine", "plain", "emit", false},
-		{"nobody", "r;other", "some", "", false},
+		{"no handler", "r;other", "some", "", false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -83,7 +84,7 @@ func TestWhoHandlesAnEvent(t *testing.T) {
 	p.expect("$1;some;r;mine;1;0;unhandled event")
 }
 
-// OnRelay may change what is relayed, and nothing else.
+// A relay handler may change the event, the body and the frame type only.
 func TestRelayChanges(t *testing.T) {
 	n := startMixed(t, func(ns *node.Namespace) {
 		ns.OnRelay("shout", func(_ context.Context, r *node.RelayRequest) error {
@@ -118,7 +119,8 @@ func TestRelayChanges(t *testing.T) {
 	a.expect("$1;mixed;r;shout;0;0;me")
 }
 
-// What OnRelay refuses reaches nobody, and who asks is told why.
+// A message that a relay handler refuses reaches no client; an ask is answered
+// with the reason.
 func TestRelayRefuses(t *testing.T) {
 	n := startMixed(t, func(ns *node.Namespace) {
 		refuse := func(_ context.Context, r *node.RelayRequest) error {
@@ -147,12 +149,11 @@ func TestRelayRefuses(t *testing.T) {
 		b.expect(";mixed;r;" + event + ";0;0;fine")
 	}
 	if open := n.Stats().PendingCalls; open != 0 {
-		t.Errorf("%d questions are open, want none", open)
+		t.Errorf("%d calls are pending, want none", open)
 	}
 }
 
-// Handled and relayed messages of one client arrive in the order sent, whoever
-// brings them into the room.
+// Handled and relayed messages of one client arrive in the order sent.
 func TestMixedOrder(t *testing.T) {
 	const count = 500
 	for _, seen := range []bool{false, true} {
@@ -191,7 +192,8 @@ func TestMixedOrder(t *testing.T) {
 	}
 }
 
-// Leaving is behind what was sent before it, also where that waits for handlers.
+// A leave takes effect after all earlier messages, including those that wait
+// for handlers.
 func TestRequestsWaitForHandlers(t *testing.T) {
 	goOn := make(chan struct{})
 	n := startMixed(t, func(ns *node.Namespace) {

@@ -15,8 +15,8 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// slowNode is a node whose broker confirms subscriptions when the test says so.
-// Its members are connected to their namespace before blockSubscriptions is called.
+// slowNode starts a node whose broker confirms subscriptions when the test says
+// so. Connect its clients to their namespace before blockSubscriptions.
 func slowNode(tb testing.TB, change func(*node.Config)) (*node.Node, *clustertest.Faulty) {
 	tb.Helper()
 	faulty := clustertest.NewFaulty(newMemory())
@@ -30,8 +30,8 @@ func slowNode(tb testing.TB, change func(*node.Config)) (*node.Node, *clustertes
 	return n, faulty
 }
 
-// blockSubscriptions makes subscriptions wait for the returned function. It is also called
-// when the test ends, before the node is shut down.
+// blockSubscriptions blocks subscriptions until release is called. The test's
+// cleanup calls it, too, before the shutdown.
 func blockSubscriptions(tb testing.TB, faulty *clustertest.Faulty) (release func()) {
 	block := make(chan struct{})
 	released := false
@@ -63,8 +63,8 @@ func awaitAsked(tb testing.TB, faulty *clustertest.Faulty, channel string) {
 	eventually(tb, "the broker is asked for "+channel, func() bool { return asked(faulty, channel) > 0 })
 }
 
-// expectPong makes sure that nothing was sent before the pong: pings are answered
-// while messages wait.
+// expectPong checks that nothing was sent before the pong: pings are answered
+// while messages are queued.
 func (p *peer) expectPong() {
 	p.tb.Helper()
 	p.write(frame(ws.OpPing, true, "?"))
@@ -102,7 +102,7 @@ func TestJoinAnswerWaitsForSubscription(t *testing.T) {
 	a.expect(";default;r;chat;0;0;hello")
 }
 
-// What waits behind a join keeps its order, also a join, which on its own would
+// Messages behind a join keep their order, including a join that alone would
 // not have to wait.
 func TestReceiveQueueKeepsOrder(t *testing.T) {
 	n, faulty := slowNode(t, nil)
@@ -140,7 +140,7 @@ func TestConnectWaitsToo(t *testing.T) {
 	}
 }
 
-// Joins do not wait for each other: a client that comes back asks for all its
+// Joins do not wait for each other: a client that reconnects joins all its
 // rooms at once.
 func TestJoinsArePipelined(t *testing.T) {
 	const rooms = 100
@@ -176,8 +176,8 @@ func TestJoinsArePipelined(t *testing.T) {
 	}
 }
 
-// A full mailbox stops the reading of that connection only, and goes on later
-// with nothing lost.
+// A full receive queue pauses only its own connection, which continues later
+// without losses.
 func TestReceiveQueueLimit(t *testing.T) {
 	const (
 		messages = 400
@@ -203,7 +203,7 @@ func TestReceiveQueueLimit(t *testing.T) {
 		other.sync("default")
 	}
 	if got := n.Stats().BytesIn - before; got > 1<<20 {
-		t.Errorf("%d bytes read behind a join that waits, want little more than the mailbox holds", got)
+		t.Errorf("%d bytes read behind a join that waits, want little more than the receive queue holds", got)
 	}
 	release()
 	a.expect("$join;;;;;;")
@@ -215,8 +215,8 @@ func TestReceiveQueueLimit(t *testing.T) {
 	}
 }
 
-// A peer that is closed while its mailbox is full still has its close frame seen:
-// the node would wait an hour for it otherwise.
+// The close frame of a peer is read although its receive queue is full. Else
+// the node would wait an hour for it.
 func TestCloseBehindAFullReceiveQueue(t *testing.T) {
 	n, faulty := slowNode(t, func(cfg *node.Config) {
 		cfg.Limits.ReceiveQueue = 100

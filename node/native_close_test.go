@@ -11,8 +11,7 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// What native handlers write for messages of a peer that ends the connection behind
-// them arrives before the close frame.
+// Answers of native handlers arrive before the close frame of the connection.
 func TestNativeAnswersComeBeforeTheEnd(t *testing.T) {
 	ends := []struct {
 		name, bytes string
@@ -48,7 +47,7 @@ func TestNativeAnswersComeBeforeTheEnd(t *testing.T) {
 	}
 }
 
-// A handler that does not return holds the end up for Timeouts.Close only.
+// A handler that does not return delays the close for Timeouts.Close only.
 func TestNativeHandlersDoNotHoldTheEndUpForGood(t *testing.T) {
 	release := make(chan struct{})
 	n := startHandling(t, func(cfg *node.Config) { cfg.NativeOnly = true; cfg.Timeouts.Close = 50 * time.Millisecond }, func(n *node.Node) {
@@ -63,7 +62,8 @@ func TestNativeHandlersDoNotHoldTheEndUpForGood(t *testing.T) {
 	p.expectClose(1000)
 }
 
-// An end of the server's does not wait for the handlers: it ends what lingers, too.
+// A close by the server does not wait for the handlers, even if the peer's
+// close already does.
 func TestServerEndsWhatLingers(t *testing.T) {
 	release, conns := make(chan struct{}), make(chan *node.Conn, 1)
 	n := startHandling(t, func(cfg *node.Config) { cfg.NativeOnly = true; cfg.Timeouts.Close = time.Minute }, func(n *node.Node) {

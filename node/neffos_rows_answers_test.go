@@ -11,9 +11,9 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// neffos row 20: who waits gets an answer at once: in a namespace that is not
-// connected, for an event that no handler answers, and from a handler that has
-// nothing to say, fails or panics.
+// neffos row 20: every ask is answered at once: in a namespace that is not
+// connected, for an event without a handler, and by a handler that does not
+// reply, fails or panics.
 func TestEveryoneWhoWaitsIsAnswered(t *testing.T) {
 	n := startHandling(t, endlessAsks, func(n *node.Node) {
 		ns := n.Namespace("chat", node.NamespaceOptions{})
@@ -30,7 +30,7 @@ func TestEveryoneWhoWaitsIsAnswered(t *testing.T) {
 		{"an ask without the namespace", "$1;default;;q;0;0;x", "$1;default;;q;1;0;bad namespace"},
 		{"a join without the namespace", "$2;default;r;_OnRoomJoin;0;0;", "$2;default;r;_OnRoomJoin;1;0;bad namespace"},
 		{"a leave without the namespace", "$3;default;r;_OnRoomLeave;0;0;", "$3;default;r;_OnRoomLeave;1;0;bad namespace"},
-		{"a connect to what does not exist", "$4;nowhere;;_OnNamespaceConnect;0;0;", "$4;nowhere;;_OnNamespaceConnect;1;0;bad namespace"},
+		{"a connect to an unknown namespace", "$4;nowhere;;_OnNamespaceConnect;0;0;", "$4;nowhere;;_OnNamespaceConnect;1;0;bad namespace"},
 		{"a connect that is refused", "$5;refused;;_OnNamespaceConnect;0;0;", "$5;refused;;_OnNamespaceConnect;1;0;members only"},
 		{"an event without a handler", "$6;chat;;q;0;0;x", "$6;chat;;q;1;0;unhandled event"},
 		{"an event with a handler for emits only", "$7;chat;;emit only;0;0;x", "$7;chat;;emit only;1;0;unhandled event"},
@@ -46,9 +46,8 @@ func TestEveryoneWhoWaitsIsAnswered(t *testing.T) {
 	}
 }
 
-// neffos row 21: the acknowledgement is the first frame, a connect that the server
-// starts while the connection opens follows it, and it makes no difference what the
-// client has sent early.
+// neffos row 21: the acknowledgement is the first frame, and a connect of the
+// server follows it, whether the client has sent early messages or not.
 func TestServerConnectsWhileItOpens(t *testing.T) {
 	connected := make(chan error, 8)
 	n := startHandling(t, endlessAsks, func(n *node.Node) {
@@ -95,7 +94,8 @@ func TestServerConnectsWhileItOpens(t *testing.T) {
 	})
 	t.Run("an early connect", func(t *testing.T) {
 		p := start(t, "$c;chat;;_OnNamespaceConnect;0;0;", "$1;chat;;echo;0;0;early")
-		// The client's own request waits for the handler, so the server's comes first.
+		// The client's own request waits for the handler, so the server's comes
+		// first.
 		p.send(p.request(";chat;;_OnNamespaceConnect;0;0;") + ";;;;;;")
 		rest := map[string]bool{}
 		for range 3 {
@@ -112,8 +112,8 @@ func TestServerConnectsWhileItOpens(t *testing.T) {
 	}
 }
 
-// neffos row 22: what neffos.js sends for leaveAll is a leave, with the program's
-// handlers and an answer.
+// neffos row 22: leaveAll of neffos.js sends a leave, which calls the handlers
+// and is answered.
 func TestLeaveAllOfNeffosJS(t *testing.T) {
 	left := make(chan string, 4)
 	n := startHandling(t, nil, func(n *node.Node) {
@@ -125,7 +125,7 @@ func TestLeaveAllOfNeffosJS(t *testing.T) {
 			return nil
 		})
 		ns.OnLeft(func(_ context.Context, e *node.LeftEvent) {
-			if !e.Forced { // the rest comes with the end of the connection
+			if !e.Forced { // the other rooms are left with the close
 				left <- e.Room.Name()
 			}
 		})

@@ -23,11 +23,11 @@ import (
 // against them". Each comment begins with its row; internal/archtest compares
 // both.
 
-// endlessAsks is a configuration in which only what a test does ends an ask.
+// endlessAsks lets asks wait longer than any test.
 func endlessAsks(c *node.Config) { c.Timeouts.Ask = time.Hour }
 
-// neffos row 2: a handler that blocks holds up its own connection only, also on
-// the same loop.
+// neffos row 2: a blocked handler delays its own connection only, even on the
+// same loop.
 func TestBlockedHandlerHoldsUpNobodyElse(t *testing.T) {
 	release, entered := make(chan struct{}), make(chan struct{})
 	n := startHandling(t, func(c *node.Config) { c.Loops = 1 }, func(n *node.Node) {
@@ -50,8 +50,8 @@ func TestBlockedHandlerHoldsUpNobodyElse(t *testing.T) {
 	a.expect("$1;chat;;echo;0;0;behind it")
 }
 
-// neffos row 3: an ask whose answer is late returns in time; the late answer is
-// counted and dropped, and the connection goes on. Over Redis, too.
+// neffos row 3: an ask with a late answer returns in time. The late answer is
+// counted and dropped, and the connection goes on, over Redis, too.
 func TestLateAnswerIsDropped(t *testing.T) {
 	nodes := startCluster(t, "n0", "n1")
 	for where, from := range map[string]*node.Node{"on its own node": nodes[1], "from another node": nodes[0]} {
@@ -84,8 +84,8 @@ func TestLateAnswerIsDropped(t *testing.T) {
 	}
 }
 
-// neffos row 4: an ask inside a handler takes only its own answer, whatever else
-// the client sends before it, and nothing of that is lost.
+// neffos row 4: an ask in a handler takes only its own answer, and none of the
+// client's other messages is lost.
 func TestAskInsideAHandler(t *testing.T) {
 	n := startHandling(t, endlessAsks, func(n *node.Node) {
 		ns := n.Namespace("chat", node.NamespaceOptions{})
@@ -105,11 +105,11 @@ func TestAskInsideAHandler(t *testing.T) {
 	p.send(";chat;;say;0;0;one")
 	p.send("$2;chat;;echo;0;0;two")
 	p.send("$3;chat;;q;0;0;an ask with the same event")
-	p.send("999;chat;;q;0;0;a token that is nobody's")
+	p.send("999;chat;;q;0;0;an unknown token")
 	p.send("$j;chat;r;_OnRoomJoin;0;0;")
 	p.send(token + ";chat;;q;0;0;me")
-	// Whoever asks for what nobody handles need not wait for the handler; the rest
-	// comes in order.
+	// An ask without a handler is answered without waiting for the running
+	// handler; other messages are handled in order.
 	var inOrder, atOnce []string
 	for range 6 {
 		text := string(p.next().Payload)
@@ -129,7 +129,7 @@ func TestAskInsideAHandler(t *testing.T) {
 	}
 }
 
-// neffos row 5: an ask without a deadline ends when the connection drops.
+// neffos row 5: an ask without a deadline ends when the connection closes.
 func TestAskEndsWithTheConnection(t *testing.T) {
 	inside := make(chan error, 1)
 	n := startHandling(t, endlessAsks, func(n *node.Node) {
@@ -155,8 +155,8 @@ func TestAskEndsWithTheConnection(t *testing.T) {
 	}
 }
 
-// neffos row 6: any method may be called from any handler, also from the one that
-// hears of the end.
+// neffos row 6: any handler may call any method, including the handler of the
+// close.
 func TestEveryMethodInsideDisconnected(t *testing.T) {
 	for _, end := range []string{"disconnect", "close"} {
 		t.Run(end, func(t *testing.T) {
@@ -177,12 +177,13 @@ func TestEveryMethodInsideDisconnected(t *testing.T) {
 				t.Error(err)
 			}
 			_ = p.conn.Close()
-			eventually(t, "the connection is gone", func() bool { return n.Stats().Connections == 0 })
+			eventually(t, "the connection has closed", func() bool { return n.Stats().Connections == 0 })
 		})
 	}
 }
 
-// afterDisconnect uses a connection that has left the namespace, and perhaps ended.
+// afterDisconnect uses a connection that has left the namespace and may have
+// closed.
 func afterDisconnect(ctx context.Context, n *node.Node, c *node.NSConn, ended bool) error {
 	want, asked := wire.ErrBadNamespace, wire.ErrBadNamespace
 	if ended {
@@ -211,7 +212,8 @@ func afterDisconnect(ctx context.Context, n *node.Node, c *node.NSConn, ended bo
 	return n.EmitNamespace(ctx, node.Message{Namespace: "chat", Event: "bye"}, node.EmitOptions{})
 }
 
-// neffos row 12: going through the connections is safe while they come and go.
+// neffos row 12: iterating over the connections is safe while they open and
+// close.
 func TestConnsWhileTheyComeAndGo(t *testing.T) {
 	n := startHandling(t, nil, func(n *node.Node) {
 		n.Namespace("chat", node.NamespaceOptions{}).OnConnected(func(context.Context, *node.ConnectedEvent) {})
@@ -249,8 +251,8 @@ func TestConnsWhileTheyComeAndGo(t *testing.T) {
 	}
 }
 
-// neffos row 13: every connection that was accepted has exactly one end, also one
-// that is closed while it opens, and one that never says hello.
+// neffos row 13: every accepted connection is reported closed exactly once,
+// including one that is closed while it opens and one without a hello.
 func TestOneEndForEachConnection(t *testing.T) {
 	var mu sync.Mutex
 	ends := map[string][]closing{}
@@ -295,12 +297,12 @@ func TestOneEndForEachConnection(t *testing.T) {
 	}
 	closed.expectClose(ws.StatusPolicyViolation)
 	_ = closed.conn.Close()
-	eventually(t, "both have ended", func() bool {
+	eventually(t, "both have closed", func() bool {
 		mu.Lock()
 		defer mu.Unlock()
 		return len(ends) == 2
 	})
-	if err := n.Shutdown(within(t)); err != nil { // nothing can come after it
+	if err := n.Shutdown(within(t)); err != nil { // no handler runs after it
 		t.Fatalf("Shutdown: %v", err)
 	}
 	want := closing{wire.CodePolicy, node.ByServer}
@@ -312,8 +314,8 @@ func TestOneEndForEachConnection(t *testing.T) {
 	}
 }
 
-// neffos row 18: asks from many goroutines have a token each, and each gets its
-// own answer.
+// neffos row 18: each ask of many goroutines has its own token and gets its own
+// answer.
 func TestTokensAreUnique(t *testing.T) {
 	const asks = 300
 	n := startNode(t, endlessAsks)
@@ -345,8 +347,8 @@ func TestTokensAreUnique(t *testing.T) {
 	askers.Wait()
 }
 
-// neffos row 19: a client that acknowledges itself gets no further, whatever ID it
-// names, and one that the program refuses has no connection at all.
+// neffos row 19: a client that acknowledges itself is ignored, with any ID,
+// and one that the accept handler refuses has no connection at all.
 func TestClientsDoNotChooseTheirID(t *testing.T) {
 	var opened atomic.Int32
 	n := startHandling(t, nil, func(n *node.Node) {

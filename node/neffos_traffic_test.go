@@ -17,8 +17,8 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// neffos row 1: a burst of 5,000 messages of the program arrives whole and in
-// order.
+// neffos row 1: a burst of 5,000 messages of the application arrives whole and
+// in order.
 func TestBurstOfTheProgram(t *testing.T) {
 	const burst = 5000
 	n := startNode(t, nil)
@@ -42,8 +42,7 @@ func TestBurstOfTheProgram(t *testing.T) {
 	}
 }
 
-// neffos row 7: pongs and messages to one connection do not run into each other,
-// however large the messages are.
+// neffos row 7: pongs and large messages to one connection are not mixed up.
 func TestPongsBetweenMessages(t *testing.T) {
 	const rounds = 150
 	n := startNode(t, func(c *node.Config) { c.Limits.SendQueue = 64 << 20 })
@@ -89,8 +88,8 @@ func TestPongsBetweenMessages(t *testing.T) {
 	}
 }
 
-// neffos row 8: binary stays binary on its way through Redis: what is relayed,
-// what the program emits, asks and their answers.
+// neffos row 8: relayed messages, emits, asks and answers stay binary on their
+// way through Redis.
 func TestBinaryAcrossRedis(t *testing.T) {
 	nodes := startCluster(t, "n0", "n1")
 	a, b := join(t, nodes[0], "default", "r"), join(t, nodes[1], "default", "r")
@@ -113,8 +112,8 @@ func TestBinaryAcrossRedis(t *testing.T) {
 	}
 }
 
-// neffos row 11: several messages in a row go each to its own receivers, whether
-// the one before had any or not.
+// neffos row 11: each of several messages in a row reaches its own receivers,
+// whether the one before had any or not.
 func TestEachMessageOnItsOwn(t *testing.T) {
 	n := startNode(t, nil)
 	a, b := join(t, n, "default", "r"), join(t, n, "default", "r")
@@ -142,8 +141,8 @@ func TestEachMessageOnItsOwn(t *testing.T) {
 	b.expect(";default;r;e;0;0;all but a")
 }
 
-// neffos row 15: a client reaches only rooms that it has joined, handlers included,
-// and what it sends is limited in size.
+// neffos row 15: a client reaches only rooms that it has joined, also with
+// handlers, and the size of its messages is limited.
 func TestMembershipAndSizeAreChecked(t *testing.T) {
 	n := startHandling(t, nil, func(n *node.Node) {
 		ns := n.Namespace("chat", node.NamespaceOptions{Relay: node.RelayRooms | node.RelayAsks})
@@ -175,7 +174,7 @@ func TestMembershipAndSizeAreChecked(t *testing.T) {
 	guest.expectClose(ws.StatusMessageTooBig)
 }
 
-// neffos row 23: text that is no valid UTF-8 ends its sender and reaches nobody,
+// neffos row 23: text that is not valid UTF-8 closes its sender and reaches
 // neither the room nor a handler.
 func TestInvalidTextReachesNobody(t *testing.T) {
 	n := startHandling(t, nil, func(n *node.Node) {
@@ -196,8 +195,7 @@ func TestInvalidTextReachesNobody(t *testing.T) {
 	}
 }
 
-// neffos row 23: the program cannot do it either, by passing on as text what came
-// as binary.
+// neffos row 23: the application cannot send a binary body as text either.
 func TestProgramSendsNoInvalidText(t *testing.T) {
 	const bad = "\xff\xfe"
 	failed := make(chan error, 10)
@@ -247,8 +245,8 @@ func TestProgramSendsNoInvalidText(t *testing.T) {
 	}
 }
 
-// neffos row 24: a WebSocket that the program refuses gets its answer, and
-// its socket is closed.
+// neffos row 24: a refused WebSocket receives its answer, and its socket is
+// closed.
 func TestRefusedSocketsAreClosed(t *testing.T) {
 	n := startHandling(t, nil, func(n *node.Node) {
 		n.OnAccept(func(context.Context, *node.Accept) error { return node.Refuse(http.StatusForbidden, "not here") })
@@ -260,14 +258,14 @@ func TestRefusedSocketsAreClosed(t *testing.T) {
 		p.expectEOF()
 		_ = p.conn.Close()
 	}
-	eventually(t, "the sockets are gone", func() bool { return n.Stats().Pending == 0 })
+	eventually(t, "the sockets are closed", func() bool { return n.Stats().Pending == 0 })
 	if s := n.Stats(); s.Connections != 0 || s.Handshakes[node.HandshakeRefused] != 20 {
 		t.Errorf("%d connections, %d refused; want 0, 20", s.Connections, s.Handshakes[node.HandshakeRefused])
 	}
 }
 
-// neffos row 25: a message looks at its room's members only, however many others
-// there are, and what is queued for one connection leaves in few writes.
+// neffos row 25: a message visits only the members of its room, however many
+// other connections there are, and queued messages leave in few writes.
 func TestWorkIsForMembersOnly(t *testing.T) {
 	n := startNode(t, func(c *node.Config) { c.Loops = 1 })
 	for i := range 200 {
@@ -297,7 +295,7 @@ func TestWorkIsForMembersOnly(t *testing.T) {
 	}
 }
 
-// neffos row 3: an ask inside a handler has an end, too, when nobody answers.
+// neffos row 3: an ask in a handler times out without an answer.
 func TestAskInsideAHandlerTimesOut(t *testing.T) {
 	n := startHandling(t, func(c *node.Config) { c.Timeouts.Ask = 20 * time.Millisecond }, func(n *node.Node) {
 		n.Namespace("chat", node.NamespaceOptions{}).OnAsk("ask me", func(ctx context.Context, r *node.AskRequest) error {

@@ -12,12 +12,12 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// patientAsks is longer than any test: what ends is not ended by a timeout.
+// patientAsks has a timeout that is longer than any test.
 func patientAsks(cfg *node.Config) { cfg.Timeouts.Ask = time.Hour }
 
-// TestNodeDiesWhileAsked: from Redis' point of view a node whose connections end, and
-// that does not come back, has died. Whoever waits for it is told; who waits for
-// others is not.
+// TestNodeDiesWhileAsked: a node whose connections to Redis end, and that does
+// not reconnect, has died. Its pending asks end with an error; others stay
+// pending.
 func TestNodeDiesWhileAsked(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.StartProxy(t, server)
@@ -37,13 +37,13 @@ func TestNodeDiesWhileAsked(t *testing.T) {
 	token := few.request(";default;few;q;0;0;")
 	client.send("$1;default;few;q;0;0;")
 	few.request(";default;few;q;0;0;")
-	everybody := meanwhile(func() (node.Answers, error) { return n.AskAll(within(t), in("many")) })
+	all := meanwhile(func() (node.Answers, error) { return n.AskAll(within(t), in("many")) })
 	many.request(";default;many;q;0;0;")
 	survivor.send(survivor.request(";default;many;q;0;0;") + ";default;many;q;0;0;here")
 	room := meanwhile(func() (node.Answer, error) { return n.AskRoom(within(t), in("many")) })
 	many.request(";default;many;q;0;0;")
 	answer := survivor.request(";default;many;q;0;0;")
-	survivor.send(";default;many;e;0;0;goes on") // the others are in order behind it
+	survivor.send(";default;many;e;0;0;goes on") // it is in order after the asks
 	many.expect(";default;many;e;0;0;goes on")
 
 	proxy.Cut()
@@ -52,24 +52,24 @@ func TestNodeDiesWhileAsked(t *testing.T) {
 		t.Errorf("the connection that was asked: %v, want %v", err, wire.ErrGone)
 	}
 	client.expect("$1;default;few;q;1;0;nobody there")
-	if all, err := everybody(); err != nil || len(all.Answers) != 1 || string(all.Answers[0].Body) != "here" ||
-		!slices.Equal(all.Missing, []string{"n2"}) {
-		t.Errorf("everybody: %+v, %v; want one answer and n2 silent", all, err)
+	if got, err := all(); err != nil || len(got.Answers) != 1 || string(got.Answers[0].Body) != "here" ||
+		!slices.Equal(got.Missing, []string{"n2"}) {
+		t.Errorf("all: %+v, %v; want one answer and n2 missing", got, err)
 	}
-	// n1 has been asked whether it works on the question, and n0 as well.
+	// n0 and n1 have been asked whether they still work on the call.
 	if err := other.EmitTo(within(t), client.id, node.Message{Namespace: "default", Event: "e"}); err != nil {
 		t.Fatalf("EmitTo: %v", err)
 	}
 	client.expect(";default;;e;0;0;")
 	if got := n.Stats().PendingCalls; got != 1 {
-		t.Errorf("%d open questions, want the one that n1 works on", got)
+		t.Errorf("%d pending calls, want the one that n1 works on", got)
 	}
 	survivor.send(answer + ";default;many;q;0;0;at last")
 	if got, err := room(); err != nil || string(got.Body) != "at last" {
 		t.Errorf("the room: %+v, %v; want the survivor's answer", got, err)
 	}
 
-	// It was not dead after all.
+	// The node returns.
 	proxy.Heal()
 	late := n.Stats().LateAnswers
 	few.send(token + ";default;few;q;0;0;late")
@@ -83,7 +83,8 @@ func TestNodeDiesWhileAsked(t *testing.T) {
 	}
 }
 
-// TestAskingNodeIsCutOff: who is cut off itself cannot tell who has died.
+// TestAskingNodeIsCutOff: a node that is cut off cannot tell which nodes have
+// died.
 func TestAskingNodeIsCutOff(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.StartProxy(t, server)
@@ -101,11 +102,11 @@ func TestAskingNodeIsCutOff(t *testing.T) {
 	roomToken := a.request(";default;r;q;0;0;")
 	proxy.Cut()
 	defer proxy.Heal()
-	// The lease of n0 at n1 is over, and so would that of n1 at n0 be.
+	// The lease of n0 at n1 has ended, and so would that of n1 at n0.
 	awaitNodes(t, 1, second)
 	awaitNodes(t, 2, first)
 	if got := n.Stats().PendingCalls; got != 2 {
-		t.Errorf("%d open questions on the node that is cut off, want both", got)
+		t.Errorf("%d pending calls on the node that is cut off, want both", got)
 	}
 	proxy.Heal()
 	awaitNodes(t, 2, first, second)
@@ -118,7 +119,7 @@ func TestAskingNodeIsCutOff(t *testing.T) {
 	}
 }
 
-// TestNodeStopsWhileAsked: a node that stops says so.
+// TestNodeStopsWhileAsked: a node that stops tells the others.
 func TestNodeStopsWhileAsked(t *testing.T) {
 	server := redistest.Start(t)
 	config := redisbroker.Config{Servers: []string{server.URL()}, Lease: time.Hour}

@@ -18,8 +18,8 @@ import (
 
 func newMemory() cluster.Broker { return cluster.NewMemory(cluster.MemoryConfig{}) }
 
-// loopOf reads the loop's number in a connection's ID: the upper six bits of the
-// part behind the node's ID.
+// loopOf reads the loop's number in a connection's ID: the upper six bits after
+// the node's ID.
 func loopOf(tb testing.TB, p *peer) int {
 	tb.Helper()
 	_, slot, _ := strings.Cut(p.id, "-")
@@ -30,8 +30,8 @@ func loopOf(tb testing.TB, p *peer) int {
 	return int(raw[0] >> 2)
 }
 
-// joinOnLoops makes one member on each of so many loops: where the kernel puts a
-// connection is its own choice, so surplus ones are closed again.
+// joinOnLoops makes one member on each of so many loops. The kernel chooses the
+// loop of a connection, so surplus connections are closed.
 func joinOnLoops(tb testing.TB, n *node.Node, loops int, namespace string, rooms ...string) []*peer {
 	tb.Helper()
 	members := make([]*peer, loops)
@@ -47,8 +47,8 @@ func joinOnLoops(tb testing.TB, n *node.Node, loops int, namespace string, rooms
 	return members
 }
 
-// bodySize goes through the sizes around which frames are merged or not, and
-// written together or not, with many small ones in between.
+// bodySize varies around the sizes at which frames are merged and written
+// together, with many small ones in between.
 func bodySize(random *rand.Rand) int {
 	switch random.IntN(12) {
 	case 0:
@@ -67,7 +67,7 @@ func bodySize(random *rand.Rand) int {
 	return random.IntN(64)
 }
 
-// story is what one publisher sends into one room: message i has event
+// story is the messages of one publisher to one room: message i has event
 // "<publisher>.<i>" and a body that the receiver can check.
 type story struct {
 	publisher int
@@ -79,7 +79,7 @@ func (s *story) message(i int) string {
 	return fmt.Sprintf(";default;%s;%d.%d;0;0;%s", s.room, s.publisher, i, strings.Repeat(string(rune('a'+i%26)), s.sizes[i]))
 }
 
-// heard is what one member received, room by room, as "<publisher>.<i>".
+// heard is the messages of one member, by room, as "<publisher>.<i>".
 type heard map[string][]string
 
 // listen reads so many messages and checks their bodies.
@@ -123,7 +123,7 @@ func TestOrder(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			n := startNode(t, func(cfg *node.Config) {
 				cfg.Loops = c.loops
-				cfg.Limits.SendQueue = -1 // what a slow reader suffers is another test's
+				cfg.Limits.SendQueue = -1 // another test covers slow readers
 			})
 			publishers := append(joinOnLoops(t, n, c.loops, "default", c.rooms...), joinOnLoops(t, n, c.loops, "default", c.rooms...)...)
 			listeners := append(joinOnLoops(t, n, c.loops, "default", c.rooms...), join(t, n, "default", c.rooms...))
@@ -135,7 +135,7 @@ func TestOrder(t *testing.T) {
 			for i, p := range append(slices.Clone(publishers), listeners...) {
 				want := perPublisher * len(publishers)
 				if i < len(publishers) {
-					want -= perPublisher // its own do not come back
+					want -= perPublisher // its own are not sent back
 				}
 				receivers.Go(func() {
 					var err error
@@ -173,8 +173,8 @@ func makeStories(publishers int, rooms []string, messages int) map[string]*story
 	return stories
 }
 
-// publish sends a publisher's stories, the rooms in turn, several messages per
-// write.
+// publish sends a publisher's stories, one room after the other, several
+// messages per write.
 func publish(t *testing.T, p *peer, publisher int, stories map[string]*story, rooms []string, messages int) {
 	out := bufio.NewWriterSize(p.conn, 32<<10)
 	for i := range messages {
@@ -187,8 +187,9 @@ func publish(t *testing.T, p *peer, publisher int, stories map[string]*story, ro
 	}
 }
 
-// compareOrders takes the first listener's order as the room's: every other
-// member must have seen the same, each publisher without its own messages.
+// compareOrders takes the first listener's order as that of the room: every
+// other member must have seen the same, each publisher without its own
+// messages.
 func compareOrders(t *testing.T, results []heard, publishers int, rooms []string) {
 	for _, room := range rooms {
 		order := results[publishers][room]
@@ -213,7 +214,7 @@ func compareOrders(t *testing.T, results []heard, publishers int, rooms []string
 	}
 }
 
-// checkNothingMore makes sure that nobody gets more than was expected.
+// checkNothingMore checks that no member receives more messages than expected.
 func checkNothingMore(t *testing.T, n *node.Node, members []*peer, deliveries uint64) {
 	for i, p := range members {
 		if more := p.sync("default"); len(more) != 0 {

@@ -31,11 +31,11 @@ func TestOrigin(t *testing.T) {
 		{"listed with another scheme", []string{"https://a.test"}, []string{"Origin: http://a.test"}, false},
 		{"not listed", []string{"https://a.test"}, []string{"Origin: https://b.test"}, false},
 		{"own host beside a list", []string{"https://a.test"}, []string{"Origin: http://stoa.test"}, true},
-		{"everybody", []string{"*"}, []string{"Origin: https://evil.test"}, true},
-		{"everybody, null", []string{"*"}, []string{"Origin: null"}, true},
+		{"all origins", []string{"*"}, []string{"Origin: https://evil.test"}, true},
+		{"all origins, null", []string{"*"}, []string{"Origin: null"}, true},
 		{"two origins", nil, []string{"Origin: https://stoa.test", "Origin: https://stoa.test"}, false},
 		{"two origins, the first one another", nil, []string{"Origin: https://evil.test", "Origin: https://stoa.test"}, false},
-		{"two origins where everybody may", []string{"*"}, []string{"Origin: https://a.test", "Origin: https://b.test"}, false},
+		{"two origins where all may", []string{"*"}, []string{"Origin: https://a.test", "Origin: https://b.test"}, false},
 	} {
 		for _, way := range []string{"new connection", "after a request"} {
 			t.Run(c.name+"/"+way, func(t *testing.T) {

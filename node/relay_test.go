@@ -45,7 +45,7 @@ func TestRelayOfBodies(t *testing.T) {
 	})
 }
 
-// expectBinary reads a binary frame that must be this message.
+// expectBinary reads a binary frame and compares it with this message.
 func (p *peer) expectBinary(want string) {
 	p.tb.Helper()
 	if f := p.next(); f.Header.OpCode != ws.OpBinary || string(f.Payload) != want {
@@ -53,7 +53,7 @@ func (p *peer) expectBinary(want string) {
 	}
 }
 
-// What others receive carries neither flags nor tokens, whatever the sender wrote.
+// Relayed messages carry neither flags nor tokens of the sender.
 func TestRelayNormalises(t *testing.T) {
 	const relayed = ";default;r;chat;0;0;x"
 	for _, c := range []struct{ name, sent string }{
@@ -73,8 +73,8 @@ func TestRelayNormalises(t *testing.T) {
 	}
 }
 
-// Every line is sent by a member of room r; the answers, if any, must come, and
-// nobody else may see anything.
+// A member of room r sends every line. The expected answers must arrive, and no
+// other client may receive anything.
 func TestNotRelayed(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -173,7 +173,7 @@ func TestUndeclaredNamespace(t *testing.T) {
 	p.expect("$3;;;;;;")
 }
 
-// However a member goes, nothing of it stays, on no loop.
+// A member that closes leaves nothing behind, on any loop.
 func TestMembersGo(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -238,7 +238,7 @@ func TestMembersGo(t *testing.T) {
 	}
 }
 
-// A subscription of the broker belongs to the room's life, not to a member's.
+// A subscription of the broker belongs to the room, not to one member.
 func TestSubscriptionsFollowRooms(t *testing.T) {
 	t.Parallel()
 	faulty := clustertest.NewFaulty(newMemory())
@@ -246,9 +246,9 @@ func TestSubscriptionsFollowRooms(t *testing.T) {
 	for range 3 {
 		p := join(t, n, "default", "r", "s")
 		_ = p.conn.Close()
-		eventually(t, "the connection is gone", func() bool { return n.Stats().Connections == 0 })
+		eventually(t, "the connection has closed", func() bool { return n.Stats().Connections == 0 })
 	}
-	eventually(t, "the subscriptions are gone", func() bool { return n.Stats().Subscriptions == 0 })
+	eventually(t, "the subscriptions have ended", func() bool { return n.Stats().Subscriptions == 0 })
 	count := make(map[string]int)
 	for _, call := range faulty.Calls() {
 		for _, channel := range call.Channels {
@@ -259,7 +259,7 @@ func TestSubscriptionsFollowRooms(t *testing.T) {
 			}
 		}
 	}
-	// The node hears its own channel as long as it lives.
+	// The node stays subscribed to its own channel.
 	own := cluster.NodeChannel(n.ID())
 	if want := map[string]int{own: 1, "n:default": 0, "r:default:r": 0, "r:default:s": 0}; !maps.Equal(count, want) {
 		t.Errorf("subscriptions less ends by channel: %v, want %v", count, want)

@@ -33,7 +33,7 @@ func TestClientAsksRoom(t *testing.T) {
 		t.Errorf("got %s, want the binary answer", describe(f))
 	}
 
-	// Without a room nobody is asked, as before.
+	// An ask without a room is not relayed.
 	a.send("$4;default;;sum;0;0;")
 	a.expect("$4;default;;sum;1;0;unhandled event")
 }
@@ -72,7 +72,7 @@ func TestRelayedAskTimesOut(t *testing.T) {
 	a, b := join(t, n, "default", "r"), join(t, n, "default", "r")
 	a.send("$1;default;r;q;0;0;")
 	token := b.request(";default;r;q;0;0;")
-	// What b's node tells is that nobody answered, what a's that time is up.
+	// b's node answers that no member has answered, a's that the time is up.
 	if text := string(a.next().Payload); text != "$1;default;r;q;1;0;timeout" && text != "$1;default;r;q;1;0;nobody there" {
 		t.Errorf("got %q, want a timeout", text)
 	}
@@ -98,14 +98,14 @@ func TestClientAsksTooMuch(t *testing.T) {
 	a.expect("$4;default;r;q;0;0;y")
 }
 
-// The one who asked may leave before the answer comes.
+// The asking client may close before the answer arrives.
 func TestAskingClientCloses(t *testing.T) {
 	n := startNode(t, withAsks)
 	a, b := join(t, n, "default", "r"), join(t, n, "default", "r")
 	a.send("$1;default;r;q;0;0;")
 	token := b.request(";default;r;q;0;0;")
 	_ = a.conn.Close()
-	eventually(t, "the asker is gone", func() bool { return n.Stats().Connections == 1 })
+	eventually(t, "the asking client has closed", func() bool { return n.Stats().Connections == 1 })
 	b.send(token + ";default;r;q;0;0;x")
 	if got := b.sync("default"); len(got) != 0 {
 		t.Errorf("received %q, want nothing", got)

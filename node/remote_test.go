@@ -13,7 +13,7 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// within is a context for what must happen.
+// within is a context with the deadline of a test.
 func within(tb testing.TB) context.Context {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -21,7 +21,7 @@ func within(tb testing.TB) context.Context {
 	return ctx
 }
 
-// meanwhile runs a call that blocks until the test's peer has done its part.
+// meanwhile runs a call that blocks until the test's peer has answered.
 func meanwhile[T any](call func() (T, error)) (wait func() (T, error)) {
 	type result struct {
 		value T
@@ -38,13 +38,12 @@ func meanwhile[T any](call func() (T, error)) (wait func() (T, error)) {
 	}
 }
 
-// nothing makes a call with an error only fit meanwhile.
+// nothing adapts a call with only an error for meanwhile.
 func nothing(call func() error) func() (struct{}, error) {
 	return func() (struct{}, error) { return struct{}{}, call() }
 }
 
-// request reads a message of the server that wants an answer; its token is a
-// decimal number.
+// request reads an ask or request of the server; its token is a decimal number.
 func (p *peer) request(want string) (token string) {
 	p.tb.Helper()
 	token, rest, _ := strings.Cut(string(p.next().Payload), ";")
@@ -107,7 +106,7 @@ func TestGone(t *testing.T) {
 	n := startNode(t, nil)
 	a := dial(t, n)
 	_ = a.conn.Close()
-	eventually(t, "the connection is gone", func() bool { return n.Stats().Connections == 0 })
+	eventually(t, "the connection has closed", func() bool { return n.Stats().Connections == 0 })
 	b := dial(t, n) // may have taken the slot
 	guess := b.id[:len(b.id)-1] + string("AB"[strings.IndexByte("BA", b.id[len(b.id)-1])&1])
 	for name, id := range map[string]string{
@@ -170,7 +169,7 @@ func TestAskThatIsNotAnswered(t *testing.T) {
 	if _, err := wait(); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
-	// The answer that comes too late does no harm.
+	// The late answer does no harm.
 	a.send(token + ";default;;q;0;0;late")
 	if got := a.sync("default"); len(got) != 0 {
 		t.Errorf("received %q, want nothing", got)
@@ -228,7 +227,7 @@ func TestJoinAndLeaveFromTheProgram(t *testing.T) {
 	}
 }
 
-// A client may refuse to join; nothing of the room is left then.
+// A client may refuse to join; nothing of the room stays behind.
 func TestJoinRefusedByTheClient(t *testing.T) {
 	n := startNode(t, nil)
 	a := join(t, n, "rooms")
@@ -307,7 +306,7 @@ func TestAskAll(t *testing.T) {
 	}
 	all, err := wait()
 	if err != nil || len(all.Answers) != 3 || len(all.Missing) != 0 {
-		t.Fatalf("got %+v, %v, want three answers and no silent node", all, err)
+		t.Fatalf("got %+v, %v, want three answers and no missing node", all, err)
 	}
 	for _, answer := range all.Answers {
 		if wrong := answer.Conn == members[1].id; wrong != (answer.Err != nil) || !wrong && string(answer.Body) != answer.Conn {
@@ -328,12 +327,11 @@ func TestAskAll(t *testing.T) {
 	cancel()
 	all, err = wait()
 	if err != nil || len(all.Answers) > 1 || !slices.Equal(all.Missing, []string{n.ID()}) {
-		t.Errorf("got %+v, %v, want at most one answer and the node as silent", all, err)
+		t.Errorf("got %+v, %v, want at most one answer and the node as missing", all, err)
 	}
 }
 
-// What a receiver would take for the protocol's own is not sent, nor a close code
-// that must not travel.
+// System events and reserved close codes cannot be sent.
 func TestWhatCannotBeSent(t *testing.T) {
 	n := startNode(t, nil)
 	p := join(t, n, "default", "r")

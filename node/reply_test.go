@@ -32,7 +32,8 @@ func replyFor(body []byte, reply func([]byte)) error {
 	return nil
 }
 
-// Connect, join and ask handlers see the body of the request and answer with one.
+// Connect, join and ask handlers see the body of the request and answer with
+// one.
 func TestReplies(t *testing.T) {
 	n := startHandling(t, nil, func(n *node.Node) {
 		for _, name := range []string{"chat", "other"} {
@@ -87,8 +88,8 @@ func TestReplies(t *testing.T) {
 	}
 }
 
-// A request whose reply cannot be sent is refused: the client is neither connected
-// nor in the room.
+// A request whose reply cannot be sent is refused: the client is neither
+// connected nor in the room.
 func TestInvalidReplyRefuses(t *testing.T) {
 	var j journal
 	n := startHandling(t, nil, func(n *node.Node) {
@@ -155,8 +156,8 @@ func TestRelayKnowsAsks(t *testing.T) {
 	}
 }
 
-// Emit to a room without a name does not reach the namespace; EmitNamespace takes
-// no room.
+// Emit to a room without a name does not reach the namespace; EmitNamespace
+// takes no room.
 func TestEmitNamespace(t *testing.T) {
 	n := startNode(t, nil)
 	unnamed, named, outside := join(t, n, "default", ""), join(t, n, "default", "r"), join(t, n, "rooms")

@@ -24,14 +24,14 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// mounted is a node without a listener of its own, in a program's HTTP server.
+// mounted is a node without its own listener, in an HTTP server.
 type mounted struct {
 	*node.Node
 	server *httptest.Server
 }
 
-// startMounted starts a node and, around it, a server until the test ends. wrap is
-// the program's middleware.
+// startMounted starts a node and a server around it until the test ends. wrap
+// is middleware.
 func startMounted(tb testing.TB, n *node.Node, wrap func(http.Handler) http.Handler, setup func(*httptest.Server)) *mounted {
 	tb.Helper()
 	var handler http.Handler = n
@@ -75,7 +75,7 @@ func (m *mounted) connect(tb testing.TB) *peer {
 	}
 	if m.server.TLS != nil {
 		config := m.server.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
-		config.ServerName = "example.com" // whom the test server's certificate is for
+		config.ServerName = "example.com" // the name in the test server's certificate
 		conn = tls.Client(conn, config)
 	}
 	tb.Cleanup(func() { _ = conn.Close() })
@@ -120,8 +120,8 @@ func goroutinesIn(function string) int {
 	return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), function+"(")
 }
 
-// A plain connection moves onto a loop and leaves no goroutine behind; one over TLS
-// has a reader. The goroutine of net/http ends in any case.
+// A plain connection moves onto a loop and leaves no goroutine behind; a TLS
+// connection has a reader. The goroutine of net/http ends in both cases.
 func TestMountedConnectionsMove(t *testing.T) {
 	const count = 50
 	readers := count
@@ -156,7 +156,7 @@ func TestMountedConnectionsMove(t *testing.T) {
 	}
 }
 
-// What came behind the request head is there, whether net/http has read it or not.
+// Data after the request head is kept, whether net/http has read it or not.
 func TestMountedKeepsWhatCameBehindTheHead(t *testing.T) {
 	eachMounting(t, func(t *testing.T, setup func(*httptest.Server)) {
 		for _, messages := range []int{0, 1, 20, 100} {
@@ -178,10 +178,11 @@ func TestMountedKeepsWhatCameBehindTheHead(t *testing.T) {
 	})
 }
 
-// onlyWriter is what careless middleware makes of a ResponseWriter.
+// onlyWriter is a ResponseWriter of careless middleware.
 type onlyWriter struct{ http.ResponseWriter }
 
-// lateHijacker is a ResponseWriter whose connections have a deadline that is over.
+// lateHijacker is a ResponseWriter whose connections have a deadline in the
+// past.
 type lateHijacker struct{ http.ResponseWriter }
 
 func (w lateHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -233,8 +234,7 @@ func TestMountedBehindMiddleware(t *testing.T) {
 	}
 }
 
-// A connection of a program's server has its deadlines; the WebSocket has none of
-// them.
+// The deadlines of an HTTP server do not apply to its WebSockets.
 func TestMountedServerTimeouts(t *testing.T) {
 	const short = time.Second // long enough for a TLS handshake on a busy machine
 	deadlines := func(next http.Handler) http.Handler {
@@ -261,7 +261,8 @@ func TestMountedServerTimeouts(t *testing.T) {
 					s.Config.ReadHeaderTimeout, s.Config.IdleTimeout = short, short
 				})
 				one, other := m.join(t, "default", "r"), m.join(t, "default", "r")
-				// When one that came later has met its deadline, theirs would be over.
+				// When the deadline of a later connection has passed, so have
+				// theirs.
 				m.connect(t).expectEnd()
 				one.send(";default;r;e;0;0;hello")
 				other.expect(";default;r;e;0;0;hello")
@@ -300,8 +301,8 @@ func TestMountedOverHTTP2(t *testing.T) {
 	expectHandshakes(t, n, node.HandshakeBadRequest, 2)
 }
 
-// A node that serves nobody says so; the probe of neffos.js is reset, as any answer
-// would make it dial and then give up.
+// A node that does not serve answers so. The probe of neffos.js is reset, as it
+// would dial and then give up after any answer.
 func TestMountedWhileTheNodeIsAway(t *testing.T) {
 	n := newNode(t, nil)
 	server := httptest.NewServer(n)
@@ -333,7 +334,7 @@ func TestMountedWhileTheNodeIsAway(t *testing.T) {
 	expectAway("node is closed\n")
 }
 
-// The program's server and the node end apart from each other.
+// The HTTP server and the node end independently of each other.
 func TestMountedShutdown(t *testing.T) {
 	eachMounting(t, func(t *testing.T, setup func(*httptest.Server)) {
 		n := newNode(t, nil)

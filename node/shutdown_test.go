@@ -15,8 +15,8 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// answerClose reads until the close frame, answers it, and reports its code; 0
-// if the connection ended without one.
+// answerClose reads up to the close frame, answers it, and returns its code; 0
+// if the connection closed without one.
 func answerClose(p *peer) ws.StatusCode {
 	for {
 		f, err := p.tryNext()
@@ -62,8 +62,8 @@ func TestShutdownTellsEverybody(t *testing.T) {
 	}
 }
 
-// While the drain is paced, whoever still has its connection is served as before,
-// the node says that it is not ready, and takes nobody in.
+// During a paced drain, open connections are served as before, the node is not
+// ready, and it accepts no connection.
 func TestPacedDrain(t *testing.T) {
 	for _, cut := range []struct {
 		name string
@@ -94,7 +94,7 @@ func TestPacedDrain(t *testing.T) {
 			defer cancel()
 			shutdown := make(chan error, 1)
 			go func() { shutdown <- n.Shutdown(ctx) }()
-			// Slots are closed in their order.
+			// Connections are closed in the order of their slots.
 			if code := answerClose(peers[0]); code != 1001 {
 				t.Fatalf("the first connection was closed with %d, want 1001", code)
 			}
@@ -129,7 +129,8 @@ func TestPacedDrain(t *testing.T) {
 	}
 }
 
-// A context with a deadline hastens the pace so that everybody gets a close frame.
+// A context with a deadline raises the pace so that all connections get a close
+// frame.
 func TestDrainKeepsItsDeadline(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, func(cfg *node.Config) {
@@ -153,7 +154,8 @@ func TestDrainKeepsItsDeadline(t *testing.T) {
 	readers.Wait()
 }
 
-// Who does not answer the close frame is given up after the close timeout.
+// A client that does not answer the close frame is dropped after the close
+// timeout.
 func TestShutdownWithSilentPeers(t *testing.T) {
 	n := startNode(t, func(cfg *node.Config) { cfg.Timeouts.Close = 50 * time.Millisecond })
 	for range 10 {
@@ -177,7 +179,8 @@ func TestCloseAtOnce(t *testing.T) {
 			if err != nil {
 				break
 			}
-			// The drain's first connection may have got its close frame.
+			// The first connection of the drain may have received its close
+			// frame.
 			if f.Header.OpCode != ws.OpClose {
 				t.Errorf("got %s, want the end", describe(f))
 			}
@@ -200,7 +203,7 @@ func TestCloseAtOnce(t *testing.T) {
 	}
 }
 
-// Counters never go back, however far a shutdown has come when they are read.
+// Counters never decrease, at any time of a shutdown.
 func TestStatsDuringShutdown(t *testing.T) {
 	for range 10 {
 		n := startNode(t, func(cfg *node.Config) { cfg.Loops = 4 })
@@ -234,7 +237,7 @@ func TestStatsDuringShutdown(t *testing.T) {
 	}
 }
 
-// Connections that come while a node shuts down are refused or ended, none hangs.
+// Connections that arrive during a shutdown are refused or closed; none hangs.
 func TestConnectionsDuringShutdown(t *testing.T) {
 	for range 5 {
 		n := startNode(t, nil)
@@ -265,7 +268,7 @@ func TestConnectionsDuringShutdown(t *testing.T) {
 				}
 			})
 		}
-		eventually(t, "connections come", func() bool { return came.Load() > 100 })
+		eventually(t, "connections arrive", func() bool { return came.Load() > 100 })
 		err := n.Shutdown(context.Background())
 		ended.Store(true)
 		clients.Wait()
@@ -275,8 +278,8 @@ func TestConnectionsDuringShutdown(t *testing.T) {
 	}
 }
 
-// readToEnd reads until the node has ended the connection, one way or another. It
-// answers a close frame that comes alone by closing.
+// readToEnd reads until the node has closed the connection. It answers a close
+// frame by closing.
 func (p *peer) readToEnd() {
 	buffer := make([]byte, 4096)
 	for {
@@ -288,7 +291,7 @@ func (p *peer) readToEnd() {
 			}
 			return
 		}
-		// An acknowledged WebSocket: it would stay, if the shutdown had not begun.
+		// An acknowledged WebSocket would stay open without the shutdown.
 		if n > 0 && buffer[n-1] != '\n' {
 			return
 		}

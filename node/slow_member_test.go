@@ -10,8 +10,8 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// One member of a large room does not read. It is closed, with whole frames and a
-// close frame as its last, and everybody else gets every message.
+// One member of a large room does not read. It receives whole frames and a
+// close frame at the end, and the other members every message.
 func TestSlowMember(t *testing.T) {
 	const members = 30
 	for _, loops := range []int{1, 2} {
@@ -32,8 +32,8 @@ func TestSlowMember(t *testing.T) {
 					readers = append(readers, p)
 				}
 			}
-			// Two messages at a time, so that they are merged: the slow one must
-			// not get the second behind its close frame.
+			// Two messages at a time are merged: the slow member must not get
+			// the second after its close frame.
 			sent := 0
 			eventually(t, "the slow member is closed", func() bool {
 				var out strings.Builder
@@ -75,8 +75,7 @@ func TestSlowMember(t *testing.T) {
 	}
 }
 
-// Everybody in the room turns out to be slow in the same delivery, the sender
-// among them.
+// All members of the room are slow in the same delivery, including the sender.
 func TestAllMembersSlow(t *testing.T) {
 	const members = 20
 	n := startNode(t, func(cfg *node.Config) {

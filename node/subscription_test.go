@@ -43,13 +43,13 @@ func TestSubscribeFails(t *testing.T) {
 			b.send(";default;r;chat;0;0;hello")
 			a.expect(";default;r;chat;0;0;hello")
 			_, _ = a.conn.Close(), b.conn.Close()
-			eventually(t, "the subscriptions are gone", func() bool { return n.Stats().Subscriptions == 0 })
+			eventually(t, "the subscriptions have ended", func() bool { return n.Stats().Subscriptions == 0 })
 		})
 	}
 }
 
-// A connection that goes while its join waits leaves no interest behind, and
-// nobody is counted twice.
+// A connection that closes while its join waits leaves no subscription behind
+// and is counted once.
 func TestCloseWhileJoinWaits(t *testing.T) {
 	t.Parallel()
 	n, faulty := slowNode(t, nil)
@@ -62,9 +62,9 @@ func TestCloseWhileJoinWaits(t *testing.T) {
 	fresh.send("$2;rooms;;_OnNamespaceConnect;0;0;")
 	fresh.expectPong()
 	_, _ = a.conn.Close(), fresh.conn.Close()
-	eventually(t, "the connections are gone", func() bool { return n.Stats().Connections == 0 })
+	eventually(t, "the connections have closed", func() bool { return n.Stats().Connections == 0 })
 	release()
-	eventually(t, "the subscriptions are gone", func() bool {
+	eventually(t, "the subscriptions have ended", func() bool {
 		return n.Stats().Subscriptions == 0 && unsubscribed(faulty, "r:default:r") && unsubscribed(faulty, "n:rooms")
 	})
 	if s := n.Stats(); s.Rooms != 0 || s.Memberships != 0 {
@@ -100,8 +100,8 @@ func TestDisconnectWhileJoinWaits(t *testing.T) {
 	}
 }
 
-// Everybody who waits for the same first join is answered by one subscription,
-// and one who goes meanwhile takes nothing with him.
+// One subscription answers all waiting joins of a room. A waiting connection
+// that closes does not affect the others.
 func TestSeveralWaitForOneSubscription(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		t.Run(fmt.Sprintf("loops=%d", loops), func(t *testing.T) {
@@ -118,7 +118,7 @@ func TestSeveralWaitForOneSubscription(t *testing.T) {
 			for _, p := range goes {
 				_ = p.conn.Close()
 			}
-			eventually(t, "some have gone", func() bool { return n.Stats().Connections == before-loops })
+			eventually(t, "some have closed", func() bool { return n.Stats().Connections == before-loops })
 			release()
 			for _, p := range members {
 				p.expect("$1;;;;;;")
@@ -137,8 +137,8 @@ func TestSeveralWaitForOneSubscription(t *testing.T) {
 	}
 }
 
-// While a subscription is being confirmed, the first in line may leave at once:
-// the next one still gets the room.
+// The first of the waiting connections leaves at once when its subscription is
+// confirmed: the next one still joins the room.
 func TestFirstWaiterLeavesAtOnce(t *testing.T) {
 	n, faulty := slowNode(t, func(cfg *node.Config) { cfg.Loops = 1 })
 	a, b, c := dial(t, n), join(t, n, "default"), join(t, n, "default")
@@ -159,8 +159,8 @@ func TestFirstWaiterLeavesAtOnce(t *testing.T) {
 	c.expect(";default;r;chat;0;0;hello")
 }
 
-// Messages before the hello are held back by the session; a join among them may
-// wait for the broker, and what is behind it waits too.
+// The session keeps messages before the hello. A join among them may wait for
+// the broker, and so do the messages after it.
 func TestEarlyMessagesWaitForJoin(t *testing.T) {
 	n, faulty := slowNode(t, nil)
 	p := upgrade(t, n)

@@ -23,7 +23,7 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// tlsFiles are a certificate and its key, and who trusts them.
+// tlsFiles are a certificate and its key, and the pool that trusts them.
 type tlsFiles struct {
 	cert, key string
 	trusted   *x509.CertPool
@@ -39,7 +39,7 @@ func newTLSFiles(tb testing.TB) *tlsFiles {
 	return f
 }
 
-// replace puts a new pair in place.
+// replace writes a new pair.
 func (f *tlsFiles) replace(tb testing.TB, serial int64) {
 	tb.Helper()
 	cert, key := testkit.PEMPair(tb, serial)
@@ -48,7 +48,7 @@ func (f *tlsFiles) replace(tb testing.TB, serial int64) {
 	testkit.ReplaceFile(tb, f.key, key)
 }
 
-// config is a client's.
+// config is a client's configuration.
 func (f *tlsFiles) config() *tls.Config {
 	return &tls.Config{RootCAs: f.trusted, ServerName: "stoa.test"}
 }
@@ -78,7 +78,7 @@ func connectTLS(tb testing.TB, n *node.Node, config *tls.Config) *peer {
 	return &peer{tb: tb, conn: conn, in: bufio.NewReader(conn)}
 }
 
-// serial is that of the certificate that a new client gets.
+// serial returns the serial number of the certificate that a new client gets.
 func (f *tlsFiles) serial(tb testing.TB, n *node.Node) int64 {
 	tb.Helper()
 	p := connectTLS(tb, n, f.config())
@@ -93,7 +93,7 @@ func (p *peer) expectJoined(namespace, room string) {
 	p.expectVisit()
 }
 
-// saysTLS is a page that says whether it was asked for over TLS.
+// saysTLS is a page that tells whether the request came over TLS.
 func saysTLS(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintf(w, "%s over TLS: %t", r.URL.Path, r.TLS != nil && r.TLS.HandshakeComplete)
 }
@@ -212,7 +212,7 @@ func TestListenTLSErrors(t *testing.T) {
 	if n.Addr() != nil {
 		t.Errorf("Addr is %v after errors, want nil", n.Addr())
 	}
-	// The node is as it was.
+	// The node is unchanged.
 	if err := n.ListenTLS("tcp", "127.0.0.1:0", f.cert, f.key); err != nil {
 		t.Errorf("with everything: %v", err)
 	}
@@ -221,7 +221,7 @@ func TestListenTLSErrors(t *testing.T) {
 	}
 }
 
-// A certificate that is renewed, well or badly, disturbs nobody.
+// Renewing a certificate, with a good or a bad one, disturbs no connection.
 func TestRenewedCertificate(t *testing.T) {
 	f := newTLSFiles(t)
 	n := startTLS(t, f, nil, nil)
@@ -231,7 +231,7 @@ func TestRenewedCertificate(t *testing.T) {
 	eventually(t, "new clients get the new certificate", func() bool { return f.serial(t, n) == 2 })
 	p.sync("default")
 	testkit.ReplaceFile(t, f.cert, []byte("no certificate"))
-	eventually(t, "the bad one is noticed", func() bool {
+	eventually(t, "the bad certificate is noticed", func() bool {
 		if got := f.serial(t, n); got != 2 {
 			t.Fatalf("certificate %d is used, want 2", got)
 		}
@@ -244,7 +244,8 @@ func TestRenewedCertificate(t *testing.T) {
 	connectTLS(t, n, f.config()).expectJoined("default", "r")
 }
 
-// Who types http:// is told what is wrong, however long the request is.
+// A plain HTTP request to a TLS listener is answered with the reason, however
+// long it is.
 func TestPlainHTTPOnTheTLSPort(t *testing.T) {
 	f := newTLSFiles(t)
 	n := startTLS(t, f, withTLSPage, nil)
@@ -271,10 +272,10 @@ func TestPlainHTTPOnTheTLSPort(t *testing.T) {
 		p.expectEnd()
 	})
 	connectTLS(t, n, f.config()).expectJoined("default", "r")
-	eventually(t, "nobody else is left", func() bool { s := n.Stats(); return s.Pending == 0 && s.Connections == 1 })
+	eventually(t, "the other connections have closed", func() bool { s := n.Stats(); return s.Pending == 0 && s.Connections == 1 })
 }
 
-// recordingConn keeps what is written and then fails.
+// recordingConn keeps written data and then fails.
 type recordingConn struct {
 	net.Conn
 	written bytes.Buffer
@@ -285,18 +286,18 @@ func (c *recordingConn) Write(p []byte) (int, error) {
 	return 0, io.ErrClosedPipe
 }
 
-// halfClientHello is the first half of what a TLS client says first.
+// halfClientHello is the first half of a TLS client's first message.
 func halfClientHello(tb testing.TB) string {
 	tb.Helper()
 	var c recordingConn
 	if err := tls.Client(&c, &tls.Config{ServerName: "stoa.test"}).Handshake(); err == nil {
-		tb.Fatal("a handshake with nobody succeeded")
+		tb.Fatal("a handshake without a peer succeeded")
 	}
 	return string(c.written.Bytes()[:c.written.Len()/2])
 }
 
-// Clients that stall in the TLS handshake hold nobody up, and are given up after
-// the time for the whole handshake.
+// Clients that stall in the TLS handshake delay no other client, and are
+// dropped when the time for the whole handshake has passed.
 func TestStalledTLSHandshake(t *testing.T) {
 	t.Run("others are served", func(t *testing.T) {
 		f := newTLSFiles(t)
@@ -326,6 +327,6 @@ func TestStalledTLSHandshake(t *testing.T) {
 		p := connectTCP(t, n)
 		p.write(halfClientHello(t))
 		_ = p.conn.Close()
-		eventually(t, "it is noticed", func() bool { return n.Stats().Handshakes[node.HandshakeAborted] == 1 })
+		eventually(t, "the close is noticed", func() bool { return n.Stats().Handshakes[node.HandshakeAborted] == 1 })
 	})
 }

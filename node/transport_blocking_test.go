@@ -19,12 +19,12 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// joinTLS connects through a TLS server in front of the node, which a loop cannot
-// read itself: such a connection is served by goroutines on every system.
+// joinTLS connects through a TLS server in front of the node. A loop cannot
+// read such a connection: on every system goroutines serve it.
 func joinTLS(tb testing.TB, server *httptest.Server, namespace, room string) *peer {
 	tb.Helper()
 	config := server.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
-	config.ServerName = "example.com" // whom the test server's certificate is for
+	config.ServerName = "example.com" // the name in the test server's certificate
 	conn, err := tls.Dial("tcp", server.Listener.Addr().String(), config)
 	if err != nil {
 		tb.Fatal(err)
@@ -36,8 +36,7 @@ func joinTLS(tb testing.TB, server *httptest.Server, namespace, room string) *pe
 	return p
 }
 
-// Connections on sockets and connections behind TLS are in one room, and see one
-// order.
+// Connections on epoll and behind TLS share a room and see the same order.
 func TestMixedTransports(t *testing.T) {
 	const messages = 200
 	n := startNode(t, nil)
@@ -86,8 +85,8 @@ func texts(p *peer, count int) (got []string) {
 	return got
 }
 
-// However connections that are served by goroutines end, the goroutines end too:
-// also when the peer does not read what is being written to it.
+// The goroutines of a blocking transport end with their connection, even if the
+// peer does not read.
 func TestBlockingConnectionsLeaveNothing(t *testing.T) {
 	const batches, size = 5, 40
 	n := startNode(t, func(cfg *node.Config) {
@@ -128,7 +127,7 @@ func TestBlockingConnectionsLeaveNothing(t *testing.T) {
 	}
 }
 
-// What a net/http server has handed over is told about the shutdown too.
+// Connections from a net/http server take part in the shutdown.
 func TestShutdownOfBlockingConnections(t *testing.T) {
 	n := startNode(t, nil)
 	server := httptest.NewTLSServer(n)

@@ -112,6 +112,6 @@ func TestAskWithValues(t *testing.T) {
 		t.Errorf("%v, want the client's error", err)
 	}
 	if _, err := node.Ask[int](within(t), c, "price", codec.Codec(decimal{}), -1); err == nil || !strings.Contains(err.Error(), `body of "price"`) {
-		t.Errorf("%v, want an error that says that the question has no body", err)
+		t.Errorf("%v, want an error that says that the ask has no body", err)
 	}
 }
