@@ -26,7 +26,7 @@ import (
 // mount serves a node behind net/http, whose test server brings certificates.
 func mount(tb testing.TB, declare func(*node.Node), start func(*httptest.Server)) *httptest.Server {
 	tb.Helper()
-	n, err := node.New(node.Config{Loops: 1, Endpoint: "*", Namespaces: map[string]node.NamespaceOptions{"default": {Relay: true}}})
+	n, err := node.New(node.Config{Loops: 1, Endpoint: "*", Namespaces: map[string]node.NamespaceOptions{"default": {Relay: node.RelayRooms}}})
 	if err != nil {
 		tb.Fatal(err)
 	}

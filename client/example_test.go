@@ -15,14 +15,18 @@ import (
 
 // exampleNode serves a node for the examples, which relays in "default".
 func exampleNode() (address string, n *node.Node, stop func()) {
-	n, err := node.New(node.Config{Loops: 1, Namespaces: map[string]node.NamespaceOptions{"default": {Relay: true}}})
+	n, err := node.New(node.Config{Loops: 1, Namespaces: map[string]node.NamespaceOptions{"default": {Relay: node.RelayRooms}}})
 	if err != nil {
 		log.Fatal(err)
 	}
-	ns := n.Namespace("default")
-	ns.OnAsk("time", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) { return []byte("noon"), nil })
-	ns.OnAsk("double", func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
-		return fmt.Appendf(nil, `{"Double":%s%s}`, m.Body, m.Body), nil
+	ns := n.LookupNamespace("default")
+	ns.OnAsk("time", func(_ context.Context, r *node.AskRequest) error {
+		r.Reply([]byte("noon"))
+		return nil
+	})
+	ns.OnAsk("double", func(_ context.Context, r *node.AskRequest) error {
+		r.Reply(fmt.Appendf(nil, `{"Double":%s%s}`, r.Body, r.Body))
+		return nil
 	})
 	if err := n.Listen("tcp", "127.0.0.1:0"); err != nil {
 		log.Fatal(err)

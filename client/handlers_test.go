@@ -142,9 +142,10 @@ func TestHandlersRunInOrder(t *testing.T) {
 
 func TestAskingAndClosingInsideHandlers(t *testing.T) {
 	n, _ := startNode(t, "", func(n *node.Node) {
-		ns := n.Namespace("default")
-		ns.OnAsk("next", func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
-			return append(m.Body, '+'), nil
+		ns := n.LookupNamespace("default")
+		ns.OnAsk("next", func(_ context.Context, r *node.AskRequest) error {
+			r.Reply(append(r.Body, '+'))
+			return nil
 		})
 	})
 	heard := newJournal()
@@ -253,8 +254,8 @@ func TestNativeMessages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.OnNative(func(_ context.Context, c *node.Conn, payload []byte, binary bool) error {
-		return c.WriteNative(append([]byte("re: "), payload...), binary)
+	n.OnNative(func(_ context.Context, e *node.NativeEvent) error {
+		return e.Conn.WriteNative(append([]byte("re: "), e.Payload...), e.Binary)
 	})
 	if err := n.Listen("tcp", "127.0.0.1:0"); err != nil {
 		t.Fatal(err)

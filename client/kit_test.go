@@ -98,8 +98,8 @@ func background(tb testing.TB) context.Context {
 func startNode(tb testing.TB, address string, declare func(*node.Node)) (n *node.Node, stop func()) {
 	tb.Helper()
 	n, err := node.New(node.Config{Loops: 2, Namespaces: map[string]node.NamespaceOptions{
-		"default": {Relay: true, Asks: true},
-		"second":  {Relay: true, Broadcast: true},
+		"default": {Relay: node.RelayRooms | node.RelayAsks},
+		"second":  {Relay: node.RelayRooms | node.RelayNamespace},
 	}})
 	if err != nil {
 		tb.Fatal(err)

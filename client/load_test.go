@@ -122,7 +122,7 @@ func TestRestartsUnderLoad(t *testing.T) {
 	}
 	close(quit)
 	talking.Wait()
-	if err := n.Emit(background(t), node.Message{Namespace: "default", Room: "lobby", Event: "e", Body: []byte("last")}); err != nil {
+	if err := n.Emit(background(t), node.Message{Namespace: "default", Room: "lobby", Event: "e", Body: []byte("last")}, node.EmitOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "all clients receive the last message", func() bool {

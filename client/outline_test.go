@@ -15,8 +15,9 @@ import (
 
 // echo answers asks with their body.
 func echo(n *node.Node) {
-	n.Namespace("default").OnAsk("echo", func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
-		return m.Body, nil
+	n.LookupNamespace("default").OnAsk("echo", func(_ context.Context, r *node.AskRequest) error {
+		r.Reply(r.Body)
+		return nil
 	})
 }
 
@@ -120,16 +121,14 @@ func TestOutlineAgainstANode(t *testing.T) {
 
 func TestErrorsOfTheServerComeThrough(t *testing.T) {
 	n, _ := startNode(t, "", func(n *node.Node) {
-		ns := n.Namespace("default")
-		ns.OnJoin(func(_ context.Context, _ *node.NSConn, room string) error {
-			if room == "locked" {
+		ns := n.LookupNamespace("default")
+		ns.OnJoin(func(_ context.Context, r *node.JoinRequest) error {
+			if r.Room == "locked" {
 				return wire.ErrForbidden
 			}
 			return nil
 		})
-		ns.OnAsk("fail", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) {
-			return nil, errors.New("out of paper")
-		})
+		ns.OnAsk("fail", func(context.Context, *node.AskRequest) error { return errors.New("out of paper") })
 	})
 	conn := dial(t, urlOf(n), client.Options{})
 	ctx := background(t)

@@ -49,7 +49,7 @@ func TestComesBackAfterARestart(t *testing.T) {
 		if err != nil || string(answer.Body) != "again" {
 			t.Errorf("round %d: an ask after the reconnect: %q, %v", round, answer.Body, err)
 		}
-		if err := n.Emit(background(t), node.Message{Namespace: "default", Room: "lobby", Event: "news"}); err != nil {
+		if err := n.Emit(background(t), node.Message{Namespace: "default", Room: "lobby", Event: "news"}, node.EmitOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		heard.expect(t, "emit news ")

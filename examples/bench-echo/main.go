@@ -17,12 +17,12 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// "chat" has no handler, not even one that looks at it before it is
-	// relayed: so it never leaves the loop that has read it until it is
-	// delivered.
-	ns := n.Namespace("default").Configure(node.NamespaceOptions{Relay: true, Broadcast: true})
-	ns.OnAsk("echo", func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
-		return m.Body, nil
+	// "chat" has no handler, and no relay handler either. So the loop that
+	// reads such an event publishes it without a task.
+	ns := n.Namespace("default", node.NamespaceOptions{Relay: node.RelayRooms | node.RelayNamespace})
+	ns.OnAsk("echo", func(_ context.Context, r *node.AskRequest) error {
+		r.Reply(r.Body)
+		return nil
 	})
 	run.Serve(run.Context(), n, *listen, "/ws")
 }

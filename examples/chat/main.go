@@ -38,8 +38,8 @@ func main() {
 }
 
 func declare(n *node.Node) {
-	// The accept handler sees the HTTP request and keeps the name for later. It
-	// trusts the name in the URL; examples/mount checks a cookie.
+	// The accept handler reads the HTTP request and keeps the name for later.
+	// It trusts the name in the URL; examples/mount checks a cookie.
 	n.OnAccept(func(_ context.Context, a *node.Accept) error {
 		name := strings.TrimSpace(a.Request.URL.Query().Get("name"))
 		if len(name) > maxName {
@@ -49,44 +49,46 @@ func declare(n *node.Node) {
 		return nil
 	})
 
-	// Relay: what a member emits into a room goes to the room's other members.
-	chat := n.Namespace(namespace).Configure(node.NamespaceOptions{Relay: true})
+	// RelayRooms: an event that a member emits into a room reaches the room's
+	// other members.
+	chat := n.Namespace(namespace, node.NamespaceOptions{Relay: node.RelayRooms})
 
-	// The error's text is what the client gets for its join.
-	chat.OnJoin(func(_ context.Context, c *node.NSConn, _ string) error {
-		if nameOf(c) == "" {
+	// The client receives the error's text as the answer to its join.
+	chat.OnJoin(func(_ context.Context, r *node.JoinRequest) error {
+		if nameOf(r.NSConn) == "" {
 			return errors.New("say who you are: dial with ?name=")
 		}
 		return nil
 	})
 
-	// Broadcast reaches all members but the one whose room this is. Left is
-	// called for every reason: the client has left the room, has disconnected,
-	// or its connection is lost.
-	chat.OnJoined(func(ctx context.Context, r *node.Room) { tell(ctx, r, "came") })
-	chat.OnLeft(func(ctx context.Context, r *node.Room, _ bool) { tell(ctx, r, "went") })
+	// OnLeft is called for every reason: the client left the room,
+	// disconnected, or lost its connection.
+	chat.OnJoined(func(ctx context.Context, e *node.JoinedEvent) { announce(ctx, e.Room, "came") })
+	chat.OnLeft(func(ctx context.Context, e *node.LeftEvent) { announce(ctx, e.Room, "went") })
 
-	// This handler stands between the sender and the others.
-	chat.OnRelay("chat", func(_ context.Context, c *node.NSConn, m *node.Message) error {
-		text, err := tidy(m.Body)
+	// This handler checks and changes a message before the other members
+	// receive it.
+	chat.OnRelay("chat", func(_ context.Context, r *node.RelayRequest) error {
+		text, err := tidy(r.Body)
 		if err != nil {
 			// An emit has no answer, so an event notifies the sender.
-			refused := node.Message{Namespace: namespace, Room: m.Room, Event: "refused", Body: []byte(err.Error())}
-			return errors.Join(err, c.Conn().Write(refused))
+			refused := node.Message{Namespace: namespace, Room: r.Room, Event: "refused", Body: []byte(err.Error())}
+			return errors.Join(err, r.NSConn.Conn().Write(refused))
 		}
-		m.Body, m.Binary = []byte(nameOf(c)+": "+text), false
+		r.Body, r.Binary = []byte(nameOf(r.NSConn)+": "+text), false
 		return nil
 	})
 
-	// Every other event: else a client could say "came" in another name.
-	chat.OnAnyRelay(func(context.Context, *node.NSConn, *node.Message) error {
+	// All other events are refused, or a client could emit "came" in another
+	// name.
+	chat.OnAnyRelay(func(context.Context, *node.RelayRequest) error {
 		return errors.New(`only "chat" is relayed`)
 	})
 }
 
-// tell tells a room's other members about one.
-func tell(ctx context.Context, r *node.Room, event string) {
-	if err := r.Broadcast(ctx, event, []byte(nameOf(r.NSConn()))); err != nil {
+// announce emits an event about a member to the room's other members.
+func announce(ctx context.Context, r *node.Room, event string) {
+	if err := r.EmitToOthers(ctx, event, []byte(nameOf(r.NSConn()))); err != nil {
 		log.Printf("%s: %v", event, err)
 	}
 }

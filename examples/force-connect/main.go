@@ -9,12 +9,13 @@ import (
 
 	"github.com/stoa-io/stoa/examples/internal/run"
 	"github.com/stoa-io/stoa/node"
+	"github.com/stoa-io/stoa/wire"
 )
 
 const (
 	namespace = "tour"
 	entrance  = "entrance"
-	// patience is how long a client may take for one thing that it is asked.
+	// patience is how long a client may take for one visit.
 	patience = 10 * time.Second
 )
 
@@ -30,26 +31,26 @@ func main() {
 }
 
 func declare(n *node.Node) {
-	// Opened is called as soon as the client knows its ID. Handlers do not run
-	// on the node's loops, so they may wait for the client.
-	n.OnOpened(func(ctx context.Context, c *node.Conn) {
-		if err := bringIn(ctx, c); err != nil {
-			// The client may refuse, or not know the namespace. A client
-			// without the namespace has nothing to do here.
-			log.Printf("%s: not brought in: %v", c.ID(), err)
-			c.Close(1008, "join the tour or go home")
+	// OnOpened is called as soon as the client knows its ID. Handlers do not
+	// run on the node's loops, so they may wait for the client.
+	n.OnOpened(func(ctx context.Context, e *node.OpenedEvent) {
+		if err := bringIn(ctx, e.Conn); err != nil {
+			// The client may refuse, or may not know the namespace. It can do
+			// nothing without the namespace.
+			log.Printf("%s: not brought in: %v", e.Conn.ID(), err)
+			e.Conn.Close(wire.CodePolicy, "join the tour or go home")
 		}
 	})
 
-	tour := n.Namespace(namespace)
+	tour := n.Namespace(namespace, node.NamespaceOptions{})
 	tour.OnEmit("go", move)
-	// The client's own wishes are decided here; what the server asks of it is
-	// not.
-	tour.OnJoin(func(context.Context, *node.NSConn, string) error { return errStay })
-	tour.OnLeave(func(context.Context, *node.Room) error { return errStay })
+	// These handlers decide the client's own requests. The requests of the
+	// server, such as NSConn.JoinRoom, bypass them.
+	tour.OnJoin(func(context.Context, *node.JoinRequest) error { return errStay })
+	tour.OnLeave(func(context.Context, *node.LeaveRequest) error { return errStay })
 }
 
-// errStay is the answer to clients that go their own ways.
+// errStay refuses a join or leave that a client requests itself.
 var errStay = errors.New("please stay with the group")
 
 // bringIn connects a client to the namespace and joins it to a room.
@@ -64,20 +65,21 @@ func bringIn(ctx context.Context, c *node.Conn) error {
 	if err != nil {
 		return err
 	}
-	return room.Emit("welcome", []byte("This is the entrance. Where do you want to go?"))
+	return room.EmitToClient("welcome", []byte("This is the entrance. Where do you want to go?"))
 }
 
-// move handles the request of a client. While this handler waits for the
-// client's answers, further messages of this client wait for the handler; other
-// clients do not wait.
-func move(ctx context.Context, c *node.NSConn, m *node.Message) error {
+// move asks the client for its ticket and moves it to another room. While the
+// handler waits for the client's answers, further messages of this client are
+// queued; other clients are not delayed.
+func move(ctx context.Context, e *node.EmitEvent) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	c := e.NSConn
 	ticket, err := c.Ask(ctx, "ticket", []byte("May I see your ticket?"))
 	if err != nil || string(ticket.Body) != "paid" {
 		return takeOut(ctx, c)
 	}
-	next, err := c.JoinRoom(ctx, string(m.Body))
+	next, err := c.JoinRoom(ctx, string(e.Body))
 	if err != nil {
 		return err
 	}
@@ -88,11 +90,11 @@ func move(ctx context.Context, c *node.NSConn, m *node.Message) error {
 			}
 		}
 	}
-	return next.Emit("welcome", []byte("This is "+next.Name()+"."))
+	return next.EmitToClient("welcome", []byte("This is "+next.Name()+"."))
 }
 
-// takeOut takes a client out of all rooms and out of the namespace. Its
-// connection stays: it may be in other namespaces.
+// takeOut removes a client from all rooms and from the namespace. The
+// connection stays open: it may be in other namespaces.
 func takeOut(ctx context.Context, c *node.NSConn) error {
 	if err := c.Emit("goodbye", []byte("No ticket, no tour.")); err != nil {
 		return err

@@ -57,8 +57,8 @@ func serve(ctx context.Context, address string) error {
 	case err = <-served:
 	case <-ctx.Done():
 	}
-	// net/http does not know of the connections that the node has taken over,
-	// so both have to be shut down.
+	// net/http does not know the connections that the node has taken over, so
+	// both have to be shut down.
 	ctx, cancel := context.WithTimeout(context.Background(), run.Patience)
 	defer cancel()
 	return errors.Join(err, server.Shutdown(ctx), n.Shutdown(ctx))
@@ -71,9 +71,9 @@ func newNode(sessions *sessions) (*node.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A refusal is an ordinary HTTP answer: there is no WebSocket yet. That a
-	// page of another site cannot come along with the cookie is seen to by
-	// Config.AllowOrigins, which by default allows the own host only.
+	// A refusal is an ordinary HTTP response: there is no WebSocket yet. A page
+	// of another site cannot use the cookie, because Config.AllowOrigins allows
+	// only the own host by default.
 	n.OnAccept(func(_ context.Context, a *node.Accept) error {
 		name, err := sessions.user(a.Request)
 		if err != nil {
@@ -82,21 +82,22 @@ func newNode(sessions *sessions) (*node.Node, error) {
 		a.Set(userKey{}, name)
 		return nil
 	})
-	chat := n.Namespace("chat").Configure(node.NamespaceOptions{Relay: true})
-	chat.OnAsk("whoami", func(_ context.Context, c *node.NSConn, _ *node.Message) ([]byte, error) {
-		return []byte(user(c)), nil
+	chat := n.Namespace("chat", node.NamespaceOptions{Relay: node.RelayRooms})
+	chat.OnAsk("whoami", func(_ context.Context, r *node.AskRequest) error {
+		r.Reply([]byte(user(r.NSConn)))
+		return nil
 	})
 	// Relayed messages carry the name from the login, not one from the client.
-	chat.OnRelay("say", func(_ context.Context, c *node.NSConn, m *node.Message) error {
-		m.Body = fmt.Appendf(nil, "%s: %s", user(c), m.Body)
+	chat.OnRelay("say", func(_ context.Context, r *node.RelayRequest) error {
+		r.Body = fmt.Appendf(nil, "%s: %s", user(r.NSConn), r.Body)
 		return nil
 	})
 	return n, nil
 }
 
-// countingWriter is what a middleware has that wants to know how much is
-// written. It need not implement http.Hijacker itself: Unwrap is enough, for
-// http.ResponseController and so for the node.
+// countingWriter counts the bytes of a response, as many middlewares do. It
+// need not implement http.Hijacker: http.ResponseController, and so the node,
+// needs only Unwrap.
 type countingWriter struct {
 	http.ResponseWriter
 	bytes int
@@ -110,9 +111,9 @@ func (w *countingWriter) Write(p []byte) (int, error) {
 
 func (w *countingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// logged is a middleware that logs every request. An upgrade has been answered
-// when the node's handler returns, past the writer; the connection lives on in
-// the node.
+// logged is a middleware that logs every request. The node answers an upgrade
+// on the socket, bypassing the writer, and then returns; the connection stays
+// open in the node.
 func logged(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		counting := &countingWriter{ResponseWriter: w}

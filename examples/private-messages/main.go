@@ -23,7 +23,8 @@ const (
 	patience = 5 * time.Second
 )
 
-// letter is what a client sends: to; and gets: from.
+// letter is the body of a message: a client sends it with To and receives it
+// with From.
 type letter struct {
 	To   string `json:"to,omitempty"`
 	From string `json:"from,omitempty"`
@@ -39,21 +40,20 @@ func user(c *node.NSConn) string { return c.Conn().Value(userKey{}).(string) }
 
 // There are two ways to find a user's connections.
 //
-// A room per user: the program puts every connection of a user into it, and
-// sends into the room. It reaches all devices of the user, whichever node they
-// are connected to, and there is nothing to keep: the node takes a connection
-// out of its rooms when it ends. This is the better one.
+// A room per user: the application joins every connection of a user to it, and
+// emits into the room. A message reaches all devices of the user, on every
+// node. The application keeps no state, because the node removes a closed
+// connection from its rooms. Prefer this way.
 //
-// A directory of connection IDs, which the program keeps: it reaches one
-// certain connection, the latest here, and the program may decide which. It
-// must be kept up to date, and each node knows its own users only; in a cluster
-// it would have to live in a database. An ID itself works on every node.
+// A directory of connection IDs: it leads to one connection, here the latest.
+// The application must keep it up to date. Here each node has its own users
+// only; a cluster needs a shared database. An ID itself works on every node.
 
-// roomOf is the room of a user. Clients cannot join rooms here (see OnJoin), or
-// every client could read everything.
+// roomOf returns the name of a user's room. OnJoin refuses the clients' own
+// joins, or every client could read everything.
 func roomOf(name string) string { return "user:" + name }
 
-// directory says which connection a user had last.
+// directory maps a user to the user's latest connection.
 type directory struct {
 	mu  sync.Mutex
 	ids map[string]string // guarded by mu; by name
@@ -65,7 +65,7 @@ func (d *directory) enter(name, id string) {
 	d.ids[name] = id
 }
 
-// leave forgets a connection, unless the user has come back with another one.
+// leave removes a connection, unless the user has a newer one.
 func (d *directory) leave(name, id string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -95,55 +95,59 @@ func newNode() (*node.Node, error) {
 		a.Set(userKey{}, name)
 		return nil
 	})
-	private := n.Namespace(namespace)
-	private.OnJoin(func(context.Context, *node.NSConn, string) error { return wire.ErrForbidden })
-	private.OnConnected(func(ctx context.Context, c *node.NSConn) {
-		people.enter(user(c), c.Conn().ID())
-		if _, err := c.JoinRoom(ctx, roomOf(user(c))); err != nil {
-			// Without its room it would miss messages and not know.
-			c.Conn().Close(wire.CodeInternalError, "cannot join the room of the user")
+	private := n.Namespace(namespace, node.NamespaceOptions{})
+	private.OnJoin(func(context.Context, *node.JoinRequest) error { return wire.ErrForbidden })
+	private.OnConnected(func(ctx context.Context, e *node.ConnectedEvent) {
+		name, conn := user(e.NSConn), e.NSConn.Conn()
+		people.enter(name, conn.ID())
+		if _, err := e.NSConn.JoinRoom(ctx, roomOf(name)); err != nil {
+			// Without its room the client would miss messages unnoticed.
+			conn.Close(wire.CodeInternalError, "cannot join the room of the user")
 		}
 	})
-	private.OnDisconnected(func(_ context.Context, c *node.NSConn, _ bool) {
-		people.leave(user(c), c.Conn().ID())
+	private.OnDisconnected(func(_ context.Context, e *node.DisconnectedEvent) {
+		people.leave(user(e.NSConn), e.NSConn.Conn().ID())
 	})
+	declare(private, n, people)
+	return n, nil
+}
 
-	node.TypedAsk(private, "send", codec.JSON{}, func(ctx context.Context, c *node.NSConn, l letter) (string, error) {
-		return confirmed(ctx, user(c), l, func(ctx context.Context, m node.Message) (node.Answer, error) {
+// declare registers the handlers of the clients' messages.
+func declare(private *node.Namespace, n *node.Node, people *directory) {
+	node.OnAsk(private, "send", codec.JSON{}, func(ctx context.Context, r *node.AskRequest, l letter) (string, error) {
+		return confirmed(ctx, user(r.NSConn), l, func(ctx context.Context, m node.Message) (node.Answer, error) {
 			m.Room = roomOf(l.To)
 			// The first device that confirms is enough.
 			return n.AskRoom(ctx, m)
 		})
 	})
-	node.TypedAsk(private, "whisper", codec.JSON{}, func(ctx context.Context, c *node.NSConn, l letter) (string, error) {
-		return confirmed(ctx, user(c), l, func(ctx context.Context, m node.Message) (node.Answer, error) {
+	node.OnAsk(private, "whisper", codec.JSON{}, func(ctx context.Context, r *node.AskRequest, l letter) (string, error) {
+		return confirmed(ctx, user(r.NSConn), l, func(ctx context.Context, m node.Message) (node.Answer, error) {
 			return n.Ask(ctx, people.find(l.To), m)
 		})
 	})
-	// An emit has no confirmation: the sender does not learn whether it has
-	// arrived.
-	node.TypedEmit(private, "note", codec.JSON{}, func(ctx context.Context, c *node.NSConn, l letter) error {
-		m := message(user(c), l)
+	// An emit has no answer, so its sender gets no confirmation.
+	node.OnEmit(private, "note", codec.JSON{}, func(ctx context.Context, e *node.EmitEvent, l letter) error {
+		m := message(user(e.NSConn), l)
 		m.Room = roomOf(l.To)
-		return n.Emit(ctx, m)
+		return n.Emit(ctx, m, node.EmitOptions{})
 	})
-	// The same to the one connection of the directory: the error says at least
-	// that it is gone.
-	node.TypedEmit(private, "murmur", codec.JSON{}, func(ctx context.Context, c *node.NSConn, l letter) error {
-		return n.EmitTo(ctx, people.find(l.To), message(user(c), l))
+	// The same to the one connection of the directory. EmitTo fails if the
+	// connection has closed.
+	node.OnEmit(private, "murmur", codec.JSON{}, func(ctx context.Context, e *node.EmitEvent, l letter) error {
+		return n.EmitTo(ctx, people.find(l.To), message(user(e.NSConn), l))
 	})
-	return n, nil
 }
 
-// message is what the receiver gets. The sender is who the program knows it to
-// be.
+// message returns the message for the receiver. The sender's name is that of
+// its connection.
 func message(from string, l letter) node.Message {
 	body, _ := json.Marshal(letter{From: from, Text: l.Text}) // of strings only, so there is no error
 	return node.Message{Namespace: namespace, Event: "message", Body: body}
 }
 
-// confirmed sends by asking, and returns the receiver's answer. The handler
-// waits for it, and so do only the sender's further messages.
+// confirmed sends a letter as an ask and returns the receiver's answer. While
+// the handler waits for it, only the sender's further messages are queued.
 func confirmed(ctx context.Context, from string, l letter, ask func(context.Context, node.Message) (node.Answer, error)) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

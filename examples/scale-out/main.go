@@ -15,9 +15,9 @@ import (
 
 const namespace = "default"
 
-// request names a connection on any node, and the action. Here every client may
-// do everything to every other; a real program checks c.Conn().Value first, as
-// in examples/mount.
+// request names a connection on any node, and the text or room of an action.
+// Here every client may act on every other one. A real application authorizes
+// the request first, as in examples/mount.
 type request struct {
 	Conn string `json:"conn"`
 	Text string `json:"text,omitempty"`
@@ -43,42 +43,47 @@ func main() {
 	run.Serve(run.Context(), n, *listen, "/ws")
 }
 
-// declare registers the handlers. Nothing in them depends on there being one
-// node or many, but the last.
+// declare registers the handlers. They are the same for one node and for many;
+// only the last one needs the broker.
 func declare(n *node.Node, broker *redisbroker.Broker) {
-	// What a client emits into a room reaches the room's members on every node.
-	ns := n.Namespace(namespace).Configure(node.NamespaceOptions{Relay: true})
+	// An event that a client emits into a room reaches the members on every
+	// node.
+	ns := n.Namespace(namespace, node.NamespaceOptions{Relay: node.RelayRooms})
 
-	// An ID is good on every node: it says where the connection is.
-	ns.OnAsk("whoami", func(_ context.Context, c *node.NSConn, _ *node.Message) ([]byte, error) {
-		return []byte(c.Conn().ID()), nil
+	// An ID is valid on every node: it contains the ID of the connection's
+	// node.
+	ns.OnAsk("whoami", func(_ context.Context, r *node.AskRequest) error {
+		r.Reply([]byte(r.NSConn.Conn().ID()))
+		return nil
 	})
-	node.TypedAsk(ns, "find", codec.JSON{}, func(ctx context.Context, _ *node.NSConn, r request) (node.ConnInfo, error) {
-		return n.Find(ctx, r.Conn)
+	node.OnAsk(ns, "find", codec.JSON{}, func(ctx context.Context, _ *node.AskRequest, in request) (node.ConnInfo, error) {
+		return n.Find(ctx, in.Conn)
 	})
 	// EmitTo returns when the other node has queued the message, or with
 	// "gone".
-	node.TypedAsk(ns, "tell", codec.JSON{}, func(ctx context.Context, _ *node.NSConn, r request) (string, error) {
-		m := node.Message{Namespace: namespace, Event: "told", Body: []byte(r.Text)}
-		return "queued", n.EmitTo(ctx, r.Conn, m)
+	node.OnAsk(ns, "tell", codec.JSON{}, func(ctx context.Context, _ *node.AskRequest, in request) (string, error) {
+		m := node.Message{Namespace: namespace, Event: "told", Body: []byte(in.Text)}
+		return "queued", n.EmitTo(ctx, in.Conn, m)
 	})
-	// Ask returns what the other client has answered.
-	node.TypedAsk(ns, "question", codec.JSON{}, func(ctx context.Context, _ *node.NSConn, r request) (string, error) {
-		m := node.Message{Namespace: namespace, Event: "question", Body: []byte(r.Text)}
-		answer, err := n.Ask(ctx, r.Conn, m)
+	// Ask returns the answer of the other client.
+	node.OnAsk(ns, "question", codec.JSON{}, func(ctx context.Context, _ *node.AskRequest, in request) (string, error) {
+		m := node.Message{Namespace: namespace, Event: "question", Body: []byte(in.Text)}
+		answer, err := n.Ask(ctx, in.Conn, m)
 		return string(answer.Body), err
 	})
-	// Join returns when the other client is in the room and hears everything
-	// there.
-	node.TypedAsk(ns, "invite", codec.JSON{}, func(ctx context.Context, _ *node.NSConn, r request) (string, error) {
-		if err := n.Join(ctx, r.Conn, namespace, r.Room); err != nil {
+	// Join returns when the other client is a member. From then on it receives
+	// every message of the room.
+	node.OnAsk(ns, "invite", codec.JSON{}, func(ctx context.Context, _ *node.AskRequest, in request) (string, error) {
+		if err := n.Join(ctx, in.Conn, namespace, in.Room); err != nil {
 			return "", err
 		}
-		// The program speaks to a room as clients do: to all nodes.
-		m := node.Message{Namespace: namespace, Room: r.Room, Event: "joined", Body: []byte(r.Conn)}
-		return "joined", n.Emit(ctx, m, r.Conn)
+		// The event reaches the other members on every node.
+		m := node.Message{Namespace: namespace, Room: in.Room, Event: "joined", Body: []byte(in.Conn)}
+		return "joined", n.Emit(ctx, m, node.EmitOptions{Except: []string{in.Conn}})
 	})
-	ns.OnAsk("nodes", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) {
-		return codec.JSON{}.Marshal(broker.Nodes())
+	ns.OnAsk("nodes", func(_ context.Context, r *node.AskRequest) error {
+		list, err := codec.JSON{}.Marshal(broker.Nodes())
+		r.Reply(list)
+		return err
 	})
 }

@@ -15,11 +15,11 @@ import (
 const (
 	namespace = "default"
 	room      = "ticks"
-	// patience is how long a batch waits for clients that do not answer.
+	// patience is how long a batch waits for the clients' answers.
 	patience = 10 * time.Second
 )
 
-// ticker broadcasts once at a time.
+// ticker runs one broadcast at a time.
 type ticker struct {
 	node     *node.Node
 	messages int
@@ -41,10 +41,10 @@ func main() {
 	}
 	ctx := run.Context()
 	t := &ticker{node: n, messages: *messages, batch: *batch}
-	n.Namespace(namespace).OnEmit("start", func(context.Context, *node.NSConn, *node.Message) error {
-		// On a goroutine of its own: inside the handler it would block the
-		// further messages of this client, and would end with the client's
-		// connection.
+	n.Namespace(namespace, node.NamespaceOptions{}).OnEmit("start", func(context.Context, *node.EmitEvent) error {
+		// The broadcast needs its own goroutine. In the handler it would delay
+		// this client's further messages, and stop when the client's connection
+		// closes.
 		if t.running.CompareAndSwap(false, true) {
 			go t.run(ctx)
 		}
@@ -64,15 +64,14 @@ func (t *ticker) run(ctx context.Context) {
 }
 
 // broadcast emits in batches. Emit blocks while the node is congested, but a
-// single client may be slower than the node. The node queues the messages for
-// such a client, at most Limits.Queue bytes (1 MiB), and then closes its
-// connection, as one client must not block a room. That is right for most
-// rooms, and wrong where nothing may be lost: there the clients have to
-// confirm. A client that has answered an ask has read everything that was sent
-// before it, so about one batch is queued for it at most.
+// single client may be slower than the node. The node queues at most
+// Limits.SendQueue bytes (1 MiB) for such a client and then closes its
+// connection, so that one client cannot block a room. Where no message may be
+// lost, the clients have to confirm: an answered ask means that the client has
+// read all messages before it, so at most about one batch is queued for it.
 func (t *ticker) broadcast(ctx context.Context) error {
 	for number := 1; number <= t.messages; number++ {
-		if err := t.node.Emit(ctx, message("tick", number)); err != nil {
+		if err := t.node.Emit(ctx, message("tick", number), node.EmitOptions{}); err != nil {
 			return err
 		}
 		if number%t.batch == 0 {
@@ -81,16 +80,16 @@ func (t *ticker) broadcast(ctx context.Context) error {
 			}
 		}
 	}
-	return t.node.Emit(ctx, message("end", t.messages))
+	return t.node.Emit(ctx, message("end", t.messages), node.EmitOptions{})
 }
 
-// awaitAll asks the room. The answers do not matter, nor does an error:
-// it is an answer, too. A client that does not answer delays it until the
-// timeout.
+// awaitAll asks all members and waits for their answers, of any content; an
+// error is an answer, too. A client that does not answer delays the broadcast
+// until the timeout.
 func (t *ticker) awaitAll(ctx context.Context) error {
 	patient, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	_, err := t.node.AskEverybody(patient, node.Message{Namespace: namespace, Room: room, Event: "ready"})
+	_, err := t.node.AskAll(patient, node.Message{Namespace: namespace, Room: room, Event: "ready"})
 	if err == nil {
 		err = ctx.Err()
 	}

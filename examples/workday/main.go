@@ -28,29 +28,31 @@ func main() {
 }
 
 func declare(n *node.Node) {
-	ns := n.Namespace("default")
+	ns := n.Namespace("default", node.NamespaceOptions{})
 	ns.OnAsk("workday", workday)
 	ns.OnEmit("hello", hello)
-	// With a typed handler neither side of the answer is bytes: a body that is
-	// no such JSON never reaches the handler, and its sender gets an error.
-	node.TypedAsk(ns, "days", codec.JSON{}, days)
+	// A typed handler receives and returns Go values. An ask whose body the
+	// codec cannot decode is answered with an error, and the handler is not
+	// called.
+	node.OnAsk(ns, "days", codec.JSON{}, days)
 }
 
-// workday answers an ask: with a body, or with an error whose text is the
-// answer.
-func workday(ctx context.Context, c *node.NSConn, m *node.Message) ([]byte, error) {
-	day, err := time.Parse(time.DateOnly, string(m.Body))
+// workday answers an ask with a body, or with the text of an error.
+func workday(ctx context.Context, r *node.AskRequest) error {
+	day, err := time.Parse(time.DateOnly, string(r.Body))
 	if err != nil {
-		// The client waits for our answer, and we for its answer to our ask.
-		// That is no deadlock: answers do not wait for handlers.
-		if day, err = askBack(ctx, c, m.Body); err != nil {
-			return nil, err
+		// The client waits for this handler's answer, and the handler for the
+		// client's. That is no deadlock: answers are not queued for handlers.
+		if day, err = askBack(ctx, r.NSConn, r.Body); err != nil {
+			return err
 		}
 	}
+	advice := "there is work to do"
 	if isOff(day) {
-		return fmt.Appendf(nil, "%s is a %s: sleep in", day.Format(time.DateOnly), day.Weekday()), nil
+		advice = "sleep in"
 	}
-	return fmt.Appendf(nil, "%s is a %s: there is work to do", day.Format(time.DateOnly), day.Weekday()), nil
+	r.Reply(fmt.Appendf(nil, "%s is a %s: %s", day.Format(time.DateOnly), day.Weekday(), advice))
+	return nil
 }
 
 // askBack gives the client a second chance.
@@ -59,7 +61,7 @@ func askBack(ctx context.Context, c *node.NSConn, said []byte) (time.Time, error
 	defer cancel()
 	answer, err := c.Ask(ctx, "which day", fmt.Appendf(nil, "%q is no date. Which day, as year-month-day?", said))
 	if err != nil {
-		// The client's own error, or it has gone, or time is up.
+		// The client answered with an error or closed, or the ask timed out.
 		return time.Time{}, fmt.Errorf("which day you mean remains unclear: %w", err)
 	}
 	day, err := time.Parse(time.DateOnly, string(answer.Body))
@@ -69,33 +71,35 @@ func askBack(ctx context.Context, c *node.NSConn, said []byte) (time.Time, error
 	return day, nil
 }
 
-// hello handles an emit: it has no answer, but the handler may ask and emit.
-func hello(ctx context.Context, c *node.NSConn, _ *node.Message) error {
+// hello handles an emit. An emit has no answer, but its handler may ask and
+// emit.
+func hello(ctx context.Context, e *node.EmitEvent) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	name, err := c.Ask(ctx, "name", []byte("who is there?"))
+	name, err := e.NSConn.Ask(ctx, "name", []byte("who is there?"))
 	if err != nil {
 		return err
 	}
-	return c.Emit("welcome", fmt.Appendf(nil, "Welcome, %s!", name.Body))
+	return e.NSConn.Emit("welcome", fmt.Appendf(nil, "Welcome, %s!", name.Body))
 }
 
 // date is a day in JSON.
 type date struct{ day time.Time }
 
-// UnmarshalText makes "2026-07-14" a date; the error is sent to the client.
+// UnmarshalText parses a date such as "2026-07-14". The client receives the
+// error.
 func (d *date) UnmarshalText(text []byte) (err error) {
 	d.day, err = time.Parse(time.DateOnly, string(text))
 	return err
 }
 
-// period is a question about some days, the first and the last one included.
+// period is the body of the ask: the first and the last day, both included.
 type period struct {
 	From date `json:"from"`
 	To   date `json:"to"`
 }
 
-// count is the answer.
+// count is the body of the answer.
 type count struct {
 	Work int `json:"work"`
 	Off  int `json:"off"`
@@ -103,7 +107,7 @@ type count struct {
 
 const longest = 366 * 24 * time.Hour
 
-func days(_ context.Context, _ *node.NSConn, p period) (count, error) {
+func days(_ context.Context, _ *node.AskRequest, p period) (count, error) {
 	if length := p.To.day.Sub(p.From.day); length < 0 || length > longest {
 		return count{}, errors.New("want a period of at most a year")
 	}

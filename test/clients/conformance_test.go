@@ -62,7 +62,7 @@ var rows = []row{
 	{"NSConn", "room", cell{"room", names, "joins rooms and talks to the others in them"}, cell{"Room", outline, whole}, cell{"Room", acting, ends}},
 	{"NSConn", "rooms", cell{"rooms", names, "joins rooms and talks to the others in them"}, cell{"Rooms", outline, whole}, cell{"Rooms", acting, ends}},
 	{"NSConn", "leaveAll", cell{"leaveAll", names, "leaves one room, and all"}, cell{"LeaveAll", outline, whole}, cell{"LeaveAll", acting, ends}},
-	{"Room", "emit", cell{"emit", names, "joins rooms and talks to the others in them"}, cell{"Emit", outline, whole}, cell{"Emit", acting, inside}},
+	{"Room", "emit", cell{"emit", names, "joins rooms and talks to the others in them"}, cell{"Emit", outline, whole}, cell{"EmitToClient", acting, inside}},
 	{"Room", "leave", cell{"leave", names, "leaves one room, and all"}, cell{"Leave", outline, whole}, cell{"Leave", acting, ends}},
 	{"Message", "Namespace", cell{"Namespace", names, messages}, cell{"Namespace", outline, whole}, cell{"Namespace", acting, inside}},
 	{"Message", "Room", cell{"Room", names, messages}, cell{"Room", outline, whole}, cell{"Room", acting, inside}},

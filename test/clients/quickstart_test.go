@@ -24,7 +24,7 @@ var top = filepath.Join("..", "..")
 // startNode serves an open namespace, as "stoa serve" does.
 func startNode(t *testing.T) (url string) {
 	t.Helper()
-	n, err := node.New(node.Config{Namespaces: map[string]node.NamespaceOptions{"default": {Relay: true}}})
+	n, err := node.New(node.Config{Namespaces: map[string]node.NamespaceOptions{"default": {Relay: node.RelayRooms}}})
 	if err != nil {
 		t.Fatal(err)
 	}

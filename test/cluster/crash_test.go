@@ -87,9 +87,9 @@ func askDoomed(t testing.TB, n *testNode, doomedID, address string) (wait func()
 		}
 	})
 	asks.Go(func() {
-		all, err := n.AskEverybody(ctx, m)
-		if err != nil || len(all.Answers) > 0 || !slices.Equal(all.Silent, []string{doomedID}) || ctx.Err() != nil {
-			t.Errorf("asking everybody in a room of the node that is killed: %+v, %v; want no answer and the node silent", all, err)
+		all, err := n.AskAll(ctx, m)
+		if err != nil || len(all.Answers) > 0 || !slices.Equal(all.Missing, []string{doomedID}) || ctx.Err() != nil {
+			t.Errorf("asking all members of a room of the node that is killed: %+v, %v; want no answer and the node missing", all, err)
 		}
 	})
 	for range 3 {

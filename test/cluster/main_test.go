@@ -49,7 +49,7 @@ func startNode(t testing.TB, o nodeOptions) *testNode {
 	}
 	config := node.Config{
 		ID: o.id, Loops: 2, Broker: broker, Logger: logger,
-		Namespaces: map[string]node.NamespaceOptions{namespace: {Relay: true, Broadcast: true, Asks: true}},
+		Namespaces: map[string]node.NamespaceOptions{namespace: {Relay: node.RelayRooms | node.RelayNamespace | node.RelayAsks}},
 		Limits:     node.Limits{DrainPerSecond: -1},
 	}
 	if o.change != nil {

@@ -100,7 +100,7 @@ func TestNames(t *testing.T) {
 			id: fmt.Sprint("n", i), redis: config,
 			change: func(c *node.Config) {
 				for _, name := range namespaces {
-					c.Namespaces[name] = node.NamespaceOptions{Relay: true, Broadcast: true}
+					c.Namespaces[name] = node.NamespaceOptions{Relay: node.RelayRooms | node.RelayNamespace}
 				}
 			},
 		}))
@@ -152,7 +152,7 @@ func TestNames(t *testing.T) {
 	all := append([]string{namespace}, namespaces...)
 	for _, n := range nodes {
 		for _, name := range all {
-			if err := n.Emit(t.Context(), node.Message{Namespace: name, Event: "end", Body: []byte(n.ID())}); err != nil {
+			if err := n.EmitNamespace(t.Context(), node.Message{Namespace: name, Event: "end", Body: []byte(n.ID())}, node.EmitOptions{}); err != nil {
 				t.Fatalf("Emit to namespace %q: %v", name, err)
 			}
 		}

@@ -51,7 +51,7 @@ func startEcho(t testing.TB, arguments ...string) string {
 
 // eachTransport runs a test over both transports.
 func eachTransport(t *testing.T, test func(t *testing.T, address string)) {
-	for name, arguments := range map[string][]string{"epoll": nil, "stream": {"-stream"}} {
+	for name, arguments := range map[string][]string{"epoll": nil, "blocking": {"-blocking"}} {
 		t.Run(name, func(t *testing.T) { test(t, startEcho(t, arguments...)) })
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// patience bounds everything that the server asks a client.
+// patience bounds the requests of the server to a client.
 const patience = 10 * time.Second
 
 // requestKey is the key of the client's HTTP request among its connection's
@@ -36,7 +36,7 @@ func requestOf(c *node.Conn) request { return c.Value(requestKey{}).(request) }
 func main() {
 	listen := flag.String("listen", "127.0.0.1:8080", "address to listen on")
 	flag.Parse()
-	// Pages that are tested come from other servers.
+	// The tested pages are served by other servers.
 	n, err := node.New(node.Config{AllowOrigins: []string{"*"}})
 	if err != nil {
 		log.Fatal(err)
@@ -71,91 +71,96 @@ func declare(n *node.Node) {
 		a.Set(requestKey{}, request{a.Request.Header, query})
 		return nil
 	})
-	n.OnOpened(func(ctx context.Context, c *node.Conn) {
-		namespace := requestOf(c).query.Get("bring")
+	n.OnOpened(func(ctx context.Context, e *node.OpenedEvent) {
+		namespace := requestOf(e.Conn).query.Get("bring")
 		if namespace == "" {
 			return
 		}
-		if _, err := c.Connect(ctx, namespace); err != nil {
-			log.Printf("%s: not brought in: %v", c.ID(), err)
+		if _, err := e.Conn.Connect(ctx, namespace); err != nil {
+			log.Printf("%s: not brought in: %v", e.Conn.ID(), err)
 		}
 	})
 	for _, name := range []string{"second", "brought"} {
-		n.Namespace(name).OnAsk("echo", echo)
+		n.Namespace(name, node.NamespaceOptions{}).OnAsk("echo", echo)
 	}
-	n.Namespace("deny").OnConnect(func(context.Context, *node.Conn, []byte) error { return errors.New("not allowed") })
-	n.Namespace("n;s").OnAsk("e;v", echo)
-	n.Namespace("")
-	n.OnNative(func(_ context.Context, c *node.Conn, payload []byte, binary bool) error {
-		return c.WriteNative(append([]byte("native:"), payload...), binary)
+	n.Namespace("deny", node.NamespaceOptions{}).OnConnect(func(context.Context, *node.ConnectRequest) error {
+		return errors.New("not allowed")
 	})
-	declareDefault(n.Namespace("default").Configure(node.NamespaceOptions{Relay: true, Broadcast: true}))
+	n.Namespace("n;s", node.NamespaceOptions{}).OnAsk("e;v", echo)
+	n.Namespace("", node.NamespaceOptions{})
+	n.OnNative(func(_ context.Context, e *node.NativeEvent) error {
+		return e.Conn.WriteNative(append([]byte("native:"), e.Payload...), e.Binary)
+	})
+	declareDefault(n.Namespace("default", node.NamespaceOptions{Relay: node.RelayRooms | node.RelayNamespace}))
 }
 
 func declareDefault(ns *node.Namespace) {
-	ns.OnJoin(func(_ context.Context, _ *node.NSConn, room string) error {
-		if room == "locked" {
+	ns.OnJoin(func(_ context.Context, r *node.JoinRequest) error {
+		if r.Room == "locked" {
 			return errors.New("room is locked")
 		}
 		return nil
 	})
-	ns.OnLeave(func(_ context.Context, r *node.Room) error {
-		if r.Name() == "sticky" {
+	ns.OnLeave(func(_ context.Context, r *node.LeaveRequest) error {
+		if r.Room.Name() == "sticky" {
 			return errors.New("cannot leave")
 		}
 		return nil
 	})
 	ns.OnAsk("echo", echo)
-	ns.OnAsk("fail", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) {
-		return nil, errors.New("boom;1")
+	ns.OnAsk("fail", func(context.Context, *node.AskRequest) error { return errors.New("boom;1") })
+	ns.OnAsk("silent", func(ctx context.Context, _ *node.AskRequest) error {
+		<-ctx.Done() // the connection has closed
+		return ctx.Err()
 	})
-	ns.OnAsk("silent", func(ctx context.Context, _ *node.NSConn, _ *node.Message) ([]byte, error) {
-		<-ctx.Done() // the connection has ended
-		return nil, ctx.Err()
-	})
-	ns.OnAsk("header", func(_ context.Context, c *node.NSConn, m *node.Message) ([]byte, error) {
-		r, name := requestOf(c.Conn()), string(m.Body)
-		if value := r.header.Get(name); value != "" {
-			return []byte(value), nil
+	ns.OnAsk("header", func(_ context.Context, r *node.AskRequest) error {
+		upgrade, name := requestOf(r.NSConn.Conn()), string(r.Body)
+		value := upgrade.header.Get(name)
+		if value == "" {
+			value = upgrade.query.Get(name)
 		}
-		return []byte(r.query.Get(name)), nil
+		r.Reply([]byte(value))
+		return nil
 	})
-	ns.OnEmit("push", func(_ context.Context, c *node.NSConn, m *node.Message) error {
-		return c.Emit("pushed", m.Body)
+	ns.OnEmit("push", func(_ context.Context, e *node.EmitEvent) error {
+		return e.NSConn.Emit("pushed", e.Body)
 	})
-	ns.OnEmit("push-binary", func(_ context.Context, c *node.NSConn, m *node.Message) error {
-		return c.EmitBinary("pushed", m.Body)
+	ns.OnEmit("push-binary", func(_ context.Context, e *node.EmitEvent) error {
+		return e.NSConn.EmitBinary("pushed", e.Body)
 	})
 	ns.OnEmit("do", do)
 	ns.OnEmit("end", end)
 }
 
-func echo(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) { return m.Body, nil }
+func echo(_ context.Context, r *node.AskRequest) error {
+	r.Reply(r.Body)
+	return nil
+}
 
-// end closes the connection as the body says.
-func end(_ context.Context, c *node.NSConn, m *node.Message) error {
-	number, reason, _ := strings.Cut(string(m.Body), " ")
+// end closes the connection with the code and the reason in the body.
+func end(_ context.Context, e *node.EmitEvent) error {
+	number, reason, _ := strings.Cut(string(e.Body), " ")
 	code, err := strconv.ParseUint(number, 10, 16)
 	if err != nil {
 		return err
 	}
-	return c.Conn().Close(wire.Code(code), reason)
+	return e.NSConn.Conn().Close(wire.Code(code), reason)
 }
 
 // do sends the client the request in the body, and emits the result.
-func do(ctx context.Context, c *node.NSConn, m *node.Message) error {
-	wanted, argument, _ := strings.Cut(string(m.Body), " ")
+func do(ctx context.Context, e *node.EmitEvent) error {
+	name, argument, _ := strings.Cut(string(e.Body), " ")
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	result, err := execute(ctx, c, wanted, argument)
+	result, err := execute(ctx, e.NSConn, name, argument)
 	if err != nil {
 		result = fmt.Sprint("error: ", err)
 	}
-	return c.Emit("did", []byte(result))
+	return e.NSConn.Emit("did", []byte(result))
 }
 
-func execute(ctx context.Context, c *node.NSConn, wanted, argument string) (string, error) {
-	switch wanted {
+func execute(ctx context.Context, c *node.NSConn, name, argument string) (string, error) {
+	switch name {
 	case "ask":
 		answer, err := c.Ask(ctx, argument, []byte("from the server"))
 		return string(answer.Body), err

@@ -35,7 +35,7 @@ func Run(args []string, stdout io.Writer) error {
 // newNode returns a node that listens and is not served yet.
 func newNode(loops int, transport string) (*node.Node, error) {
 	config := node.Config{Loops: loops, Endpoint: protocol.Endpoint}
-	for _, kind := range []node.Transport{node.TransportAuto, node.TransportEpoll, node.TransportStream} {
+	for _, kind := range []node.Transport{node.TransportAuto, node.TransportEpoll, node.TransportBlocking} {
 		if kind.String() == transport {
 			config.Transport = kind
 		}
@@ -49,22 +49,23 @@ func newNode(loops int, transport string) (*node.Node, error) {
 	// A client that has closed its connection needs no response.
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.Handle("GET /metrics", metrics.Handler(n, metrics.BuildInfo{}))
-	declareHandlers(n.Namespace(protocol.Namespace))
+	// stoa relays too, so the memory per connection can be compared.
+	declareHandlers(n.Namespace(protocol.Namespace, node.NamespaceOptions{Relay: node.RelayRooms}))
 	return n, n.Listen("tcp", "127.0.0.1:0")
 }
 
 func declareHandlers(ns *node.Namespace) {
 	var counted atomic.Uint64
-	// stoa relays too, so the memory per connection can be compared.
-	ns.Configure(node.NamespaceOptions{Relay: true})
-	ns.OnAsk(protocol.EventEcho, func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) {
-		return m.Body, nil
+	ns.OnAsk(protocol.EventEcho, func(_ context.Context, r *node.AskRequest) error {
+		r.Reply(r.Body)
+		return nil
 	})
-	ns.OnEmit(protocol.EventCount, func(context.Context, *node.NSConn, *node.Message) error {
+	ns.OnEmit(protocol.EventCount, func(context.Context, *node.EmitEvent) error {
 		counted.Add(1)
 		return nil
 	})
-	ns.OnAsk(protocol.EventCounted, func(context.Context, *node.NSConn, *node.Message) ([]byte, error) {
-		return strconv.AppendUint(nil, counted.Load(), 10), nil
+	ns.OnAsk(protocol.EventCounted, func(_ context.Context, r *node.AskRequest) error {
+		r.Reply(strconv.AppendUint(nil, counted.Load(), 10))
+		return nil
 	})
 }

@@ -13,20 +13,19 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
-// Patience is how long an example that ends waits for its clients and handlers.
+// Patience is how long a shutdown waits for clients and handlers.
 const Patience = 10 * time.Second
 
-// Context ends when the process is asked to end: by Ctrl-C, or by a service
-// manager or a container with SIGTERM. A second signal ends the process at
-// once.
+// Context returns a context that the signals SIGINT (Ctrl-C) and SIGTERM
+// cancel. A second signal ends the process immediately.
 func Context() context.Context {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	return ctx
 }
 
-// Serve listens, prints the URL of path there, and serves the node until ctx
-// ends; then it shuts the node down. It ends the process if it cannot.
+// Serve listens on the address, prints the URL of path, and serves the node.
+// When ctx is canceled it shuts the node down. An error ends the process.
 func Serve(ctx context.Context, n *node.Node, address, path string) {
 	if err := n.Listen("tcp", address); err != nil {
 		log.Fatal(err)

@@ -13,7 +13,7 @@ import (
 // The page's snippets are bodies of functions that have these parameters.
 const (
 	neffosParameters = "ctx context.Context, id string, server *neffos.Server, nsConn *neffos.NSConn, msg neffos.Message, events neffos.Events"
-	stoaParameters   = "ctx context.Context, id string, n *node.Node, ns *node.Namespace, c *node.NSConn, room *node.Room, m *node.Message"
+	stoaParameters   = "ctx context.Context, id string, n *node.Node, ns *node.Namespace, c *node.NSConn"
 
 	migratingHead = `package main
 

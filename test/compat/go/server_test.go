@@ -27,8 +27,8 @@ func startServer(t testing.TB, transport node.Transport, address string) *server
 	n, err := node.New(node.Config{
 		Transport: transport,
 		Namespaces: map[string]node.NamespaceOptions{
-			namespace: {Relay: true, Broadcast: true},
-			oddName:   {Relay: true},
+			namespace: {Relay: node.RelayRooms | node.RelayNamespace},
+			oddName:   {Relay: node.RelayRooms},
 		},
 	})
 	if err != nil {
@@ -86,7 +86,7 @@ func (s *server) wait(t testing.TB) {
 
 // eachTransport runs a test over both transports.
 func eachTransport(t *testing.T, test func(t *testing.T, transport node.Transport)) {
-	for _, transport := range []node.Transport{node.TransportAuto, node.TransportStream} {
+	for _, transport := range []node.Transport{node.TransportAuto, node.TransportBlocking} {
 		t.Run(transport.String(), func(t *testing.T) { test(t, transport) })
 	}
 }

@@ -48,14 +48,15 @@ func StartPeer(t testing.TB) *Peer {
 		a.Set(peerRequest{}, a.Request)
 		return nil
 	})
-	n.OnOpened(func(_ context.Context, c *node.Conn) {
+	n.OnOpened(func(_ context.Context, e *node.OpenedEvent) {
 		select {
-		case p.Opened <- c:
+		case p.Opened <- e.Conn:
 		default: // the test does not use them
 		}
 	})
-	n.Namespace("deny").OnConnect(func(context.Context, *node.Conn, []byte) error { return errors.New("not allowed") })
-	p.declare(n.Namespace("default").Configure(node.NamespaceOptions{Relay: true, Broadcast: true, Asks: true}))
+	deny := n.Namespace("deny", node.NamespaceOptions{})
+	deny.OnConnect(func(context.Context, *node.ConnectRequest) error { return errors.New("not allowed") })
+	p.declare(n.Namespace("default", node.NamespaceOptions{Relay: node.RelayRooms | node.RelayNamespace | node.RelayAsks}))
 	if err := n.Listen("tcp", "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
@@ -72,38 +73,40 @@ func StartPeer(t testing.TB) *Peer {
 }
 
 func (p *Peer) declare(ns *node.Namespace) {
-	ns.OnJoin(func(_ context.Context, _ *node.NSConn, room string) error {
-		if room == "locked" {
+	ns.OnJoin(func(_ context.Context, r *node.JoinRequest) error {
+		if r.Room == "locked" {
 			return errors.New("room is locked")
 		}
 		return nil
 	})
-	ns.OnAsk("echo", func(_ context.Context, _ *node.NSConn, m *node.Message) ([]byte, error) { return m.Body, nil })
-	ns.OnAsk("fail", func(context.Context, *node.NSConn, *node.Message) ([]byte, error) {
-		return nil, errors.New("no\x1b[2J")
-	})
-	ns.OnAsk("silent", func(ctx context.Context, _ *node.NSConn, _ *node.Message) ([]byte, error) {
-		<-ctx.Done() // the connection is closed
-		return nil, ctx.Err()
-	})
-	ns.OnAsk("header", func(_ context.Context, c *node.NSConn, m *node.Message) ([]byte, error) {
-		r := c.Conn().Value(peerRequest{}).(*http.Request)
-		return []byte(r.Header.Get(string(m.Body)) + r.URL.Query().Get(string(m.Body))), nil
-	})
-	ns.OnEmit("note", func(_ context.Context, _ *node.NSConn, m *node.Message) error {
-		p.notes <- *m
+	ns.OnAsk("echo", func(_ context.Context, r *node.AskRequest) error {
+		r.Reply(r.Body)
 		return nil
 	})
-	ns.OnEmit("push", func(_ context.Context, c *node.NSConn, m *node.Message) error {
-		return c.Conn().Write(node.Message{Namespace: m.Namespace, Event: "pushed", Body: m.Body, Binary: m.Binary})
+	ns.OnAsk("fail", func(context.Context, *node.AskRequest) error { return errors.New("no\x1b[2J") })
+	ns.OnAsk("silent", func(ctx context.Context, _ *node.AskRequest) error {
+		<-ctx.Done() // the connection is closed
+		return ctx.Err()
 	})
-	ns.OnEmit("bye", func(_ context.Context, c *node.NSConn, m *node.Message) error {
-		number, reason, _ := strings.Cut(string(m.Body), " ")
+	ns.OnAsk("header", func(_ context.Context, r *node.AskRequest) error {
+		upgrade, name := r.NSConn.Conn().Value(peerRequest{}).(*http.Request), string(r.Body)
+		r.Reply([]byte(upgrade.Header.Get(name) + upgrade.URL.Query().Get(name)))
+		return nil
+	})
+	ns.OnEmit("note", func(_ context.Context, e *node.EmitEvent) error {
+		p.notes <- e.Message
+		return nil
+	})
+	ns.OnEmit("push", func(_ context.Context, e *node.EmitEvent) error {
+		return e.NSConn.Conn().Write(node.Message{Namespace: e.Namespace, Event: "pushed", Body: e.Body, Binary: e.Binary})
+	})
+	ns.OnEmit("bye", func(_ context.Context, e *node.EmitEvent) error {
+		number, reason, _ := strings.Cut(string(e.Body), " ")
 		code, err := strconv.ParseUint(number, 10, 16)
 		if err != nil {
 			return err
 		}
-		return c.Conn().Close(wire.Code(code), reason)
+		return e.NSConn.Conn().Close(wire.Code(code), reason)
 	})
 }
 

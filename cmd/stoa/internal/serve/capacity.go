@@ -39,7 +39,7 @@ func measureCapacity(transport node.Transport, secure bool) capacity {
 	switch {
 	case secure:
 		c.each = bytesPerTLS
-	case transport == node.TransportStream:
+	case transport == node.TransportBlocking:
 		c.each = bytesPerBlocking
 	}
 	return c

@@ -45,8 +45,8 @@ var (
 	transports = cli.Choices[node.Transport]{
 		{Name: "auto", Value: node.TransportAuto},
 		{Name: "epoll", Value: node.TransportEpoll},
-		{Name: "stream", Value: node.TransportStream, Hidden: true}, // the former name
-		{Name: "blocking", Value: node.TransportStream},
+		{Name: "stream", Value: node.TransportBlocking, Hidden: true}, // the former name
+		{Name: "blocking", Value: node.TransportBlocking},
 	}
 )
 

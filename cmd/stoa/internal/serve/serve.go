@@ -115,8 +115,10 @@ func newServer(flags *serveFlags, parsed parsedFlags, self *clusterNode, logger 
 		Endpoint:     flags.endpoint,
 		HTTP:         pages,
 		AllowOrigins: flags.allowOrigins,
-		Namespaces:   map[string]node.NamespaceOptions{cli.DefaultNamespace: {Relay: true, Broadcast: true, Asks: true}},
-		Logger:       logger,
+		Namespaces: map[string]node.NamespaceOptions{
+			cli.DefaultNamespace: {Relay: node.RelayRooms | node.RelayNamespace | node.RelayAsks},
+		},
+		Logger: logger,
 	}
 	var collectors []prometheus.Collector
 	if self != nil {
