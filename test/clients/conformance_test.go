@@ -34,7 +34,7 @@ const (
 	refused  = "TestErrorsOfTheServerComeThrough"
 	inside   = "TestActingInHandlers"
 	ends     = "TestHandlersEndTheirOwn"
-	handles  = "node/handles_end_test.go"
+	handles  = "node/closed_conn_test.go"
 	afterEnd = "TestAfterTheEnd"
 	messages = "writes and asks whole messages"
 )
