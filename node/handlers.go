@@ -76,9 +76,9 @@ type ConnectRequest struct {
 	reply []byte
 }
 
-// Reply sets the body of the answer that accepts the request, which must be
-// valid UTF-8. It is sent when the handler returns nil; without a call the body
-// is empty. The last call counts.
+// Reply sets the body of the answer that accepts the request, a frame of the
+// same type as the request: a text must be valid UTF-8. It is sent when the
+// handler returns nil; without a call the body is empty. The last call counts.
 func (r *ConnectRequest) Reply(body []byte) { r.reply = body }
 
 // ConnectedEvent reports a connection that was connected to a namespace, by the
@@ -105,9 +105,9 @@ type JoinRequest struct {
 	reply []byte
 }
 
-// Reply sets the body of the answer that accepts the request, which must be
-// valid UTF-8. It is sent when the handler returns nil; without a call the body
-// is empty. The last call counts.
+// Reply sets the body of the answer that accepts the request, a frame of the
+// same type as the request: a text must be valid UTF-8. It is sent when the
+// handler returns nil; without a call the body is empty. The last call counts.
 func (r *JoinRequest) Reply(body []byte) { r.reply = body }
 
 // JoinedEvent reports a connection that joined a room, by the client's request

@@ -67,7 +67,7 @@ func TestReplies(t *testing.T) {
 			}{
 				{"", target.empty, true},
 				{"nil", target.empty, true},
-				{"empty", target.names + ";0;0;", true},
+				{"empty", target.empty, true},
 				{"a;b", target.names + ";0;0;re: a;b", true},
 				{"twice", target.names + ";0;0;last", true},
 				{"refused", target.names + ";1;0;refused; sorry", false},

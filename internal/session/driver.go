@@ -112,7 +112,7 @@ type Request struct {
 	// Message is the request as received.
 	Message *wire.Message
 	// Reply is the body of the positive answer. The driver may set it before it
-	// accepts the request; nil sends the short answer without a body.
+	// accepts the request; without one the answer is the short one.
 	Reply []byte
 
 	// generation of the namespace; Join only.

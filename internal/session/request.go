@@ -218,7 +218,7 @@ func (s *Session) AcceptLeave(r *Request) bool {
 
 // grant sends the positive answer to a request.
 func (s *Session) grant(r *Request) {
-	if r.Reply == nil {
+	if len(r.Reply) == 0 {
 		s.ReplyEmpty(r.Message)
 		return
 	}
