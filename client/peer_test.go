@@ -110,7 +110,7 @@ func TestControlFramesAndFragments(t *testing.T) {
 	}
 }
 
-func TestAServerThatFallsSilentIsGivenUp(t *testing.T) {
+func TestSilentServerIsAbandoned(t *testing.T) {
 	url := startServer(t, func(number int, p *peer) {
 		p.hello("id")
 		if number == 0 {
@@ -127,7 +127,7 @@ func TestAServerThatFallsSilentIsGivenUp(t *testing.T) {
 	}
 }
 
-func TestAQuietServerThatAnswersPingsIsKept(t *testing.T) {
+func TestQuietServerThatAnswersPingsIsKept(t *testing.T) {
 	pinged := make(chan struct{}, 1000)
 	url := startServer(t, func(_ int, p *peer) {
 		p.hello("id")
@@ -149,7 +149,7 @@ func TestAQuietServerThatAnswersPingsIsKept(t *testing.T) {
 
 // If the server does not read, Emit blocks when the queue is full. Then the
 // connection counts as lost; emits that were not being written are not.
-func TestAServerThatDoesNotReadIsGivenUp(t *testing.T) {
+func TestServerThatDoesNotReadIsAbandoned(t *testing.T) {
 	body := bytes.Repeat([]byte("x"), 100_000)
 	arrived := make(chan string, 1000)
 	release := make(chan struct{})
@@ -200,7 +200,7 @@ func TestAServerThatDoesNotReadIsGivenUp(t *testing.T) {
 	close(release)
 }
 
-func TestCloseSendsWhatWasEmitted(t *testing.T) {
+func TestCloseSendsQueuedEmits(t *testing.T) {
 	const count = 2000
 	got := make(chan int, 1)
 	url := startServer(t, func(_ int, p *peer) {

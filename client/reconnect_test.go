@@ -59,7 +59,7 @@ func TestComesBackAfterARestart(t *testing.T) {
 	}
 }
 
-func TestRejoinsInOrderAndThenSendsWhatWasKept(t *testing.T) {
+func TestRejoinsInOrderThenSendsQueue(t *testing.T) {
 	frames := make(chan string, 1000)
 	url := startServer(t, func(number int, p *peer) {
 		if !p.hello(fmt.Sprint("id", number)) {
@@ -165,7 +165,7 @@ func TestBufferPolicies(t *testing.T) {
 	}
 }
 
-func TestWhatIsRefusedAfterAReconnectEnds(t *testing.T) {
+func TestRefusalAfterReconnectEnds(t *testing.T) {
 	url := startServer(t, func(number int, p *peer) {
 		if !p.hello("id") {
 			return

@@ -327,7 +327,7 @@ func TestInterestClose(t *testing.T) {
 	})
 }
 
-func TestInterestCloseGivesUpWaiting(t *testing.T) {
+func TestInterestCloseAbandonsWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stuck := &stuckBroker{Broker: startMemory(t, &counter{}), release: make(chan struct{})}
 		i := cluster.NewInterest(stuck, cluster.InterestConfig{})

@@ -36,7 +36,7 @@ var scalars = []scalar{
 		func(s *node.Stats) float64 { return float64(s.Connections) }),
 	gauge("pending_handshakes", "Accepted sockets whose handshake is not finished.",
 		func(s *node.Stats) float64 { return float64(s.Pending) }),
-	gauge("paused_connections", "Connections that are not read because what they publish to is congested.",
+	gauge("paused_connections", "Connections paused because the broker is congested.",
 		func(s *node.Stats) float64 { return float64(s.Paused) }),
 	counter("sockets_accepted_total", "Sockets accepted, those of plain HTTP included.",
 		func(s *node.Stats) float64 { return float64(s.Accepted) }),

@@ -86,8 +86,8 @@
 //
 // The cluster. Only a Redis broker has these: the memory broker of a single
 // node has no queue, no server and no other nodes. The label server is the
-// position of the server, from 0, in the alphabetical order of the servers' addresses,
-// which is the same on all nodes.
+// position of the server, from 0, in the alphabetical order of the servers'
+// addresses, which is the same on all nodes.
 //
 //	stoa_known_nodes                        gauge      nodes of the cluster that this node knows to be alive, itself
 //	                                                   included

@@ -139,7 +139,7 @@ func TestShutdownWaitsForHandlers(t *testing.T) {
 	p := serveRequests(join(t, n, "chat", "r"))
 	p.send(";chat;;e;0;0;")
 	<-started
-	down := meanwhile(func() (struct{}, error) { return struct{}{}, n.Shutdown(within(t)) })
+	down := async(func() (struct{}, error) { return struct{}{}, n.Shutdown(within(t)) })
 	p.await(`close 1001 "node shuts down"`)
 	eventually(t, "the connection has closed", func() bool { return n.Connections() == 0 })
 	if lines := j.copy(); len(lines) > 0 {
@@ -186,7 +186,7 @@ func TestShutdownLeavesHandlers(t *testing.T) {
 			<-started
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
-			down := meanwhile(func() (struct{}, error) {
+			down := async(func() (struct{}, error) {
 				if second {
 					return struct{}{}, n.Shutdown(context.Background())
 				}
@@ -292,7 +292,7 @@ func TestHandlersOfTheEndEmit(t *testing.T) {
 
 // A handler's context is canceled when the peer closes, even if the connection
 // is not read because of its full receive queue.
-func TestHangupBehindAFullReceiveQueue(t *testing.T) {
+func TestHangupAfterAFullReceiveQueue(t *testing.T) {
 	if testTransport(t) == node.TransportBlocking {
 		t.Log("a blocking transport learns of the end when it reads")
 		return

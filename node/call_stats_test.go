@@ -13,7 +13,7 @@ func TestPendingCallsAreCounted(t *testing.T) {
 	n := startNode(t, nil)
 	a := join(t, n, "default", "r")
 	ctx, cancel := context.WithCancel(context.Background())
-	wait := meanwhile(func() (node.Answer, error) {
+	wait := async(func() (node.Answer, error) {
 		return n.AskRoom(ctx, node.Message{Namespace: "default", Room: "r", Event: "q"})
 	})
 	token := a.request(";default;r;q;0;0;")

@@ -22,29 +22,29 @@ func TestClusterAsk(t *testing.T) {
 	message := node.Message{Namespace: "default", Room: "r", Event: "q", Body: []byte("why?")}
 	ask := func() (node.Answer, error) { return nodes[0].Ask(within(t), a.id, message) }
 
-	wait := meanwhile(ask)
+	wait := async(ask)
 	a.send(a.request(";default;r;q;0;0;why?") + ";default;r;q;0;0;because")
 	if answer, err := wait(); err != nil || string(answer.Body) != "because" || answer.Conn != a.id {
 		t.Errorf("got %+v, %v, want because", answer, err)
 	}
-	wait = meanwhile(ask)
+	wait = async(ask)
 	a.sendBinary(a.request(";default;r;q;0;0;why?") + ";default;r;q;0;0;\xfe")
 	if answer, err := wait(); err != nil || string(answer.Body) != "\xfe" || !answer.Binary {
 		t.Errorf("got %+v, %v, want a binary answer", answer, err)
 	}
-	wait = meanwhile(ask)
+	wait = async(ask)
 	a.send(a.request(";default;r;q;0;0;why?") + ";default;r;q;1;0;do not ask")
 	if _, err := wait(); err == nil || err.Error() != "do not ask" {
 		t.Errorf("got %v, want the connection's own error", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	wait = meanwhile(func() (node.Answer, error) { return nodes[0].Ask(ctx, a.id, message) })
+	wait = async(func() (node.Answer, error) { return nodes[0].Ask(ctx, a.id, message) })
 	a.request(";default;r;q;0;0;why?")
 	cancel()
 	if _, err := wait(); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
-	wait = meanwhile(ask)
+	wait = async(ask)
 	a.request(";default;r;q;0;0;why?")
 	_ = a.conn.Close()
 	if _, err := wait(); !errors.Is(err, wire.ErrGone) {
@@ -111,7 +111,7 @@ func TestClusterAskRoom(t *testing.T) {
 	}
 	members := []*peer{join(t, nodes[1], "default", "r"), join(t, nodes[1], "default", "r"), join(t, nodes[2], "default", "r")}
 	askAll := func() (wait func() (node.Answer, error), tokens []string) {
-		wait = meanwhile(ask)
+		wait = async(ask)
 		for _, p := range members {
 			tokens = append(tokens, p.request(";default;r;q;0;0;"))
 		}
@@ -131,7 +131,7 @@ func TestClusterAskRoom(t *testing.T) {
 		p.send(tokens[i] + ";default;r;q;1;0;unhandled event")
 	}
 	if _, err := wait(); !errors.Is(err, wire.ErrUnhandled) {
-		t.Errorf("nobody handles it: %v, want %v", err, wire.ErrUnhandled)
+		t.Errorf("no handler: %v, want %v", err, wire.ErrUnhandled)
 	}
 
 	wait, _ = askAll()
@@ -139,7 +139,7 @@ func TestClusterAskRoom(t *testing.T) {
 		_ = p.conn.Close()
 	}
 	if _, err := wait(); !errors.Is(err, wire.ErrNobody) {
-		t.Errorf("everybody goes: %v, want %v", err, wire.ErrNobody)
+		t.Errorf("all members leave: %v, want %v", err, wire.ErrNobody)
 	}
 }
 
@@ -157,7 +157,7 @@ func TestClusterMissingNode(t *testing.T) {
 	defer proxy.Heal()
 	// The node stays known for its lease.
 	ctx, cancel := context.WithCancel(t.Context())
-	wait := meanwhile(func() (node.Answers, error) {
+	wait := async(func() (node.Answers, error) {
 		return n.AskAll(ctx, node.Message{Namespace: "default", Room: "r", Event: "q"})
 	})
 	answering.send(answering.request(";default;r;q;0;0;") + ";default;r;q;0;0;here")
@@ -176,7 +176,7 @@ func TestClusterMissingNode(t *testing.T) {
 	silent.send(silent.request(";default;r;q;0;0;") + ";default;r;q;0;0;late")
 	silent.sync("default")
 	eventually(t, "the node is ready again", func() bool { return cut.Ready(within(t)) == nil })
-	wait = meanwhile(func() (node.Answers, error) {
+	wait = async(func() (node.Answers, error) {
 		return n.AskAll(within(t), node.Message{Namespace: "default", Room: "r", Event: "q"})
 	})
 	for _, p := range []*peer{answering, silent} {

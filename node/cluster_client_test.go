@@ -44,8 +44,8 @@ func TestClusterClientAsksRoom(t *testing.T) {
 	}
 }
 
-// TestClusterClientAsksNobody: an ask to an empty room is answered at once.
-func TestClusterClientAsksNobody(t *testing.T) {
+// TestClusterClientAsksEmptyRoom: an ask to an empty room is answered at once.
+func TestClusterClientAsksEmptyRoom(t *testing.T) {
 	server := redistest.Start(t)
 	config := redisbroker.Config{Servers: []string{server.URL()}}
 	patient := func(cfg *node.Config) { cfg.Timeouts.Ask = time.Hour }

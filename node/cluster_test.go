@@ -95,7 +95,7 @@ func TestClusterEmit(t *testing.T) {
 		}
 	}
 	emit(node.Message{Namespace: "default", Room: "r", Event: "e", Body: []byte("to the room")})
-	emit(node.Message{Namespace: "default", Room: "r", Event: "e", Body: []byte("but a")}, a.id, "nobody-else")
+	emit(node.Message{Namespace: "default", Room: "r", Event: "e", Body: []byte("but a")}, a.id, "no-such-id")
 	emit(node.Message{Namespace: "default", Room: "r", Event: "e", Body: []byte("but b and here")}, b.id, here.id)
 	// Messages to a namespace and to a room have no order between them.
 	here.expect(";default;r;e;0;0;to the room", ";default;r;e;0;0;but a")
@@ -143,7 +143,7 @@ func TestClusterJoinAndLeave(t *testing.T) {
 	n := nodes[0]
 	do := func(name string, call func() error, request string) {
 		t.Helper()
-		wait := meanwhile(nothing(call))
+		wait := async(nothing(call))
 		a.send(a.request(request) + ";;;;;;")
 		if _, err := wait(); err != nil {
 			t.Fatalf("%s: %v", name, err)

@@ -111,7 +111,7 @@ func TestPeerDropsTheConnection(t *testing.T) {
 
 // Messages before a close frame are still relayed (protocol.md section 1, 14),
 // and the answer reaches a peer that closes its side at once.
-func TestCloseRightBehindMessages(t *testing.T) {
+func TestCloseRightAfterMessages(t *testing.T) {
 	n := startNode(t, nil)
 	other := join(t, n, "default", "r")
 	for range 20 {

@@ -284,7 +284,7 @@ func fallOver(how string) {
 }
 
 // A handler that panics or exits its goroutine fails one message only.
-func TestHandlersThatFallOver(t *testing.T) {
+func TestPanickingHandlers(t *testing.T) {
 	var out logged
 	var j journal
 	n := startHandling(t, out.into, func(n *node.Node) {

@@ -110,7 +110,7 @@ func TestEndpointWithoutUpgrade(t *testing.T) {
 	}
 }
 
-func TestHTTPBesideTheEndpoint(t *testing.T) {
+func TestHTTPNextToTheEndpoint(t *testing.T) {
 	t.Run("no handler", func(t *testing.T) {
 		n := startNode(t, nil)
 		p := connectTCP(t, n)
@@ -248,7 +248,7 @@ func TestUpgradeAfterRequest(t *testing.T) {
 				t.Errorf("answers\n%s\nwant\n%s", &got, &want)
 			}
 			if rest := p.sync("default"); len(rest) != 0 {
-				t.Errorf("got %q besides, want nothing", rest)
+				t.Errorf("got %q in addition, want nothing", rest)
 			}
 		})
 	}

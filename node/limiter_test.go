@@ -131,7 +131,7 @@ func TestLimitedHandlersInOrder(t *testing.T) {
 		}
 	}
 	if lines := j.copy(); len(lines) > 0 {
-		t.Errorf("%d handlers have run beside another one", len(lines))
+		t.Errorf("%d handlers have run at the same time as another one", len(lines))
 	}
 }
 
@@ -188,7 +188,7 @@ func TestReceiveQueueIsBounded(t *testing.T) {
 }
 
 // Joins do not wait for each other's subscriptions, even with a join handler.
-func TestJoinsBesideEachOther(t *testing.T) {
+func TestJoinsRunConcurrently(t *testing.T) {
 	var j journal
 	faulty := clustertest.NewFaulty(newMemory())
 	n := startHandling(t, func(cfg *node.Config) { cfg.Broker, cfg.Timeouts.Join = faulty, patience }, func(n *node.Node) {

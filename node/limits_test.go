@@ -127,7 +127,7 @@ func TestRefusedRequests(t *testing.T) {
 			}
 			expectMessages(t, n, c.result, before.MessagesIn[0][c.result]+1)
 			if got := p.sync("default"); len(got) != 0 {
-				t.Errorf("got %q besides, want nothing", got)
+				t.Errorf("got %q in addition, want nothing", got)
 			}
 			if got := other.sync("rooms"); len(got) != 0 {
 				t.Errorf("another connection received %q, want nothing", got)
@@ -140,7 +140,7 @@ func TestRefusedRequests(t *testing.T) {
 	}
 }
 
-func TestRoomLimitCountsWhatIsJoined(t *testing.T) {
+func TestRoomLimitCountsJoins(t *testing.T) {
 	n := startNode(t, func(c *node.Config) { c.Limits.Rooms = 2 })
 	p := join(t, n, "default", "a", "b")
 	p.send("$1;default;c;_OnRoomJoin;0;0;")

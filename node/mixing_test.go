@@ -23,7 +23,7 @@ func startMixed(tb testing.TB, declare func(*node.Namespace)) *node.Node {
 
 // The event's name and the namespace's options decide how a message is
 // dispatched.
-func TestWhoHandlesAnEvent(t *testing.T) {
+func TestHandlerOfAnEvent(t *testing.T) {
 	var j journal
 	all := func(ns *node.Namespace) {
 		ns.OnEmit("mine", func(context.Context, *node.EmitEvent) error { j.add("emit"); return nil })

@@ -121,7 +121,7 @@ func TestReceiveQueueKeepsOrder(t *testing.T) {
 	a.expect(";default;old;chat;0;0;welcome")
 }
 
-func TestConnectWaitsToo(t *testing.T) {
+func TestConnectWaitsForSubscription(t *testing.T) {
 	n, faulty := slowNode(t, nil)
 	a := dial(t, n)
 	release := blockSubscriptions(t, faulty)
@@ -217,7 +217,7 @@ func TestReceiveQueueLimit(t *testing.T) {
 
 // The close frame of a peer is read although its receive queue is full. Else
 // the node would wait an hour for it.
-func TestCloseBehindAFullReceiveQueue(t *testing.T) {
+func TestCloseAfterAFullReceiveQueue(t *testing.T) {
 	n, faulty := slowNode(t, func(cfg *node.Config) {
 		cfg.Limits.ReceiveQueue = 100
 		cfg.Timeouts.Close = time.Hour

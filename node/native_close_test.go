@@ -48,7 +48,7 @@ func TestNativeAnswersComeBeforeTheEnd(t *testing.T) {
 }
 
 // A handler that does not return delays the close for Timeouts.Close only.
-func TestNativeHandlersDoNotHoldTheEndUpForGood(t *testing.T) {
+func TestNativeHandlersDoNotBlockTheCloseForever(t *testing.T) {
 	release := make(chan struct{})
 	n := startHandling(t, func(cfg *node.Config) { cfg.NativeOnly = true; cfg.Timeouts.Close = 50 * time.Millisecond }, func(n *node.Node) {
 		n.OnNative(func(context.Context, *node.NativeEvent) error {
@@ -64,7 +64,7 @@ func TestNativeHandlersDoNotHoldTheEndUpForGood(t *testing.T) {
 
 // A close by the server does not wait for the handlers, even if the peer's
 // close already does.
-func TestServerEndsWhatLingers(t *testing.T) {
+func TestServerCloseWaitsForNoHandler(t *testing.T) {
 	release, conns := make(chan struct{}), make(chan *node.Conn, 1)
 	n := startHandling(t, func(cfg *node.Config) { cfg.NativeOnly = true; cfg.Timeouts.Close = time.Minute }, func(n *node.Node) {
 		n.OnNative(func(_ context.Context, e *node.NativeEvent) error {

@@ -14,7 +14,7 @@ import (
 // neffos row 20: every ask is answered at once: in a namespace that is not
 // connected, for an event without a handler, and by a handler that does not
 // reply, fails or panics.
-func TestEveryoneWhoWaitsIsAnswered(t *testing.T) {
+func TestAllWaitersAreAnswered(t *testing.T) {
 	n := startHandling(t, endlessAsks, func(n *node.Node) {
 		ns := n.Namespace("chat", node.NamespaceOptions{})
 		ns.OnAsk("nothing", func(context.Context, *node.AskRequest) error { return nil })

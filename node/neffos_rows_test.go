@@ -28,7 +28,7 @@ func endlessAsks(c *node.Config) { c.Timeouts.Ask = time.Hour }
 
 // neffos row 2: a blocked handler delays its own connection only, even on the
 // same loop.
-func TestBlockedHandlerHoldsUpNobodyElse(t *testing.T) {
+func TestBlockedHandlerDelaysNoOtherConnection(t *testing.T) {
 	release, entered := make(chan struct{}), make(chan struct{})
 	n := startHandling(t, func(c *node.Config) { c.Loops = 1 }, func(n *node.Node) {
 		ns := n.Namespace("chat", node.NamespaceOptions{})
@@ -59,7 +59,7 @@ func TestLateAnswerIsDropped(t *testing.T) {
 			a := join(t, nodes[1], "default")
 			ctx, cancel := context.WithCancel(t.Context())
 			message := node.Message{Namespace: "default", Event: "q"}
-			wait := meanwhile(func() (node.Answer, error) { return from.Ask(ctx, a.id, message) })
+			wait := async(func() (node.Answer, error) { return from.Ask(ctx, a.id, message) })
 			late := a.request(";default;;q;0;0;")
 			cancel()
 			if _, err := wait(); !errors.Is(err, context.Canceled) {
@@ -75,7 +75,7 @@ func TestLateAnswerIsDropped(t *testing.T) {
 			before := lateAnswers()
 			a.send(late + ";default;;q;0;0;late")
 			eventually(t, "the late answer is counted", func() bool { return lateAnswers() > before })
-			wait = meanwhile(func() (node.Answer, error) { return from.Ask(within(t), a.id, message) })
+			wait = async(func() (node.Answer, error) { return from.Ask(within(t), a.id, message) })
 			a.send(a.request(";default;;q;0;0;") + ";default;;q;0;0;in time")
 			if answer, err := wait(); err != nil || string(answer.Body) != "in time" {
 				t.Errorf("the next ask is answered %q, %v; want %q", answer.Body, err, "in time")
@@ -140,7 +140,7 @@ func TestAskEndsWithTheConnection(t *testing.T) {
 		})
 	})
 	p := join(t, n, "chat")
-	wait := meanwhile(func() (node.Answer, error) {
+	wait := async(func() (node.Answer, error) {
 		return n.Ask(context.Background(), p.id, node.Message{Namespace: "chat", Event: "from outside"})
 	})
 	p.request(";chat;;from outside;0;0;")

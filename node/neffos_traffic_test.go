@@ -23,7 +23,7 @@ func TestBurstOfTheProgram(t *testing.T) {
 	const burst = 5000
 	n := startNode(t, nil)
 	members := []*peer{join(t, n, "default", "r"), join(t, n, "default", "r"), join(t, n, "default", "r")}
-	wait := meanwhile(nothing(func() error {
+	wait := async(nothing(func() error {
 		for i := range burst {
 			m := node.Message{Namespace: "default", Room: "r", Event: "e", Body: fmt.Append(nil, i)}
 			if err := n.Emit(context.Background(), m, node.EmitOptions{}); err != nil {
@@ -48,7 +48,7 @@ func TestPongsBetweenMessages(t *testing.T) {
 	n := startNode(t, func(c *node.Config) { c.Limits.SendQueue = 64 << 20 })
 	p := join(t, n, "default", "r")
 	body := bytes.Repeat([]byte("0123456789abcdef"), 3000)
-	wait := meanwhile(nothing(func() error {
+	wait := async(nothing(func() error {
 		for range rounds {
 			if err := n.Emit(context.Background(), node.Message{Namespace: "default", Room: "r", Event: "e", Body: body}, node.EmitOptions{}); err != nil {
 				return err
@@ -56,7 +56,7 @@ func TestPongsBetweenMessages(t *testing.T) {
 		}
 		return nil
 	}))
-	pings := meanwhile(nothing(func() error {
+	pings := async(nothing(func() error {
 		for i := range rounds {
 			if _, err := io.WriteString(p.conn, frame(ws.OpPing, true, fmt.Sprint("ping ", i))); err != nil {
 				return err
@@ -100,7 +100,7 @@ func TestBinaryAcrossRedis(t *testing.T) {
 		t.Fatalf("EmitTo: %v", err)
 	}
 	b.expectBinary(";default;r;e;0;0;\xff;")
-	wait := meanwhile(func() (node.Answer, error) { return nodes[0].Ask(within(t), b.id, m) })
+	wait := async(func() (node.Answer, error) { return nodes[0].Ask(within(t), b.id, m) })
 	asked := b.next()
 	token, rest, _ := strings.Cut(string(asked.Payload), ";")
 	if asked.Header.OpCode != ws.OpBinary || rest != "default;r;e;0;0;\xff;" {
@@ -176,7 +176,7 @@ func TestMembershipAndSizeAreChecked(t *testing.T) {
 
 // neffos row 23: text that is not valid UTF-8 closes its sender and reaches
 // neither the room nor a handler.
-func TestInvalidTextReachesNobody(t *testing.T) {
+func TestInvalidTextIsNotRelayed(t *testing.T) {
 	n := startHandling(t, nil, func(n *node.Node) {
 		ns := n.Namespace("chat", node.NamespaceOptions{Relay: node.RelayRooms})
 		ns.OnEmit("handled", func(_ context.Context, e *node.EmitEvent) error {

@@ -33,14 +33,14 @@ func TestNodeDiesWhileAsked(t *testing.T) {
 	survivor := join(t, other, "default", "many")
 	in := func(room string) node.Message { return node.Message{Namespace: "default", Room: room, Event: "q"} }
 
-	one := meanwhile(func() (node.Answer, error) { return n.Ask(within(t), few.id, in("few")) })
+	one := async(func() (node.Answer, error) { return n.Ask(within(t), few.id, in("few")) })
 	token := few.request(";default;few;q;0;0;")
 	client.send("$1;default;few;q;0;0;")
 	few.request(";default;few;q;0;0;")
-	all := meanwhile(func() (node.Answers, error) { return n.AskAll(within(t), in("many")) })
+	all := async(func() (node.Answers, error) { return n.AskAll(within(t), in("many")) })
 	many.request(";default;many;q;0;0;")
 	survivor.send(survivor.request(";default;many;q;0;0;") + ";default;many;q;0;0;here")
-	room := meanwhile(func() (node.Answer, error) { return n.AskRoom(within(t), in("many")) })
+	room := async(func() (node.Answer, error) { return n.AskRoom(within(t), in("many")) })
 	many.request(";default;many;q;0;0;")
 	answer := survivor.request(";default;many;q;0;0;")
 	survivor.send(";default;many;e;0;0;goes on") // it is in order after the asks
@@ -75,7 +75,7 @@ func TestNodeDiesWhileAsked(t *testing.T) {
 	few.send(token + ";default;few;q;0;0;late")
 	eventually(t, "the late answer is counted", func() bool { return n.Stats().LateAnswers > late })
 	awaitNodes(t, 3, first, second, third)
-	room = meanwhile(func() (node.Answer, error) { return n.AskRoom(within(t), in("few")) })
+	room = async(func() (node.Answer, error) { return n.AskRoom(within(t), in("few")) })
 	few.send(few.request(";default;few;q;0;0;") + ";default;few;q;0;0;back")
 	client.send(client.request(";default;few;q;0;0;") + ";default;few;q;1;0;unhandled event")
 	if got, err := room(); err != nil || string(got.Body) != "back" {
@@ -96,9 +96,9 @@ func TestAskingNodeIsCutOff(t *testing.T) {
 	awaitNodes(t, 2, first, second)
 	a := join(t, other, "default", "r")
 	message := node.Message{Namespace: "default", Room: "r", Event: "q"}
-	one := meanwhile(func() (node.Answer, error) { return n.Ask(within(t), a.id, message) })
+	one := async(func() (node.Answer, error) { return n.Ask(within(t), a.id, message) })
 	token := a.request(";default;r;q;0;0;")
-	room := meanwhile(func() (node.Answer, error) { return n.AskRoom(within(t), message) })
+	room := async(func() (node.Answer, error) { return n.AskRoom(within(t), message) })
 	roomToken := a.request(";default;r;q;0;0;")
 	proxy.Cut()
 	defer proxy.Heal()
@@ -128,11 +128,11 @@ func TestNodeStopsWhileAsked(t *testing.T) {
 	awaitNodes(t, 2, first, second)
 	a := join(t, stopping, "default", "r")
 	message := node.Message{Namespace: "default", Room: "r", Event: "q"}
-	one := meanwhile(func() (node.Answer, error) { return n.Ask(within(t), a.id, message) })
+	one := async(func() (node.Answer, error) { return n.Ask(within(t), a.id, message) })
 	a.request(";default;r;q;0;0;")
-	room := meanwhile(func() (node.Answer, error) { return n.AskRoom(within(t), message) })
+	room := async(func() (node.Answer, error) { return n.AskRoom(within(t), message) })
 	a.request(";default;r;q;0;0;")
-	stopped := meanwhile(nothing(func() error { return stopping.Shutdown(within(t)) }))
+	stopped := async(nothing(func() error { return stopping.Shutdown(within(t)) }))
 	a.expectClose(1001)
 	_ = a.conn.Close()
 	if _, err := one(); !errors.Is(err, wire.ErrGone) {

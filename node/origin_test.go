@@ -30,7 +30,7 @@ func TestOrigin(t *testing.T) {
 		{"listed in capitals", []string{"https://a.test"}, []string{"Origin: https://A.test"}, true},
 		{"listed with another scheme", []string{"https://a.test"}, []string{"Origin: http://a.test"}, false},
 		{"not listed", []string{"https://a.test"}, []string{"Origin: https://b.test"}, false},
-		{"own host beside a list", []string{"https://a.test"}, []string{"Origin: http://stoa.test"}, true},
+		{"own host in addition to a list", []string{"https://a.test"}, []string{"Origin: http://stoa.test"}, true},
 		{"all origins", []string{"*"}, []string{"Origin: https://evil.test"}, true},
 		{"all origins, null", []string{"*"}, []string{"Origin: null"}, true},
 		{"two origins", nil, []string{"Origin: https://stoa.test", "Origin: https://stoa.test"}, false},

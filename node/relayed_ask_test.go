@@ -38,7 +38,7 @@ func TestClientAsksRoom(t *testing.T) {
 	a.expect("$4;default;;sum;1;0;unhandled event")
 }
 
-func TestClientAsksNobody(t *testing.T) {
+func TestClientAsksEmptyRoom(t *testing.T) {
 	n := startNode(t, withAsks)
 	a := join(t, n, "default", "r")
 	a.send("$1;default;r;q;0;0;")

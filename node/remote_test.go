@@ -21,8 +21,8 @@ func within(tb testing.TB) context.Context {
 	return ctx
 }
 
-// meanwhile runs a call that blocks until the test's peer has answered.
-func meanwhile[T any](call func() (T, error)) (wait func() (T, error)) {
+// async runs a call that blocks until the test's peer has answered.
+func async[T any](call func() (T, error)) (wait func() (T, error)) {
 	type result struct {
 		value T
 		err   error
@@ -38,7 +38,7 @@ func meanwhile[T any](call func() (T, error)) (wait func() (T, error)) {
 	}
 }
 
-// nothing adapts a call with only an error for meanwhile.
+// nothing adapts a call with only an error for async.
 func nothing(call func() error) func() (struct{}, error) {
 	return func() (struct{}, error) { return struct{}{}, call() }
 }
@@ -70,7 +70,7 @@ func TestEmitFromTheProgram(t *testing.T) {
 	emit(node.Message{Namespace: "default", Room: "r", Event: "e", Body: []byte("to the room")})
 	a.expect(";default;r;e;0;0;to the room")
 	b.expect(";default;r;e;0;0;to the room")
-	emit(node.Message{Namespace: "default", Room: "r", Event: "e", Body: []byte("but a")}, a.id, "nobody-else")
+	emit(node.Message{Namespace: "default", Room: "r", Event: "e", Body: []byte("but a")}, a.id, "no-such-id")
 	b.expect(";default;r;e;0;0;but a")
 	emit(node.Message{Namespace: "default", Event: "e;v", Body: []byte("to all")}, b.id, c.id)
 	a.expect(";default;;e@%!semicolon@%!v;0;0;to all")
@@ -128,28 +128,28 @@ func TestAskOneConnection(t *testing.T) {
 	message := node.Message{Namespace: "default", Room: "r", Event: "q", Body: []byte("why?")}
 	ask := func() (node.Answer, error) { return n.Ask(within(t), a.id, message) }
 
-	wait := meanwhile(ask)
+	wait := async(ask)
 	token := a.request(";default;r;q;0;0;why?")
 	a.send(token + ";default;r;q;0;0;because")
 	if answer, err := wait(); err != nil || string(answer.Body) != "because" || answer.Conn != a.id || answer.Binary {
 		t.Errorf("got %+v, %v, want because", answer, err)
 	}
 
-	wait = meanwhile(ask)
+	wait = async(ask)
 	token = a.request(";default;r;q;0;0;why?")
 	a.sendBinary(token + ";default;r;q;0;0;\xfe")
 	if answer, err := wait(); err != nil || string(answer.Body) != "\xfe" || !answer.Binary {
 		t.Errorf("got %+v, %v, want a binary answer", answer, err)
 	}
 
-	wait = meanwhile(ask)
+	wait = async(ask)
 	token = a.request(";default;r;q;0;0;why?")
 	a.send(token + ";default;r;q;1;0;do not ask")
 	if _, err := wait(); err == nil || err.Error() != "do not ask" {
 		t.Errorf("got %v, want the connection's own error", err)
 	}
 
-	wait = meanwhile(ask)
+	wait = async(ask)
 	a.request(";default;r;q;0;0;why?")
 	_ = a.conn.Close()
 	if _, err := wait(); !errors.Is(err, wire.ErrGone) {
@@ -161,7 +161,7 @@ func TestAskThatIsNotAnswered(t *testing.T) {
 	n := startNode(t, nil)
 	a := join(t, n, "default")
 	ctx, cancel := context.WithCancel(context.Background())
-	wait := meanwhile(func() (node.Answer, error) {
+	wait := async(func() (node.Answer, error) {
 		return n.Ask(ctx, a.id, node.Message{Namespace: "default", Event: "q"})
 	})
 	token := a.request(";default;;q;0;0;")
@@ -190,7 +190,7 @@ func TestJoinAndLeaveFromTheProgram(t *testing.T) {
 		{"leave", func() error { return n.Leave(within(t), a.id, "rooms", "s") }, ";rooms;s;_OnRoomLeave;0;0;"},
 	}
 	for _, step := range steps {
-		wait := meanwhile(nothing(step.call))
+		wait := async(nothing(step.call))
 		a.send(a.request(step.request) + ";;;;;;")
 		if _, err := wait(); err != nil {
 			t.Fatalf("%s: %v", step.name, err)
@@ -203,7 +203,7 @@ func TestJoinAndLeaveFromTheProgram(t *testing.T) {
 	if err := n.Join(within(t), a.id, "rooms", "r"); err != nil {
 		t.Errorf("joining again: %v, want nil without a frame", err)
 	}
-	wait := meanwhile(nothing(func() error { return n.Disconnect(within(t), a.id, "rooms") }))
+	wait := async(nothing(func() error { return n.Disconnect(within(t), a.id, "rooms") }))
 	a.send(a.request(";rooms;;_OnNamespaceDisconnect;0;0;") + ";;;;;;")
 	if _, err := wait(); err != nil {
 		t.Fatalf("disconnect: %v", err)
@@ -231,7 +231,7 @@ func TestJoinAndLeaveFromTheProgram(t *testing.T) {
 func TestJoinRefusedByTheClient(t *testing.T) {
 	n := startNode(t, nil)
 	a := join(t, n, "rooms")
-	wait := meanwhile(nothing(func() error { return n.Join(within(t), a.id, "rooms", "r") }))
+	wait := async(nothing(func() error { return n.Join(within(t), a.id, "rooms", "r") }))
 	a.send(a.request(";rooms;r;_OnRoomJoin;0;0;") + ";rooms;r;_OnRoomJoin;1;0;not me")
 	if _, err := wait(); err == nil || err.Error() != "not me" {
 		t.Errorf("got %v, want the client's error", err)
@@ -262,7 +262,7 @@ func TestAskRoom(t *testing.T) {
 		t.Errorf("an empty room: %v, want %v", err, wire.ErrNobody)
 	}
 	members := []*peer{join(t, n, "default", "r"), join(t, n, "default", "r"), join(t, n, "default", "r")}
-	wait := meanwhile(ask)
+	wait := async(ask)
 	tokens := make([]string, len(members))
 	for i, p := range members {
 		tokens[i] = p.request(";default;r;q;0;0;")
@@ -276,28 +276,28 @@ func TestAskRoom(t *testing.T) {
 	members[1].send(tokens[1] + ";default;r;q;0;0;too late")
 	members[1].sync("default")
 
-	wait = meanwhile(ask)
+	wait = async(ask)
 	for _, p := range members {
 		p.send(p.request(";default;r;q;0;0;") + ";default;r;q;1;0;unhandled event")
 	}
 	if _, err := wait(); !errors.Is(err, wire.ErrUnhandled) {
-		t.Errorf("nobody handles it: %v, want %v", err, wire.ErrUnhandled)
+		t.Errorf("no handler: %v, want %v", err, wire.ErrUnhandled)
 	}
 
-	wait = meanwhile(ask)
+	wait = async(ask)
 	for _, p := range members {
 		p.request(";default;r;q;0;0;")
 		_ = p.conn.Close()
 	}
 	if _, err := wait(); !errors.Is(err, wire.ErrNobody) {
-		t.Errorf("everybody goes: %v, want %v", err, wire.ErrNobody)
+		t.Errorf("all members leave: %v, want %v", err, wire.ErrNobody)
 	}
 }
 
 func TestAskAll(t *testing.T) {
 	n := startNode(t, nil)
 	members := []*peer{join(t, n, "default", "r"), join(t, n, "default", "r"), join(t, n, "default", "r")}
-	wait := meanwhile(func() (node.Answers, error) {
+	wait := async(func() (node.Answers, error) {
 		return n.AskAll(within(t), node.Message{Namespace: "default", Room: "r", Event: "q"})
 	})
 	for i, p := range members {
@@ -314,7 +314,7 @@ func TestAskAll(t *testing.T) {
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	wait = meanwhile(func() (node.Answers, error) {
+	wait = async(func() (node.Answers, error) {
 		return n.AskAll(ctx, node.Message{Namespace: "default", Room: "r", Event: "q"})
 	})
 	for i, p := range members {
@@ -332,7 +332,7 @@ func TestAskAll(t *testing.T) {
 }
 
 // System events and reserved close codes cannot be sent.
-func TestWhatCannotBeSent(t *testing.T) {
+func TestUnsendableMessages(t *testing.T) {
 	n := startNode(t, nil)
 	p := join(t, n, "default", "r")
 	ctx := t.Context()

@@ -157,7 +157,7 @@ func TestMountedConnectionsMove(t *testing.T) {
 }
 
 // Data after the request head is kept, whether net/http has read it or not.
-func TestMountedKeepsWhatCameBehindTheHead(t *testing.T) {
+func TestMountedKeepsEarlyFrames(t *testing.T) {
 	eachMounting(t, func(t *testing.T, setup func(*httptest.Server)) {
 		for _, messages := range []int{0, 1, 20, 100} {
 			t.Run(fmt.Sprint(messages, " messages"), func(t *testing.T) {
@@ -303,12 +303,12 @@ func TestMountedOverHTTP2(t *testing.T) {
 
 // A node that does not serve answers so. The probe of neffos.js is reset, as it
 // would dial and then give up after any answer.
-func TestMountedWhileTheNodeIsAway(t *testing.T) {
+func TestMountedBeforeStartAndAfterClose(t *testing.T) {
 	n := newNode(t, nil)
 	server := httptest.NewServer(n)
 	t.Cleanup(server.Close)
 	m := &mounted{n, server}
-	expectAway := func(want string) {
+	expectUnavailable := func(want string) {
 		t.Helper()
 		p := m.connect(t)
 		p.write(upgradeRequest("/ws"))
@@ -323,7 +323,7 @@ func TestMountedWhileTheNodeIsAway(t *testing.T) {
 			t.Errorf("the probe ends with %v, want %v", err, syscall.ECONNRESET)
 		}
 	}
-	expectAway("node has not started\n")
+	expectUnavailable("node has not started\n")
 	if err := n.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -331,7 +331,7 @@ func TestMountedWhileTheNodeIsAway(t *testing.T) {
 	if err := n.Close(); err != nil {
 		t.Fatal(err)
 	}
-	expectAway("node is closed\n")
+	expectUnavailable("node is closed\n")
 }
 
 // The HTTP server and the node end independently of each other.

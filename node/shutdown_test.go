@@ -32,7 +32,7 @@ func answerClose(p *peer) ws.StatusCode {
 	}
 }
 
-func TestShutdownTellsEverybody(t *testing.T) {
+func TestShutdownClosesAllConnections(t *testing.T) {
 	n := startNode(t, nil)
 	peers := []*peer{dial(t, n), upgrade(t, n)}
 	for range 50 {

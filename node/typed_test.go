@@ -91,7 +91,7 @@ func TestAskWithValues(t *testing.T) {
 	p := join(t, n, "shop")
 	c := <-conns
 	ask := func(product string) func() (receipt, error) {
-		return meanwhile(func() (receipt, error) {
+		return async(func() (receipt, error) {
 			return node.Ask[receipt](within(t), c, "price", codec.JSON{}, order{Item: product, Count: 1})
 		})
 	}

@@ -14,11 +14,11 @@ func TestBackward(t *testing.T) {
 		body func(x *rooms.Index[int], r *rooms.Room[int], m int)
 		left int
 	}{
-		{"nobody leaves", 100, func(*rooms.Index[int], *rooms.Room[int], int) {}, 100},
-		{"everybody leaves", 100, func(x *rooms.Index[int], r *rooms.Room[int], m int) {
+		{"no member leaves", 100, func(*rooms.Index[int], *rooms.Room[int], int) {}, 100},
+		{"all members leave", 100, func(x *rooms.Index[int], r *rooms.Room[int], m int) {
 			x.Leave(r, m)
 		}, 0},
-		{"everybody leaves a small room", 5, func(x *rooms.Index[int], r *rooms.Room[int], m int) {
+		{"all members leave a small room", 5, func(x *rooms.Index[int], r *rooms.Room[int], m int) {
 			x.Leave(r, m)
 		}, 0},
 		{"every third leaves", 99, func(x *rooms.Index[int], r *rooms.Room[int], m int) {

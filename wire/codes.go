@@ -122,8 +122,8 @@ func (c Code) Label() string {
 	return "other"
 }
 
-// Sendable reports whether a close frame may carry the code: RFC 6455 section 7.4
-// and the registry that it opened.
+// Sendable reports whether a close frame may carry the code: RFC 6455 section
+// 7.4 and the registry that it opened.
 func (c Code) Sendable() bool { return closecode.Sendable(uint16(c)) }
 
 // Retry reports whether a client should connect again after this code. For a

@@ -128,7 +128,7 @@ func (s *ShardStats) append(metrics []cluster.Metric, server string) []cluster.M
 	}{{"publisher", s.PublisherReconnects}, {"subscriber", s.SubscriberReconnects}} {
 		metrics = append(metrics, cluster.Metric{
 			Name: "broker_reconnects_total",
-			Help: "Connections to the server that were lost, by what they are for.",
+			Help: "Connections to the server that were lost, by purpose.",
 			Kind: cluster.MetricCounter, Value: float64(lost.count),
 			Labels: []cluster.MetricLabel{label, {Name: "connection", Value: lost.connection}},
 		})

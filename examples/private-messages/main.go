@@ -31,7 +31,7 @@ type letter struct {
 	Text string `json:"text"`
 }
 
-var errAway = errors.New("the user is not here")
+var errOffline = errors.New("the user is not here")
 
 // userKey is the key of the user's name among a connection's values.
 type userKey struct{}
@@ -154,7 +154,7 @@ func confirmed(ctx context.Context, from string, l letter, ask func(context.Cont
 	answer, err := ask(ctx, message(from, l))
 	switch {
 	case errors.Is(err, wire.ErrNobody) || errors.Is(err, wire.ErrGone):
-		return "", errAway
+		return "", errOffline
 	case errors.Is(err, context.DeadlineExceeded):
 		return "", errors.New("sent, but not confirmed")
 	case err != nil:

@@ -76,7 +76,7 @@ func askBack(ctx context.Context, c *node.NSConn, said []byte) (time.Time, error
 func hello(ctx context.Context, e *node.EmitEvent) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	name, err := e.NSConn.Ask(ctx, "name", []byte("who is there?"))
+	name, err := e.NSConn.Ask(ctx, "name", []byte("your name?"))
 	if err != nil {
 		return err
 	}

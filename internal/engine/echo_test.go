@@ -19,8 +19,8 @@ import (
 	"github.com/stoa-io/stoa/internal/testkit"
 )
 
-// echoShard owns the connections of one loop of an echo server. It has no work of
-// its own, so its inbox is the loop's.
+// echoShard owns the connections of one loop of an echo server. It has no work
+// of its own, so its inbox is the loop's.
 type echoShard struct{ loop *engine.Loop }
 
 func (s *echoShard) NewConn() *engine.Conn {
@@ -80,8 +80,8 @@ func startEcho(t *testing.T, blocking bool) net.Addr {
 	return address
 }
 
-// TestEchoServer runs a plain WebSocket server on the engine, without any of the
-// message protocol: the engine does not know it.
+// TestEchoServer runs a plain WebSocket server on the engine, without any of
+// the message protocol: the engine does not know it.
 func TestEchoServer(t *testing.T) {
 	for name, blocking := range map[string]bool{"epoll": false, "blocking": true} {
 		t.Run(name, func(t *testing.T) {

@@ -48,7 +48,8 @@ type Loop struct {
 	base    context.Context // of the connections' contexts
 	endBase context.CancelFunc
 	poller  *netpoll.Poller // set before the loop runs
-	// waker is the poller for Wake, which may be called while the server starts.
+	// waker is the poller for Wake, which may be called while the server
+	// starts.
 	waker atomic.Pointer[netpoll.Poller]
 
 	inbox inbox // any goroutine
@@ -126,8 +127,8 @@ func Before(a, b uint32) bool { return int32(a-b) < 0 }
 // in the same turn.
 func (l *Loop) YieldSoon() { l.yieldSoon = true }
 
-// Wake ends the loop's sleep. Safe for concurrent use, also before the server has
-// started.
+// Wake ends the loop's sleep. Safe for concurrent use, also before the server
+// has started.
 func (l *Loop) Wake() {
 	if poller := l.waker.Load(); poller != nil {
 		poller.Wake()

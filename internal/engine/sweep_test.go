@@ -242,7 +242,7 @@ func TestTimesOff(t *testing.T) {
 	}
 }
 
-func TestWriteStallTriesOnceMore(t *testing.T) {
+func TestWriteStallRetriesOnce(t *testing.T) {
 	l := idleLoop(t, Timeouts{Write: time.Second})
 	c := openConn(l)
 	ours, theirs := net.Pipe()

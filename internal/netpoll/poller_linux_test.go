@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// far is a deadline that no test reaches: what waits for it hangs, and go test's
-// own timeout says so.
+// far is a deadline that no test reaches: a call that waits for it hangs until
+// the timeout of go test.
 func far() time.Time { return time.Now().Add(time.Hour) }
 
 func startPoller(t *testing.T) *Poller {
@@ -97,8 +97,8 @@ func TestPollerWakeDuringWait(t *testing.T) {
 	}
 }
 
-// A wake while the loop works costs nothing and is not remembered: the loop looks
-// for work itself before it parks.
+// A wake while the loop works costs nothing and is not remembered: the loop
+// looks for work itself before it parks.
 func TestPollerWakeWhileAwake(t *testing.T) {
 	p := startPoller(t)
 	p.Wake()
@@ -145,7 +145,8 @@ func TestPollerLosesNoWake(t *testing.T) {
 	}
 }
 
-// Sockets and wakes together: each byte is seen, though events are reported once.
+// Sockets and wakes together: each byte is seen, though events are reported
+// once.
 func TestPollerLosesNoEvent(t *testing.T) {
 	const sockets, each = 8, 500
 	p := startPoller(t)
@@ -208,10 +209,10 @@ func TestPollerDeadlines(t *testing.T) {
 				}
 			}
 		}
-		// A passed deadline does not hide what has happened.
+		// A passed deadline does not hide an event.
 		send(t, other)
 		if events := park(t, p, time.Now().Add(-time.Second)); len(events) != 1 || events[0].Flags&Readable == 0 {
-			t.Fatalf("round %d: events %v behind a passed deadline, want one readable", round, events)
+			t.Fatalf("round %d: events %v after a passed deadline, want one readable", round, events)
 		}
 		// No deadline, after one: an event ends the wait.
 		written := make(chan struct{})
@@ -283,8 +284,8 @@ func TestPollerRemove(t *testing.T) {
 	}
 }
 
-// A wake that comes while, or after, the poller is closed must not write into a
-// descriptor that somebody else has got meanwhile.
+// A wake during or after the close of the poller must not write into a
+// descriptor that has been reused.
 func TestPollerWakeAfterClose(t *testing.T) {
 	for range 1000 {
 		p, err := New()

@@ -16,7 +16,7 @@ func (s *Session) Hello() {
 
 // Acknowledge accepts, on a server, a client that has said hello, under this
 // ID. The answer is the first frame that the client gets, before the answers
-// to what it sent early: neffos.js takes any first frame for it
+// to its early messages: neffos.js takes any first frame for it
 // (protocol.md section 2, 6).
 func (s *Session) Acknowledge(id string) {
 	if s.config.Role != Server || s.state != greeted {
@@ -30,9 +30,9 @@ func (s *Session) Acknowledge(id string) {
 	s.drain()
 }
 
-// Refuse tells a client that it is not accepted and closes the session; the
-// driver closes the connection after what was sent. After the acknowledgement
-// it does nothing.
+// Refuse sends the refusal to a client and closes the session. The driver
+// closes the connection after the frames that were sent. Refuse does nothing
+// after the acknowledgement.
 func (s *Session) Refuse(text string) {
 	if s.config.Role != Server || s.state != fresh && s.state != greeted {
 		return
@@ -63,8 +63,8 @@ func (s *Session) receiveEarly(payload []byte, isBinary bool) Verdict {
 		s.driver.Hello()
 		return VerdictHandled
 	case s.config.Role == Server && (isAck || isRefusal):
-		// A client that could acknowledge itself would choose its ID and pass
-		// by whoever may refuse it (protocol.md, bug B1).
+		// A client that could acknowledge itself would choose its ID and evade
+		// a refusal (protocol.md, bug B1).
 		return VerdictIgnored
 	}
 	if !s.inFlight().early.push(payload, isBinary, s.config.MaxEarly) {
@@ -73,7 +73,7 @@ func (s *Session) receiveEarly(payload []byte, isBinary bool) Verdict {
 	return VerdictEarly
 }
 
-// drain handles what was held back, as far as deferred requests allow.
+// drain handles the early messages, as far as deferred requests allow.
 func (s *Session) drain() {
 	if s.work == nil || s.work.early.idle() || s.work.early.draining {
 		return
@@ -150,8 +150,8 @@ func (e *early) pop() (payload []byte, isBinary bool) {
 // waiting reports whether a payload is still to be handled.
 func (e *early) waiting() bool { return e.next < len(e.buffer) }
 
-// ahead reports whether what was held back comes before what is being handled,
-// which was not.
+// ahead reports whether early messages come before the message that is being
+// handled, which is not one of them.
 func (e *early) ahead() bool { return e.waiting() && !e.draining }
 
 // idle reports whether the queue is out of use.

@@ -61,7 +61,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-func TestWhoseTokenIsIt(t *testing.T) {
+func TestTokenOwner(t *testing.T) {
 	tests := map[string]struct {
 		role  session.Role
 		token string

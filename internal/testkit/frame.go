@@ -11,8 +11,8 @@ import (
 // has lost its place in the stream.
 const maxFrame = 64 << 20
 
-// ReadFrame reads a frame with its payload, masked or not. On an error the frame
-// holds the part that was read.
+// ReadFrame reads a frame with its payload, masked or not. On an error the
+// frame holds the part that was read.
 func ReadFrame(r io.Reader) (ws.Frame, error) {
 	header, err := ws.ReadHeader(r)
 	if err != nil {

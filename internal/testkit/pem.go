@@ -35,7 +35,8 @@ func PEMPair(tb testing.TB, serial int64) (cert, key []byte) {
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded})
 }
 
-// ReplaceFile puts a file in place as a renewal does: whole, under the old name.
+// ReplaceFile puts a file in place as a renewal does: whole, under the old
+// name.
 func ReplaceFile(tb testing.TB, path string, content []byte) {
 	tb.Helper()
 	if err := os.WriteFile(path+".new", content, 0o600); err != nil {

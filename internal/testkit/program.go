@@ -15,8 +15,8 @@ import (
 var directory string
 
 // Program builds the stoa program once for all tests of a package and returns
-// its path. Run removes it. It is built with the race detector if the tests are,
-// and measures its coverage if GOCOVERDIR is set.
+// its path. Run removes it. It is built with the race detector if the tests
+// are, and measures its coverage if GOCOVERDIR is set.
 func Program(t testing.TB) string {
 	t.Helper()
 	path, err := build()

@@ -55,8 +55,8 @@ func (r Resources) AwaitAtMost() error {
 }
 
 // openSockets counts the descriptors of sockets. It is 0 on systems without
-// /proc. Other descriptors are not counted: Go's poller opens two with the first
-// use of the network and keeps them.
+// /proc. Other descriptors are not counted: Go's poller opens two with the
+// first use of the network and keeps them.
 func openSockets() int {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {

@@ -12,8 +12,8 @@ var picture = flag.Bool("picture", false, "write docs/reconnecting.svg, after an
 
 func TestMain(m *testing.M) { os.Exit(testkit.Run(m, os.Stderr)) }
 
-// eventually waits for a condition. It describes the condition after a failure only,
-// with the state at that time.
+// eventually waits for a condition. It describes the condition after a failure
+// only, with the state at that time.
 func eventually(t testing.TB, what func() string, condition func() bool) {
 	t.Helper()
 	if !testkit.Wait(condition) {

@@ -26,8 +26,8 @@ func startServer(t testing.TB) *server {
 
 var servingRecord = regexp.MustCompile(`"msg":"serving".*"address":"([^"]+)"`)
 
-// start starts the node and returns when it serves. Another process may have taken
-// the port in the meantime; start then tries again.
+// start starts the node and returns when it serves. Another process may have
+// taken the port in the meantime; start then tries again.
 func (s *server) start(t testing.TB) {
 	t.Helper()
 	what := func() string { return fmt.Sprintf("the node serves at %s; it printed:\n%s", s.address, &s.run.Output) }

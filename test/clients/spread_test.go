@@ -77,8 +77,8 @@ func crowd(n int, p float64) int {
 }
 
 // delays returns the chosen delays of the guests of a kind after a kill of the
-// node: the first delay of all guests, the second of those with a second attempt,
-// and so on.
+// node: the first delay of all guests, the second of those with a second
+// attempt, and so on.
 func (f *fleet) delays(k kind, kill int) (delays [][]time.Duration) {
 	for _, g := range f.guests {
 		if g.kind != k {

@@ -72,7 +72,7 @@ func TestRedisKilledWithSmallQueues(t *testing.T) {
 	crashed(nodes).expect(t, l)
 	report(t, nodes)
 	for _, n := range nodes {
-		testkit.Eventually(t, "nobody is held back on node "+n.ID(), func() bool { return n.Stats().Paused == 0 })
+		testkit.Eventually(t, "no connection is paused on node "+n.ID(), func() bool { return n.Stats().Paused == 0 })
 	}
 }
 

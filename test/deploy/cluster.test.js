@@ -32,7 +32,7 @@ for (const balancer of ["haproxy", "nginx"]) {
     });
 
     /** All clients but the sender receive the messages of each sender. */
-    async function everybodyHears(text, senders = people) {
+    async function allReceive(text, senders = people) {
       for (const sender of senders) {
         const body = `${text} from ${sender.name}`;
         assert.equal(sender.ns.room(room).emit("chat", body), true, `${sender.name} cannot emit`);
@@ -179,7 +179,7 @@ for (const balancer of ["haproxy", "nginx"]) {
         },
         () => "the nodes are not ready again",
       );
-      await everybodyHears("after the pause", people.slice(0, 1));
+      await allReceive("after the pause", people.slice(0, 1));
     });
 
     it("lose a node to SIGTERM: its clients move to the other nodes", limit, async () => {
@@ -187,13 +187,13 @@ for (const balancer of ["haproxy", "nginx"]) {
       await survive(those, () => cluster.end("node2", "SIGTERM"));
       for (const person of those) assert.notEqual(nodeOf(person), "node2");
       assert.equal((await fetch(`${cluster.page}/readyz`)).status, 200);
-      await everybodyHears("after the stop", those);
+      await allReceive("after the stop", those);
     });
 
     it("take it back", limit, async () => {
       await cluster.restart(["node2"]);
       await getsClients("node2");
-      await everybodyHears("after the start", people.slice(-1));
+      await allReceive("after the start", people.slice(-1));
     });
 
     it("are replaced one by one: all clients stay in the room", limit, async () => {
@@ -206,14 +206,14 @@ for (const balancer of ["haproxy", "nginx"]) {
         await getsClients(name);
       }
       assert.ok(moved < 2 * people.length, `${moved} reconnects of ${people.length} clients`);
-      await everybodyHears("after the deploy", people.slice(0, 1));
+      await allReceive("after the deploy", people.slice(0, 1));
     });
 
     it("lose a node to SIGKILL: its clients move to the other nodes", limit, async () => {
       const those = people.filter((person) => nodeOf(person) === "node3");
       assert.notEqual(those.length, 0);
       await survive(those, () => cluster.end("node3", "SIGKILL"));
-      await everybodyHears("after the crash", those);
+      await allReceive("after the crash", those);
     });
 
     it("are all down for a moment: all clients return", limit, async () => {
@@ -224,7 +224,7 @@ for (const balancer of ["haproxy", "nginx"]) {
         await assert.rejects(fetch(`${cluster.page}/ws`, { method: "HEAD" }), "a response without a node");
         await cluster.restart(names);
       });
-      await everybodyHears("after the outage");
+      await allReceive("after the outage");
     });
 
     it("leave no process behind", limit, async () => {

@@ -113,8 +113,8 @@ func (p *peer) expectClose(code ws.StatusCode) {
 	}
 }
 
-// isReset reports a reset: a server that closes with unread bytes in flight resets
-// the connection.
+// isReset reports a reset: a server that closes with unread bytes in flight
+// resets the connection.
 func isReset(err error) bool {
 	timeout, ok := err.(net.Error)
 	return !ok || !timeout.Timeout()

@@ -34,8 +34,8 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// startEcho starts the program on a free port and returns its address. At the end
-// of the test, SIGTERM must end it without an error.
+// startEcho starts the program on a free port and returns its address. At the
+// end of the test, SIGTERM must end it without an error.
 func startEcho(t testing.TB, arguments ...string) string {
 	t.Helper()
 	command := exec.Command(echo, append([]string{"-listen", "127.0.0.1:0"}, arguments...)...)

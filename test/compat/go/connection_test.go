@@ -87,7 +87,7 @@ func TestNamespaceNamesMayHoldSemicolons(t *testing.T) {
 	})
 }
 
-func TestCloseIsSeenByNobodyElse(t *testing.T) {
+func TestCloseReachesNoOtherClient(t *testing.T) {
 	eachClient(t, func(t *testing.T, s *server, dial dialFunc) {
 		leaving, staying, third := dial(t, s, "leaving"), dial(t, s, "staying"), dial(t, s, "third")
 		door := leaving.connect(t, "door").Room("door")

@@ -141,7 +141,7 @@ func TestLeaveAll(t *testing.T) {
 	})
 }
 
-func TestEmitIntoARoomThatWasNotJoinedReachesNobody(t *testing.T) {
+func TestEmitIntoRoomNotJoinedIsDropped(t *testing.T) {
 	eachClient(t, func(t *testing.T, s *server, dial dialFunc) {
 		member, guest := dial(t, s, "member"), dial(t, s, "guest")
 		member.connect(t, "vault", "lobby")
@@ -163,15 +163,15 @@ func TestEmitWithoutARoomReachesTheNamespace(t *testing.T) {
 		sender, receiver := dial(t, s, "sender"), dial(t, s, "receiver")
 		receiver.connect(t)
 		ns := sender.connect(t)
-		ns.Emit("news", []byte("for everybody"))
-		want := message{namespace: namespace, event: "news", body: "for everybody"}
+		ns.Emit("news", []byte("for all"))
+		want := message{namespace: namespace, event: "news", body: "for all"}
 		if got := receiver.received(t, 1)[0]; got != want {
 			t.Errorf("received %+v, want %+v", got, want)
 		}
 	})
 }
 
-func TestAskForAnEventThatNobodyHandles(t *testing.T) {
+func TestAskForUnhandledEvent(t *testing.T) {
 	eachClient(t, func(t *testing.T, s *server, dial dialFunc) {
 		p, witness := dial(t, s, "asker"), dial(t, s, "witness")
 		ns := p.connect(t, "hall")

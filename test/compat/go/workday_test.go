@@ -59,7 +59,7 @@ func TestExampleWorkday(t *testing.T) {
 }
 
 // A handler that asks a silent client returns when the client disconnects.
-func TestExampleWorkdayOfAClientThatGoes(t *testing.T) {
+func TestExampleWorkdayOfClosingClient(t *testing.T) {
 	program := runBinary(t, buildExample(t, "workday"))
 	asked := make(chan struct{})
 	p, ns := enter(t, "worker", program.url(""), namespace, nil, neffos.Events{

@@ -139,7 +139,7 @@ func TestConnectFails(t *testing.T) {
 		code      int
 		want      string
 	}{
-		{"nobody listens", []string{closed}, cli.ExitFailure, "cannot connect to ws://" + closed + "/ws: "},
+		{"no listener", []string{closed}, cli.ExitFailure, "cannot connect to ws://" + closed + "/ws: "},
 		{"refused", []string{"ws://" + server.Address + "?refuse=no%1b"}, cli.ExitFailure, "/ws: refused with status 403"},
 		{"color", []string{server.Address, "--color", "red"}, cli.ExitUsage, `--color "red": want auto, always or never`},
 		{"no URL", nil, cli.ExitUsage, "accepts 1 arg"},

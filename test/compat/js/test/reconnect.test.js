@@ -44,7 +44,7 @@ eachTransport("reconnecting neffos.js clients", (args) => {
     }
   }
 
-  async function everybodyHears(text) {
+  async function allReceive(text) {
     for (const room of rooms) {
       for (const sender of people) {
         const body = `${text} from ${sender.name}`;
@@ -60,21 +60,21 @@ eachTransport("reconnecting neffos.js clients", (args) => {
     }
   }
 
-  it("hear each other first", limit, () => everybodyHears("first"));
+  it("hear each other first", limit, () => allReceive("first"));
 
   it("are back in namespace and rooms after the program was killed", limit, async () => {
     await restart(() => program.kill());
-    await everybodyHears("after the kill");
+    await allReceive("after the kill");
   });
 
   it("are back after a second kill", limit, async () => {
     await restart(() => program.kill());
-    await everybodyHears("after the second kill");
+    await allReceive("after the second kill");
   });
 
   it("are back after the program was stopped", limit, async () => {
     await restart(() => program.stop());
-    await everybodyHears("after the stop");
+    await allReceive("after the stop");
   });
 
   it("heard nothing twice", limit, () => {

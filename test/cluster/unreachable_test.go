@@ -68,9 +68,9 @@ func TestOneOfSeveralServersKilled(t *testing.T) {
 	report(t, nodes)
 }
 
-// TestWhileRedisIsAway: a call that needs Redis fails with a timeout; the other
-// calls are not affected.
-func TestWhileRedisIsAway(t *testing.T) {
+// TestWhileRedisIsUnreachable: a call that needs Redis fails with a timeout;
+// the other calls are not affected.
+func TestWhileRedisIsUnreachable(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	short := func(cfg *node.Config) { cfg.Timeouts.Join, cfg.Timeouts.Ask = time.Second, time.Second }
