@@ -130,12 +130,6 @@ var retirements = []retired{
 	{"connect_record.go", "format_json.go", "cmd/stoa"},
 }
 
-// pending are the retired names that the code still uses.
-var pending = []string{
-	"=Silent", "ask everybody", "ask typed", "asker", "configure", "declare.go", "handlers left", "held", "in line", "linger",
-	"mailbox", "mount.go", "obey", "question", "questions", "reach.go", "roll call", "stream", "transport stream", "typed ask", "typed emit",
-}
-
 func TestRetiredNamesAreGone(t *testing.T) {
 	uses := make(map[string]map[string]bool) // by the retired name: where it is used
 	check := func(dir, where, name string, test bool) {
@@ -170,16 +164,8 @@ func TestRetiredNamesAreGone(t *testing.T) {
 		}
 	}
 	for _, old := range slices.Sorted(maps.Keys(uses)) {
-		if slices.Contains(pending, old) {
-			continue
-		}
 		for _, use := range slices.Sorted(maps.Keys(uses[old])) {
 			t.Errorf("%q is retired: %s", old, use)
-		}
-	}
-	for _, old := range pending {
-		if len(uses[old]) == 0 {
-			t.Logf("%q is gone and need not be pending", old)
 		}
 	}
 }
@@ -232,8 +218,8 @@ var (
 	scriptName = regexp.MustCompile(`[A-Za-z_$][A-Za-z0-9_$]*`)
 )
 
-// scriptNames returns the identifiers of a TypeScript or JavaScript file, with its
-// keywords.
+// scriptNames returns the identifiers of a TypeScript or JavaScript file, with
+// its keywords.
 func scriptNames(text string) []string {
 	return scriptName.FindAllString(scriptText.ReplaceAllString(text, " "), -1)
 }

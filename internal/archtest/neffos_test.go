@@ -19,9 +19,9 @@ var (
 	neffosTest = regexp.MustCompile("`([^`]+)` in \\[([^\\]]+)\\]\\(\\.\\./([^)]+)\\)")
 )
 
-// TestNeffosRowsHaveTheirTests: the table has all its rows, each names a test at
-// least, and each of these tests is where the table says and names its row in the
-// comment above it.
+// TestNeffosRowsHaveTheirTests: the table has all its rows, and each row names
+// at least one test. Each of these tests is in the file that the table gives,
+// and names its row in the comment above it.
 func TestNeffosRowsHaveTheirTests(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "migrating-from-neffos.md"))
 	if err != nil {

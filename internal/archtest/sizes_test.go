@@ -13,15 +13,6 @@ const (
 	maxPageLines         = 270
 )
 
-// tooLong are the files that are still to be split, with their lines.
-var tooLong = map[string]int{
-	"node/cluster_test.go":    411,
-	"node/congestion_test.go": 421,
-	"node/http_test.go":       446,
-	"node/namespace_test.go":  413,
-	"node/shutdown_test.go":   418,
-}
-
 func TestFilesAreShort(t *testing.T) {
 	lines := make(map[string]int)
 	for _, s := range sources(t) {
@@ -31,8 +22,8 @@ func TestFilesAreShort(t *testing.T) {
 		lines[f.path] = f.lines()
 	}
 	for path, lines := range lines {
-		if limit := max(maxFileLines, tooLong[path]); lines > limit {
-			t.Errorf("%s has %d lines, want at most %d", path, lines, limit)
+		if lines > maxFileLines {
+			t.Errorf("%s has %d lines, want at most %d", path, lines, maxFileLines)
 		}
 	}
 	for _, f := range files(t, "ARCHITECTURE.md") {
