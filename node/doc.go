@@ -88,7 +88,7 @@
 // Package internal/engine serves the WebSockets on event loops, internal/hub
 // drives a session per connection and delivers messages, internal/rpc carries
 // requests between nodes, and internal/taskqueue runs handlers. This package is
-// the application of the hub (mirror.go, dispatch.go, authorize.go): the hub
+// the application of the hub (app.go, dispatch.go, authorize.go): the hub
 // calls it on a connection's loop for every event of a connection, and it never
 // blocks there.
 //

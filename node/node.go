@@ -166,13 +166,15 @@ func (n *Node) Addr() net.Addr {
 func (n *Node) Start() error { return n.start(phaseNew) }
 
 // Serve starts the node, accepts and serves connections until Shutdown or Close
-// has ended, and then returns ErrClosed. Any other error means that the node
+// has returned, and then returns ErrClosed. Any other error means that the node
 // could not start, or that an event loop failed.
 func (n *Node) Serve() error {
 	if err := n.start(phaseListening); err != nil {
 		return err
 	}
-	if err := n.server.Wait(); err != nil {
+	err := n.server.Wait()
+	<-n.ended // a loop that fails closes the node, too
+	if err != nil {
 		return err
 	}
 	return ErrClosed

@@ -9,7 +9,7 @@ import (
 // App is the application above the hub. Its methods run on the loop of the
 // connection, so they do not block.
 type App interface {
-	// NewShard returns the application's state for one loop, for Shard.App.
+	// NewShard returns the application's state for one loop, for Shard.State.
 	NewShard(s *Shard) any
 	// Namespace returns the application's declaration of a namespace, nil if it
 	// does not exist. The hub stores it for the namespace's life.

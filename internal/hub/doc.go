@@ -5,7 +5,7 @@
 // owns the connections of its loop, each a [Client]: its session, which knows
 // the rules of the protocol, and its place in namespaces and rooms. A client's
 // message goes from the engine to the session, which calls back the Client;
-// relayed messages go to the broker and return through [Hub.Deliver] as one
+// relayed messages go to the broker and return through [Hub.Handler] as one
 // frame, which enters the inbox of every shard that has members.
 //
 // The hub does not know what an application does with messages: the [App]

@@ -5,7 +5,6 @@ import (
 	"github.com/stoa-io/stoa/internal/engine"
 	"github.com/stoa-io/stoa/internal/session"
 	"github.com/stoa-io/stoa/rooms"
-	"github.com/stoa-io/stoa/wire"
 )
 
 // group is the set of members of a channel on this loop.
@@ -54,103 +53,6 @@ func (h *Hub) newRoom(name, channel string) *room {
 // Name implements session.Room.
 func (r *room) Name() string { return r.name }
 
-// Request implements session.Driver: the client asks for a change that the
-// rules of the protocol allow. The application may decide about it.
-func (c *Client) Request(r *session.Request) {
-	if !c.Shard().app.Authorize(c, r) {
-		c.accept(r)
-	}
-}
-
-// Decide carries out the application's decision about a deferred request; nil
-// accepts it.
-func (c *Client) Decide(r *session.Request, err error) {
-	if !c.IsOpen() {
-		return
-	}
-	if err != nil {
-		c.session.Reject(r, err.Error())
-	} else {
-		c.accept(r)
-	}
-	c.drainBacklog()
-}
-
-// accept carries out a request.
-func (c *Client) accept(r *session.Request) {
-	switch r.Kind {
-	case session.Connect:
-		c.acceptConnect(r)
-	case session.Join:
-		c.acceptJoin(r)
-	case session.Disconnect:
-		c.session.AcceptDisconnect(r)
-	case session.Leave:
-		c.session.AcceptLeave(r)
-	default:
-		c.session.Reject(r, wire.ErrUnhandled.Error())
-	}
-}
-
-func (c *Client) acceptConnect(r *session.Request) {
-	s := c.Shard()
-	name := r.Message.Namespace
-	if s.namespaces[string(name)] != nil {
-		c.admit(r, "")
-		return
-	}
-	if s.app.Namespace(string(name)) == nil {
-		c.session.Reject(r, wire.ErrBadNamespace.Error())
-		return
-	}
-	c.subscribeThenAdmit(r, cluster.NamespaceChannel(string(name)))
-}
-
-func (c *Client) acceptJoin(r *session.Request) {
-	c.subscribeThenAdmit(r, cluster.RoomChannel(r.Namespace.Name(), string(r.Message.Room)))
-}
-
-// subscribeThenAdmit subscribes the shard to the channel before the request is
-// answered: a joined client receives everything published after the answer.
-func (c *Client) subscribeThenAdmit(r *session.Request, channel string) {
-	s := c.Shard()
-	if s.subscribed(channel) {
-		c.admit(r, channel)
-		return
-	}
-	deferred := c.session.Defer(r)
-	s.wait(channel, waiter{client: c, then: func(err error) {
-		if err != nil {
-			c.session.Reject(deferred, subscribeError(err))
-		} else {
-			c.admit(deferred, channel)
-		}
-	}})
-}
-
-// admit answers a connect or join to whose channel the shard is subscribed.
-func (c *Client) admit(r *session.Request, channel string) {
-	if !c.IsOpen() {
-		return
-	}
-	if r.Kind == session.Connect {
-		c.admitNamespace(r)
-		return
-	}
-	s := c.Shard()
-	ns, ok := r.Namespace.(*Namespace)
-	if !ok || s.namespaces[ns.name] == nil || ns.Namespace != s.namespaces[ns.name].Namespace {
-		// The namespace was disconnected while the request waited; the session
-		// answers so.
-		c.session.AcceptJoin(r, departed(r.Message.Room))
-		return
-	}
-	joined := c.enter(ns, string(r.Message.Room), channel)
-	if !c.session.AcceptJoin(r, joined) && c.session.Room(ns, r.Message.Room) == nil {
-		c.leave(joined)
-	}
-}
-
 // enter puts the connection into a room to whose channel the shard is
 // subscribed.
 func (c *Client) enter(ns *Namespace, name, channel string) *room {
@@ -163,13 +65,6 @@ func (c *Client) enter(ns *Namespace, name, channel string) *room {
 		return joined
 	}
 	return s.channels[channel].members.(*room)
-}
-
-func (c *Client) admitNamespace(r *session.Request) {
-	connected := c.enterNamespace(string(r.Message.Namespace))
-	if !c.session.AcceptConnect(r, connected) && c.session.Namespace(r.Message.Namespace) == nil {
-		c.disconnect(connected)
-	}
 }
 
 // enterNamespace puts the connection into a namespace to whose channel the
@@ -185,12 +80,6 @@ func (c *Client) enterNamespace(name string) *Namespace {
 	}
 	return s.namespaces[name]
 }
-
-// departed stands for a room whose join is obsolete.
-type departed string
-
-// Name implements session.Room.
-func (d departed) Name() string { return string(d) }
 
 // leave takes the connection out of a room, and the shard out of its channel
 // with the last member. The connection no longer feeds the room's partition; if

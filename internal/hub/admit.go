@@ -1,0 +1,117 @@
+package hub
+
+import (
+	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/session"
+	"github.com/stoa-io/stoa/wire"
+)
+
+// Request implements session.Driver: the client asks for a change that the
+// rules of the protocol allow. The application may decide about it.
+func (c *Client) Request(r *session.Request) {
+	if !c.Shard().app.Authorize(c, r) {
+		c.carryOut(r)
+	}
+}
+
+// Decide carries out the application's decision about a deferred request; nil
+// accepts it.
+func (c *Client) Decide(r *session.Request, err error) {
+	if !c.IsOpen() {
+		return
+	}
+	if err != nil {
+		c.session.Reject(r, err.Error())
+	} else {
+		c.carryOut(r)
+	}
+	c.drainBacklog()
+}
+
+// carryOut does what an accepted request asks for.
+func (c *Client) carryOut(r *session.Request) {
+	switch r.Kind {
+	case session.Connect:
+		c.carryOutConnect(r)
+	case session.Join:
+		c.carryOutJoin(r)
+	case session.Disconnect:
+		c.session.AcceptDisconnect(r)
+	case session.Leave:
+		c.session.AcceptLeave(r)
+	default:
+		c.session.Reject(r, wire.ErrUnhandled.Error())
+	}
+}
+
+func (c *Client) carryOutConnect(r *session.Request) {
+	s := c.Shard()
+	name := r.Message.Namespace
+	if s.namespaces[string(name)] != nil {
+		c.admit(r, "")
+		return
+	}
+	if s.app.Namespace(string(name)) == nil {
+		c.session.Reject(r, wire.ErrBadNamespace.Error())
+		return
+	}
+	c.subscribeThenAdmit(r, cluster.NamespaceChannel(string(name)))
+}
+
+func (c *Client) carryOutJoin(r *session.Request) {
+	c.subscribeThenAdmit(r, cluster.RoomChannel(r.Namespace.Name(), string(r.Message.Room)))
+}
+
+// subscribeThenAdmit subscribes the shard to the channel before the request is
+// answered: a joined client receives everything published after the answer.
+func (c *Client) subscribeThenAdmit(r *session.Request, channel string) {
+	s := c.Shard()
+	if s.subscribed(channel) {
+		c.admit(r, channel)
+		return
+	}
+	deferred := c.session.Defer(r)
+	s.wait(channel, waiter{client: c, then: func(err error) {
+		if err != nil {
+			c.session.Reject(deferred, subscribeError(err))
+		} else {
+			c.admit(deferred, channel)
+		}
+	}})
+}
+
+// admit answers a connect or join to whose channel the shard is subscribed.
+func (c *Client) admit(r *session.Request, channel string) {
+	if !c.IsOpen() {
+		return
+	}
+	if r.Kind == session.Connect {
+		c.admitNamespace(r)
+		return
+	}
+	s := c.Shard()
+	ns, ok := r.Namespace.(*Namespace)
+	if !ok || s.namespaces[ns.name] == nil || ns.Namespace != s.namespaces[ns.name].Namespace {
+		// The namespace was disconnected while the request waited; the session
+		// answers so.
+		c.session.AcceptJoin(r, departed(r.Message.Room))
+		return
+	}
+	joined := c.enter(ns, string(r.Message.Room), channel)
+	if !c.session.AcceptJoin(r, joined) && c.session.Room(ns, r.Message.Room) == nil {
+		c.leave(joined)
+	}
+}
+
+func (c *Client) admitNamespace(r *session.Request) {
+	connected := c.enterNamespace(string(r.Message.Namespace))
+	if !c.session.AcceptConnect(r, connected) && c.session.Namespace(r.Message.Namespace) == nil {
+		c.disconnect(connected)
+	}
+}
+
+// departed stands for a room whose join is obsolete.
+type departed string
+
+// Name implements session.Room.
+func (d departed) Name() string { return string(d) }
