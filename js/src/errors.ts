@@ -42,8 +42,10 @@ export const ErrInvalidName = define("invalid name");
 export const ErrTimeout = define("timeout");
 /** The request crossed its opposite, or cannot be served at the moment. */
 export const ErrUnavailable = define("unavailable");
-// The server understood the request and does not allow it. Only nodes send it.
+// Only nodes send these: the server does not allow the request, or its handler
+// has panicked.
 define("forbidden");
+define("internal error");
 /** The connection is closed for good. */
 export const ErrClosed = define("use of closed connection");
 /** The connection was lost before the answer arrived, or is reconnecting. */

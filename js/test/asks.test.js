@@ -17,6 +17,8 @@ test("answers, errors and their codes", async () => {
   for (const [text, message, code] of [
     ["boom;1", "boom;1", "remote"],
     ["bad room", "bad room", "bad_room"],
+    ["forbidden", "forbidden", "forbidden"],
+    ["internal error", "internal error", "internal_error"],
     ["", "unspecified error", "remote"],
   ]) {
     const failing = rejection(at.default.ask("x", ""));
