@@ -95,7 +95,7 @@
 // # Handlers and loops
 //
 // The loop makes a task of every handler call and appends it to the queue of
-// the connection (handlercall.go); the result returns to the loop as a
+// the connection (tasks.go); the result returns to the loop as a
 // hub.Task. The application sees a connection through its Conn, which is made
 // when a handler first needs it and mirrors the session's state (mirror.go).
 // While handlers of a connection are queued or running, the session takes only
