@@ -70,8 +70,8 @@
 //
 // # Locks
 //
-// A broker's lock (the stripe of Memory) is taken before the shard of Interest,
-// as Deliver calls Loops; a shard before the queue of its worker. Interest
-// never calls the broker with a lock held. Deliver and Congested never call the
-// broker.
+// A broker's lock (a stripe of Memory) is taken before a stripe of Interest, as
+// Deliver calls Loops; a stripe of Interest before the queue of its worker.
+// Interest never calls the broker with a lock held. Deliver and Congested never
+// call the broker.
 package cluster

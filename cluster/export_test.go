@@ -9,11 +9,11 @@ type Sizes struct {
 // Sizes returns the sizes of all parts that grow with the number of channels.
 func (i *Interest) Sizes() Sizes {
 	var s Sizes
-	for n := range i.shards {
-		shard := &i.shards[n]
-		shard.mu.Lock()
-		s.Entries += len(shard.entries.entries)
-		shard.mu.Unlock()
+	for n := range i.stripes {
+		stripe := &i.stripes[n]
+		stripe.mu.Lock()
+		s.Entries += len(stripe.entries.entries)
+		stripe.mu.Unlock()
 	}
 	for _, w := range i.workers {
 		w.mu.Lock()

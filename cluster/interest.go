@@ -12,7 +12,7 @@ import (
 
 const (
 	maxInterestLoops = 64
-	interestShards   = 64
+	interestStripes  = 64
 
 	defaultUnsubscribeDelay = time.Second
 	defaultBatch            = 512
@@ -73,7 +73,7 @@ type Interest struct {
 	config         InterestConfig
 	epoch          time.Time // what interestEntry.idleSince counts from
 	seed           maphash.Seed
-	shards         [interestShards]interestShard
+	stripes        [interestStripes]interestStripe
 	workers        []*interestWorker
 
 	closed atomic.Bool
@@ -81,16 +81,16 @@ type Interest struct {
 	group  sync.WaitGroup
 }
 
-// interestShard holds a part of the channels. Its lock is taken under a
+// interestStripe holds a part of the channels. Its lock is taken under a
 // broker's locks (by Loops, in a Deliver), so the broker is never called with
 // it held. A worker's lock is taken inside it.
-type interestShard struct {
+type interestStripe struct {
 	mu         sync.Mutex // guards the rest and the entries' fields
 	entries    shrinkingMap[*interestEntry]
 	subscribed int // entries in subscriptionConfirmed
 	waiting    int // entries in subscriptionWaiting
 
-	_ [64]byte // keeps two shards' locks out of one cache line
+	_ [64]byte // keeps two stripes' locks out of one cache line
 }
 
 // subscriptionState is the state of a channel at the broker.
@@ -181,32 +181,32 @@ func NewInterest(b Broker, config InterestConfig) *Interest {
 // arrive before the subscription is confirmed.
 func (i *Interest) Acquire(channel string, loop int, done func(error)) bool {
 	bit := loopBit(loop)
-	shard := i.shard(channel)
-	shard.mu.Lock()
-	e, found := shard.entries.get(channel)
+	stripe := i.stripe(channel)
+	stripe.mu.Lock()
+	e, found := stripe.entries.get(channel)
 	if found && e.state == subscriptionConfirmed && !i.closed.Load() {
 		e.loops |= bit
-		shard.mu.Unlock()
+		stripe.mu.Unlock()
 		return true
 	}
 	if !found {
 		e = &interestEntry{channel: channel, idleSince: i.now()}
-		shard.setState(e, subscriptionWaiting)
-		shard.entries.put(channel, e)
+		stripe.setState(e, subscriptionWaiting)
+		stripe.entries.put(channel, e)
 	}
 	e.loops |= bit
-	if i.acquireNow(shard, e) {
-		shard.mu.Unlock()
+	if i.acquireNow(stripe, e) {
+		stripe.mu.Unlock()
 		return true
 	}
 	e.waiters = &interestWaiter{bit: bit, done: done, next: e.waiters}
-	accepted := e.state == subscriptionEnding || i.enqueue(shard, e)
+	accepted := e.state == subscriptionEnding || i.enqueue(stripe, e)
 	var refused *interestWaiter
 	if !accepted {
-		refused = shard.takeWaiters(e, ErrClosed)
-		shard.setState(e, subscriptionDoubtful)
+		refused = stripe.takeWaiters(e, ErrClosed)
+		stripe.setState(e, subscriptionDoubtful)
 	}
-	shard.mu.Unlock()
+	stripe.mu.Unlock()
 	if refused != nil {
 		// The workers have ended, and done may expect not to run inside
 		// Acquire.
@@ -216,26 +216,26 @@ func (i *Interest) Acquire(channel string, loop int, done func(error)) bool {
 }
 
 // acquireNow confirms a wanted entry immediately if the broker can. It is
-// called with the shard's lock held and releases it during the call: the entry
+// called with the stripe's lock held and releases it during the call: the entry
 // stays, because the caller has marked its loop in it. An entry whose
 // subscription is being ended is left to the worker, whose call could otherwise
 // overtake this one.
-func (i *Interest) acquireNow(shard *interestShard, e *interestEntry) bool {
+func (i *Interest) acquireNow(stripe *interestStripe, e *interestEntry) bool {
 	if i.syncSubscriber == nil || e.state == subscriptionEnding || i.closed.Load() {
 		return false
 	}
-	shard.mu.Unlock()
+	stripe.mu.Unlock()
 	confirmed := i.syncSubscriber.SubscribeNow(e.channel)
-	shard.mu.Lock()
+	stripe.mu.Lock()
 	if confirmed {
-		shard.setState(e, subscriptionConfirmed)
+		stripe.setState(e, subscriptionConfirmed)
 	}
 	return confirmed
 }
 
 // enqueue hands an entry to the worker, and returns false if Interest is
-// closed. It is called with the shard's lock held.
-func (i *Interest) enqueue(shard *interestShard, e *interestEntry) bool {
+// closed. It is called with the stripe's lock held.
+func (i *Interest) enqueue(stripe *interestStripe, e *interestEntry) bool {
 	if e.queued {
 		return true
 	}
@@ -243,7 +243,7 @@ func (i *Interest) enqueue(shard *interestShard, e *interestEntry) bool {
 		return false
 	}
 	e.queued = true
-	shard.setState(e, subscriptionWaiting)
+	stripe.setState(e, subscriptionWaiting)
 	return true
 }
 
@@ -251,10 +251,10 @@ func (i *Interest) enqueue(shard *interestShard, e *interestEntry) bool {
 // that succeeded. For a channel that the loop has not acquired it does nothing.
 func (i *Interest) Release(channel string, loop int) {
 	bit := loopBit(loop)
-	shard := i.shard(channel)
-	shard.mu.Lock()
-	defer shard.mu.Unlock()
-	e, found := shard.entries.get(channel)
+	stripe := i.stripe(channel)
+	stripe.mu.Lock()
+	defer stripe.mu.Unlock()
+	e, found := stripe.entries.get(channel)
 	if !found || e.loops&bit == 0 {
 		return
 	}
@@ -265,7 +265,7 @@ func (i *Interest) Release(channel string, loop int) {
 }
 
 // unsubscribeLater puts an entry without loops into the worker's idle queue. It
-// is called with the shard's lock held.
+// is called with the stripe's lock held.
 func (i *Interest) unsubscribeLater(e *interestEntry) {
 	e.idleSince = i.now()
 	if !e.idle {
@@ -279,10 +279,10 @@ func (i *Interest) unsubscribeLater(e *interestEntry) {
 // arrives before the confirmation, even while it has no members. Loops takes a
 // short lock and does not allocate; Deliver calls it.
 func (i *Interest) Loops(channel string) uint64 {
-	shard := i.shard(channel)
-	shard.mu.Lock()
-	defer shard.mu.Unlock()
-	e, found := shard.entries.get(channel)
+	stripe := i.stripe(channel)
+	stripe.mu.Lock()
+	defer stripe.mu.Unlock()
+	e, found := stripe.entries.get(channel)
 	if !found {
 		return 0
 	}
@@ -292,12 +292,12 @@ func (i *Interest) Loops(channel string) uint64 {
 // Stats returns the number of confirmed subscriptions, idle ones included, and
 // the number of those that wait for confirmation.
 func (i *Interest) Stats() (subscriptions, pending int) {
-	for n := range i.shards {
-		shard := &i.shards[n]
-		shard.mu.Lock()
-		subscriptions += shard.subscribed
-		pending += shard.waiting
-		shard.mu.Unlock()
+	for n := range i.stripes {
+		stripe := &i.stripes[n]
+		stripe.mu.Lock()
+		subscriptions += stripe.subscribed
+		pending += stripe.waiting
+		stripe.mu.Unlock()
 	}
 	return subscriptions, pending
 }
@@ -329,8 +329,8 @@ func (i *Interest) now() time.Duration {
 	return time.Since(i.epoch)
 }
 
-func (i *Interest) shard(channel string) *interestShard {
-	return &i.shards[maphash.String(i.seed, channel)%interestShards]
+func (i *Interest) stripe(channel string) *interestStripe {
+	return &i.stripes[maphash.String(i.seed, channel)%interestStripes]
 }
 
 func (i *Interest) worker(channel string) *interestWorker {
@@ -349,13 +349,13 @@ func loopBit(loop int) uint64 {
 }
 
 // setState keeps the counts correct. It is called with mu held.
-func (s *interestShard) setState(e *interestEntry, state subscriptionState) {
+func (s *interestStripe) setState(e *interestEntry, state subscriptionState) {
 	s.count(e.state, -1)
 	e.state = state
 	s.count(state, +1)
 }
 
-func (s *interestShard) count(state subscriptionState, change int) {
+func (s *interestStripe) count(state subscriptionState, change int) {
 	switch state {
 	case subscriptionWaiting:
 		s.waiting += change
@@ -367,7 +367,7 @@ func (s *interestShard) count(state subscriptionState, change int) {
 // takeWaiters removes all waiters of e. If err is not nil, their loops lose the
 // channel. It is called with mu held; the caller then calls finish on the
 // result without mu.
-func (s *interestShard) takeWaiters(e *interestEntry, err error) *interestWaiter {
+func (s *interestStripe) takeWaiters(e *interestEntry, err error) *interestWaiter {
 	waiters := e.waiters
 	e.waiters = nil
 	if err == nil {

@@ -20,10 +20,10 @@ type interestWorker struct {
 	interest *Interest
 	wake     chan struct{} // capacity 1; an empty queue has got an entry
 
-	mu      sync.Mutex // guards the queues; taken inside a shard's lock
+	mu      sync.Mutex // guards the queues; taken inside a stripe's lock
 	closed  bool
 	pending []*interestEntry
-	idle    []idleEntry // those before idleHead are done
+	idle    []idleEntry // those before head are done
 	head    int
 
 	// Owned by run.
@@ -92,20 +92,20 @@ func (w *interestWorker) subscribe(ctx context.Context) bool {
 // settle records the outcome of a subscription and calls the waiters.
 func (w *interestWorker) settle(batch []*interestEntry, err error) {
 	for _, e := range batch {
-		shard := w.interest.shard(e.channel)
-		shard.mu.Lock()
+		stripe := w.interest.stripe(e.channel)
+		stripe.mu.Lock()
 		e.queued = false
-		waiters := shard.takeWaiters(e, err)
+		waiters := stripe.takeWaiters(e, err)
 		switch {
 		case err == nil:
-			shard.setState(e, subscriptionConfirmed)
+			stripe.setState(e, subscriptionConfirmed)
 		case e.state == subscriptionWaiting:
-			shard.setState(e, subscriptionDoubtful)
+			stripe.setState(e, subscriptionDoubtful)
 		}
 		if e.loops == 0 {
 			w.interest.unsubscribeLater(e)
 		}
-		shard.mu.Unlock()
+		stripe.mu.Unlock()
 		waiters.finish(err)
 	}
 }
@@ -124,21 +124,21 @@ func (w *interestWorker) unsubscribe(ctx context.Context) bool {
 		w.report(ctx, len(batch), err)
 	}
 	for _, e := range batch {
-		shard := w.interest.shard(e.channel)
-		shard.mu.Lock()
+		stripe := w.interest.stripe(e.channel)
+		stripe.mu.Lock()
 		switch {
 		case e.loops != 0:
 			// Acquired again during the call. The worker drains the queue
 			// before it ends, so the queue still accepts the entry.
-			w.interest.enqueue(shard, e)
+			w.interest.enqueue(stripe, e)
 		case err == nil:
-			shard.setState(e, 0)
-			shard.entries.remove(e.channel)
+			stripe.setState(e, 0)
+			stripe.entries.remove(e.channel)
 		default:
-			shard.setState(e, subscriptionDoubtful)
+			stripe.setState(e, subscriptionDoubtful)
 			w.interest.unsubscribeLater(e)
 		}
-		shard.mu.Unlock()
+		stripe.mu.Unlock()
 	}
 	return true
 }
@@ -218,8 +218,8 @@ func (w *interestWorker) takeExpired(limit int) []*interestEntry {
 		if e == nil {
 			break
 		}
-		shard := w.interest.shard(e.channel)
-		shard.mu.Lock()
+		stripe := w.interest.stripe(e.channel)
+		stripe.mu.Lock()
 		e.idle = false
 		settled := !e.queued && (e.state == subscriptionConfirmed || e.state == subscriptionDoubtful)
 		switch {
@@ -231,10 +231,10 @@ func (w *interestWorker) takeExpired(limit int) []*interestEntry {
 			e.idle = true
 			w.pushIdle(e, now+delay)
 		default:
-			shard.setState(e, subscriptionEnding)
+			stripe.setState(e, subscriptionEnding)
 			batch = append(batch, e)
 		}
-		shard.mu.Unlock()
+		stripe.mu.Unlock()
 	}
 	return batch
 }

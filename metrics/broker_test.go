@@ -38,17 +38,17 @@ func populatedBroker(t testing.TB) redisbroker.Stats {
 	stats := redisbroker.Stats{}
 	next := uint64(10_000)
 	fill(t, reflect.ValueOf(&stats).Elem(), &next)
-	stats.Shards = stats.Shards[:2]
-	for i := range stats.Shards {
-		shard := &stats.Shards[i]
-		for _, h := range []*redisbroker.Histogram{&shard.PublishTime, &shard.AnswerTime, &shard.Lag, &shard.BatchSize} {
+	stats.Servers = stats.Servers[:2]
+	for i := range stats.Servers {
+		server := &stats.Servers[i]
+		for _, h := range []*redisbroker.Histogram{&server.PublishTime, &server.AnswerTime, &server.Lag, &server.BatchSize} {
 			h.Count = 0
 			for _, n := range h.Counts {
 				h.Count += n
 			}
 		}
 	}
-	stats.Shards[1].Up, stats.Shards[1].Congested = false, false
+	stats.Servers[1].Up, stats.Servers[1].Congested = false, false
 	return stats
 }
 
@@ -71,7 +71,7 @@ func TestBrokerGolden(t *testing.T) {
 func TestEveryBrokerFieldIsShown(t *testing.T) {
 	stats := populatedBroker(t)
 	// Summed over the servers, so only one of them counts here.
-	summed := &stats.Shards[1]
+	summed := &stats.Servers[1]
 	summed.TooOld, summed.BadVersion, summed.Malformed = 0, 0, 0
 	got := string(exposition(t, newBrokerRegistry(t, stats)))
 	if strings.Contains(got, "must-not-be-shown") {
@@ -106,7 +106,7 @@ func TestEveryBrokerFieldIsShown(t *testing.T) {
 
 // A broker without events shows all series, one of each for every server.
 func TestZeroBrokerStatsHasEverySeries(t *testing.T) {
-	got := string(exposition(t, newBrokerRegistry(t, redisbroker.Stats{Shards: make([]redisbroker.ShardStats, 2)})))
+	got := string(exposition(t, newBrokerRegistry(t, redisbroker.Stats{Servers: make([]redisbroker.ServerStats, 2)})))
 	for _, want := range []string{
 		`stoa_known_nodes 0`,
 		`stoa_broker_up{server="0"} 0`,

@@ -139,7 +139,7 @@ func TestServerKilledBeforeOneNodeReceived(t *testing.T) {
 		})
 		l.expectAll(t, fmt.Sprint("node ", i), map[string]int{channel + " publisher": before + missed + after})
 	}
-	if stats := direct.Stats().Shards[0]; stats.Repeats == 0 || stats.Published != before+missed+after {
+	if stats := direct.Stats().Servers[0]; stats.Repeats == 0 || stats.Published != before+missed+after {
 		t.Errorf("%d repeats at the node that was not cut off, %d published; want some, %d",
 			stats.Repeats, stats.Published, before+missed+after)
 	}
@@ -159,10 +159,10 @@ func TestAcknowledgedIsNotSentAgainToTheSame(t *testing.T) {
 		for i, l := range ledgers {
 			testkit.Eventually(t, fmt.Sprintf("node %d has everything", i), func() bool { return l.count() == count })
 		}
-		reconnects := cutOff.Stats().Shards[0].SubscriberReconnects
+		reconnects := cutOff.Stats().Servers[0].SubscriberReconnects
 		proxy.Break()
 		testkit.Eventually(t, "the connections are lost", func() bool {
-			return cutOff.Stats().Shards[0].SubscriberReconnects > reconnects
+			return cutOff.Stats().Servers[0].SubscriberReconnects > reconnects
 		})
 	}
 	publishAcknowledged(t, cutOff, channel, count, count+each)
@@ -174,7 +174,7 @@ func TestAcknowledgedIsNotSentAgainToTheSame(t *testing.T) {
 	// The messages in flight when the connection broke are sent again. The
 	// server has not executed them before, because the proxy had let none of
 	// them through.
-	stats := cutOff.Stats().Shards[0]
+	stats := cutOff.Stats().Servers[0]
 	if stats.Repeats != 0 || stats.Resent > each || stats.PublisherReconnects == 0 {
 		t.Errorf("%d repeats, %d sent again after %d interruptions; want 0 and at most %d",
 			stats.Repeats, stats.Resent, stats.PublisherReconnects, each)

@@ -75,7 +75,7 @@ func BenchmarkPublish(b *testing.B) {
 			}
 			awaitTally(c, published)
 			b.ReportMetric(float64(published)/b.Elapsed().Seconds(), "messages/s")
-			sizes := broker.Stats().Shards[0].BatchSize
+			sizes := broker.Stats().Servers[0].BatchSize
 			b.ReportMetric(sizes.Sum/float64(sizes.Count), "messages/pipeline")
 		})
 		b.Run(fmt.Sprintf("go-redis/channels=%d", channels), func(b *testing.B) {

@@ -33,7 +33,7 @@ type Broker struct {
 	incarnation uint64
 	epoch       time.Time
 	seeds       []uint64
-	shards      []*shard
+	servers     []*server
 
 	queueFull     atomic.Uint64
 	inboxWanted   atomic.Bool
@@ -93,7 +93,7 @@ func New(config Config) (*Broker, error) {
 	b.incarnation = binary.BigEndian.Uint64(incarnation[:])
 	for i, server := range servers {
 		b.seeds = append(b.seeds, hashString(server.identity))
-		b.shards = append(b.shards, newShard(b, i, server))
+		b.servers = append(b.servers, newServer(b, i, server))
 	}
 	return b, nil
 }
@@ -126,12 +126,12 @@ func (b *Broker) Start(ctx context.Context, h cluster.Handler) error {
 	b.state, b.handler = stateRunning, h
 	life, cancel := context.WithCancel(context.Background())
 	b.cancel = cancel
-	for _, s := range b.shards {
+	for _, s := range b.servers {
 		b.launch(life, s)
 	}
 	b.running.Store(true)
 	b.mu.Unlock()
-	for _, s := range b.shards {
+	for _, s := range b.servers {
 		for _, link := range []*linkState{&s.publishing, &s.subscribing} {
 			select {
 			case <-link.attempted:
@@ -160,12 +160,12 @@ func (b *Broker) abort(reason error) error {
 	return reason
 }
 
-func (b *Broker) launch(life context.Context, s *shard) {
+func (b *Broker) launch(life context.Context, s *server) {
 	roles := []struct {
 		name string
 		run  func(context.Context)
 	}{{"publisher", newPublisher(s).run}, {"subscriber", s.subscriber.run}, {"keeper", s.keep}}
-	if s.server.master != "" {
+	if s.endpoint.master != "" {
 		roles = append(roles, struct {
 			name string
 			run  func(context.Context)
@@ -195,15 +195,15 @@ func (b *Broker) deliver(channel string, env *cluster.Envelope) {
 	}
 }
 
-// shard returns the server for a message.
-func (b *Broker) shard(channel string) *shard {
-	if len(b.shards) == 1 {
-		return b.shards[0]
+// server returns the server for a message.
+func (b *Broker) server(channel string) *server {
+	if len(b.servers) == 1 {
+		return b.servers[0]
 	}
 	if everywhere(channel) {
-		return b.shards[rendezvous(b.seeds, channel, func(i int) bool { return b.shards[i].up() })]
+		return b.servers[rendezvous(b.seeds, channel, func(i int) bool { return b.servers[i].up() })]
 	}
-	return b.shards[b.Partition(channel)]
+	return b.servers[b.Partition(channel)]
 }
 
 // everywhere returns true for channels that exist on every server.
@@ -213,7 +213,7 @@ func everywhere(channel string) bool {
 }
 
 // Partitions implements [cluster.Partitioned]: the number of servers.
-func (b *Broker) Partitions() int { return len(b.shards) }
+func (b *Broker) Partitions() int { return len(b.servers) }
 
 // Partition implements [cluster.Partitioned]: the position of the channel's
 // server in the alphabetical order of the servers.
@@ -238,7 +238,7 @@ func (b *Broker) change(ctx context.Context, wanted bool, channels []string) err
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	byShard := make([][]string, len(b.shards))
+	byServer := make([][]string, len(b.servers))
 	for _, channel := range channels {
 		switch channel {
 		case b.ownChannel:
@@ -247,17 +247,17 @@ func (b *Broker) change(ctx context.Context, wanted bool, channels []string) err
 			b.wantInbox(&b.clusterWanted, wanted)
 		default:
 			partition := b.Partition(channel)
-			byShard[partition] = append(byShard[partition], channel)
+			byServer[partition] = append(byServer[partition], channel)
 		}
 	}
-	problems := make([]error, len(b.shards))
+	problems := make([]error, len(b.servers))
 	var calls sync.WaitGroup
-	for i, part := range byShard {
+	for i, part := range byServer {
 		if len(part) == 0 {
 			continue
 		}
 		call := func() {
-			problems[i] = b.shards[i].subscriptions.change(ctx, wanted, b.closing, part)
+			problems[i] = b.servers[i].subscriptions.change(ctx, wanted, b.closing, part)
 		}
 		if len(part) == len(channels) {
 			call()
@@ -304,9 +304,9 @@ func (b *Broker) Ready(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	problems := make([]error, len(b.shards))
+	problems := make([]error, len(b.servers))
 	var calls sync.WaitGroup
-	for i, s := range b.shards {
+	for i, s := range b.servers {
 		calls.Go(func() { problems[i] = s.ready(ctx) })
 	}
 	calls.Wait()
@@ -324,7 +324,7 @@ func (b *Broker) Ready(ctx context.Context) error {
 // knew stay.
 func (b *Broker) Nodes() []cluster.NodeInfo {
 	found := make(map[string]registryEntry)
-	for _, s := range b.shards {
+	for _, s := range b.servers {
 		s.registry.collect(found)
 	}
 	infos := make(map[string]cluster.NodeInfo, len(found)+1)

@@ -30,7 +30,7 @@ func (b *Broker) Close(ctx context.Context) error {
 		<-b.closed
 		return nil
 	}
-	for _, s := range b.shards {
+	for _, s := range b.servers {
 		s.subscriptions.close()
 	}
 	err := b.drain(ctx)
@@ -39,7 +39,7 @@ func (b *Broker) Close(ctx context.Context) error {
 	}
 	b.cancel()
 	b.group.Wait()
-	for _, s := range b.shards {
+	for _, s := range b.servers {
 		s.abandon()
 		s.congestion.awaitCall()
 	}
@@ -50,7 +50,7 @@ func (b *Broker) Close(ctx context.Context) error {
 // drain waits for the queues to empty.
 func (b *Broker) drain(ctx context.Context) error {
 	var problem error
-	for _, s := range b.shards {
+	for _, s := range b.servers {
 		select {
 		case <-s.queue.close():
 		case <-ctx.Done():
@@ -66,7 +66,7 @@ func (b *Broker) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 	defer cancel()
 	var calls sync.WaitGroup
-	for _, s := range b.shards {
+	for _, s := range b.servers {
 		if !s.publishing.works() {
 			continue
 		}
@@ -83,7 +83,7 @@ func (b *Broker) leave(ctx context.Context) {
 }
 
 // abandon ends the messages that were not sent.
-func (s *shard) abandon() {
+func (s *server) abandon() {
 	for {
 		batch := s.queue.peek(nil)
 		if len(batch) == 0 {

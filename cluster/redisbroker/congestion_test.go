@@ -28,7 +28,7 @@ func TestCongestionOfOneServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	dead := 0
-	if b.Stats().Shards[1].Server == servers[0].Addr() {
+	if b.Stats().Servers[1].Server == servers[0].Addr() {
 		dead = 1
 	}
 	alive := 1 - dead
@@ -48,10 +48,10 @@ func TestCongestionOfOneServer(t *testing.T) {
 		}
 	}
 	testkit.Eventually(t, "everything has come through the other server", func() bool { return l.count() == count })
-	shards := b.Stats().Shards
-	if !shards[dead].Congested || shards[alive].Congested || !l.held(dead) || l.held(alive) {
+	stats := b.Stats().Servers
+	if !stats[dead].Congested || stats[alive].Congested || !l.held(dead) || l.held(alive) {
 		t.Errorf("congested: %v and %v, the handler was told %v and %v; want true for the server that was killed, and false",
-			shards[dead].Congested, shards[alive].Congested, l.held(dead), l.held(alive))
+			stats[dead].Congested, stats[alive].Congested, l.held(dead), l.held(alive))
 	}
 	servers[0].Restart()
 	testkit.Eventually(t, "congestion ends", func() bool { return !l.held(dead) })

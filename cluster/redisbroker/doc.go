@@ -82,7 +82,7 @@
 //	is cut off            It queues its publishes and is not ready. It sends the messages
 //	                      in flight again, and receives them itself at that later place.
 //	                      It does not receive what the other nodes publish in the
-//	                      meantime; [ShardStats] counts the gap and bounds the number of
+//	                      meantime; [ServerStats] counts the gap and bounds the number of
 //	                      messages.
 //	dies                  The other nodes forget it within a lease and a quarter of a
 //	                      probe's interval. Its keys expire, and its subscriptions end
@@ -101,6 +101,14 @@
 // UNSUBSCRIBE, PUBSUB NUMSUB, PING, INFO, MULTI, EXEC, SET, MGET, DEL, SADD,
 // SREM, SMEMBERS, PEXPIRE, CLIENT ID, SETNAME, LIST and KILL, and with
 // Sentinels ROLE.
+//
+// # Goroutines
+//
+// Each server has a publisher, a subscriber, and a keeper, which watches the
+// two and announces the node; with Sentinels also one that watches for a new
+// master. While the subscriber is connected, a writer sends its commands. When
+// its connection falls silent, the keeper starts a goroutine that examines it.
+// Close waits for all of them.
 //
 // # Locks
 //

@@ -208,7 +208,7 @@ func (f *traffic) expectNothingLost(t testing.TB) {
 func (f *traffic) report(t testing.TB) {
 	t.Helper()
 	for i, b := range f.nodes {
-		for _, s := range b.Stats().Shards {
+		for _, s := range b.Stats().Servers {
 			t.Logf("node %d: published %d, resent %d, repeats %d, gaps %d, missed at most %d, flush timeouts %d, too old %d, reconnects %d and %d",
 				i, s.Published, s.Resent, s.Repeats, s.Gaps, s.MissedAtMost, s.FlushTimeouts, s.TooOld,
 				s.PublisherReconnects, s.SubscriberReconnects)

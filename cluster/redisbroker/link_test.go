@@ -67,7 +67,7 @@ func TestReconnectAfterServerRestart(t *testing.T) {
 		server.Restart()
 		testkit.Eventually(t, "the node is ready again", func() bool { return b.Ready(t.Context()) == nil })
 	}
-	if stats := b.Stats().Shards[0]; stats.PublisherReconnects > 10 || stats.SubscriberReconnects > 10 {
+	if stats := b.Stats().Servers[0]; stats.PublisherReconnects > 10 || stats.SubscriberReconnects > 10 {
 		t.Errorf("%d and %d connections lost in 10 restarts", stats.PublisherReconnects, stats.SubscriberReconnects)
 	}
 }

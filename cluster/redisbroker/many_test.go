@@ -31,7 +31,7 @@ func TestManyChannelsComeBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%d channels subscribed in %v", count, time.Since(began))
-	all := func() bool { return f.nodes[0].Stats().Shards[0].Subscriptions >= count+2 }
+	all := func() bool { return f.nodes[0].Stats().Servers[0].Subscriptions >= count+2 }
 	testkit.Eventually(t, "all is subscribed", all)
 	f.run(t, 200)
 	server.Restart()

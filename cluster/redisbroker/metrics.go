@@ -22,8 +22,8 @@ func (s *Stats) Metrics() []cluster.Metric {
 		Kind: cluster.MetricGauge, Value: float64(s.Nodes),
 	}}
 	metrics = s.appendDropped(metrics)
-	for i := range s.Shards {
-		metrics = s.Shards[i].append(metrics, strconv.Itoa(i))
+	for i := range s.Servers {
+		metrics = s.Servers[i].append(metrics, strconv.Itoa(i))
 	}
 	return metrics
 }
@@ -32,11 +32,11 @@ func (s *Stats) Metrics() []cluster.Metric {
 // them.
 func (s *Stats) appendDropped(metrics []cluster.Metric) []cluster.Metric {
 	var tooOld, badVersion, malformed uint64
-	for i := range s.Shards {
-		shard := &s.Shards[i]
-		tooOld += shard.TooOld
-		badVersion += shard.BadVersion
-		malformed += shard.Malformed
+	for i := range s.Servers {
+		server := &s.Servers[i]
+		tooOld += server.TooOld
+		badVersion += server.BadVersion
+		malformed += server.Malformed
 	}
 	for _, dropped := range []struct {
 		cause string
@@ -52,69 +52,69 @@ func (s *Stats) appendDropped(metrics []cluster.Metric) []cluster.Metric {
 	return metrics
 }
 
-// shardMetrics are the metrics of one value per server.
-var shardMetrics = []struct {
+// serverMetrics are the metrics of one value per server.
+var serverMetrics = []struct {
 	name  string
 	kind  cluster.MetricKind
 	help  string
-	value func(*ShardStats) float64
+	value func(*ServerStats) float64
 }{
 	{"broker_up", cluster.MetricGauge, "1 while the server receives and delivers messages, else 0.",
-		func(s *ShardStats) float64 { return oneIf(s.Up) }},
+		func(s *ServerStats) float64 { return oneIf(s.Up) }},
 	{"broker_congested", cluster.MetricGauge,
 		"1 while so much waits for the server that connections that publish to it are not read, else 0.",
-		func(s *ShardStats) float64 { return oneIf(s.Congested) }},
+		func(s *ServerStats) float64 { return oneIf(s.Congested) }},
 	{"broker_subscriptions", cluster.MetricGauge, "Subscriptions that the server has confirmed.",
-		func(s *ShardStats) float64 { return float64(s.Subscriptions) }},
+		func(s *ServerStats) float64 { return float64(s.Subscriptions) }},
 	{"broker_queue_messages", cluster.MetricGauge, "Messages that wait to be published or acknowledged.",
-		func(s *ShardStats) float64 { return float64(s.QueueMessages) }},
+		func(s *ServerStats) float64 { return float64(s.QueueMessages) }},
 	{"broker_queue_bytes", cluster.MetricGauge, "Bytes that wait to be published or acknowledged.",
-		func(s *ShardStats) float64 { return float64(s.QueueBytes) }},
+		func(s *ServerStats) float64 { return float64(s.QueueBytes) }},
 	{"broker_published_messages_total", cluster.MetricCounter, "Messages that the server has acknowledged.",
-		func(s *ShardStats) float64 { return float64(s.Published) }},
+		func(s *ServerStats) float64 { return float64(s.Published) }},
 	{"broker_delivered_messages_total", cluster.MetricCounter, "Messages received and passed to the node.",
-		func(s *ShardStats) float64 { return float64(s.Delivered) }},
+		func(s *ServerStats) float64 { return float64(s.Delivered) }},
 	{"broker_resent_messages_total", cluster.MetricCounter, "Messages published again after an outage.",
-		func(s *ShardStats) float64 { return float64(s.Resent) }},
+		func(s *ServerStats) float64 { return float64(s.Resent) }},
 	{"broker_repeated_messages_total", cluster.MetricCounter, "Messages received a second time and dropped for that.",
-		func(s *ShardStats) float64 { return float64(s.Repeats) }},
+		func(s *ServerStats) float64 { return float64(s.Repeats) }},
 	{"broker_gaps_total", cluster.MetricCounter, "Interruptions of the subscriptions.",
-		func(s *ShardStats) float64 { return float64(s.Gaps) }},
+		func(s *ServerStats) float64 { return float64(s.Gaps) }},
 	{"broker_missed_messages_max_total", cluster.MetricCounter,
 		"Upper bound of the messages of other nodes that were missed in gaps.",
-		func(s *ShardStats) float64 { return float64(s.MissedAtMost) }},
+		func(s *ServerStats) float64 { return float64(s.MissedAtMost) }},
 	{"broker_flush_timeouts_total", cluster.MetricCounter,
 		"Outages after which publishing went on before all known nodes were back.",
-		func(s *ShardStats) float64 { return float64(s.FlushTimeouts) }},
+		func(s *ServerStats) float64 { return float64(s.FlushTimeouts) }},
 }
 
-// shardHistograms are the histograms per server.
-var shardHistograms = []struct {
+// serverHistograms are the histograms per server.
+var serverHistograms = []struct {
 	name, help string
-	value      func(*ShardStats) *Histogram
+	value      func(*ServerStats) *Histogram
 }{
 	{"broker_publish_seconds", "From publish to the server's acknowledgement, of the oldest message of each batch.",
-		func(s *ShardStats) *Histogram { return &s.PublishTime }},
+		func(s *ServerStats) *Histogram { return &s.PublishTime }},
 	{"broker_round_trip_seconds", "From sending a batch to its acknowledgement.",
-		func(s *ShardStats) *Histogram { return &s.AnswerTime }},
+		func(s *ServerStats) *Histogram { return &s.AnswerTime }},
 	{"broker_lag_seconds", "From publish to receive on the same node, of a sample of its own messages.",
-		func(s *ShardStats) *Histogram { return &s.Lag }},
+		func(s *ServerStats) *Histogram { return &s.Lag }},
 	{"broker_batch_messages", "Messages that left in one batch.",
-		func(s *ShardStats) *Histogram { return &s.BatchSize }},
+		func(s *ServerStats) *Histogram { return &s.BatchSize }},
 }
 
 // append adds the metrics of one server.
-func (s *ShardStats) append(metrics []cluster.Metric, server string) []cluster.Metric {
+func (s *ServerStats) append(metrics []cluster.Metric, server string) []cluster.Metric {
 	label := cluster.MetricLabel{Name: "server", Value: server}
-	for i := range shardMetrics {
-		m := &shardMetrics[i]
+	for i := range serverMetrics {
+		m := &serverMetrics[i]
 		metrics = append(metrics, cluster.Metric{
 			Name: m.name, Help: m.help, Kind: m.kind, Value: m.value(s),
 			Labels: []cluster.MetricLabel{label},
 		})
 	}
-	for i := range shardHistograms {
-		m := &shardHistograms[i]
+	for i := range serverHistograms {
+		m := &serverHistograms[i]
 		h := m.value(s)
 		metrics = append(metrics, cluster.Metric{
 			Name: m.name, Help: m.help, Kind: cluster.MetricHistogram, Value: h.Sum,

@@ -55,9 +55,9 @@ func TestOneOfTwoServersKilled(t *testing.T) {
 		if err := b.Ready(t.Context()); err != nil {
 			t.Errorf("Ready of node %d = %v, want nil as long as one server works", i, err)
 		}
-		for _, shard := range b.Stats().Shards {
-			if killed := shard.Server == servers[0].Addr(); shard.Up == killed {
-				t.Errorf("node %d: up %v for %s, of which killed is %v", i, shard.Up, shard.Server, killed)
+		for _, server := range b.Stats().Servers {
+			if killed := server.Server == servers[0].Addr(); server.Up == killed {
+				t.Errorf("node %d: up %v for %s, of which killed is %v", i, server.Up, server.Server, killed)
 			}
 		}
 	}
@@ -118,7 +118,7 @@ func TestNodeCutOff(t *testing.T) {
 	f.report(t)
 	f.ledgers[0].expectAll(t, "the other node", f.published)
 	missing := f.ledgers[1].expectOrder(t, "the node that was cut off", f.published)
-	stats := cutOff.Stats().Shards[0]
+	stats := cutOff.Stats().Servers[0]
 	if missing == 0 || stats.Gaps == 0 || stats.MissedAtMost < uint64(missing) {
 		t.Errorf("%d messages missed, %d gaps, at most %d missed; want some messages, one gap and a bound that holds",
 			missing, stats.Gaps, stats.MissedAtMost)
@@ -143,7 +143,7 @@ func TestConnectionsBroken(t *testing.T) {
 	f.report(t)
 	f.ledgers[0].expectAll(t, "the other node", f.published)
 	missing := f.ledgers[1].expectOrder(t, "the node that was cut off", f.published)
-	if stats := f.nodes[1].Stats().Shards[0]; stats.Gaps == 0 || stats.MissedAtMost < uint64(missing) {
+	if stats := f.nodes[1].Stats().Servers[0]; stats.Gaps == 0 || stats.MissedAtMost < uint64(missing) {
 		t.Errorf("%d messages missed, %d gaps, at most %d missed; want gaps and a bound that holds",
 			missing, stats.Gaps, stats.MissedAtMost)
 	}
@@ -155,7 +155,7 @@ func TestHalfDeadSubscriberIsReplaced(t *testing.T) {
 	b := startBroker(t, redisbroker.Config{Servers: []string{proxy.URL()}}, newLedger())
 	proxy.Cut()
 	testkit.EventuallyWithin(t, "the silent connections are given up", 2*time.Second, func() bool {
-		s := b.Stats().Shards[0]
+		s := b.Stats().Servers[0]
 		return s.SubscriberReconnects > 0 && s.PublisherReconnects > 0
 	})
 	err := b.Ready(t.Context())
@@ -201,7 +201,7 @@ func TestCloseWhileServerUnreachable(t *testing.T) {
 	idle, busy := startBroker(t, config, newLedger()), startBroker(t, config, newLedger())
 	server.Kill()
 	testkit.Eventually(t, "a probe waits in the queues", func() bool {
-		return idle.Stats().Shards[0].QueueBytes > 0 && busy.Stats().Shards[0].QueueBytes > 0
+		return idle.Stats().Servers[0].QueueBytes > 0 && busy.Stats().Servers[0].QueueBytes > 0
 	})
 	if err := idle.Close(t.Context()); err != nil {
 		t.Errorf("Close without messages = %v, want nil", err)
@@ -237,16 +237,16 @@ func TestQueueFullAndTooOld(t *testing.T) {
 	if !errors.Is(err, cluster.ErrQueueFull) || accepted < 80 || accepted > 110 {
 		t.Errorf("Publish = %v after %d messages of 1,000 bytes, want %v after about 90", err, accepted, cluster.ErrQueueFull)
 	}
-	if stats := b.Stats(); !l.held(0) || !stats.Shards[0].Congested || stats.QueueFull != 1 {
+	if stats := b.Stats(); !l.held(0) || !stats.Servers[0].Congested || stats.QueueFull != 1 {
 		t.Errorf("congested: handler %v, stats %v, %d refused; want true, true, 1",
-			l.held(0), stats.Shards[0].Congested, stats.QueueFull)
+			l.held(0), stats.Servers[0].Congested, stats.QueueFull)
 	}
 	testkit.Eventually(t, "what waited too long is dropped", func() bool { return !l.held(0) })
 	if err := <-expired; !errors.Is(err, cluster.ErrExpired) {
 		t.Errorf("PublishCount reported %v, want %v", err, cluster.ErrExpired)
 	}
 	testkit.Eventually(t, "the queue is empty", func() bool {
-		stats := b.Stats().Shards[0]
+		stats := b.Stats().Servers[0]
 		return stats.QueueBytes < 1000 && stats.TooOld >= uint64(accepted)
 	})
 	server.Restart()

@@ -53,7 +53,7 @@ func (p *probes) forget(number uint64) {
 // probe sends one round unless a probe is in the queue. No caller waits for its
 // return: it may be lost with the subscriber's connection, and the next one
 // must be sent all the same.
-func (s *shard) probe() {
+func (s *server) probe() {
 	if !s.probing.CompareAndSwap(false, true) {
 		return
 	}
@@ -64,7 +64,7 @@ func (s *shard) probe() {
 }
 
 // sendProbe sends a probe whose return the caller waits for.
-func (s *shard) sendProbe() (number uint64, back <-chan struct{}, err error) {
+func (s *server) sendProbe() (number uint64, back <-chan struct{}, err error) {
 	number, back = s.probes.begin()
 	err = s.pushProbe(number, func(_ int, err error) {
 		if err != nil {
@@ -78,19 +78,19 @@ func (s *shard) sendProbe() (number uint64, back <-chan struct{}, err error) {
 }
 
 // pushProbe queues a probe; done is as with PublishCount.
-func (s *shard) pushProbe(number uint64, done func(int, error)) error {
+func (s *server) pushProbe(number uint64, done func(int, error)) error {
 	payload := binary.BigEndian.AppendUint64([]byte{internalProbe}, number)
 	return s.push(s.broker.ownChannel, &cluster.Envelope{Binary: true, Payload: payload}, true, done)
 }
 
 // ready makes a round trip.
-func (s *shard) ready(ctx context.Context) error {
+func (s *server) ready(ctx context.Context) error {
 	if err := s.problem(); err != nil {
 		return err
 	}
 	number, back, err := s.sendProbe()
 	if err != nil {
-		return fmt.Errorf("redis %s: %w", s.server.identity, err)
+		return fmt.Errorf("redis %s: %w", s.endpoint.identity, err)
 	}
 	select {
 	case <-back:
@@ -102,12 +102,12 @@ func (s *shard) ready(ctx context.Context) error {
 		if err := s.problem(); err != nil {
 			return err
 		}
-		return fmt.Errorf("redis %s: no round trip: %w", s.server.identity, ctx.Err())
+		return fmt.Errorf("redis %s: no round trip: %w", s.endpoint.identity, ctx.Err())
 	}
 }
 
 // problem returns why one of the connections does not work, or nil if both do.
-func (s *shard) problem() error {
+func (s *server) problem() error {
 	if err := s.publishing.err(); err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ const numsubInterval = 20 * time.Millisecond
 // the right order. A server does not execute a transaction that a broken
 // connection has sent only in part.
 type publisher struct {
-	shard *shard
+	server *server
 
 	// Owned by run.
 	link    *link
@@ -39,8 +39,8 @@ type publisher struct {
 	blind   bool          // the missing run ID has been logged
 }
 
-func newPublisher(shard *shard) *publisher {
-	p := &publisher{shard: shard, batch: make([]queuedMessage, 0, maxPipeline)}
+func newPublisher(server *server) *publisher {
+	p := &publisher{server: server, batch: make([]queuedMessage, 0, maxPipeline)}
 	slots := p.batch[:maxPipeline]
 	for i := range slots {
 		command := redis.NewIntCmd(context.Background(), "publish", &slots[i].channel, &slots[i].payload)
@@ -52,25 +52,25 @@ func newPublisher(shard *shard) *publisher {
 
 // run is the publisher's goroutine.
 func (p *publisher) run(ctx context.Context) {
-	retry := newBackoff(p.shard.config().RetryMax)
+	retry := newBackoff(p.server.config().RetryMax)
 	for ctx.Err() == nil {
 		err := p.connect(ctx)
 		if err == nil {
-			p.shard.publishing.set(ctx, nil)
-			p.shard.announceSoon()
+			p.server.publishing.set(ctx, nil)
+			p.server.announceSoon()
 			retry.reset()
 			err = p.serve(ctx)
 		}
 		p.disconnect()
-		p.shard.gate.Store(true)
-		p.shard.publishing.set(ctx, err)
+		p.server.gate.Store(true)
+		p.server.publishing.set(ctx, err)
 		p.pause(ctx, retry.next(), err)
 	}
 }
 
 func (p *publisher) connect(ctx context.Context) error {
-	s := p.shard
-	link, err := newLink(ctx, s.config(), s.server, linkOptions{
+	s := p.server
+	link, err := newLink(ctx, s.config(), s.endpoint, linkOptions{
 		name: s.linkName("publisher"), timeout: s.answerTimeout(), previous: &p.trace,
 	})
 	if err != nil {
@@ -95,7 +95,7 @@ func (p *publisher) connect(ctx context.Context) error {
 // must not receive them after later messages, in another order than the other
 // nodes.
 func (p *publisher) takeOver(ctx context.Context, trace linkTrace) {
-	s := p.shard
+	s := p.server
 	if trace.elsewhere(&p.trace) {
 		p.unsure += s.queue.suspect()
 	} else {
@@ -106,7 +106,7 @@ func (p *publisher) takeOver(ctx context.Context, trace linkTrace) {
 		p.blind = true
 		s.config().Logger.LogAttrs(ctx, slog.LevelWarn,
 			"Redis user may not read the run ID (INFO): after a crash the last acknowledged messages may be missing",
-			slog.String("server", s.server.identity))
+			slog.String("server", s.endpoint.identity))
 	}
 }
 
@@ -114,7 +114,7 @@ func (p *publisher) disconnect() {
 	if p.link == nil {
 		return
 	}
-	p.shard.publishing.attach(nil)
+	p.server.publishing.attach(nil)
 	p.link.end()
 	p.link, p.conn = nil, nil
 }
@@ -125,19 +125,19 @@ func (p *publisher) serve(ctx context.Context) error {
 	defer stop()
 	for {
 		p.expire()
-		if p.shard.gate.Load() {
+		if p.server.gate.Load() {
 			if err := p.waitForNodes(ctx); err != nil {
 				return err
 			}
 			continue
 		}
-		p.batch = p.shard.queue.peek(p.batch[:0])
+		p.batch = p.server.queue.peek(p.batch[:0])
 		if len(p.batch) > 0 {
 			if err := p.publish(ctx); err != nil {
 				return err
 			}
 			select {
-			case request := <-p.shard.control:
+			case request := <-p.server.control:
 				if err := request.run(ctx, p.conn); err != nil {
 					return err
 				}
@@ -148,8 +148,8 @@ func (p *publisher) serve(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-p.shard.queue.wake:
-		case request := <-p.shard.control:
+		case <-p.server.queue.wake:
+		case request := <-p.server.control:
 			if err := request.run(ctx, p.conn); err != nil {
 				return err
 			}
@@ -159,7 +159,7 @@ func (p *publisher) serve(ctx context.Context) error {
 
 // publish sends the batch, and reports the acknowledgement to the queue.
 func (p *publisher) publish(ctx context.Context) error {
-	s := p.shard
+	s := p.server
 	count := len(p.batch)
 	repeated := min(p.unsure, count)
 	s.stats.resent.Add(uint64(repeated))
@@ -210,7 +210,7 @@ func (p *publisher) send(ctx context.Context, count int) error {
 
 // expire drops messages that have waited for too long.
 func (p *publisher) expire() {
-	s := p.shard
+	s := p.server
 	count := s.queue.expired(s.now() - s.config().QueueAge)
 	for count > 0 {
 		p.batch = s.queue.peek(p.batch[:0])
@@ -233,7 +233,7 @@ func (p *publisher) expire() {
 // known are on the cluster channel, or after FlushWait. A node subscribes to
 // that channel last.
 func (p *publisher) waitForNodes(ctx context.Context) error {
-	s := p.shard
+	s := p.server
 	s.gate.Store(false)
 	began := s.now()
 	timer := time.NewTimer(numsubInterval)
@@ -275,7 +275,7 @@ func (p *publisher) pause(ctx context.Context, pause time.Duration, reason error
 			return
 		case <-timer.C:
 			return
-		case request := <-p.shard.control:
+		case request := <-p.server.control:
 			request.finish(fmt.Errorf("redisbroker: not connected: %w", reason))
 		}
 	}

@@ -147,7 +147,7 @@ func (b *Broker) self() peerNode {
 
 // announceNode renews the lease on the server and notifies the other nodes. It
 // runs on the publisher's connection.
-func (s *shard) announceNode(ctx context.Context, conn *redis.Conn) error {
+func (s *server) announceNode(ctx context.Context, conn *redis.Conn) error {
 	self := s.broker.self()
 	value, err := json.Marshal(self)
 	if err != nil {
@@ -170,7 +170,7 @@ func (s *shard) announceNode(ctx context.Context, conn *redis.Conn) error {
 
 // learn reads the entries of unknown nodes. It removes IDs without an entry
 // from the set: those nodes have died.
-func (s *shard) learn(ctx context.Context, conn *redis.Conn, ids []string) error {
+func (s *server) learn(ctx context.Context, conn *redis.Conn, ids []string) error {
 	known := make(map[string]registryEntry)
 	s.registry.collect(known)
 	ids = slices.DeleteFunc(ids, func(id string) bool {
@@ -192,7 +192,7 @@ func (s *shard) learn(ctx context.Context, conn *redis.Conn, ids []string) error
 
 // leaveCluster removes the node's entry, unless it belongs to a successor of
 // the same ID, and notifies the other nodes.
-func (s *shard) leaveCluster(ctx context.Context, conn *redis.Conn) error {
+func (s *server) leaveCluster(ctx context.Context, conn *redis.Conn) error {
 	self := s.broker.self()
 	value, err := json.Marshal(self)
 	if err != nil {
@@ -215,14 +215,14 @@ func (s *shard) leaveCluster(ctx context.Context, conn *redis.Conn) error {
 }
 
 // encodeInternal encodes a message to brokers, which has no number.
-func (s *shard) encodeInternal(what byte, value []byte) []byte {
+func (s *server) encodeInternal(what byte, value []byte) []byte {
 	from := header{node: s.config().NodeID, incarnation: s.broker.incarnation, internal: true}
 	return appendEnvelope(nil, &from, &cluster.Envelope{Binary: true, Payload: append([]byte{what}, value...)})
 }
 
 // internal handles a message from another broker. It ignores unknown types,
 // which later versions may send.
-func (s *shard) internal(from *header, payload []byte) {
+func (s *server) internal(from *header, payload []byte) {
 	if len(payload) == 0 {
 		return
 	}
@@ -248,7 +248,7 @@ func (s *shard) internal(from *header, payload []byte) {
 // expireNodes forgets the nodes that have died. It cannot know them while the
 // server is unreachable, nor after this process was stopped itself: then the
 // announcements of the other nodes are still unread.
-func (s *shard) expireNodes() {
+func (s *server) expireNodes() {
 	now, lease := s.now(), s.config().Lease
 	stopped := now-s.registry.looked > lease/2
 	s.registry.looked = now
@@ -267,7 +267,7 @@ func (s *shard) expireNodes() {
 // another server still knows them. Nodes returns the nodes that are known.
 func (b *Broker) gone(nodes []peerNode) {
 	for _, m := range nodes {
-		known := slices.ContainsFunc(b.shards, func(s *shard) bool { return s.registry.knows(m) })
+		known := slices.ContainsFunc(b.servers, func(s *server) bool { return s.registry.knows(m) })
 		if handler, wants := b.handler.(cluster.MembershipHandler); wants && !known && m.ID != b.config.NodeID {
 			handler.NodeGone(m.ID)
 		}

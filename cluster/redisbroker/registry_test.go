@@ -154,7 +154,7 @@ func TestConnections(t *testing.T) {
 	if connections != 2 {
 		t.Errorf("%d connections to the server, want 2", connections)
 	}
-	stats := b.Stats().Shards[0]
+	stats := b.Stats().Servers[0]
 	if stats.Subscriptions != channels+2 || stats.Delivered != channels || stats.Lag.Count == 0 || !stats.Up {
 		t.Errorf("%d subscriptions, %d delivered, %d lags, up %v; want %d, %d, some, true",
 			stats.Subscriptions, stats.Delivered, stats.Lag.Count, stats.Up, channels+2, channels)
@@ -205,7 +205,7 @@ func TestInboxAndCount(t *testing.T) {
 	servers = nil
 	testkit.Eventually(t, "one server is known to be away", func() bool {
 		up := 0
-		for _, s := range a.Stats().Shards {
+		for _, s := range a.Stats().Servers {
 			if s.Up {
 				up++
 			}
@@ -215,7 +215,7 @@ func TestInboxAndCount(t *testing.T) {
 	if got := count(a, cluster.NodeChannel("b")); got != 1 {
 		t.Errorf("%d nodes reached in b's inbox while a server is away, want 1", got)
 	}
-	for partition, s := range a.Stats().Shards {
+	for partition, s := range a.Stats().Servers {
 		channel := cluster.RoomChannel("chat", "")
 		for i := 0; a.Partition(channel) != partition; i++ {
 			channel = cluster.RoomChannel("chat", fmt.Sprint(i))

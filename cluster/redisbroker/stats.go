@@ -8,8 +8,8 @@ import (
 
 // Stats are the counts of a Broker since New.
 type Stats struct {
-	// Shards has one entry per server, in the order of Partition.
-	Shards []ShardStats
+	// Servers has one entry per server, in the order of Partition.
+	Servers []ServerStats
 	// QueueFull is the number of messages that Publish rejected with
 	// ErrQueueFull.
 	QueueFull uint64
@@ -17,8 +17,8 @@ type Stats struct {
 	Nodes int
 }
 
-// ShardStats are the counts of a Broker for one server.
-type ShardStats struct {
+// ServerStats are the counts of a Broker for one server.
+type ServerStats struct {
 	// Server is its address without user and password.
 	Server string
 	// Up is true while both connections work.
@@ -127,15 +127,15 @@ func (h *histogram) read() Histogram {
 	return result
 }
 
-// shardStats are the counters of one server.
-type shardStats struct {
+// serverStats are the counters of one server.
+type serverStats struct {
 	published, delivered, resent, repeats   atomic.Uint64
 	tooOld, badVersion, malformed           atomic.Uint64
 	gaps, missedAtMost, flushTimeouts       atomic.Uint64
 	publishTime, answerTime, lag, batchSize histogram
 }
 
-func (s *shardStats) init() {
+func (s *serverStats) init() {
 	s.publishTime.init(timeBounds)
 	s.answerTime.init(timeBounds)
 	s.lag.init(timeBounds)
@@ -148,16 +148,16 @@ func (b *Broker) Stats() Stats {
 		QueueFull: b.queueFull.Load(),
 		Nodes:     len(b.Nodes()),
 	}
-	for _, s := range b.shards {
-		stats.Shards = append(stats.Shards, s.readStats())
+	for _, s := range b.servers {
+		stats.Servers = append(stats.Servers, s.readStats())
 	}
 	return stats
 }
 
-func (s *shard) readStats() ShardStats {
+func (s *server) readStats() ServerStats {
 	messages, bytes := s.queue.usage()
-	return ShardStats{
-		Server:               s.server.identity,
+	return ServerStats{
+		Server:               s.endpoint.identity,
 		Up:                   s.up(),
 		Subscriptions:        s.subscriptions.count(),
 		QueueMessages:        messages,

@@ -15,7 +15,7 @@ import (
 
 // subscriber keeps one subscribed connection to a server and reads it.
 type subscriber struct {
-	shard *shard
+	server *server
 
 	// Owned by run.
 	trace   linkTrace // of the previous connection
@@ -43,23 +43,23 @@ type subscriberSession struct {
 
 // run is the subscriber's goroutine, and the read loop.
 func (s *subscriber) run(ctx context.Context) {
-	retry := newBackoff(s.shard.config().RetryMax)
+	retry := newBackoff(s.server.config().RetryMax)
 	for ctx.Err() == nil {
 		session, err := s.connect(ctx)
 		if err == nil {
 			retry.reset()
 			err = s.serve(ctx, session)
 		}
-		s.shard.subscribing.set(ctx, err)
+		s.server.subscribing.set(ctx, err)
 		wait(ctx, retry.next())
 	}
 }
 
 // connect opens a connection without subscriptions.
 func (s *subscriber) connect(ctx context.Context) (*subscriberSession, error) {
-	shard := s.shard
-	link, err := newLink(ctx, shard.config(), shard.server, linkOptions{
-		name: shard.linkName("subscriber"), timeout: shard.answerTimeout(), previous: &s.trace,
+	server := s.server
+	link, err := newLink(ctx, server.config(), server.endpoint, linkOptions{
+		name: server.linkName("subscriber"), timeout: server.answerTimeout(), previous: &s.trace,
 	})
 	if err != nil {
 		return nil, err
@@ -79,10 +79,10 @@ func (s *subscriber) connect(ctx context.Context) (*subscriberSession, error) {
 
 // serve reads until the connection fails or ctx ends.
 func (s *subscriber) serve(ctx context.Context, session *subscriberSession) error {
-	shard := s.shard
-	shard.subscribing.attach(session.link)
+	server := s.server
+	server.subscribing.attach(session.link)
 	s.current.Store(session)
-	shard.subscriptions.attach(session, shard.broker.ownChannel, clusterChannel)
+	server.subscriptions.attach(session, server.broker.ownChannel, clusterChannel)
 
 	ended, end := context.WithCancel(ctx)
 	stop := context.AfterFunc(ended, session.link.dialer.end)
@@ -94,13 +94,13 @@ func (s *subscriber) serve(ctx context.Context, session *subscriberSession) erro
 	stop()
 
 	s.current.Store(nil)
-	shard.subscribing.attach(nil)
+	server.subscribing.attach(nil)
 	_ = session.pubsub.Close() // fails only if closed before
 	session.link.end()
-	if shard.subscriptions.detach() > 0 && ctx.Err() == nil {
+	if server.subscriptions.detach() > 0 && ctx.Err() == nil {
 		s.dedupe.interrupt()
-		shard.stats.gaps.Add(1)
-		shard.gate.Store(true)
+		server.stats.gaps.Add(1)
+		server.gate.Store(true)
 	}
 	if session.abandoned.Load() {
 		return errSilent
@@ -134,52 +134,52 @@ func (session *subscriberSession) read() error {
 
 // confirm handles the confirmation of one channel.
 func (session *subscriberSession) confirm(m *redis.Subscription) error {
-	shard := session.subscriber.shard
-	prefix := shard.broker.prefix
+	server := session.subscriber.server
+	prefix := server.broker.prefix
 	if len(m.Channel) < len(prefix) {
 		return fmt.Errorf("redisbroker: unexpected confirmation of %q", m.Channel)
 	}
 	channel := m.Channel[len(prefix):]
-	shard.subscriptions.confirm(session, channel, m.Kind == "subscribe")
+	server.subscriptions.confirm(session, channel, m.Kind == "subscribe")
 	if channel == clusterChannel {
-		shard.subscribing.set(context.Background(), nil)
-		shard.announceSoon()
+		server.subscribing.set(context.Background(), nil)
+		server.announceSoon()
 	}
 	return nil
 }
 
 // deliver passes a message to the handler, unless it is a repeat.
 func (s *subscriber) deliver(name, data string) {
-	shard := s.shard
+	server := s.server
 	var received header
 	var env cluster.Envelope
 	var err error
 	s.scratch, err = decodeEnvelope(data, s.scratch, &received, &env)
 	switch {
 	case errors.Is(err, errEnvelopeVersion):
-		shard.stats.badVersion.Add(1)
+		server.stats.badVersion.Add(1)
 		return
-	case err != nil || len(name) < len(shard.broker.prefix):
-		shard.stats.malformed.Add(1)
+	case err != nil || len(name) < len(server.broker.prefix):
+		server.stats.malformed.Add(1)
 		return
 	}
 	if !s.dedupe.accept(&received) {
-		shard.stats.repeats.Add(1)
+		server.stats.repeats.Add(1)
 		return
 	}
 	if missed := s.dedupe.missed; missed > 0 {
-		shard.stats.missedAtMost.Add(missed)
+		server.stats.missedAtMost.Add(missed)
 		s.dedupe.missed = 0
 	}
-	if received.incarnation == shard.broker.incarnation {
-		shard.lag.observe(received.number, shard.now(), &shard.stats.lag)
+	if received.incarnation == server.broker.incarnation {
+		server.lag.observe(received.number, server.now(), &server.stats.lag)
 	}
 	if received.internal {
-		shard.internal(&received, env.Payload)
+		server.internal(&received, env.Payload)
 		return
 	}
-	shard.stats.delivered.Add(1)
-	shard.broker.deliver(name[len(shard.broker.prefix):], &env)
+	server.stats.delivered.Add(1)
+	server.broker.deliver(name[len(server.broker.prefix):], &env)
 }
 
 // add queues a command for a channel. It is called with subscriptions.mu held.
@@ -265,7 +265,7 @@ func (session *subscriberSession) write(ctx context.Context) {
 }
 
 func (session *subscriberSession) send(ctx context.Context, command subscribeCommand) error {
-	prefix := session.subscriber.shard.broker.prefix
+	prefix := session.subscriber.server.broker.prefix
 	names := make([]string, len(command.channels))
 	for i, channel := range command.channels {
 		names[i] = prefix + channel

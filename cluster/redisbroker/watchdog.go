@@ -58,14 +58,14 @@ func (w *watchdog) look(session *subscriberSession) *subscriberSession {
 // messages on their way. It drops the connection only if the server answers on
 // another connection while this one stays silent.
 func (s *subscriber) suspect(ctx context.Context, session *subscriberSession) {
-	shard := s.shard
+	server := s.server
 	received := session.received.Load()
 	alive := func() bool { return session.received.Load() != received }
 	ended := func() bool { return s.current.Load() != session }
-	shard.subscribing.set(ctx, errSilent)
-	shard.gate.Store(true)
-	retry := newBackoff(shard.config().ProbeInterval)
-	grace := graceTicks * shard.config().ProbeInterval / ticksPerProbe
+	server.subscribing.set(ctx, errSilent)
+	server.gate.Store(true)
+	retry := newBackoff(server.config().ProbeInterval)
+	grace := graceTicks * server.config().ProbeInterval / ticksPerProbe
 	for {
 		answered := s.serverAnswers(ctx)
 		if answered {
@@ -75,7 +75,7 @@ func (s *subscriber) suspect(ctx context.Context, session *subscriberSession) {
 		case ctx.Err() != nil || ended():
 			return
 		case alive():
-			shard.subscribing.recover(ctx, session.link)
+			server.subscribing.recover(ctx, session.link)
 			return
 		case answered:
 			session.abandoned.Store(true)
@@ -88,9 +88,9 @@ func (s *subscriber) suspect(ctx context.Context, session *subscriberSession) {
 
 // serverAnswers returns true if the server answers on a separate connection.
 func (s *subscriber) serverAnswers(ctx context.Context) bool {
-	shard := s.shard
-	link, err := newLink(ctx, shard.config(), shard.server, linkOptions{
-		name: shard.linkName("suspect"), timeout: shard.answerTimeout(),
+	server := s.server
+	link, err := newLink(ctx, server.config(), server.endpoint, linkOptions{
+		name: server.linkName("suspect"), timeout: server.answerTimeout(),
 	})
 	if err != nil {
 		return false

@@ -16,7 +16,7 @@ func report(t testing.TB, nodes []*testNode) {
 	t.Helper()
 	for _, n := range nodes {
 		stats := n.broker.Stats()
-		for _, s := range stats.Shards {
+		for _, s := range stats.Servers {
 			t.Logf("node %s: published %d, delivered %d, resent %d, repeats %d, gaps %d, missed at most %d, flush timeouts %d, reconnects %d and %d",
 				n.ID(), s.Published, s.Delivered, s.Resent, s.Repeats, s.Gaps, s.MissedAtMost, s.FlushTimeouts,
 				s.PublisherReconnects, s.SubscriberReconnects)

@@ -32,7 +32,7 @@ type history struct {
 func crashed(nodes []*testNode) history {
 	h := history{}
 	for _, n := range nodes {
-		for _, s := range n.broker.Stats().Shards {
+		for _, s := range n.broker.Stats().Servers {
 			h.resent += int(s.Resent)
 		}
 	}

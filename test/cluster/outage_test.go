@@ -137,7 +137,7 @@ func testCutOff(t *testing.T, broken bool) {
 	s.rooms /= 2
 	l := startLoad(t, s, all)
 	l.progress(t, 10)
-	before := cut.broker.Stats().Shards[0]
+	before := cut.broker.Stats().Servers[0]
 	proxy.Cut()
 	awaitReady(t, all[2:], false)
 	outage(10 * time.Second)
@@ -156,7 +156,7 @@ func testCutOff(t *testing.T, broken bool) {
 	expected.cutOff = "cut"
 	missed := expected.expect(t, l).missedByNode
 	report(t, all)
-	after := cut.broker.Stats().Shards[0]
+	after := cut.broker.Stats().Servers[0]
 	if broken && (missed == 0 || after.Gaps == before.Gaps) || after.MissedAtMost < uint64(missed) {
 		t.Errorf("the node missed %d messages and counted %d gaps and at most %d; want some messages and a gap if connections ended, and a bound that holds",
 			missed, after.Gaps-before.Gaps, after.MissedAtMost)

@@ -43,8 +43,8 @@ func TestOneOfSeveralServersKilled(t *testing.T) {
 	l.progress(t, 10)
 	broker := nodes[0].broker
 	lost := 0
-	for i, shard := range broker.Stats().Shards {
-		if strings.Contains(shard.Server, servers[1].Addr()) {
+	for i, server := range broker.Stats().Servers {
+		if strings.Contains(server.Server, servers[1].Addr()) {
 			lost = i
 		}
 	}
@@ -58,7 +58,7 @@ func TestOneOfSeveralServersKilled(t *testing.T) {
 		t.Fatalf("%d of %d rooms are on the server that stays, want some", len(others.rooms), len(l.rooms))
 	}
 	servers[1].Kill()
-	testkit.Eventually(t, "a node notices", func() bool { return !broker.Stats().Shards[lost].Up })
+	testkit.Eventually(t, "a node notices", func() bool { return !broker.Stats().Servers[lost].Up })
 	others.progress(t, 10)
 	awaitReady(t, nodes, true)
 	servers[1].Restart()

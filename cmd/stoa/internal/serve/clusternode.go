@@ -118,9 +118,9 @@ func reachable(address net.Addr, host string) string {
 // servers returns the addresses of the Redis servers.
 func (c *clusterNode) servers() []string {
 	stats := c.broker.Stats()
-	addresses := make([]string, len(stats.Shards))
-	for i := range stats.Shards {
-		addresses[i] = stats.Shards[i].Server
+	addresses := make([]string, len(stats.Servers))
+	for i := range stats.Servers {
+		addresses[i] = stats.Servers[i].Server
 	}
 	return addresses
 }

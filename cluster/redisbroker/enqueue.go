@@ -10,17 +10,17 @@ import (
 // Publish implements [cluster.Broker]: it appends the message to the queue of
 // the channel's server. It allocates only when the queue grows.
 func (b *Broker) Publish(channel string, env *cluster.Envelope) error {
-	return b.shard(channel).push(channel, env, false, nil)
+	return b.server(channel).push(channel, env, false, nil)
 }
 
 // PublishCount implements [cluster.CountingPublisher].
 func (b *Broker) PublishCount(channel string, env *cluster.Envelope, done func(nodes int, err error)) {
-	if err := b.shard(channel).push(channel, env, false, done); err != nil {
+	if err := b.server(channel).push(channel, env, false, done); err != nil {
 		done(0, err)
 	}
 }
 
-func (s *shard) push(channel string, env *cluster.Envelope, internal bool, done func(int, error)) error {
+func (s *server) push(channel string, env *cluster.Envelope, internal bool, done func(int, error)) error {
 	b := s.broker
 	if !b.running.Load() {
 		return b.usable()
@@ -50,7 +50,7 @@ type congestion struct {
 
 // adjust counts bytes into or out of the queue and notifies the handler of
 // congestion.
-func (s *shard) adjust(bytes int) {
+func (s *server) adjust(bytes int) {
 	c := &s.congestion
 	pending := c.pending.Add(int64(bytes))
 	limit := int64(s.config().QueueBytes)

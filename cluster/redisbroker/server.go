@@ -26,12 +26,12 @@ const (
 	firstRetry            = 50 * time.Millisecond
 )
 
-// shard is one of the servers of a Broker: a queue, a publisher, a subscriber,
+// server is one of the servers of a Broker: a queue, a publisher, a subscriber,
 // and a keeper that watches both and announces the node.
-type shard struct {
+type server struct {
 	broker        *Broker
 	partition     int // of Partitioned
-	server        *endpoint
+	endpoint      *endpoint
 	queue         *publishQueue
 	congestion    congestion
 	subscriptions subscriptions
@@ -44,53 +44,53 @@ type shard struct {
 	probes        probes
 	probing       atomic.Bool // a probe without a waiting caller is in the queue
 	lag           lagSampler
-	stats         shardStats
+	stats         serverStats
 
 	// gate stops the publisher until the known nodes are subscribed. It is set
 	// when either connection was lost.
 	gate atomic.Bool
 }
 
-func newShard(b *Broker, partition int, server *endpoint) *shard {
-	s := &shard{
+func newServer(b *Broker, partition int, endpoint *endpoint) *server {
+	s := &server{
 		broker:    b,
 		partition: partition,
-		server:    server,
+		endpoint:  endpoint,
 		queue:     newPublishQueue(b.prefix, header{node: b.config.NodeID, incarnation: b.incarnation}),
 		control:   make(chan *controlRequest, maxControl),
 		announce:  make(chan struct{}, 1),
 	}
-	s.subscriber = &subscriber{shard: s}
+	s.subscriber = &subscriber{server: s}
 	s.registry.init(b.config.NodeID)
 	s.stats.init()
 	for _, role := range []struct {
 		name string
 		link *linkState
 	}{{"publisher", &s.publishing}, {"subscriber", &s.subscribing}} {
-		role.link.init(role.name, server.identity, b.config.Logger)
+		role.link.init(role.name, endpoint.identity, b.config.Logger)
 	}
 	return s
 }
 
-func (s *shard) config() *Config { return &s.broker.config }
+func (s *server) config() *Config { return &s.broker.config }
 
-func (s *shard) now() time.Duration { return s.broker.now() }
+func (s *server) now() time.Duration { return s.broker.now() }
 
 // answerTimeout is the longest time that the server may take for an answer.
-func (s *shard) answerTimeout() time.Duration { return 2 * s.config().ProbeInterval }
+func (s *server) answerTimeout() time.Duration { return 2 * s.config().ProbeInterval }
 
 // keptAge is how long an acknowledged message is kept. A node that joins a room
 // after an outage may receive kept messages, so they must not be old.
-func (s *shard) keptAge() time.Duration { return 2 * s.config().ProbeInterval }
+func (s *server) keptAge() time.Duration { return 2 * s.config().ProbeInterval }
 
 // linkName is the name in CLIENT LIST. No connection of another node has it,
 // and of this node only the previous connection, until it has ended.
-func (s *shard) linkName(role string) string {
+func (s *server) linkName(role string) string {
 	return fmt.Sprintf("%s.%s.%016x.%s", s.config().Cluster, s.config().NodeID, s.broker.incarnation, role)
 }
 
 // announceSoon makes the keeper announce the node now.
-func (s *shard) announceSoon() {
+func (s *server) announceSoon() {
 	select {
 	case s.announce <- struct{}{}:
 	default:
@@ -98,10 +98,10 @@ func (s *shard) announceSoon() {
 }
 
 // up returns true while messages can make the round trip.
-func (s *shard) up() bool { return s.publishing.works() && s.subscribing.works() }
+func (s *server) up() bool { return s.publishing.works() && s.subscribing.works() }
 
 // keep is the keeper's goroutine.
-func (s *shard) keep(ctx context.Context) {
+func (s *server) keep(ctx context.Context) {
 	tick := time.NewTicker(max(s.config().ProbeInterval/ticksPerProbe, time.Millisecond))
 	defer tick.Stop()
 	var watch watchdog
@@ -133,7 +133,7 @@ func (s *shard) keep(ctx context.Context) {
 }
 
 // submit hands a request to the publisher, which checks for requests often.
-func (s *shard) submit(ctx context.Context, request *controlRequest) {
+func (s *server) submit(ctx context.Context, request *controlRequest) {
 	select {
 	case s.control <- request:
 	case <-ctx.Done():
@@ -143,9 +143,9 @@ func (s *shard) submit(ctx context.Context, request *controlRequest) {
 
 // watchMaster is a goroutine that ends the connections when the Sentinels name
 // another master: the old one may still answer, and deliver to no subscriber.
-func (s *shard) watchMaster(ctx context.Context) {
+func (s *server) watchMaster(ctx context.Context) {
 	for wait(ctx, s.config().ProbeInterval) {
-		master, err := s.server.findMaster(ctx, s.config().ProbeInterval)
+		master, err := s.endpoint.findMaster(ctx, s.config().ProbeInterval)
 		if err != nil {
 			continue
 		}
