@@ -13,18 +13,6 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// Keys of log attributes.
-const (
-	logNamespace = "namespace"
-	logEvent     = "event"
-	logHandler   = "handler"
-	logError     = "error"
-	logReason    = "reason"
-	logStack     = "stack"
-	logAttempt   = "attempt"
-	logDelay     = "delay"
-)
-
 // task is one call of a handler.
 type task struct {
 	taskqueue.Task

@@ -141,12 +141,6 @@ func (t *transport) resume() {
 	t.settle()
 }
 
-// abort ends the transport because of an error. The caller holds conn.mu.
-func (t *transport) abort(err error) {
-	t.end(endingCut, wire.CodeNormal)
-	t.conn.lost(t, err)
-}
-
 // pause returns when further messages may be read: their handlers and their
 // answers need room in the queues.
 func (t *transport) pause() {

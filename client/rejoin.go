@@ -12,16 +12,6 @@ import (
 // This file restores the namespaces and rooms of the last transport on a new
 // one. The callers of all functions hold conn.mu.
 
-// begin starts the session.
-func (t *transport) begin() {
-	t.session.Init(&t.conn.sessions, t)
-	if t.conn.options.NativeOnly {
-		t.ready()
-		return
-	}
-	t.session.Hello()
-}
-
 // rejoin asks for all namespaces at once, and for the rooms of each when it is
 // connected.
 func (t *transport) rejoin() {
@@ -70,36 +60,5 @@ func (t *transport) restore(start func(*session.Session) (uint64, error), grante
 	if err != nil {
 		t.pending--
 		refused(err)
-	}
-}
-
-// settle completes changes that callbacks of the session must not make
-// themselves.
-func (t *transport) settle() {
-	switch {
-	case t.over:
-	case t.failure != nil:
-		t.abort(t.failure)
-	case t.phase == phaseRejoin && t.pending == 0:
-		t.ready()
-	}
-}
-
-// ready sends the buffered emits and reports the state.
-func (t *transport) ready() {
-	c := t.conn
-	if t.timer != nil {
-		t.timer.Stop()
-	}
-	t.phase, t.readySince = phaseReady, time.Now()
-	for _, e := range c.buffer.take() {
-		if e.scope.missing() == nil {
-			t.push(outgoing{payload: e.payload, binary: e.binary, emit: e})
-		}
-	}
-	first := c.state == StateConnecting
-	c.move(&StateEvent{Conn: c, From: c.state, To: StateConnected, ID: c.id, Attempt: max(c.backoff.attempt, 1), Delay: c.backoff.delay})
-	if first {
-		close(c.opened)
 	}
 }

@@ -120,6 +120,48 @@ func (t *transport) run() {
 	}
 }
 
+// begin starts the session. The caller holds conn.mu.
+func (t *transport) begin() {
+	t.session.Init(&t.conn.sessions, t)
+	if t.conn.options.NativeOnly {
+		t.ready()
+		return
+	}
+	t.session.Hello()
+}
+
+// settle completes changes that callbacks of the session must not make
+// themselves. The caller holds conn.mu.
+func (t *transport) settle() {
+	switch {
+	case t.over:
+	case t.failure != nil:
+		t.abort(t.failure)
+	case t.phase == phaseRejoin && t.pending == 0:
+		t.ready()
+	}
+}
+
+// ready sends the buffered emits and reports the state. The caller holds
+// conn.mu.
+func (t *transport) ready() {
+	c := t.conn
+	if t.timer != nil {
+		t.timer.Stop()
+	}
+	t.phase, t.readySince = phaseReady, time.Now()
+	for _, e := range c.buffer.take() {
+		if e.scope.missing() == nil {
+			t.push(outgoing{payload: e.payload, binary: e.binary, emit: e})
+		}
+	}
+	first := c.state == StateConnecting
+	c.move(&StateEvent{Conn: c, From: c.state, To: StateConnected, ID: c.id, Attempt: max(c.backoff.attempt, 1), Delay: c.backoff.delay})
+	if first {
+		close(c.opened)
+	}
+}
+
 // end closes the session and starts to close the transport; the first call
 // counts. Asks in flight fail. The caller holds conn.mu and is not a callback
 // of the session.
@@ -141,6 +183,12 @@ func (t *transport) end(how ending, code wire.Code) {
 	close(t.ended)
 	t.ease()
 	t.signal()
+}
+
+// abort ends the transport because of an error. The caller holds conn.mu.
+func (t *transport) abort(err error) {
+	t.end(endingCut, wire.CodeNormal)
+	t.conn.lost(t, err)
 }
 
 // cut closes the network connection. Closing the TLS connection instead would
