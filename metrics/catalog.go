@@ -15,7 +15,7 @@ var (
 	messagesReceived = describe("messages_received_total",
 		"Messages from clients, by frame type and by what became of them.", "type", "result")
 	handlers = describe("handlers_total",
-		"Calls of the program's handlers that have returned, by kind and result.", "kind", "result")
+		"Calls of the application's handlers that have returned, by kind and result.", "kind", "result")
 	closes = describe("closes_total",
 		"Connections ended, by close code and by the side that ended them.", "code", "initiator")
 	framesPerWrite = describe("frames_per_write",
@@ -62,7 +62,7 @@ var scalars = []scalar{
 		func(s *node.Stats) float64 { return float64(s.InboxBytes) }),
 	gauge("congested", "1 while connections that publish are not read, all of them or those of one Redis server, else 0.",
 		func(s *node.Stats) float64 { return oneIf(s.Congested) }),
-	gauge("handlers_running", "Calls of the program's handlers that have not returned.",
+	gauge("handlers_running", "Calls of the application's handlers that have not returned.",
 		func(s *node.Stats) float64 { return float64(s.Handlers.Running) }),
 	gauge("handlers_queued", "Connections that wait until their namespace may run one more handler.",
 		func(s *node.Stats) float64 { return float64(s.Handlers.Queued) }),

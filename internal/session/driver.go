@@ -15,7 +15,7 @@ type Room interface {
 	Name() string
 }
 
-// Driver is the world around a session: the connection and the program. The
+// Driver is the world around a session: the connection and the application. The
 // session calls it from inside its own methods, on their goroutine.
 //
 // A callback may call any method of the session but Receive. One warning: an
@@ -60,7 +60,7 @@ type Driver interface {
 // Kind is the kind of an ask or a request.
 type Kind uint8
 
-// The kinds. EventAsk is an ask that the peer's program answers.
+// The kinds. EventAsk is an ask that the peer's application answers.
 const (
 	Connect Kind = iota + 1
 	Disconnect
