@@ -1,4 +1,4 @@
-// Package codec turns the bodies of messages into values and back.
+// Package codec converts between the bodies of messages and Go values.
 //
 // A [Codec] is passed to the typed functions of package node and package
 // client. Both take the same codecs, so one type describes a body on both ends.

@@ -1,4 +1,4 @@
-// Stoa is the server and its command line.
+// Stoa is the command line of the server.
 //
 // The file main.go turns signals into a context, root.go joins the subcommands,
 // and the small ones, nodes and version, are here. The others have packages:

@@ -1,3 +1,3 @@
-// Package certwatch serves a TLS certificate from two files and reads them
-// again when they change. It imports the standard library only.
+// Package certwatch serves a TLS certificate that follows its files: it reads
+// them again when they change. It imports the standard library only.
 package certwatch

@@ -1,3 +1,3 @@
-// Package closecode knows which WebSocket close codes a close frame may carry.
-// It imports nothing.
+// Package closecode names the WebSocket close codes. It knows which of them a
+// close frame may carry. It imports nothing.
 package closecode

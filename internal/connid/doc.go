@@ -1,4 +1,4 @@
-// Package connid builds the IDs of connections and takes them apart.
+// Package connid encodes the place of a connection in its ID.
 //
 // An ID is the node's ID, "-", and 16 bytes in base64url: four bytes say on
 // which loop and in which slot the connection is, so no table of IDs is needed,

@@ -1,5 +1,5 @@
-// Package hub connects the WebSockets of one node with the message protocol,
-// the rooms, and the broker.
+// Package hub runs the message protocol on every event loop of a node. It
+// connects the WebSockets with the rooms and the broker.
 //
 // A [Hub] is split into shards, one per event loop of package engine. A [Shard]
 // owns the connections of its loop, each a [Client]: its session, which knows

@@ -1,5 +1,5 @@
-// Package redistest starts real Redis servers and Sentinels for tests. It can
-// kill, pause and restart a server on the same port, and cut its network.
+// Package redistest starts real Redis servers for tests. It can kill, pause and
+// restart a server on the same port, and cut its network.
 //
 // StartSecure starts one with TLS and users.
 //

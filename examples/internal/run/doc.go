@@ -1,3 +1,3 @@
-// Package run listens, prints the address, and shuts down on a signal. Every
-// example uses it.
+// Package run serves an example until a signal arrives. It listens, prints the
+// address, shuts down on the signal, and is used by every example.
 package run
