@@ -61,7 +61,7 @@ func TestTLS(t *testing.T) {
 	_, err := client.Dial(background(t), s.URL, client.Options{Reconnect: quick})
 	var certificate *tls.CertificateVerificationError
 	if !errors.As(err, &certificate) {
-		t.Errorf("a certificate that nobody vouches for: %v", err)
+		t.Errorf("a certificate of an unknown authority: %v", err)
 	}
 }
 
@@ -124,7 +124,7 @@ func TestAuthenticateThatFails(t *testing.T) {
 	dial(t, urlOf(n), client.Options{Authenticate: func(context.Context) (http.Header, error) {
 		switch calls.Add(1) {
 		case 1:
-			return nil, errors.New("the token service is away")
+			return nil, errors.New("the token service is unreachable")
 		case 2:
 			panic("secret")
 		}

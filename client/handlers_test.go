@@ -75,7 +75,7 @@ func TestServerDoesItAll(t *testing.T) {
 	}
 	heard.expect(t, "connect? ", "connected default")
 	if err := n.Connect(ctx, conn.ID(), "second"); !errors.Is(err, wire.ErrBadNamespace) {
-		t.Errorf("connecting the client to what it has not declared: %v, want %v", err, wire.ErrBadNamespace)
+		t.Errorf("connecting the client to a namespace that it has not declared: %v, want %v", err, wire.ErrBadNamespace)
 	}
 	if err := n.Join(ctx, conn.ID(), "default", "lobby"); err != nil {
 		t.Fatal(err)

@@ -39,7 +39,7 @@ func TestOutlineAgainstANode(t *testing.T) {
 		t.Errorf("state %v, closed %v, error %v, want connected", conn.State(), conn.IsClosed(), conn.Err())
 	}
 	if conn.Namespace("default") != ns || conn.Namespace("second") != nil || ns.Room("lobby") != room || ns.Namespace() != "default" {
-		t.Error("Namespace and Room do not return what is connected and joined")
+		t.Error("Namespace and Room do not return the connected namespace and the joined room")
 	}
 	if second, err := conn.Connect(ctx, "default"); second != ns || err != nil {
 		t.Errorf("connecting twice: %p, %v, want the same", second, err)
@@ -146,7 +146,7 @@ func TestErrorsOfTheServerComeThrough(t *testing.T) {
 		t.Errorf("a failed ask: %v, want the server's text", err)
 	}
 	if _, err := ns.Ask(ctx, "unheard of", nil); !errors.Is(err, wire.ErrUnhandled) {
-		t.Errorf("an ask that nobody handles: %v, want %v", err, wire.ErrUnhandled)
+		t.Errorf("an ask without a handler: %v, want %v", err, wire.ErrUnhandled)
 	}
 	if err := ns.Emit(wire.EventRoomJoin, nil); !errors.Is(err, wire.ErrInvalidName) {
 		t.Errorf("emitting a system event: %v, want %v", err, wire.ErrInvalidName)

@@ -60,7 +60,7 @@ func TestMalformedFramesEndTheConnection(t *testing.T) {
 				t.Errorf("the transition is %+v, want %v", tr, test.err)
 			}
 			if code := receive(t, "a close frame", told); code != test.code {
-				t.Errorf("the server is told %d, want %d", code, test.code)
+				t.Errorf("the server receives %d, want %d", code, test.code)
 			}
 			states.await(t, client.StateConnected)
 		})
@@ -196,7 +196,7 @@ func TestServerThatDoesNotReadIsAbandoned(t *testing.T) {
 	if tr := states.await(t, client.StateReconnecting); !errors.Is(tr.Err, client.ErrIdle) {
 		t.Errorf("the transition is %+v, want %v", tr, client.ErrIdle)
 	}
-	receive(t, "what was kept", arrived)
+	receive(t, "the queued messages", arrived)
 	close(release)
 }
 

@@ -198,7 +198,7 @@ func TestRefusalAfterReconnectEnds(t *testing.T) {
 	states.await(t, client.StateReconnecting)
 	states.await(t, client.StateConnected)
 	if gone.IsConnected() || ns.Room("locked") != nil || ns.Room("free") != room || conn.Namespace("ns") != ns {
-		t.Error("something else than what was refused has ended")
+		t.Error("something else than the refused namespace or room has ended")
 	}
 	if err := locked.Emit("e", nil); !errors.Is(err, wire.ErrBadRoom) {
 		t.Errorf("emitting into the refused room: %v, want %v", err, wire.ErrBadRoom)

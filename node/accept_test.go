@@ -143,7 +143,7 @@ func TestAcceptSeesTheRequest(t *testing.T) {
 		}
 		c := <-conns
 		if got := c.Value(key{}); got != "value of s3cret" {
-			t.Errorf("Value is %v, want what was set", got)
+			t.Errorf("Value is %v, want the value that was set", got)
 		}
 		if got := c.Value("other"); got != nil {
 			t.Errorf("Value of another key is %v, want nil", got)

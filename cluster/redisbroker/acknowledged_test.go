@@ -66,7 +66,7 @@ func TestServerKilledAfterAcknowledgement(t *testing.T) {
 		}
 	}
 	for i, l := range ledgers {
-		testkit.Eventually(t, fmt.Sprintf("node %d has the last message of everybody", i), func() bool {
+		testkit.Eventually(t, fmt.Sprintf("node %d has the last message of all nodes", i), func() bool {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			for key, count := range all {

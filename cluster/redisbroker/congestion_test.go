@@ -50,7 +50,7 @@ func TestCongestionOfOneServer(t *testing.T) {
 	testkit.Eventually(t, "everything has come through the other server", func() bool { return l.count() == count })
 	stats := b.Stats().Servers
 	if !stats[dead].Congested || stats[alive].Congested || !l.held(dead) || l.held(alive) {
-		t.Errorf("congested: %v and %v, the handler was told %v and %v; want true for the server that was killed, and false",
+		t.Errorf("congested: %v and %v, the handler received %v and %v; want true for the server that was killed, and false",
 			stats[dead].Congested, stats[alive].Congested, l.held(dead), l.held(alive))
 	}
 	servers[0].Restart()

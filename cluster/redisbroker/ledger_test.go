@@ -177,7 +177,7 @@ func (f *traffic) end(t testing.TB) {
 	close(f.stop)
 	f.group.Wait()
 	for i, l := range f.ledgers {
-		testkit.Eventually(t, fmt.Sprintf("node %d has the last message of everybody", i), func() bool {
+		testkit.Eventually(t, fmt.Sprintf("node %d has the last message of all nodes", i), func() bool {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			for key, count := range f.published {

@@ -24,7 +24,7 @@ func TestPreviousConnectionIsEnded(t *testing.T) {
 		{"the same life", func(*redisbroker.Trace) {}, true},
 		{"another life", func(p *redisbroker.Trace) { p.Run = strings.Repeat("0", 40) }, false},
 		{"life not known", func(p *redisbroker.Trace) { p.Run = "" }, true},
-		{"somebody else's number", func(p *redisbroker.Trace) { p.Name = "other" }, false},
+		{"number of another sender", func(p *redisbroker.Trace) { p.Name = "other" }, false},
 		// Numbers rise by one.
 		{"its own number", func(p *redisbroker.Trace) { p.ID++ }, false},
 		{"its own number, life not known", func(p *redisbroker.Trace) { p.ID++; p.Run = "" }, false},

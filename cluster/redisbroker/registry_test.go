@@ -203,7 +203,7 @@ func TestInboxAndCount(t *testing.T) {
 	// do the rooms of the other one.
 	servers[a.Partition(cluster.NodeChannel("b"))%2].Kill()
 	servers = nil
-	testkit.Eventually(t, "one server is known to be away", func() bool {
+	testkit.Eventually(t, "one server is known to be unreachable", func() bool {
 		up := 0
 		for _, s := range a.Stats().Servers {
 			if s.Up {
@@ -213,7 +213,7 @@ func TestInboxAndCount(t *testing.T) {
 		return up == 1
 	})
 	if got := count(a, cluster.NodeChannel("b")); got != 1 {
-		t.Errorf("%d nodes reached in b's inbox while a server is away, want 1", got)
+		t.Errorf("%d nodes reached in b's inbox while a server is unreachable, want 1", got)
 	}
 	for partition, s := range a.Stats().Servers {
 		channel := cluster.RoomChannel("chat", "")

@@ -2,7 +2,7 @@ package session_test
 
 var clientDifferences = map[string]difference{
 	"ack-js-frame-before-A": {
-		reason: "what comes before the acknowledgement is held back",
+		reason: "a message before the acknowledgement is kept",
 		frames: map[string][]string{
 			"c1": {
 				`M`,
@@ -11,7 +11,7 @@ var clientDifferences = map[string]difference{
 		},
 	},
 	"ack-go-frame-before-A": {
-		reason: "what comes before the acknowledgement is held back, not lost",
+		reason: "a message before the acknowledgement is kept, not lost",
 		frames: map[string][]string{
 			"c1": {
 				`M`,
@@ -45,7 +45,7 @@ var clientDifferences = map[string]difference{
 		},
 	},
 	"room-leaveall-js-answered": {
-		reason: "bug B16: every leave is told for its own room",
+		reason: "bug B16: every leave is reported for its own room",
 		frames: map[string][]string{
 			"c1": {
 				`M`,
@@ -90,7 +90,7 @@ var clientDifferences = map[string]difference{
 		},
 	},
 	"room-js-join-unknown-ns": {
-		reason: "who waits gets an answer (5.11)",
+		reason: "every ask gets an answer (5.11)",
 		frames: map[string][]string{
 			"c1": {
 				`M`,
@@ -109,7 +109,7 @@ var clientDifferences = map[string]difference{
 		},
 	},
 	"ev-js-handler-error": {
-		reason: "nobody waits for the error of an emit",
+		reason: "an emit has no caller that waits for its error",
 		frames: map[string][]string{
 			"c1": {
 				`M`,
@@ -138,7 +138,7 @@ var clientDifferences = map[string]difference{
 		},
 	},
 	"go-odd-frames": {
-		reason: "who waits gets an answer (5.11)",
+		reason: "every ask gets an answer (5.11)",
 		frames: map[string][]string{
 			"c1": {
 				`M`,

@@ -72,7 +72,7 @@ var serverDifferences = map[string]difference{
 		},
 	},
 	"room-join-no-namespace": {
-		reason: "bug B2: who waits gets an answer",
+		reason: "bug B2: every ask and request gets an answer",
 		frames: map[string][]string{
 			"c1": {
 				`Aalice`,
@@ -170,7 +170,7 @@ var serverDifferences = map[string]difference{
 		},
 	},
 	"ev-ask-unknown-namespace": {
-		reason: "bug B2: who waits gets an answer",
+		reason: "bug B2: every ask and request gets an answer",
 		frames: map[string][]string{
 			"c1": {
 				`Aalice`,
@@ -180,7 +180,7 @@ var serverDifferences = map[string]difference{
 		},
 	},
 	"ev-ask-room-not-joined": {
-		reason: "bug B3: no handler runs, and who waits gets an answer",
+		reason: "bug B3: no handler runs, and every ask gets an answer",
 		frames: map[string][]string{
 			"c1": {
 				`Aalice`,
@@ -194,7 +194,7 @@ var serverDifferences = map[string]difference{
 		},
 	},
 	"ev-emit-error": {
-		reason: "nobody waits for the error of an emit; sent back it can bounce for ever (6.7)",
+		reason: "an emit has no caller that waits for its error; sent back it can bounce for ever (6.7)",
 		frames: map[string][]string{
 			"c1": {
 				`Aalice`,
@@ -220,7 +220,7 @@ var serverDifferences = map[string]difference{
 		},
 	},
 	"ev-ask-inside-handler": {
-		reason: "bug B6: answers are told by their token",
+		reason: "bug B6: answers are recognized by their token",
 		frames: map[string][]string{
 			"c1": {
 				`Aalice`,
@@ -275,7 +275,7 @@ var serverDifferences = map[string]difference{
 		},
 	},
 	"native-mixed": {
-		reason: "who waits gets an answer: the last payload is a message with the token 1",
+		reason: "every ask gets an answer: the last payload is a message with the token 1",
 		frames: map[string][]string{
 			"c1": {
 				`Aalice`,

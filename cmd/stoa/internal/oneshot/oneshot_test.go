@@ -34,7 +34,7 @@ func TestAsk(t *testing.T) {
 		{"no handler", "", []string{server.Address, "nothing"}, cli.ExitUnanswered, "", "nothing was not answered: unhandled event"},
 		{"nobody in the room", "", []string{server.Address, "who", "-r", "empty"}, cli.ExitUnanswered, "", "who was not answered: nobody there"},
 		{"error", "", []string{server.Address, "fail"}, cli.ExitErrorAnswer, "", `fail was answered with an error: no\x1b[2J`},
-		{"nobody listens", "", []string{closed, "echo"}, cli.ExitFailure, "", "cannot connect to ws://" + closed + "/ws: "},
+		{"no listener", "", []string{closed, "echo"}, cli.ExitFailure, "", "cannot connect to ws://" + closed + "/ws: "},
 		{"refused", "", []string{"ws://" + server.Address + "?refuse=secret", "echo"}, cli.ExitFailure, "", "/ws: refused with status 403"},
 		{"wrong path", "", []string{server.Address + "/nothing", "echo"}, cli.ExitFailure, "", "/nothing: refused with status 404"},
 		{"namespace", "", []string{server.Address, "echo", "-n", "nothing"}, cli.ExitFailure, "", `cannot connect to namespace "nothing": bad namespace`},
