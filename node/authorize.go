@@ -69,13 +69,13 @@ type authorizeTask struct {
 // Do implements taskqueue.Work.
 func (t *authorizeTask) Do(ctx context.Context) error {
 	reply, err := t.ask(ctx)
-	if err == nil {
-		err = checkBody(reply, t.request.Message.Binary)
-	}
 	if err != nil {
 		return err
 	}
-	t.decide(reply, nil)
+	if err := checkBody(reply, t.request.Message.Binary); err != nil {
+		return t.conn.unusable(&t.handlerCall, err)
+	}
+	t.decide(bytes.Clone(reply), nil) // the handler may use its memory again
 	return nil
 }
 

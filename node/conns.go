@@ -44,6 +44,11 @@ func (n *Node) Conns() iter.Seq[*Conn] {
 	}
 }
 
+var (
+	_ hub.Dropper = (*listTask)(nil)
+	_ hub.Dropper = (*findTask)(nil)
+)
+
 // listTask asks a loop for its next connections.
 type listTask struct {
 	app   *app

@@ -77,8 +77,10 @@ type ConnectRequest struct {
 }
 
 // Reply sets the body of the answer that accepts the request, a frame of the
-// same type as the request: a text must be valid UTF-8. It is sent when the
-// handler returns nil; without a call the body is empty. The last call counts.
+// same type as the request: a text must be valid UTF-8, else the request is
+// refused. The answer is sent after the handler has returned nil; without a
+// call its body is empty. The last call counts. The body must not change before
+// the handler has returned.
 func (r *ConnectRequest) Reply(body []byte) { r.reply = body }
 
 // ConnectedEvent reports a connection that was connected to a namespace, by the
@@ -106,8 +108,10 @@ type JoinRequest struct {
 }
 
 // Reply sets the body of the answer that accepts the request, a frame of the
-// same type as the request: a text must be valid UTF-8. It is sent when the
-// handler returns nil; without a call the body is empty. The last call counts.
+// same type as the request: a text must be valid UTF-8, else the request is
+// refused. The answer is sent after the handler has returned nil; without a
+// call its body is empty. The last call counts. The body must not change before
+// the handler has returned.
 func (r *JoinRequest) Reply(body []byte) { r.reply = body }
 
 // JoinedEvent reports a connection that joined a room, by the client's request
@@ -145,8 +149,10 @@ type AskRequest struct {
 }
 
 // Reply sets the body of the answer, which is a frame of the same type as the
-// ask: a text must be valid UTF-8. It is sent when the handler returns nil;
-// without a call the body is empty. The last call counts.
+// ask: a text must be valid UTF-8. The answer is sent after the handler has
+// returned nil; without a call its body is empty. The last call counts. The
+// body is read after the handler has returned: a buffer that is used again,
+// even in a deferred call, changes the answer.
 func (r *AskRequest) Reply(body []byte) { r.reply = body }
 
 // RelayRequest is a client's message that is about to be relayed. The handler

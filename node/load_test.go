@@ -224,6 +224,7 @@ func TestEverythingAtOnce(t *testing.T) {
 
 // trouble changes the faults of the broker until stop, and clears them then.
 func trouble(n *node.Node, faulty *clustertest.Faulty, stop <-chan struct{}) {
+	defer faulty.Set(clustertest.Faults{})
 	faults := []clustertest.Faults{
 		{Delay: time.Millisecond}, {}, {Subscribe: errors.New("no")}, {Delay: 5 * time.Millisecond},
 		{Unsubscribe: errors.New("no")}, {Publish: errors.New("no")},
@@ -240,7 +241,6 @@ func trouble(n *node.Node, faulty *clustertest.Faulty, stop <-chan struct{}) {
 		select {
 		case <-tick.C:
 		case <-stop:
-			faulty.Set(clustertest.Faults{})
 		}
 		if i%2 == 0 {
 			faulty.Congest(0, false)

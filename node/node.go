@@ -180,29 +180,38 @@ func (n *Node) Serve() error {
 	return ErrClosed
 }
 
-// start starts the node if it is in this phase.
+// start starts the node if it is in this phase. A node whose loops cannot start
+// is closed: its engine is abandoned.
 func (n *Node) start(from phase) error {
+	abandoned, err := n.tryStart(from)
+	if abandoned {
+		_ = n.Close()
+	}
+	return err
+}
+
+func (n *Node) tryStart(from phase) (abandoned bool, err error) {
 	n.lifecycle.Lock()
 	defer n.lifecycle.Unlock()
 	switch n.currentPhase() {
 	case from:
 	case phaseNew:
-		return ErrNotListening
+		return false, ErrNotListening
 	case phaseListening:
-		return fmt.Errorf("node: listening on %s: call Serve", n.Addr())
+		return false, fmt.Errorf("node: listening on %s: call Serve", n.Addr())
 	case phaseServing:
-		return fmt.Errorf("node: serving already")
+		return false, fmt.Errorf("node: serving already")
 	default:
-		return ErrClosed
+		return false, ErrClosed
 	}
 	if err := n.startBroker(); err != nil {
-		return err
+		return false, err
 	}
 	n.setPhase(phaseServing)
 	if err := n.hub.Start(); err != nil {
-		return fmt.Errorf("node: %w", err)
+		return true, fmt.Errorf("node: %w", err)
 	}
-	return nil
+	return false, nil
 }
 
 func (n *Node) startBroker() error {

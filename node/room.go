@@ -7,7 +7,8 @@ import (
 )
 
 // Room is a connection in a room. It is used like an NSConn; after the
-// connection has left the room, its methods return wire.ErrBadRoom.
+// connection has left the room, methods that act on the connection return
+// wire.ErrBadRoom.
 type Room struct {
 	ns   *NSConn
 	name string
@@ -30,7 +31,8 @@ func (r *Room) EmitToClient(event string, body []byte) error {
 }
 
 // EmitToOthers sends an event to the room's other members, on every node; see
-// Node.Emit.
+// Node.Emit. It also works after the connection has left the room, as in a
+// LeftHandler.
 func (r *Room) EmitToOthers(ctx context.Context, event string, body []byte) error {
 	m := Message{Namespace: r.ns.namespace.name, Room: r.name, Event: event, Body: body}
 	return r.ns.conn.node.Emit(ctx, m, EmitOptions{Except: []string{r.ns.conn.ID()}})

@@ -38,7 +38,8 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	return errors.Join(err, n.awaitHandlers(ctx), n.endBroker(ctx))
 }
 
-// Close ends the node at once, without close frames.
+// Close ends the node at once. It does not wait for clients or handlers; not
+// every client receives a close frame.
 func (n *Node) Close() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

@@ -120,12 +120,11 @@ type askTask struct {
 
 // Do implements taskqueue.Work.
 func (t *askTask) Do(ctx context.Context) error {
-	err := t.handler(ctx, &t.ask)
-	if err == nil {
-		err = checkBody(t.ask.reply, t.asked.Binary)
-	}
-	if err != nil {
+	if err := t.handler(ctx, &t.ask); err != nil {
 		return err
+	}
+	if err := checkBody(t.ask.reply, t.asked.Binary); err != nil {
+		return t.ask.NSConn.conn.unusable(&t.handlerCall, err)
 	}
 	t.asked.Body = t.ask.reply
 	t.answer(newMessageFrame(&t.asked))
@@ -185,7 +184,7 @@ func (t *relayTask) Do(ctx context.Context) error {
 		}
 		m.Namespace, m.Room = t.relay.NSConn.namespace.name, t.room // the handler must not change them
 		if err := m.check(); err != nil {
-			return err
+			return t.relay.NSConn.conn.unusable(&t.handlerCall, err)
 		}
 	}
 	t.pass(m)
@@ -196,6 +195,14 @@ func (t *relayTask) failed(err error) {
 	if t.refused != nil {
 		t.refused(err)
 	}
+}
+
+// unusable reports a message or reply that a handler has left unusable. The
+// mistake is the application's, so the client learns no more than that there
+// was one.
+func (c *Conn) unusable(h *handlerCall, err error) error {
+	c.logHandler(slog.LevelError, "handler left an unusable message", h, logError, err)
+	return wire.ErrInternal
 }
 
 // publish relays a message of the connection.

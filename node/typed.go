@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/stoa-io/stoa/codec"
 )
@@ -13,6 +14,9 @@ import (
 // It is not called for a body that the codec cannot decode; the
 // codec.DecodeError is logged.
 func OnEmit[In any](ns *Namespace, event string, with codec.Codec, handler func(ctx context.Context, e *EmitEvent, in In) error) {
+	if handler == nil || with == nil {
+		panic(fmt.Sprintf("node: namespace %q: the handler or the codec of emit %q is nil", ns.name, event))
+	}
 	ns.OnEmit(event, func(ctx context.Context, e *EmitEvent) error {
 		in, err := codec.Decode[In](with, e.Event, e.Body)
 		if err != nil {
@@ -29,6 +33,9 @@ func OnEmit[In any](ns *Namespace, event string, with codec.Codec, handler func(
 // It is not called for a body that the codec cannot decode; the answer is then
 // the text of the codec.DecodeError.
 func OnAsk[In, Out any](ns *Namespace, event string, with codec.Codec, handler func(ctx context.Context, r *AskRequest, in In) (Out, error)) {
+	if handler == nil || with == nil {
+		panic(fmt.Sprintf("node: namespace %q: the handler or the codec of ask %q is nil", ns.name, event))
+	}
 	ns.OnAsk(event, func(ctx context.Context, r *AskRequest) error {
 		in, err := codec.Decode[In](with, r.Event, r.Body)
 		if err != nil {

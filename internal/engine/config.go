@@ -49,8 +49,7 @@ type Config struct {
 	SlowCode, PingCode uint16
 }
 
-// Limits bounds what one peer may cost. Zero and negative values mean no limit,
-// but for Header.
+// Limits bounds what one peer may cost. Zero and negative values mean no limit.
 type Limits struct {
 	// Header is the size of an HTTP request head in bytes.
 	Header int

@@ -40,7 +40,7 @@ type Handler interface {
 	// protocol has caused must wait. If so, the owner calls Conn.FinishClose;
 	// after Timeouts.Close the loop does.
 	Closing() (wait bool)
-	// Ended is called once when nothing can be sent or received any more. The
+	// Ended is called once for a connection that was Opened, when nothing can be sent or received any more. The
 	// socket may stay open for the close handshake.
 	Ended()
 	// Closed is called once, after Ended, when the connection is gone.

@@ -313,4 +313,5 @@ func (l *Loop) end() {
 	if err := l.poller.Close(); err != nil {
 		l.log.Warn("closing a poller failed", logLoop, l.number, logError, err)
 	}
+	l.poller = nil // its descriptors may belong to others by now
 }

@@ -25,7 +25,11 @@ func (c *Conn) decide(head, answer []byte) {
 		return
 	}
 	c.state = connAccepting
-	t := &upgradeTask{slot: c.slot, generation: c.generation, answer: bytes.Clone(answer)}
+	t := &upgradeTask{
+		slot: c.slot, generation: c.generation, answer: bytes.Clone(answer),
+		// Stays if Upgrade does not return: its code called runtime.Goexit.
+		decision: Decision{Status: http.StatusInternalServerError, Reason: "the request cannot be served"},
+	}
 	head, peer, blocking := bytes.Clone(head), c.RemoteAddr(), c.blocking
 	go func() {
 		defer upgrader.Done()

@@ -95,6 +95,7 @@ func (c *Client) admit(r *session.Request, channel string) {
 		// The namespace was disconnected while the request waited; the session
 		// answers so.
 		c.session.AcceptJoin(r, departed(r.Message.Room))
+		s.releaseUnused(channel)
 		return
 	}
 	joined := c.enter(ns, string(r.Message.Room), channel)

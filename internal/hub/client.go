@@ -16,10 +16,16 @@ type Client struct {
 	engine.Conn
 	nonce  connid.Nonce
 	handle *Handle // the application's; nil until it needs one
-	rare   *rare   // nil while idle
+	rare   *rare   // nil until first needed
 	// Last, as it is the largest.
 	session session.Session
 }
+
+var (
+	_ engine.Handler = (*Client)(nil)
+	_ session.Driver = (*Client)(nil)
+	_ session.Gate   = (*Client)(nil)
+)
 
 // rare holds state that idle listeners do not have.
 type rare struct {

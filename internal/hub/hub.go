@@ -154,6 +154,8 @@ func (h *Hub) NodeChannel() string { return cluster.NodeChannel(h.config.ID) }
 // Handler returns the hub as the handler of its broker.
 func (h *Hub) Handler() cluster.Handler { return (*brokerHandler)(h) }
 
+var _ cluster.MembershipHandler = (*brokerHandler)(nil)
+
 // brokerHandler is the hub as its broker sees it.
 type brokerHandler Hub
 

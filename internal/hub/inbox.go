@@ -20,6 +20,8 @@ type Dropper interface {
 	Dropped(s *Shard)
 }
 
+var _ Dropper = (*statsTask)(nil)
+
 // taskFunc runs a function.
 type taskFunc func()
 

@@ -78,6 +78,14 @@ func (s *Shard) store(channel string, sub subscription) {
 	s.channels[channel] = sub
 }
 
+// releaseUnused ends a subscription that has neither members nor a join in
+// progress.
+func (s *Shard) releaseUnused(channel string) {
+	if sub := s.channels[channel]; sub.members == nil && sub.joining == nil {
+		s.store(channel, sub)
+	}
+}
+
 // subscribeThenRetain subscribes the shard for a join that the client has yet
 // to agree to. then is called, now or when the broker has answered; after nil
 // the caller owes a release.
