@@ -234,10 +234,10 @@ func TestProgramSendsNoInvalidText(t *testing.T) {
 	}
 	sender.expectBinary(";chat;;e;0;0;" + bad)
 	sender.send("$1;chat;;echo;0;0;")
-	sender.expect("$1;chat;;echo;1;0;" + node.ErrNotText.Error())
+	sender.expect("$1;chat;;echo;1;0;" + wire.ErrInternal.Error())
 	sender.send(";chat;r;changed;0;0;")
 	sender.send("$2;chat;;echo;0;0;")
-	sender.expect("$2;chat;;echo;1;0;" + node.ErrNotText.Error())
+	sender.expect("$2;chat;;echo;1;0;" + wire.ErrInternal.Error())
 	sender.sendBinary("$3;chat;;echo;0;0;")
 	sender.expectBinary("$3;chat;;echo;0;0;" + bad)
 	if got := listener.sync("chat"); len(got) != 0 {

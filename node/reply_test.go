@@ -54,7 +54,7 @@ func TestReplies(t *testing.T) {
 		}
 	})
 	p := join(t, n, "chat")
-	bad := "1;0;" + node.ErrNotText.Error()
+	bad := "1;0;" + wire.ErrInternal.Error()
 	for name, target := range map[string]struct{ names, empty, undo string }{
 		"connect": {"other;;_OnNamespaceConnect", ";;;;;", "other;;_OnNamespaceDisconnect"},
 		"join":    {"chat;room;_OnRoomJoin", ";;;;;", "chat;room;_OnRoomLeave"},
