@@ -40,8 +40,9 @@ type Handler interface {
 	// protocol has caused must wait. If so, the owner calls Conn.FinishClose;
 	// after Timeouts.Close the loop does.
 	Closing() (wait bool)
-	// Ended is called once for a connection that was Opened, when nothing can be sent or received any more. The
-	// socket may stay open for the close handshake.
+	// Ended is called once for a connection that was Opened, when nothing can
+	// be sent or received any more. The socket may stay open for the close
+	// handshake.
 	Ended()
 	// Closed is called once, after Ended, when the connection is gone.
 	Closed(code uint16, by Initiator)
