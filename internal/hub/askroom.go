@@ -42,7 +42,7 @@ func (a *memberAsk) Run(s *Shard) {
 	}
 	// A member that is closed as too slow leaves at once.
 	for _, c := range slices.Clone(to.Members()) {
-		if !c.IsOpen() || c.is(a.except) || a.call.IsAnswered() {
+		if !c.IsOpen() || c.is(a.except) {
 			continue
 		}
 		a.call.Add(1)
