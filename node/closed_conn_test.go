@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gobwas/ws"
-
 	"github.com/stoa-io/stoa/node"
 	"github.com/stoa-io/stoa/wire"
 )
@@ -138,16 +136,18 @@ func TestFormerHandles(t *testing.T) {
 	}
 }
 
-// If the answer to a connect does not fit into the send queue, the handlers see
-// a connect with a disconnect, or neither.
-func TestConnectIsTooMuchForTheQueue(t *testing.T) {
+// An answer above the limit of the send queue closes nothing if the socket takes
+// it.
+func TestAnswerAboveTheSendQueue(t *testing.T) {
 	var j journal
 	n := startHandling(t, func(cfg *node.Config) { cfg.Limits.SendQueue = 130 }, everyHandler(&j))
 	p := dial(t, n)
-	p.send("$" + strings.Repeat("1", 100) + ";chat;;_OnNamespaceConnect;0;0;")
-	p.expectClose(ws.StatusCode(wire.CodeSlowConsumer))
+	token := "$" + strings.Repeat("1", 100)
+	p.send(token + ";chat;;_OnNamespaceConnect;0;0;")
+	p.expect(token + ";;;;;;")
 	_ = p.conn.Close()
-	j.expect(t, "opened", `connect "" connected=false`, fmt.Sprintf("closed %d by server, closed=true", wire.CodeSlowConsumer))
+	j.expect(t, "opened", `connect "" connected=false`, "connected true", "disconnected forced=true connected=false",
+		fmt.Sprintf("closed %d by peer, closed=true", wire.CodeAbnormal))
 	if got := n.Stats(); got.Memberships != 0 || got.Rooms != 0 {
 		t.Errorf("%d rooms with %d members are left, want none", got.Rooms, got.Memberships)
 	}

@@ -116,6 +116,10 @@ type Limits struct {
 	// Asks is how many asks of one connection to other clients may be in
 	// flight; 64 by default.
 	Asks int
+	// AsksToClient is how many asks of a room's members to one of them may wait
+	// for its answer; 256 by default. Beyond it an ask to the room leaves this
+	// member out.
+	AsksToClient int
 	// DrainPerSecond is how many connections Shutdown closes per second; 1,000
 	// by default, negative: all at once.
 	DrainPerSecond int
@@ -139,6 +143,9 @@ type Timeouts struct {
 	// Close: how long the peer may take to answer a close frame; 3 s by
 	// default. Negative does not wait for the answer.
 	Close time.Duration
+	// Message: how long a message may take from its first byte to its last; 30
+	// s by default.
+	Message time.Duration
 	// Join: how long a join or connect may wait for the broker, once it is its
 	// turn; 5 s by default. It cannot be switched off.
 	Join time.Duration
@@ -155,6 +162,7 @@ const (
 	defaultLoopQueue    = 16 << 20
 	defaultInvalid      = 100
 	defaultAsks         = 64
+	defaultAsksToClient = 256
 	defaultDrain        = 1000
 )
 
@@ -190,6 +198,7 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.LoopQueue, defaultLoopQueue)
 	setDefault(&l.InvalidPayloads, defaultInvalid)
 	setDefault(&l.Asks, defaultAsks)
+	setDefault(&l.AsksToClient, defaultAsksToClient)
 	setDefault(&l.DrainPerSecond, defaultDrain)
 	return l
 }
@@ -200,6 +209,7 @@ func (t Timeouts) withDefaults() Timeouts {
 	setDefault(&t.Pong, 20*time.Second)
 	setDefault(&t.Write, 10*time.Second)
 	setDefault(&t.Close, 3*time.Second)
+	setDefault(&t.Message, 30*time.Second)
 	setDefault(&t.Join, 5*time.Second)
 	if t.Ask <= 0 {
 		t.Ask = 30 * time.Second

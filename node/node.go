@@ -96,7 +96,7 @@ func New(cfg Config) (*Node, error) {
 		Engine: n.engineConfig(), Session: &n.session,
 		Limits: hub.Limits{
 			ReceiveQueue: cfg.Limits.ReceiveQueue, LoopQueue: cfg.Limits.LoopQueue,
-			InvalidPayloads: cfg.Limits.InvalidPayloads, Asks: cfg.Limits.Asks,
+			InvalidPayloads: cfg.Limits.InvalidPayloads, Asks: cfg.Limits.Asks, AsksToClient: cfg.Limits.AsksToClient,
 		},
 		JoinTimeout: cfg.Timeouts.Join, AskTimeout: cfg.Timeouts.Ask,
 		ErrClosed: ErrClosed, Logger: n.log,
@@ -116,7 +116,7 @@ func (n *Node) engineConfig() engine.Config {
 		},
 		Timeouts: engine.Timeouts{
 			Handshake: cfg.Timeouts.Handshake, Ping: cfg.Timeouts.Ping, Pong: cfg.Timeouts.Pong,
-			Write: cfg.Timeouts.Write, Close: cfg.Timeouts.Close,
+			Write: cfg.Timeouts.Write, Close: cfg.Timeouts.Close, Message: cfg.Timeouts.Message,
 		},
 		Base: n.handling, Failed: func(error) { _ = n.Close() }, Logger: n.log,
 		SlowCode: uint16(wire.CodeSlowConsumer), PingCode: uint16(wire.CodePingTimeout),

@@ -125,6 +125,7 @@ type Stats struct {
 	Paused        int // connections that are not read because the broker is congested
 	Subscriptions int // channels subscribed at the broker
 	PendingCalls  int // asks of this node and its clients to others that have not ended
+	OpenAsks      int // asks to clients of this node that have no answer yet
 	Congested     bool
 	Draining      bool
 
@@ -140,6 +141,9 @@ type Stats struct {
 	Deliveries        uint64                      // one per message and member
 	DroppedFrames     uint64                      // queued, and not written when the connection closed
 	PingsSent         uint64
+	AsksSkipped       uint64              // asks that were not sent to a client with too many open ones
+	SendQueueExceeded uint64              // send queues that exceeded their limit
+	SendersPaused     uint64              // pauses of senders whose messages met such a queue
 	Closes            map[CloseKey]uint64 // those that occurred; see CloseKeys
 	FramesPerWrite    Histogram           // in frames
 	Lag               Histogram           // how late the loops' timers were served, in seconds
@@ -160,12 +164,14 @@ func (n *Node) Stats() Stats {
 		Rooms: all.Rooms, Memberships: all.Memberships,
 		QueueBytes: e.QueueBytes, InboxBytes: all.InboxBytes, Paused: e.Paused,
 		Subscriptions: n.hub.Subscriptions(), PendingCalls: n.hub.Peer().Pending(),
+		OpenAsks:  n.hub.OpenAsks(),
 		Congested: n.server.Congestion().Set() != 0, Draining: n.draining.Load(),
 
 		Accepted: e.Accepted, AcceptErrors: e.AcceptErrors, HandedToHTTP: e.HandedToHTTP,
 		Handshakes:  make(map[HandshakeResult]uint64),
 		MessagesOut: all.MessagesOut, BytesIn: e.BytesIn, BytesOut: e.BytesOut,
 		Deliveries: all.Deliveries, DroppedFrames: e.DroppedFrames, PingsSent: e.PingsSent,
+		AsksSkipped: all.AsksSkipped, SendQueueExceeded: all.SendQueueExceeded, SendersPaused: all.SendersPaused,
 		Closes:         make(map[CloseKey]uint64),
 		FramesPerWrite: Histogram{e.FramesPerWrite.Buckets[:], e.FramesPerWrite.Sum},
 		Lag:            Histogram{e.Lag.Buckets[:], e.Lag.Sum},

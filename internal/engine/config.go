@@ -80,6 +80,8 @@ type Timeouts struct {
 	Write time.Duration
 	// Close: how long the peer may take to answer a close frame.
 	Close time.Duration
+	// Message: how long a message may take from its first byte to its last.
+	Message time.Duration
 }
 
 func (c Config) withDefaults() Config {
@@ -97,8 +99,9 @@ func (c Config) withDefaults() Config {
 
 // times are the server's timeouts in the loop's unit, milliseconds; 0 is off.
 type times struct {
-	handshake, ping, pong, write, close uint32
-	sweep                               time.Duration // a whole round over all connections
+	handshake, ping, pong, write, close, message uint32
+
+	sweep time.Duration // a whole round over all connections
 }
 
 func newTimes(t Timeouts) times {
@@ -112,7 +115,7 @@ func newTimes(t Timeouts) times {
 	}
 	out := times{
 		handshake: unit(t.Handshake), ping: unit(t.Ping), pong: unit(t.Pong),
-		write: unit(t.Write), close: unit(t.Close),
+		write: unit(t.Write), close: unit(t.Close), message: unit(t.Message),
 	}
 	out.sweep = max(shortest/8, 8*time.Millisecond)
 	return out

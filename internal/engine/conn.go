@@ -33,6 +33,8 @@ const (
 	flagEnded                           // Handler.Ended was called
 	flagDeferred                        // the close waits for FinishClose; input stays unread
 	flagTick                            // Handler.Tick is wanted
+	flagOver                            // the send queue has exceeded its limit and is not half empty yet
+	flagPartial                         // deadline is that of a message that has begun
 )
 
 // PauseBits say why a connection is not read. Each owner of a reason sets and
@@ -43,6 +45,9 @@ const (
 	pauseCongested PauseBits = 1 << iota // in loop.congested
 	// PauseBacklog is for owners whose backlog for the connection is full.
 	PauseBacklog
+	// PauseSlow is for owners of a connection whose own peer, or the peers that
+	// its messages go to, do not read fast enough.
+	PauseSlow
 )
 
 // Conn is one connection on its loop. Its owner embeds it and calls Init; all
@@ -125,6 +130,7 @@ func (c *Conn) RemoteAddr() string {
 // When it passes, Handler.Deadline is called if the connection is open, and the
 // loop closes it otherwise.
 func (c *Conn) SetDeadline(milliseconds uint32) {
+	c.flags &^= flagPartial
 	if milliseconds == 0 {
 		c.flags &^= flagDeadline
 		return

@@ -48,6 +48,7 @@ func (*echoConn) Closing() bool                   { return false }
 func (*echoConn) Ended()                          {}
 func (*echoConn) Closed(uint16, engine.Initiator) {}
 func (*echoConn) Deadline()                       {}
+func (*echoConn) Drained()                        {}
 func (c *echoConn) Slow()                         { c.Close(1008, "slow consumer") }
 func (*echoConn) Tick()                           {}
 

@@ -48,9 +48,12 @@ type Handler interface {
 	Closed(code uint16, by Initiator)
 	// Deadline is called when the deadline of an open connection has passed.
 	Deadline()
-	// Slow is called when the send queue exceeds its limit. The owner drops a
-	// part of it or closes the connection.
+	// Slow is called when the send queue exceeds its limit although it was just
+	// offered to the socket. The owner drops a part of it, closes the
+	// connection, or waits for Drained.
 	Slow()
+	// Drained is called after Slow, when half of the limit is free again.
+	Drained()
 	// Tick is called once per sweep while Conn.WantTick is set.
 	Tick()
 }

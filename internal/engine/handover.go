@@ -92,6 +92,7 @@ func newHTTPSide(s *Server) *httpSide {
 			Handler:           handler,
 			ReadHeaderTimeout: 10 * time.Second,
 			ReadTimeout:       time.Minute,
+			WriteTimeout:      time.Minute, // a handler may extend it, see http.ResponseController
 			IdleTimeout:       2 * time.Minute,
 			MaxHeaderBytes:    max(s.config.Limits.Header, 0), // of further requests; 0: net/http's default
 			ErrorLog:          httpErrorLog(s.log),

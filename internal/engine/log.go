@@ -16,6 +16,7 @@ const (
 	logCode      = "code"
 	logInitiator = "initiator"
 	logReason    = "reason"
+	logLate      = "late"
 )
 
 // logDebug logs an event of one connection. Nothing above Debug is logged per

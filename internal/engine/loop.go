@@ -72,12 +72,14 @@ type Loop struct {
 	ready     []*Conn // have more input than one turn allowed
 	dirty     []*Conn // have output
 	dirtyNext int
+	eased     []*Conn // their send queue is half empty, which the owner does not know yet
 	congested []*Conn // are paused because a source that they feed is congested
 
-	sweep    sweep
-	drain    drain
-	drained  bool // see markDrained
-	stopping bool
+	sweep        sweep
+	forgiveUntil uint32 // no timeout applies before; 0: all apply
+	drain        drain
+	drained      bool // see markDrained
+	stopping     bool
 
 	upgrader    ws.Upgrader
 	upgrade     upgradeState
@@ -184,6 +186,7 @@ func (l *Loop) turn() error {
 		l.accept()
 	}
 	l.readReady()
+	l.notifyDrained()
 	if l.yieldSoon {
 		// The answers of fast handlers are there when the loop continues: they
 		// leave in this turn, and need not wake it.
@@ -200,7 +203,7 @@ func (l *Loop) turn() error {
 
 // busy reports whether a turn has left work that no event announces.
 func (l *Loop) busy() bool {
-	return len(l.ready) > 0 || l.dirtyNext < len(l.dirty) || l.acceptMore && l.acceptAgain == 0
+	return len(l.ready) > 0 || len(l.eased) > 0 || l.dirtyNext < len(l.dirty) || l.acceptMore && l.acceptAgain == 0
 }
 
 func (l *Loop) handleEvent(ev *netpoll.Event) {
@@ -235,6 +238,20 @@ func (l *Loop) readReady() {
 	rest := copy(l.ready, l.ready[n:])
 	clear(l.ready[rest:])
 	l.ready = l.ready[:rest]
+}
+
+// notifyDrained tells owners that a send queue is half empty again. They may
+// read the connection again, and fill the queue again.
+func (l *Loop) notifyDrained() {
+	n := len(l.eased)
+	for _, c := range l.eased[:n] {
+		if c.state == connOpen && c.flags&flagOver == 0 {
+			c.handler.Drained()
+		}
+	}
+	rest := copy(l.eased, l.eased[n:])
+	clear(l.eased[rest:])
+	l.eased = l.eased[:rest]
 }
 
 // flushDirty writes the output of the turn, each connection at most once.

@@ -74,8 +74,12 @@ func (c *Conn) resume() {
 		return
 	}
 	c.lastRead = c.loop.now // the silence was not the peer's
+	if c.flags&flagPartial != 0 {
+		c.SetDeadline(0) // it is set again after the next read
+	}
 	if c.in != nil {
 		c.consumeKept()
+		c.boundPartial()
 	}
 	if c.state != connGone && c.flags&flagReadable != 0 {
 		c.flags &^= flagReadable
@@ -109,7 +113,25 @@ func (c *Conn) readOnce() (more, alive bool) {
 		c.in = c.in[:len(c.in)+n]
 		c.consumeKept()
 	}
+	c.boundPartial()
 	return more, c.state != connGone
+}
+
+// boundPartial gives a message that has begun a deadline, and removes that of
+// one that is complete. Otherwise unfinished messages could pin memory for
+// ever, one byte at a time. Before the hello, and during a close, other
+// deadlines apply.
+func (c *Conn) boundPartial() {
+	if c.state != connOpen || c.paused() {
+		return
+	}
+	switch partial := c.in != nil || c.fragmented(); {
+	case partial && c.flags&flagDeadline == 0 && c.loop.times.message > 0:
+		c.SetDeadline(c.loop.times.message)
+		c.flags |= flagPartial
+	case !partial && c.flags&flagPartial != 0:
+		c.SetDeadline(0)
+	}
 }
 
 // spare returns room behind the kept bytes. It grows with the received bytes,

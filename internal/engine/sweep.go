@@ -3,6 +3,8 @@ package engine
 import (
 	"net/http"
 	"time"
+
+	"github.com/stoa-io/stoa/internal/closecode"
 )
 
 // sweepParts is how many ticks make one round over the connections: a loop
@@ -40,6 +42,11 @@ func (l *Loop) tick() {
 		return
 	}
 	l.stats.Lag.observe(&loopLagBounds, late.Seconds())
+	if late > sleptAfter {
+		// The process was stopped: peers could not show a sign of life.
+		l.forgiveUntil = max(1, l.now+forgiveFor)
+		l.log.Warn("the event loop was stopped; timeouts are extended", logLoop, l.number, logLate, late)
+	}
 	l.sweep.next = now.Add(l.times.sweep / sweepParts)
 	if l.acceptAgain != 0 && !Before(l.now, l.acceptAgain) {
 		l.acceptAgain = 0
@@ -53,9 +60,23 @@ func (l *Loop) tick() {
 	l.paceDrain()
 }
 
+// sleptAfter is how late a tick must be to mean that the process was stopped,
+// and forgiveFor how long no timeout applies then, in milliseconds: the input
+// that arrived in the meantime must be read first.
+const (
+	sleptAfter = 2 * time.Second
+	forgiveFor = 5000
+)
+
 // check applies the timeouts to one connection.
 func (c *Conn) check() {
 	l := c.loop
+	if l.forgiveUntil != 0 {
+		if Before(l.now, l.forgiveUntil) {
+			return
+		}
+		l.forgiveUntil = 0
+	}
 	if c.flags&flagDeadline != 0 && !Before(l.now, c.deadline) {
 		c.onDeadline()
 		return
@@ -79,7 +100,7 @@ func (c *Conn) check() {
 		c.flags |= flagPinged
 		l.stats.PingsSent++
 		c.Send(pingFrame, 1)
-	case c.flags&flagPinged != 0 && l.times.pong > 0 && idle >= interval+l.times.pong:
+	case c.flags&flagPinged != 0 && c.out == nil && l.times.pong > 0 && idle >= interval+l.times.pong:
 		c.Close(l.server.config.PingCode, "no answer to a ping")
 	}
 }
@@ -114,6 +135,10 @@ func (c *Conn) onDeadline() {
 	case connOpen:
 		if c.flags&flagDeferred != 0 {
 			c.FinishClose()
+			return
+		}
+		if c.flags&flagPartial != 0 {
+			c.Close(closecode.Policy, "message not finished in time")
 			return
 		}
 		c.handler.Deadline()

@@ -53,6 +53,7 @@ func (c *testConn) Closed(code uint16, by Initiator) { c.shard.closed[ending{cod
 func (c *testConn) Deadline()                        { c.Close(testDeadlineCode, "no hello") }
 func (*testConn) Slow()                              {}
 func (*testConn) Tick()                              {}
+func (*testConn) Drained()                           {}
 
 // closes counts the connections of the loop that ended so.
 func closes(l *Loop, code uint16, by Initiator) int {
@@ -104,6 +105,7 @@ func TestPingTimes(t *testing.T) {
 	at := func(milliseconds uint32) {
 		l.now = start + milliseconds
 		c.check()
+		c.out = nil // the ping has left
 	}
 
 	at(interval - 1)
@@ -137,6 +139,47 @@ func TestPingTimes(t *testing.T) {
 	at(answered + interval + 5000)
 	if c.state != connClosing || c.closeCode != testPingCode || c.closeBy != ByServer {
 		t.Errorf("state %d, code %d, want closing with %d", c.state, c.closeCode, testPingCode)
+	}
+}
+
+// The time for an answer runs from when the ping left: one that is still queued
+// behind other frames proves nothing about the peer.
+func TestQueuedPingIsNotJudged(t *testing.T) {
+	l := idleLoop(t, Timeouts{Ping: 10 * time.Second, Pong: 5 * time.Second})
+	c := openConn(l)
+	l.now += 10_000
+	c.check()
+	if l.stats.PingsSent != 1 || c.out == nil {
+		t.Fatalf("%d pings, want 1 in the send queue", l.stats.PingsSent)
+	}
+	l.now += 3_600_000
+	c.check()
+	if c.state != connOpen {
+		t.Error("closed for a ping that has not left")
+	}
+}
+
+// A process that was stopped for a while gives every peer time to show that it
+// is alive.
+func TestStoppedProcessForgives(t *testing.T) {
+	l := idleLoop(t, Timeouts{Ping: 10 * time.Second, Pong: 5 * time.Second})
+	c := openConn(l)
+	l.now += 10_000
+	c.check()
+	c.out = nil // the ping has left
+	l.now += 50_000
+	l.sweep.next = time.Now().Add(-50 * time.Second)
+	l.tick()
+	if c.check(); c.state != connOpen {
+		t.Fatal("closed right after the process went on")
+	}
+	l.now += forgiveFor - 1
+	if c.check(); c.state != connOpen {
+		t.Error("closed before the extension ended")
+	}
+	l.now++
+	if c.check(); c.state != connClosing {
+		t.Error("a silent peer is never closed after a stop")
 	}
 }
 

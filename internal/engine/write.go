@@ -21,7 +21,9 @@ type sendQueue struct {
 	next      int // entries before it are written
 	offset    int // bytes of entries[next] that are written
 	bytes     int // of the rest, overhead included
+	written   int // bytes taken by the socket
 	blocked   bool
+	stalled   bool   // the socket was full at the last attempt
 	blockedAt uint32 // since when the socket takes nothing
 }
 
@@ -53,7 +55,48 @@ func (c *Conn) Send(data []byte, frames int) {
 		l.dirty = append(l.dirty, c)
 	}
 	if limit := l.limits.SendQueue; limit > 0 && q.bytes > limit && c.state == connOpen {
-		c.handler.Slow()
+		c.overLimit()
+	}
+}
+
+// overLimit offers the send queue to the socket at once. Only bytes that the
+// socket does not take count against the connection: a burst is not slowness.
+func (c *Conn) overLimit() {
+	c.flush()
+	if c.out == nil || c.out.bytes <= c.loop.limits.SendQueue || c.state != connOpen {
+		return
+	}
+	c.flags |= flagOver
+	c.handler.Slow()
+}
+
+// QueuedBytes is the size of the send queue, overhead included.
+func (c *Conn) QueuedBytes() int {
+	if c.out == nil {
+		return 0
+	}
+	return c.out.bytes
+}
+
+// WrittenBytes counts the bytes of the send queue that the socket has taken
+// since the queue was last empty.
+func (c *Conn) WrittenBytes() int {
+	if c.out == nil {
+		return 0
+	}
+	return c.out.written
+}
+
+// IsOver reports whether the send queue has exceeded its limit and is not half
+// empty yet.
+func (c *Conn) IsOver() bool { return c.flags&flagOver != 0 }
+
+// easeIfDrained tells the owner in the next turn that the send queue is half
+// empty again.
+func (c *Conn) easeIfDrained() {
+	if c.flags&flagOver != 0 && c.QueuedBytes() <= c.loop.limits.SendQueue/2 {
+		c.flags &^= flagOver
+		c.loop.eased = append(c.loop.eased, c)
 	}
 }
 
@@ -107,17 +150,33 @@ func (c *Conn) flush() {
 			c.loop.stats.FramesPerWrite.observe(&framesPerWriteBounds, float64(frames))
 		}
 		c.advance(n)
+		if n > 0 {
+			q.written += n
+			c.onWriteProgress(q)
+		}
 		if n < len(data) {
 			if !q.blocked {
-				q.blocked = true
+				q.blocked, q.stalled = true, true
 				q.blockedAt = c.loop.now
 			}
+			c.easeIfDrained()
 			return
 		}
 	}
 	c.out = nil
+	c.easeIfDrained()
 	c.loop.freeQueue(q)
 	c.written()
+}
+
+// onWriteProgress takes bytes that a full socket accepts for a sign of life:
+// the peer has read earlier ones. An outstanding ping is still behind them.
+func (c *Conn) onWriteProgress(q *sendQueue) {
+	if q.stalled {
+		q.stalled = false
+		c.lastRead = c.loop.now
+		c.flags &^= flagPinged
+	}
 }
 
 // gather returns the next bytes to write: the only entry unchanged, or several
@@ -201,6 +260,7 @@ const (
 func (l *Loop) newQueue() *sendQueue {
 	if n := len(l.queues); n > 0 {
 		q := l.queues[n-1]
+		l.queues[n-1] = nil // the pool must not keep a queue in use
 		l.queues = l.queues[:n-1]
 		return q
 	}

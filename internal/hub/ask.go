@@ -52,13 +52,14 @@ func (c *Client) openAsks() *asks {
 func (c *Client) tidyAsks() {
 	if a := c.openAsks(); a != nil && len(a.open) == 0 && len(a.relayed) == 0 {
 		c.rare.asks = nil
-		c.WantTick(false)
+		c.WantTick(c.rare.over != nil)
 	}
 }
 
 // ask lets the session ask the client, for at most timeout milliseconds, and
-// remembers who receives the answer.
-func (c *Client) ask(to responder, timeout uint32, send func() (uint64, error)) {
+// registers the receiver of the answer. It returns the ask's ID in the session,
+// 0 if it has ended already.
+func (c *Client) ask(to responder, timeout uint32, send func() (uint64, error)) uint64 {
 	s := c.Shard()
 	s.responder = to
 	id, err := send()
@@ -70,20 +71,57 @@ func (c *Client) ask(to responder, timeout uint32, send func() (uint64, error)) 
 	case !answered:
 		asks := c.needAsks()
 		asks.open = append(asks.open, openAsk{id: id, deadline: s.loop.Now() + timeout, responder: to})
+		s.hub.openAsks.Add(1)
+		return id
 	}
+	return 0
+}
+
+// maxOpenAsks bounds the asks to the clients of a node, so that rooms of silent
+// members cannot take its memory: an entry costs about 100 bytes.
+const maxOpenAsks = 1 << 18
+
+// mayAsk reports whether the client and the node may have one more open ask of
+// another client. A client that does not answer costs a bounded number of
+// entries.
+func (c *Client) mayAsk() bool {
+	s := c.Shard()
+	if s.hub.openAsks.Load() >= maxOpenAsks {
+		return false
+	}
+	asks, limit := c.openAsks(), s.limits.AsksToClient
+	return limit <= 0 || asks == nil || len(asks.open) < limit
+}
+
+// takeAsk removes an open ask and returns its responder, nil if there is none.
+// Most asks end in the order in which they were sent, so the first one is
+// removed without moving the others.
+func (c *Client) takeAsk(id uint64) responder {
+	asks := c.openAsks()
+	if asks == nil {
+		return nil
+	}
+	i := slices.IndexFunc(asks.open, func(open openAsk) bool { return open.id == id })
+	if i < 0 {
+		return nil
+	}
+	to := asks.open[i].responder
+	if i == 0 {
+		asks.open[0] = openAsk{}
+		asks.open = asks.open[1:]
+	} else {
+		asks.open = slices.Delete(asks.open, i, i+1)
+	}
+	c.Shard().hub.openAsks.Add(-1)
+	c.tidyAsks()
+	return to
 }
 
 // Answered implements session.Driver.
 func (c *Client) Answered(a *session.Answer) {
-	if asks := c.openAsks(); asks != nil {
-		isIt := func(open openAsk) bool { return open.id == a.ID }
-		if i := slices.IndexFunc(asks.open, isIt); i >= 0 {
-			to := asks.open[i].responder
-			asks.open = slices.Delete(asks.open, i, i+1)
-			c.tidyAsks()
-			to.respond(c, a)
-			return
-		}
+	if to := c.takeAsk(a.ID); to != nil {
+		to.respond(c, a)
+		return
 	}
 	s := c.Shard()
 	if to := s.responder; to != nil {
@@ -99,9 +137,12 @@ func (c *Client) expireAsks() {
 		return
 	}
 	s := c.Shard()
-	for _, open := range slices.Clone(asks.open) {
-		if !engine.Before(s.loop.Now(), open.deadline) {
-			c.session.Cancel(open.id, wire.ErrTimeout)
+	late := func(open openAsk) bool { return !engine.Before(s.loop.Now(), open.deadline) }
+	if slices.ContainsFunc(asks.open, late) {
+		for _, open := range slices.Clone(asks.open) {
+			if late(open) {
+				c.session.Cancel(open.id, wire.ErrTimeout)
+			}
 		}
 	}
 	if asks = c.openAsks(); asks == nil {
@@ -124,5 +165,5 @@ func (c *Client) abandonAsks() {
 		c.Shard().hub.peer.Abandon(relayed.id)
 	}
 	c.rare.asks = nil
-	c.WantTick(false)
+	c.WantTick(c.rare.over != nil)
 }

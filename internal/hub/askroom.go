@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"errors"
 	"math/bits"
 	"slices"
 
@@ -12,8 +13,9 @@ import (
 
 // askRoom asks the members of a room on all loops of this node.
 func (h *Hub) askRoom(call *rpc.RoomCall) {
-	ask := &memberAsk{call: call}
+	ask := &memberAsk{call: call, opened: make([][]openedAsk, len(h.shards))}
 	ask.except, _ = connid.Parse(h.config.ID, call.Except)
+	call.Local = ask
 	loops := h.interest.Loops(call.Channel)
 	if loops == 0 {
 		loops = 1 // which finds no member, and finishes
@@ -31,6 +33,13 @@ func (h *Hub) askRoom(call *rpc.RoomCall) {
 type memberAsk struct {
 	call   *rpc.RoomCall
 	except connid.Ref
+	opened [][]openedAsk // by loop, each touched by its loop only
+}
+
+// openedAsk is the ask to one member.
+type openedAsk struct {
+	slot, generation uint32
+	id               uint64 // of the session
 }
 
 // Run implements Task.
@@ -45,10 +54,43 @@ func (a *memberAsk) Run(s *Shard) {
 		if !c.IsOpen() || c.is(a.except) {
 			continue
 		}
+		if !c.mayAsk() {
+			s.stats.AsksSkipped++
+			continue
+		}
 		a.call.Add(1)
-		c.ask(a, a.call.Timeout, func() (uint64, error) { return c.askEvent(&a.call.Message) })
+		if id := c.ask(a, a.call.Timeout, func() (uint64, error) { return c.askEvent(&a.call.Message) }); id != 0 {
+			loop := s.loop.Number()
+			a.opened[loop] = append(a.opened[loop], openedAsk{c.Slot(), c.Generation(), id})
+		}
 	}
 }
+
+// endRoom ends the asks to the members that have not answered.
+func (h *Hub) endRoom(call *rpc.RoomCall) {
+	ask := call.Local.(*memberAsk)
+	for _, s := range h.shards {
+		s.Submit((*endMemberAsk)(ask))
+	}
+}
+
+// endMemberAsk ends the asks of a memberAsk on one loop.
+type endMemberAsk memberAsk
+
+// Run implements Task.
+func (a *endMemberAsk) Run(s *Shard) {
+	opened := a.opened[s.loop.Number()]
+	a.opened[s.loop.Number()] = nil
+	for _, o := range opened {
+		if c := s.lookup(o.slot, o.generation); c != nil {
+			c.session.Cancel(o.id, errEnded)
+		}
+	}
+}
+
+// errEnded ends an ask of which no answer is wanted any more. It reaches no
+// client.
+var errEnded = errors.New("hub: ask ended")
 
 // respond implements responder.
 func (a *memberAsk) respond(c *Client, answer *session.Answer) {

@@ -32,6 +32,7 @@ type rare struct {
 	id      string   // "" until first asked for
 	backlog *backlog // nil while it is empty
 	asks    *asks    // nil while there are none
+	over    *over    // nil while the send queue is within its limit
 }
 
 // NewConn implements engine.Shard.
@@ -122,6 +123,7 @@ func (c *Client) Opened(value any) {
 // SendMessage queues the frame of one message of this node.
 func (c *Client) SendMessage(frame []byte) {
 	c.Shard().stats.MessagesOut++
+	c.countPrivate(len(frame))
 	c.Conn.Send(frame, 1)
 }
 
@@ -187,12 +189,8 @@ func (c *Client) Closed(code uint16, by engine.Initiator) {
 // Deadline implements engine.Handler: the client has not said hello in time.
 func (c *Client) Deadline() { c.Close(uint16(wire.CodeAckTimeout), "no hello") }
 
-// Slow implements engine.Handler: it closes a connection whose client does not
-// read fast enough.
-func (c *Client) Slow() {
-	c.DropUnsent()
-	c.Close(uint16(wire.CodeSlowConsumer), "slow consumer")
-}
-
 // Tick implements engine.Handler.
-func (c *Client) Tick() { c.expireAsks() }
+func (c *Client) Tick() {
+	c.expireAsks()
+	c.judgeSlow()
+}

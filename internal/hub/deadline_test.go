@@ -4,7 +4,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gobwas/ws"
+
 	"github.com/stoa-io/stoa/internal/engine"
+	"github.com/stoa-io/stoa/internal/testkit"
 	"github.com/stoa-io/stoa/wire"
 )
 
@@ -58,14 +61,35 @@ func TestSlowConsumer(t *testing.T) {
 	})
 	c, conn := s.dial(t)
 	s.onLoop(func() {
-		for range 3 {
-			c.Send(make([]byte, 600), true)
+		// A burst is not slowness: the kernel takes some megabytes.
+		for sent := 0; !c.IsPaused(engine.PauseSlow); sent++ {
+			if !c.IsOpen() || sent == 2000 {
+				t.Errorf("open: %t, after %d frames, want it open and not read", c.IsOpen(), sent)
+				return
+			}
+			c.Send(make([]byte, 60_000), true)
 		}
+		if !c.IsOpen() {
+			t.Error("closed before its socket had time to take anything")
+		}
+		// Frames that no other connection shares have a limit of their own.
+		c.Send(make([]byte, 2<<10), true)
 		if c.IsOpen() {
 			t.Error("the connection is open, want it closed as a slow consumer")
 		}
 	})
-	expectClose(t, conn, wire.CodeSlowConsumer) // without the frames of the queue
+	for frame := ws.OpBinary; frame == ws.OpBinary; {
+		_ = conn.SetReadDeadline(time.Now().Add(patience))
+		f, err := testkit.ReadFrame(conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if frame = f.Header.OpCode; frame == ws.OpClose {
+			if got, _ := ws.ParseCloseFrameData(f.Payload); got != ws.StatusCode(wire.CodeSlowConsumer) {
+				t.Errorf("closed with %d, want %d", got, wire.CodeSlowConsumer)
+			}
+		}
+	}
 	_ = conn.Close()
 	s.expectCloses(t, wire.CodeSlowConsumer)
 }

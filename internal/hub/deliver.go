@@ -63,7 +63,7 @@ func (s *Shard) deliverRun(run []entry) int {
 	if to == nil {
 		return 1
 	}
-	queued := 1
+	queued, whole, slow := 1, run, false
 	for len(run) > 0 {
 		members := to.Members()
 		n, piece := merge(run, len(members))
@@ -81,9 +81,14 @@ func (s *Shard) deliverRun(run []entry) int {
 			}
 			if !c.IsOpen() {
 				members = to.Members()
+			} else if c.IsOver() {
+				slow = true
 			}
 		}
 		run = run[n:]
+	}
+	if slow {
+		s.pauseOrigins(whole)
 	}
 	return queued
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stoa-io/stoa/cluster"
@@ -48,6 +49,8 @@ type Limits struct {
 	// Asks is how many asks of one connection may wait for the answers of
 	// others.
 	Asks int
+	// AsksToClient is how many asks to one connection may wait for its answers.
+	AsksToClient int
 }
 
 // Hub connects the connections of one node with the broker. All methods are
@@ -60,6 +63,8 @@ type Hub struct {
 	shards   []*Shard
 	peer     *rpc.Peer
 	interest *cluster.Interest
+
+	openAsks atomic.Int64 // to clients of this node
 
 	mu      sync.Mutex
 	started bool     // guarded by mu
@@ -100,6 +105,9 @@ func (h *Hub) Subscriptions() int {
 	n, _ := h.interest.Stats()
 	return n
 }
+
+// OpenAsks is how many asks to clients of this node have no answer yet.
+func (h *Hub) OpenAsks() int { return int(h.openAsks.Load()) }
 
 // Start starts the engine. The broker must have been started with the hub's
 // Handler.

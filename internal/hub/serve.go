@@ -28,6 +28,9 @@ func (l *local) Execute(r *rpc.Request) {
 // AskRoom implements rpc.Local.
 func (l *local) AskRoom(call *rpc.RoomCall) { (*Hub)(l).askRoom(call) }
 
+// EndRoom implements rpc.Local.
+func (l *local) EndRoom(call *rpc.RoomCall) { (*Hub)(l).endRoom(call) }
+
 // Defer implements rpc.Local.
 func (l *local) Defer(f func()) { l.shards[0].Submit(taskFunc(f)) }
 

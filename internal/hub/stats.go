@@ -43,10 +43,13 @@ type Stats struct {
 	InboxBytes  int // deliveries waiting for the loop
 
 	// Counters.
-	MessagesIn  [2][MessageResults]uint64 // by frame type (0 text, 1 binary) and result
-	MessagesOut uint64                    // data frames queued, deliveries not included
-	Deliveries  uint64                    // one per message and member
-	Closes      map[CloseKey]uint64
+	MessagesIn        [2][MessageResults]uint64 // by frame type (0 text, 1 binary) and result
+	MessagesOut       uint64                    // data frames queued, deliveries not included
+	Deliveries        uint64                    // one per message and member
+	AsksSkipped       uint64                    // asks that were not sent to a client with too many open ones
+	SendQueueExceeded uint64                    // send queues that exceeded their limit
+	SendersPaused     uint64                    // pauses of senders whose messages met such a queue
+	Closes            map[CloseKey]uint64
 }
 
 func (s *Stats) add(o *Stats) {
@@ -61,6 +64,9 @@ func (s *Stats) add(o *Stats) {
 	}
 	s.MessagesOut += o.MessagesOut
 	s.Deliveries += o.Deliveries
+	s.AsksSkipped += o.AsksSkipped
+	s.SendQueueExceeded += o.SendQueueExceeded
+	s.SendersPaused += o.SendersPaused
 	for k, n := range o.Closes {
 		s.Closes[k] += n
 	}

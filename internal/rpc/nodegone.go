@@ -66,7 +66,7 @@ func (p *Peer) probePeers(id uint64, nodes []string) {
 
 // answerProbe sends OpDone unless this node will do so anyway.
 func (p *Peer) answerProbe(r *Request) {
-	if !p.rooms.has(r) {
+	if p.rooms.get(r) == nil {
 		p.post(r.From, &Request{Op: OpDone, ID: r.ID, From: p.config.ID})
 	}
 }

@@ -19,6 +19,9 @@ type Local interface {
 	// AskRoom asks the members of a room on this node. It neither blocks nor
 	// calls the broker.
 	AskRoom(c *RoomCall)
+	// EndRoom ends the asks of a room call that members of this node have not
+	// answered. It neither blocks nor calls the broker.
+	EndRoom(c *RoomCall)
 	// Defer runs f soon on another goroutine, where it may call the broker.
 	Defer(f func())
 }
@@ -110,6 +113,8 @@ func (p *Peer) serve(r *Request) {
 		p.onDone(r)
 	case OpAskRoom:
 		p.askRoomHere(r)
+	case OpEnd:
+		p.endRoomHere(r)
 	case OpProbe:
 		p.config.Local.Defer(func() { p.answerProbe(r) })
 	default:
@@ -135,11 +140,17 @@ func (p *Peer) onAnswer(r *Request) {
 	if r.Err != "" {
 		answer.Body, answer.Err = nil, wire.ErrorFor(r.Err)
 	}
+	var ended call
 	if !p.pending.update(r.ID, func(c *call) (bool, error) {
 		c.answers = append(c.answers, answer)
+		ended = *c
 		return !c.collectAll, nil
 	}) {
 		p.lateAnswers.Add(1)
+		return
+	}
+	if !ended.collectAll && ended.haveCount && ended.expected > 1 {
+		p.endRoom(r.ID, ended.channel)
 	}
 }
 
@@ -211,6 +222,9 @@ func (p *Peer) wait(ctx context.Context, collectAll bool, start func(*call) (id 
 	if c == nil {
 		r := <-finished
 		return r.all, r.err
+	}
+	if c.haveCount {
+		p.endRoom(id, c.channel)
 	}
 	if collectAll && err != p.config.ErrClosed {
 		err = nil

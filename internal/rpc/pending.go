@@ -28,6 +28,7 @@ type Answers struct {
 type call struct {
 	// Immutable. finish is called once, on any goroutine, and must not block.
 	collectAll bool   // all answers are wanted, not the first
+	channel    string // of the room that is asked; empty: none, or all nodes by name
 	owner      string // the node of the one connection that is asked; empty: a room is
 	finish     func(Answers, error)
 

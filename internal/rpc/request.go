@@ -22,6 +22,7 @@ const (
 	OpDone                     // no more answers follow from this node
 	OpFind                     // one connection; answered with a description
 	OpProbe                    // whether a room call is still served; OpDone if it is not
+	OpEnd                      // a room call has ended: no more answers are wanted; not answered
 	ops
 )
 

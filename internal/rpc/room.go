@@ -69,8 +69,12 @@ func (p *Peer) Cancel(id uint64, err error) {
 	}
 }
 
-// Abandon drops a call without finishing it.
-func (p *Peer) Abandon(id uint64) { p.pending.take(id) }
+// Abandon drops a call without finishing it: no answer is wanted any more.
+func (p *Peer) Abandon(id uint64) {
+	if c := p.pending.take(id); c != nil && c.haveCount {
+		p.endRoom(id, c.channel)
+	}
+}
 
 // Forward publishes the request of a call in the room's channel: it reaches the
 // nodes that have members, behind everything that was published there before.
@@ -81,16 +85,37 @@ func (p *Peer) Forward(id uint64, m *RoomMessage, except string, timeout uint32)
 		Op: OpAskRoom, ID: id, From: p.config.ID, Target: except,
 		Timeout: timeout, Binary: m.Binary, Payload: m.Payload,
 	}
-	p.publish(cluster.RoomChannel(m.Namespace, m.Room), r, func(nodes int, err error) {
+	channel := cluster.RoomChannel(m.Namespace, m.Room)
+	p.publish(channel, r, func(nodes int, err error) {
 		if err != nil {
 			p.Cancel(id, wire.ErrUnavailable)
 			return
 		}
-		p.pending.update(id, func(c *call) (bool, error) {
-			c.expected, c.haveCount = nodes, true
+		if !p.pending.update(id, func(c *call) (bool, error) {
+			c.expected, c.haveCount, c.channel = nodes, true, channel
 			return c.complete()
-		})
+		}) && nodes > 1 {
+			p.endRoom(id, channel) // it was answered before the count was known
+		}
 	})
+}
+
+// endRoom tells the nodes that serve a room call that no more answers are
+// wanted, so that their members' asks do not wait for the timeout. A lost
+// message costs only that.
+func (p *Peer) endRoom(id uint64, channel string) {
+	if channel == "" {
+		return
+	}
+	r := &Request{Op: OpEnd, ID: id, From: p.config.ID}
+	p.config.Local.Defer(func() { p.publish(channel, r, func(int, error) {}) })
+}
+
+// endRoomHere ends a room call of another node, or of this one.
+func (p *Peer) endRoomHere(r *Request) {
+	if c := p.rooms.get(r); c != nil && !c.answered.Swap(true) {
+		p.config.Local.EndRoom(c)
+	}
 }
 
 // RoomCall is a request to a room on one of the nodes that have members. All
@@ -103,6 +128,8 @@ type RoomCall struct {
 	Timeout uint32 // milliseconds
 	peer    *Peer
 	request *Request
+	// Local is the state of Local for this call; set in Local.AskRoom.
+	Local any
 
 	remaining atomic.Int32 // loops and members that have not finished
 	answered  atomic.Bool  // a good answer went out, and no more are wanted
@@ -116,13 +143,14 @@ func (p *Peer) askRoomHere(r *Request) {
 		p.badRequests.Add(1)
 		return
 	}
-	if !r.All {
-		p.rooms.begin(r)
-	}
-	p.config.Local.AskRoom(&RoomCall{
+	c := &RoomCall{
 		Message: m, Channel: cluster.RoomChannel(string(m.Namespace), string(m.Room)),
 		Except: r.Target, Timeout: r.Timeout, peer: p, request: r,
-	})
+	}
+	if !r.All {
+		p.rooms.begin(r, c)
+	}
+	p.config.Local.AskRoom(c)
 }
 
 // Add announces that Done will be called n times more.
@@ -147,6 +175,9 @@ func (c *RoomCall) Answer(connID string, body []byte, binary bool, err error) {
 		answer.Payload, answer.Binary = append([]byte(nil), body...), binary
 	}
 	c.peer.post(c.request.From, answer)
+	if !all {
+		c.peer.config.Local.EndRoom(c)
+	}
 }
 
 // Done notes that a loop or a member has finished. The last one tells the
@@ -171,7 +202,7 @@ func (c *RoomCall) Done() {
 // for concurrent use.
 type activeRoomCalls struct {
 	mu    sync.Mutex
-	calls map[roomCallKey]struct{} // guarded by mu
+	calls map[roomCallKey]*RoomCall // guarded by mu
 }
 
 // roomCallKey is a call of a node.
@@ -180,13 +211,13 @@ type roomCallKey struct {
 	id   uint64
 }
 
-func (a *activeRoomCalls) begin(r *Request) {
+func (a *activeRoomCalls) begin(r *Request, c *RoomCall) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.calls == nil {
-		a.calls = make(map[roomCallKey]struct{})
+		a.calls = make(map[roomCallKey]*RoomCall)
 	}
-	a.calls[roomCallKey{r.From, r.ID}] = struct{}{}
+	a.calls[roomCallKey{r.From, r.ID}] = c
 }
 
 func (a *activeRoomCalls) end(r *Request) {
@@ -195,9 +226,9 @@ func (a *activeRoomCalls) end(r *Request) {
 	delete(a.calls, roomCallKey{r.From, r.ID})
 }
 
-func (a *activeRoomCalls) has(r *Request) bool {
+// get returns the call of a request, nil if it is not served any more.
+func (a *activeRoomCalls) get(r *Request) *RoomCall {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	_, found := a.calls[roomCallKey{r.From, r.ID}]
-	return found
+	return a.calls[roomCallKey{r.From, r.ID}]
 }

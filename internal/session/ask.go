@@ -212,8 +212,15 @@ func (s *Session) askIndex(id uint64) int {
 	return i
 }
 
+// removeAsk drops an ask. Most end in the order in which they were sent, so the
+// first one is dropped without moving the others.
 func (s *Session) removeAsk(i int) {
-	s.work.asks = slices.Delete(s.work.asks, i, i+1)
+	if i == 0 {
+		s.work.asks[0] = ask{}
+		s.work.asks = s.work.asks[1:]
+	} else {
+		s.work.asks = slices.Delete(s.work.asks, i, i+1)
+	}
 	s.tidy()
 }
 

@@ -1,0 +1,130 @@
+package hub
+
+import (
+	"time"
+
+	"github.com/stoa-io/stoa/internal/connid"
+	"github.com/stoa-io/stoa/internal/engine"
+	"github.com/stoa-io/stoa/wire"
+)
+
+// A connection whose send queue exceeds its limit is not slow at once. It may
+// stay above it as long as its socket takes a good part of the limit in each
+// slowWindow; in the meantime it is not read, and neither are the connections
+// of this node whose messages it has yet to take. So a burst slows its senders
+// down, and only a client that does not read is closed.
+const (
+	// slowWindow is how long the socket of such a connection may take to accept
+	// half of the limit, in milliseconds.
+	slowWindow = 2000
+	// maxOver bounds its send queue, in multiples of the limit. Deliveries are
+	// shared by all members of a room, so they cost an entry each.
+	maxOver = 128
+	// senderPause is how long a sender is not read after one of its messages
+	// met such a member.
+	senderPause = 20 * time.Millisecond
+)
+
+// over is the state of a connection whose send queue exceeds its limit.
+type over struct {
+	since   uint32 // when the window began, by the loop's clock
+	written int    // bytes that the socket had taken then
+	private int    // bytes queued since that no other connection shares
+}
+
+// Slow implements engine.Handler.
+func (c *Client) Slow() {
+	rare := c.needRare()
+	if rare.over == nil {
+		rare.over = &over{since: c.Loop().Now(), written: c.WrittenBytes()}
+		c.WantTick(true)
+		c.Pause(engine.PauseSlow)
+		c.Shard().stats.SendQueueExceeded++
+	}
+	limit := c.Shard().hub.config.Engine.Limits.SendQueue
+	if c.QueuedBytes() > maxOver*limit || rare.over.private > limit {
+		c.closeSlow()
+	}
+}
+
+// Drained implements engine.Handler.
+func (c *Client) Drained() {
+	if c.rare == nil || c.rare.over == nil {
+		return
+	}
+	c.rare.over = nil
+	c.WantTick(c.openAsks() != nil)
+	c.Resume(engine.PauseSlow)
+}
+
+// judgeSlow closes a connection whose socket has not taken enough in a window.
+func (c *Client) judgeSlow() {
+	if c.rare == nil || c.rare.over == nil {
+		return
+	}
+	o, now := c.rare.over, c.Loop().Now()
+	if now-o.since < slowWindow {
+		return
+	}
+	// The counter starts anew with each queue: less than before is progress,
+	// too.
+	taken := c.WrittenBytes() - o.written
+	if taken < 0 || taken >= c.Shard().hub.config.Engine.Limits.SendQueue/2 {
+		o.since, o.written = now, c.WrittenBytes()
+		return
+	}
+	c.closeSlow()
+}
+
+// closeSlow closes a connection whose client does not read fast enough.
+func (c *Client) closeSlow() {
+	c.DropUnsent()
+	c.Close(uint16(wire.CodeSlowConsumer), "slow consumer")
+}
+
+// countPrivate counts a frame that only this connection receives.
+func (c *Client) countPrivate(size int) {
+	if c.rare != nil && c.rare.over != nil {
+		c.rare.over.private += size
+	}
+}
+
+// pauseOrigins pauses the senders of a run for a moment.
+func (s *Shard) pauseOrigins(run []entry) {
+	for i := range run {
+		s.hub.pauseSender(run[i].origin)
+	}
+}
+
+// pauseSender pauses a connection of this node for a moment, if it is not
+// paused already.
+func (h *Hub) pauseSender(r connid.Ref) {
+	if s := h.shardOf(r); s != nil {
+		s.Submit(pauseTask(r))
+	}
+}
+
+// pauseTask pauses a sender.
+type pauseTask connid.Ref
+
+// Run implements Task.
+func (t pauseTask) Run(s *Shard) {
+	c := s.Find(connid.Ref(t))
+	if c == nil || !c.IsOpen() || c.IsPaused(engine.PauseSlow) {
+		return
+	}
+	c.Pause(engine.PauseSlow)
+	s.stats.SendersPaused++
+	time.AfterFunc(senderPause, func() { s.Submit(resumeTask(t)) })
+}
+
+// resumeTask reads a paused sender again, unless its own queue is over its
+// limit.
+type resumeTask connid.Ref
+
+// Run implements Task.
+func (t resumeTask) Run(s *Shard) {
+	if c := s.Find(connid.Ref(t)); c != nil && (c.rare == nil || c.rare.over == nil) {
+		c.Resume(engine.PauseSlow)
+	}
+}
