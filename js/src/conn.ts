@@ -8,7 +8,7 @@ import type * as model from "./model.js";
 import { isSystemEvent, OnNamespaceDisconnect } from "./names.js";
 import { NSConn } from "./nsconn.js";
 import type { AskOptions, Clock, Options } from "./options.js";
-import { all, withTimeout } from "./promises.js";
+import { withTimeout } from "./promises.js";
 import { Queue } from "./queue.js";
 import { retryDelay } from "./reconnect.js";
 import { rejoin } from "./rejoin.js";
@@ -90,7 +90,7 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
   }
 
   disconnectAll(options?: AskOptions): Promise<void> {
-    return all([...this._session._namespaces.values()].map((ns) => ns.disconnect(options)));
+    return this._session._disconnectAll(options);
   }
 
   write(fields: Partial<Message>): boolean {

@@ -2,13 +2,13 @@ import type { AnswerOf, BodyOf, BodyParameter, Name } from "./events.js";
 import { Message } from "./message.js";
 import type * as model from "./model.js";
 import type { AskOptions, EventsOptions } from "./options.js";
-import { all } from "./promises.js";
 import { Stream } from "./stream.js";
 
 /** The requests to the server that a session makes for a namespace. */
 export interface SessionRequests {
   _join(ns: NSConn, name: string, options?: AskOptions): Promise<model.Room>;
   _leave(ns: NSConn, room: model.Room, options?: AskOptions): Promise<void>;
+  _leaveAll(ns: NSConn, options?: AskOptions): Promise<void>;
   _disconnect(ns: NSConn, options?: AskOptions): Promise<void>;
 }
 
@@ -48,7 +48,7 @@ export class NSConn<E = any> implements model.NSConn<E> {
   }
 
   leaveAll(options?: AskOptions): Promise<void> {
-    return all([...this.rooms.values()].map((room) => room.leave(options)));
+    return this._session._leaveAll(this, options);
   }
 
   disconnect(options?: AskOptions): Promise<void> {

@@ -46,6 +46,7 @@ export function answerRequest(session: Session, m: Message, epoch: number): unkn
     }
     case names.OnRoomLeave:
       if (!ns) return refuse(errors.ErrBadNamespace);
+      if (session._abort(m, errors.ErrBadRoom)) return accept();
       if (!ns.rooms.delete(m.Room)) return removeAbsent(names.OnRoomJoin, errors.ErrBadRoom);
       return session._notifyLeft(ns, m.Room, { Body: m.Body }, accept);
     default:

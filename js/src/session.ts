@@ -6,7 +6,7 @@ import type * as model from "./model.js";
 import * as names from "./names.js";
 import type { NSConn, SessionRequests } from "./nsconn.js";
 import type { AskOptions } from "./options.js";
-import { thenMaybe, tryCall, withTimeout } from "./promises.js";
+import { all, thenMaybe, tryCall, withTimeout } from "./promises.js";
 import { Room } from "./room.js";
 
 // A server that never answers must not make a session grow: with so many
@@ -34,6 +34,10 @@ export class Session implements SessionRequests {
   private _early: Data[] = [];
   private _asks = 0;
   private _pending = new Map<string, Pending>();
+  /** The asks of the application that wait for the connection. */
+  private _unsent = new Set<Message>();
+  /** The accepted joins whose handlers still run. */
+  private _deciding = new Set<Message>();
 
   constructor(
     readonly _driver: Driver,
@@ -58,6 +62,7 @@ export class Session implements SessionRequests {
     this._epoch++;
     this._early = [];
     for (const token of this._pending.keys()) this._settle(token, undefined, error);
+    for (const m of this._deciding) this._abort(m, error);
   }
 
   private _receiveMessage(payload: Data): void {
@@ -123,6 +128,28 @@ export class Session implements SessionRequests {
     return false;
   }
 
+  /** Returns the requests of this side that are not finished, in order. */
+  private _requests(): Message[] {
+    return [...this._deciding, ...[...this._pending.values()].map(({ _request }) => _request), ...this._unsent];
+  }
+
+  /** Reports whether the last request of this side is one to leave. */
+  private _isEnding(namespace: string, room = ""): boolean {
+    const same = this._requests().filter((m) => m.Namespace === namespace && m.Room === room && names.isSystemEvent(m.Event));
+    return same.at(-1)?.Event === (room ? names.OnRoomLeave : names.OnNamespaceDisconnect);
+  }
+
+  /** Fails the joins that are equal to m and whose handlers still run. */
+  _abort({ Namespace, Room }: Message, error: Error): boolean {
+    let found = false;
+    for (const m of this._deciding) {
+      if (m.Namespace !== Namespace || m.Room !== Room) continue;
+      found = this._deciding.delete(m);
+      m.Err = error;
+    }
+    return found;
+  }
+
   /** Sends a message with a token and calls end with the answer. */
   _request(m: Message, end: Pending["_end"]): void {
     m.wait = `$${++this._asks}`;
@@ -137,18 +164,24 @@ export class Session implements SessionRequests {
   _ask<T>(m: Message, { timeout = this._driver._askTimeout, signal }: AskOptions = {}, apply: (answer: Message) => T, late?: () => unknown): Promise<Awaited<T>> {
     return withTimeout(this._driver._clock, { timeout, signal }, (resolve, reject) => {
       let sent = false;
+      this._unsent.add(m);
       const withdraw = this._driver._dispatch(
         m,
         () => {
           sent = true;
+          this._unsent.delete(m);
           this._request(m, (answer, error) => {
             if (error || !answer) return reject(error);
             tryCall(() => apply(answer), resolve as (value: unknown) => void, reject);
           });
         },
-        reject,
+        (error) => {
+          this._unsent.delete(m);
+          reject(error);
+        },
       );
       return () => {
+        this._unsent.delete(m);
         if (!sent) return withdraw();
         const pending = this._pending.get(m.wait);
         if (!late || this._pending.size > maxPending) this._pending.delete(m.wait);
@@ -171,7 +204,7 @@ export class Session implements SessionRequests {
 
   async _connect(name: string, options?: AskOptions): Promise<NSConn> {
     const found = this._namespaces.get(name);
-    if (found) return found;
+    if (found && !this._isEnding(name)) return found;
     const ns = this._driver._newNamespace(name);
     if (!ns) throw errors.ErrBadNamespace;
     const m = ns._message(names.OnNamespaceConnect, { IsLocal: true });
@@ -196,14 +229,23 @@ export class Session implements SessionRequests {
 
   async _disconnect(ns: NSConn, options?: AskOptions): Promise<void> {
     if (!this._has(ns)) throw errors.ErrBadNamespace;
-    const end = () => this._removeNamespace(ns, { IsLocal: true });
-    return this._ask(ns._message(names.OnNamespaceDisconnect), options, end, end);
+    return this._disconnectName(ns.namespace, options);
+  }
+
+  private _disconnectName(Namespace: string, options?: AskOptions): Promise<void> {
+    // A connect between two disconnects makes another NSConn.
+    const end = async () => {
+      const ns = this._namespaces.get(Namespace);
+      if (ns) await this._removeNamespace(ns, { IsLocal: true });
+    };
+    return this._ask(new Message({ Namespace, Event: names.OnNamespaceDisconnect }), options, end, end);
   }
 
   /** Disconnects a namespace on this side, after leaving its rooms. */
   async _removeNamespace(ns: NSConn, fields: Partial<Message>, answer?: () => void): Promise<void> {
     if (!this._has(ns)) return;
     this._namespaces.delete(ns.namespace);
+    for (const m of this._deciding) if (m.Namespace === ns.namespace) this._abort(m, errors.ErrBadNamespace);
     const rooms = [...ns.rooms.keys()];
     ns.rooms.clear();
     for (const room of rooms) await this._notifyLeft(ns, room, { ...fields, IsForced: true });
@@ -213,14 +255,16 @@ export class Session implements SessionRequests {
   }
 
   async _join(ns: NSConn, name: string, options?: AskOptions): Promise<model.Room> {
+    // A connect after the disconnect makes another NSConn.
+    if (!this._has(ns) || this._requests().some((m) => m.Namespace === ns.namespace && m.Event === names.OnNamespaceDisconnect)) throw errors.ErrBadNamespace;
     const found = ns.rooms.get(name);
-    if (found) return found;
-    if (!this._has(ns)) throw errors.ErrBadNamespace;
+    if (found && !this._isEnding(ns.namespace, name)) return found;
     const m = ns._message(names.OnRoomJoin, { Room: name, IsLocal: true });
     const undo = () => {
       if (this._has(ns) && !ns.rooms.has(name)) this._undo(m, names.OnRoomLeave);
     };
     const joined = (refusal?: Error | Reply) => {
+      if (!this._deciding.delete(m)) throw m.Err;
       if (!(refusal instanceof Error)) return this._addRoom(ns, name, { IsLocal: true });
       undo();
       throw refusal;
@@ -231,7 +275,10 @@ export class Session implements SessionRequests {
       () => {
         // The server has left the room together with the namespace.
         if (!this._has(ns)) throw errors.ErrBadNamespace;
-        return ns.rooms.get(name) ?? this._callHandler(ns, new Message(m), joined);
+        const room = ns.rooms.get(name);
+        if (room) return room;
+        this._deciding.add(m);
+        return this._callHandler(ns, new Message(m), joined);
       },
       undo,
     ) as Promise<model.Room>;
@@ -247,10 +294,34 @@ export class Session implements SessionRequests {
   async _leave(ns: NSConn, room: model.Room, options?: AskOptions): Promise<void> {
     if (!this._has(ns)) throw errors.ErrBadNamespace;
     if (ns.rooms.get(room.name) !== room) throw errors.ErrBadRoom;
+    return this._leaveName(ns, room.name, options);
+  }
+
+  private _leaveName(ns: NSConn, Room: string, options?: AskOptions): Promise<void> {
+    const m = ns._message(names.OnRoomLeave, { Room });
     const end = async () => {
-      if (ns.rooms.delete(room.name)) await this._notifyLeft(ns, room.name, {});
+      this._abort(m, errors.ErrBadRoom);
+      if (ns.rooms.delete(Room)) await this._notifyLeft(ns, Room, {});
     };
-    return this._ask(ns._message(names.OnRoomLeave, { Room: room.name }), options, end, end);
+    return this._ask(m, options, end, end);
+  }
+
+  /** Leaves the joined rooms, and those whose joins have no answer yet. */
+  _leaveAll(ns: NSConn, options?: AskOptions): Promise<void> {
+    const rooms = new Set(ns.rooms.keys());
+    for (const { Namespace, Event, Room } of this._requests()) {
+      if (Namespace === ns.namespace && Event === names.OnRoomJoin) rooms.add(Room);
+    }
+    return all([...rooms].map((room) => this._leaveName(ns, room, options)));
+  }
+
+  /** Disconnects all namespaces, and those whose connects have no answer. */
+  _disconnectAll(options?: AskOptions): Promise<void> {
+    const namespaces = new Set(this._namespaces.keys());
+    for (const { Namespace, Event } of this._requests()) {
+      if (Event === names.OnNamespaceConnect) namespaces.add(Namespace);
+    }
+    return all([...namespaces].map((name) => this._disconnectName(name, options)));
   }
 
   /** Notifies the application that it has left a room. */
