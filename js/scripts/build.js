@@ -21,6 +21,7 @@ await Promise.all([
   build({ ...common, bundle: true, entryPoints: ["src/node.ts"], platform: "node", format: "esm", outfile: "dist/esm/index.js" }),
   build({ ...common, bundle: true, entryPoints: ["src/node.ts"], platform: "node", format: "cjs", outfile: "dist/cjs/index.js" }),
   build({ ...common, bundle: true, entryPoints: ["src/index.ts"], format: "esm", outfile: "dist/browser/index.js" }),
+  build({ ...common, bundle: true, entryPoints: ["src/index.ts"], format: "cjs", outfile: "dist/browser/index.cjs" }),
   build({
     ...common,
     bundle: true,

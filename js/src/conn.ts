@@ -191,7 +191,7 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
       _lost: (close) => this._lost(close),
     });
     this._transport = transport;
-    void transport._dial(this._url, this._options, this._attempt);
+    void transport._dial(this._url, this._options, this._attempt, this.state === "connecting");
   }
 
   _accepted(id: string): void {

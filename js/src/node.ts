@@ -1,8 +1,8 @@
 // The entry for Node.js: index.ts with real headers, and with the package ws if
-// there is no global WebSocket.
+// it is installed.
 import { StoaError } from "./errors.js";
 import type { WebSocketLike } from "./options.js";
-import { platform, type Request } from "./socket.js";
+import { openWith, platform, type Request } from "./socket.js";
 
 // The WebSocket of Node.js takes headers, which the standard does not have.
 type WithHeaders = new (url: string, options: { protocols?: string | string[]; headers: object }) => WebSocketLike;
@@ -12,31 +12,92 @@ interface Response {
   statusCode: number;
   resume(): void;
 }
-type Extended = WebSocketLike & { on(event: "unexpected-response", listener: (request: unknown, response: Response) => void): void };
-type WsModule = {
+interface Extended extends WebSocketLike {
+  on(event: "unexpected-response", listener: (request: unknown, response: Response) => void): void;
+  on(event: "error", listener: (error: Error) => void): void;
+  on(event: "close", listener: () => void): void;
+  terminate(): void;
+}
+interface WsModule {
   WebSocket: new (url: string, protocols: string | string[] | undefined, options: object) => Extended;
-};
+}
 
-async function open({ url, protocols, headers, fail }: Request): Promise<WebSocketLike> {
-  const all = Object.fromEntries(headers);
-  if (globalThis.WebSocket) return new (globalThis.WebSocket as unknown as WithHeaders)(url, { protocols, headers: all });
-  // A variable keeps bundlers from looking for the package.
+// How long a peer may take to answer a close frame, in milliseconds.
+const closeTimeout = 5000;
+
+let ws: Promise<WsModule | undefined> | undefined;
+
+// A variable and the comments keep bundlers from looking for the package.
+async function importWs(): Promise<WsModule | undefined> {
   const name = "ws";
-  const ws = (await import(name)) as WsModule;
+  try {
+    return (await import(/* webpackIgnore: true */ /* @vite-ignore */ name)) as WsModule;
+  } catch {
+    return undefined;
+  }
+}
+
+// The package ws reports the status of a refusal and closes a connection whose
+// peer is silent. The WebSocket of Node.js does neither.
+async function open(request: Request): Promise<void> {
+  const module = await (ws ??= importWs());
+  if (module) openWithWs(module, request);
+  else if (globalThis.WebSocket) openWithGlobal(request);
+  else request.fail(new StoaError("no WebSocket: install the package ws, or Node.js 22", "no_websocket"), true);
+}
+
+function openWithWs(module: WsModule, { url, protocols, headers, isFirst, fail, attach }: Request): void {
   // Messages of one TCP segment must arrive in separate turns: the
   // application's reaction to an answer comes before the next message.
-  const socket = new ws.WebSocket(url, protocols ?? [], { headers: all, allowSynchronousEvents: false });
+  const options = { headers: Object.fromEntries(headers), allowSynchronousEvents: false };
+  const socket = new module.WebSocket(url, protocols ?? [], options);
   socket.on("unexpected-response", (_request, response) => {
     response.resume();
     const status = response.statusCode;
-    fail(new StoaError(`refused with status ${status}`, "refused"), isFinal(status));
+    fail(new StoaError(`refused with status ${status}`, "refused"), isFinal(status, isFirst));
   });
-  return socket;
+  socket.on("error", (error) => {
+    if (isFirst && isCertificate(error)) fail(error, true);
+  });
+  const close = socket.close.bind(socket);
+  socket.close = (code, reason) => {
+    close(code, reason);
+    const timer = setTimeout(() => socket.terminate(), closeTimeout);
+    socket.on("close", () => clearTimeout(timer));
+  };
+  attach(socket);
 }
 
-/** A client error is final, except the ones that say "later" or "too many". */
-function isFinal(status: number): boolean {
-  return status >= 400 && status < 500 && ![408, 425, 429].includes(status);
+function openWithGlobal(request: Request): void {
+  const { url, protocols, headers, isFirst, fail, attach } = request;
+  let socket;
+  try {
+    socket = new (globalThis.WebSocket as unknown as WithHeaders)(url, { protocols, headers: Object.fromEntries(headers) });
+  } catch {
+    // A standard WebSocket, for example that of jsdom, takes the options for
+    // the name of a protocol, and refuses it.
+    return void openWith(globalThis.WebSocket)(request);
+  }
+  (socket as unknown as EventTarget).addEventListener("error", (event) => {
+    const { error } = event as { error?: Error };
+    if (error && isFirst && isCertificate(error.cause)) fail(error, true);
+  });
+  attach(socket);
+}
+
+/**
+ * The rule of the Go client: a refusal is final, except the statuses that say
+ * "later" or "too many". Once the client was connected, load balancers may
+ * answer others, for example 404, while a server is being replaced.
+ */
+function isFinal(status: number, isFirst: boolean): boolean {
+  if ([401, 403, 410].includes(status)) return true;
+  return isFirst && status < 500 && ![408, 425, 429].includes(status);
+}
+
+/** Reports whether an error says that a certificate cannot be verified. */
+function isCertificate(error: unknown): boolean {
+  return /CERT|SIGNATURE/.test(String((error as { code?: string } | undefined)?.code));
 }
 
 platform._open = open;

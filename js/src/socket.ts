@@ -5,22 +5,26 @@ export interface Request {
   url: string;
   protocols: Options["protocols"];
   headers: [string, string][];
+  /** Set until the server has accepted the client for the first time. */
+  isFirst: boolean;
   /**
    * Reports a failure with a better error than the close event has. Final
    * means that every further attempt would fail, too.
    */
   fail: (error: Error, final: boolean) => void;
+  /** Takes the WebSocket in the turn that made it, before it has events. */
+  attach: (socket: WebSocketLike) => void;
 }
 
 /** Opens a WebSocket. */
-export type Open = (request: Request) => WebSocketLike | Promise<WebSocketLike>;
+export type Open = (request: Request) => void | Promise<void>;
 
 type WebSocketConstructor = NonNullable<Options["WebSocket"]>;
 
 /** Opens WebSockets as browsers can: headers become URL parameters. */
 export function openWith(constructor: WebSocketConstructor): Open {
-  return ({ url, protocols, headers }) =>
-    new constructor(withParameters(url, headers.map(([name, value]) => [`X-Websocket-Header-${name}`, value])), protocols);
+  return ({ url, protocols, headers, attach }) =>
+    attach(new constructor(withParameters(url, headers.map(([name, value]) => [`X-Websocket-Header-${name}`, value])), protocols));
 }
 
 /** The platform's way to open a WebSocket; node.ts replaces it. */

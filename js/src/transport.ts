@@ -13,6 +13,11 @@ interface Receiver {
   _lost(close: Close): void;
 }
 
+/** Cuts a reason to the 123 bytes of a close frame, between characters. */
+function cut(reason?: string): string | undefined {
+  return reason?.slice(0, new TextEncoder().encodeInto(reason, new Uint8Array(123)).read);
+}
+
 /** One WebSocket, from the dial to its close. */
 export class Transport {
   private _socket?: WebSocketLike;
@@ -25,7 +30,7 @@ export class Transport {
   ) {}
 
   /** Dials and calls the receiver. Attempt counts the earlier failures. */
-  async _dial(url: string, options: Options, attempt: number): Promise<void> {
+  async _dial(url: string, options: Options, attempt: number, isFirst: boolean): Promise<void> {
     const timeout = options.dialTimeout ?? 10_000;
     if (timeout) this._timer = this._clock.setTimeout(() => this._fail(ErrTimeout), timeout);
     try {
@@ -36,14 +41,14 @@ export class Transport {
       // neffos servers pass the number of attempts on to the application.
       if (attempt) all["X-Websocket-Reconnect"] = String(attempt);
       const open = options.WebSocket ? openWith(options.WebSocket) : platform._open;
-      const socket = await open({
+      await open({
         url: withParameters(target, Object.entries(query ?? {})),
         protocols: options.protocols,
         headers: Object.entries(all),
+        isFirst,
         fail: (error, final) => this._fail(error, final),
+        attach: (socket) => this._attach(socket),
       });
-      this._attach(socket);
-      if (this._isOver) this._close();
     } catch (thrown) {
       // Another attempt with an invalid URL would fail in the same way.
       this._fail(toError(thrown), thrown instanceof TypeError || (thrown as Error)?.name === "SyntaxError");
@@ -73,21 +78,35 @@ export class Transport {
     this._isOver = true;
     this._clock.clearTimeout(this._timer);
     const socket = this._socket;
+    this._socket = undefined;
     if (!socket) return;
     socket.onopen = socket.onmessage = null;
-    socket.close(code, reason);
+    const text = cut(reason);
+    try {
+      socket.close(code, text);
+    } catch {
+      // Browsers send no codes but 1000 and those from 3000 to 4999.
+      socket.close(1000, text);
+    }
   }
 
   private _attach(socket: WebSocketLike): void {
+    let isOpened = false;
     this._socket = socket;
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => this._receiver._opened();
+    socket.onopen = () => {
+      isOpened = true;
+      this._receiver._opened();
+    };
     socket.onmessage = ({ data }: { data: string | ArrayBuffer }) =>
       this._receiver._receive(typeof data === "string" ? data : new Uint8Array(data));
-    // The close event that follows says the same; without this handler ws
-    // would throw the error.
-    socket.onerror = () => undefined;
+    // Without this handler ws would throw the error. Node.js 22 reports a failed
+    // dial with this event only; an open connection has a close event, too.
+    socket.onerror = ({ error }: { error?: Error }) => {
+      if (!isOpened) this._end({ code: 1006, reason: "", error });
+    };
     socket.onclose = ({ code, reason }: { code: number; reason: string }) => this._end({ code, reason });
+    if (this._isOver) this._close();
   }
 
   private _end(close: Close): void {

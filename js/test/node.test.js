@@ -1,12 +1,19 @@
 // Tests the additions of the build for Node.js over real sockets.
 import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
+import { createServer as createTLSServer } from "node:https";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { WebSocketServer } from "ws";
 import * as stoa from "../dist/esm/index.js";
 import { rejection } from "./support/stoa.js";
+
+const [key, cert] = ["key", "cert"].map((name) => readFileSync(new URL(`support/${name}.pem`, import.meta.url)));
 
 /** Starts a server whose accept may return a status to refuse with. */
 async function serve(t, accept) {
@@ -76,12 +83,20 @@ test("the reaction to an answer comes before the next message", async (t) => {
   conn.close();
 });
 
-test("uses the WebSocket of Node.js if it has one", async (t) => {
+/** Copies the build to a folder in which the package ws is not installed. */
+function copyWithoutWs(t) {
+  const folder = mkdtempSync(join(tmpdir(), "stoa-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  copyFileSync(new URL("../dist/esm/index.js", import.meta.url), join(folder, "index.mjs"));
+  return pathToFileURL(join(folder, "index.mjs")).href;
+}
+
+test("uses the WebSocket of Node.js without the package ws", async (t) => {
   let seen;
   const { sockets, url } = await serve(t, (request) => void (seen = request));
   sockets.on("connection", (ws) => ws.on("message", () => ws.send("Aid")));
   const program = `
-    import { dial } from ${JSON.stringify(new URL("../dist/esm/index.js", import.meta.url).href)};
+    import { dial } from ${JSON.stringify(copyWithoutWs(t))};
     if (!globalThis.WebSocket) throw new Error("no WebSocket");
     const conn = await dial(process.argv[1], { default: {} }, { headers: { "X-A": "1" } });
     process.stdout.write(conn.ID);
@@ -90,6 +105,89 @@ test("uses the WebSocket of Node.js if it has one", async (t) => {
   const output = await run([...flags, "--input-type=module", "--eval", program, url]);
   assert.equal(output, "id");
   assert.equal(seen.headers["x-a"], "1");
+});
+
+test("names the package to install if there is no WebSocket", async (t) => {
+  const program = `
+    import { dial } from ${JSON.stringify(copyWithoutWs(t))};
+    delete globalThis.WebSocket;
+    await dial("ws://127.0.0.1:1", { default: {} }).catch(({ message, code }) => console.info(message, code));`;
+  const output = await run(["--input-type=module", "--eval", program]);
+  assert.equal(output, "no WebSocket: install the package ws, or Node.js 22 no_websocket\n");
+});
+
+test("takes a WebSocket for a standard one if it refuses headers", async (t) => {
+  const program = `
+    import { dial } from ${JSON.stringify(copyWithoutWs(t))};
+    globalThis.WebSocket = class {
+      constructor(url, protocols) {
+        if (protocols) throw new DOMException(String(protocols), "SyntaxError");
+        console.info(url);
+        process.exit();
+      }
+    };
+    dial("ws://127.0.0.1:1/ws", { default: {} }, { headers: { a: "1" } });`;
+  assert.equal(await run(["--input-type=module", "--eval", program]), "ws://127.0.0.1:1/ws?X-Websocket-Header-a=1\n");
+});
+
+test("an answer without an upgrade ends the first dial only", async (t) => {
+  const { url } = await serve(t, () => 200);
+  assert.equal((await rejection(stoa.dial(url, { default: {} }))).message, "refused with status 200");
+
+  let dials = 0;
+  const replaced = await serve(t, () => (++dials === 2 ? 404 : 0));
+  replaced.sockets.on("connection", (ws) => {
+    ws.on("message", () => {
+      ws.send("Aid");
+      if (dials === 1) ws.close(1012);
+    });
+  });
+  const conn = await stoa.dial(replaced.url, { default: {} }, { reconnect: 1 });
+  await new Promise((resolve) => conn.on("state", ({ state }) => state !== "reconnecting" && resolve()));
+  assert.equal(conn.state, "connected");
+  assert.equal(dials, 3);
+  conn.close();
+});
+
+test("the state says why a dial fails", async () => {
+  const [error] = await new Promise((resolve) => {
+    const conn = stoa.dial("ws://127.0.0.1:1", { default: {} }, { reconnect: { attempts: 1 }, dialTimeout: 0, onState: (t) => t.error && resolve([t.error]) });
+    conn.catch(() => undefined);
+  });
+  assert.equal(error.code, "ECONNREFUSED");
+});
+
+test("a certificate that cannot be verified ends the first dial", async (t) => {
+  const https = createTLSServer({ key, cert });
+  await new Promise((resolve) => https.listen(0, "127.0.0.1", resolve));
+  t.after(() => https.close());
+  const error = await rejection(stoa.dial(`wss://127.0.0.1:${https.address().port}`, { default: {} }));
+  assert.match(error.code, /CERT/);
+});
+
+test("close ends the connection to a silent peer", async (t) => {
+  const { sockets, url } = await serve(t);
+  let peer;
+  sockets.on("connection", (ws) => {
+    peer = ws._socket;
+    ws.on("message", () => {
+      ws.send("Aid");
+      // From now on not even close frames are read.
+      peer.pause();
+    });
+  });
+  const conn = await stoa.dial(url, { default: {} });
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  conn.close();
+  const closed = new Promise((resolve) => peer.on("close", resolve));
+  t.mock.timers.tick(5000);
+  peer.resume();
+  await closed;
+});
+
+test("the build for browsers is also CommonJS", () => {
+  const { dial } = createRequire(import.meta.url)("../dist/browser/index.cjs");
+  assert.equal(typeof dial, "function");
 });
 
 test("is also built as CommonJS", () => {
