@@ -29,6 +29,8 @@ func TestDelays(t *testing.T) {
 		{5, time.Second, 0, time.Second},
 		{5, time.Second, almostOne, 1500 * time.Millisecond},
 		{0, time.Hour, 0, 40 * time.Second},
+		{5, time.Millisecond, 0, 200 * time.Millisecond},
+		{5, time.Millisecond, 1, 300 * time.Millisecond},
 		{0, time.Hour, 0.5, 50 * time.Second},
 	}
 	for _, test := range tests {

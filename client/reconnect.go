@@ -31,11 +31,11 @@ type backoff struct {
 
 // delay returns the time before an attempt; draw is random in [0, 1). The
 // jitter is applied after the cap: before it, all clients would meet at the
-// cap. A delay suggested by the server replaces the computed one, up to twice
-// the cap, and is spread by half of itself.
+// cap. A delay suggested by the server replaces the computed one, from the base
+// up to twice the cap, and is spread by half of itself.
 func (r *Reconnect) delay(exponent int, suggested time.Duration, draw float64) time.Duration {
 	if suggested > 0 {
-		return time.Duration(float64(min(suggested, 2*r.Cap)) * (1 + draw/2))
+		return time.Duration(float64(min(max(suggested, r.Base), 2*r.Cap)) * (1 + draw/2))
 	}
 	return time.Duration(draw * min(float64(r.Cap), float64(r.Base)*math.Pow(r.Factor, float64(exponent))))
 }

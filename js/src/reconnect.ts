@@ -9,8 +9,8 @@ const final = [1000, 1002, 1003, 1007, 1008, 1009, 4001];
  * is no further attempt. Attempts count from 1. The exponent does not start
  * over after a short connection. Full jitter applies after the cap, so that a
  * long outage does not synchronize the clients. A delay that the server
- * suggests in its close reason replaces the computed one, up to twice the cap,
- * with a jitter of half its length.
+ * suggests in its close reason replaces the computed one, from the base up to
+ * twice the cap, with a jitter of half its length.
  */
 export function retryDelay(
   option: Options["reconnect"] = true,
@@ -24,7 +24,7 @@ export function retryDelay(
     typeof option === "number" ? { base: option } : option
   ) as ReconnectOptions;
   if (!option || close.final || final.includes(close.code) || (attempts && attempt > attempts)) return undefined;
-  const suggested = /; ?retry-after=(\d+)$/.exec(close.reason)?.[1];
-  if (suggested) return Math.min(+suggested, 2 * cap) * (1 + clock.random() / 2);
+  const suggested = Number(/; ?retry-after=(\d{1,9})$/.exec(close.reason)?.[1]);
+  if (suggested) return Math.min(Math.max(suggested, base), 2 * cap) * (1 + clock.random() / 2);
   return clock.random() * Math.min(cap, base * factor ** exponent);
 }

@@ -103,6 +103,10 @@ test("follows the delay that a server suggests", async () => {
     ["x;retry-after=5000", 0.5, 6250],
     ["; retry-after=999999999", 0, 40_000],
     ["retry-after=5", 0.5, 100],
+    ["; retry-after=1", 0, 200],
+    ["; retry-after=1", 1, 300],
+    ["; retry-after=0", 1, 200],
+    ["; retry-after=9999999999", 0.5, 100],
   ]) {
     const at = await connected({ default: {} });
     at.clock.chance = chance;
