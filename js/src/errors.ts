@@ -42,10 +42,22 @@ export const ErrInvalidName = define("invalid name");
 export const ErrTimeout = define("timeout");
 /** The request crossed its opposite, or cannot be served at the moment. */
 export const ErrUnavailable = define("unavailable");
-// Only nodes send these: the server does not allow the request, or its handler
-// has panicked.
-define("forbidden");
-define("internal error");
+/** The request is understood and not allowed. */
+export const ErrForbidden = define("forbidden");
+/** The handler of the other side has panicked. */
+export const ErrInternal = define("internal error");
+/** The token or a name is longer than its limit. */
+export const ErrNameTooLong = define("name too long");
+/** The connection may not connect to one more namespace. */
+export const ErrTooManyNamespaces = define("too many namespaces");
+/** The connection may not join one more room. */
+export const ErrTooManyRooms = define("too many rooms");
+/** The connection has as many asks open as it may. */
+export const ErrTooManyAsks = define("too many asks");
+/** The connection that was asked does not exist any more. */
+export const ErrGone = define("gone");
+/** The room that was asked has no other members. */
+export const ErrNobody = define("nobody there");
 /** The connection is closed for good. */
 export const ErrClosed = define("use of closed connection");
 /** The connection was lost before the answer arrived, or is reconnecting. */

@@ -1,0 +1,22 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { settle } from "./support/fake.js";
+import { connected, rejection, stoa } from "./support/stoa.js";
+
+test("each error text of the protocol has a constant and a code", async () => {
+  const page = readFileSync(new URL("../../docs/protocol.md", import.meta.url), "utf8");
+  const [table] = page.split("## 10. Errors")[1].split("## 11.");
+  const texts = table.split("\n").filter((line) => line.startsWith("| `")).flatMap((line) => line.split("|")[1].match(/[^`]+(?=`(,|\s*$))/g));
+  assert.ok(texts.length >= 16, texts.join());
+  const at = await connected();
+  for (const text of texts) {
+    const asking = rejection(at.default.ask("e"));
+    await settle();
+    at.socket.answerAll(([token]) => `${token};default;;e;1;0;${text}`);
+    const error = await asking;
+    assert.equal(error.message, text);
+    assert.equal(error.code, text.replaceAll(" ", "_"));
+    assert.ok(Object.values(stoa).includes(error), `${text} has no constant`);
+  }
+});
