@@ -1,6 +1,6 @@
 import { hello, serialize } from "./codec.js";
 import type { Driver } from "./driver.js";
-import { ErrBadNamespace, ErrClosed, ErrDisconnected, errorFor } from "./errors.js";
+import { closeCause, ErrBadNamespace, ErrClosed, ErrDisconnected, errorFor } from "./errors.js";
 import type { AnyEvents, Name } from "./events.js";
 import type { Table } from "./handlers.js";
 import { Message, type Data } from "./message.js";
@@ -242,7 +242,7 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
     // those that arrived before the application closed are not.
     if (byApplication) this._queue._clear();
     this._queue._push(async () => {
-      const fields = { IsForced: true, IsLocal: true, Err: close.error };
+      const fields = { IsForced: true, IsLocal: byApplication, Err: byApplication ? close.error : closeCause(close) };
       for (const ns of [...this._session._namespaces.values()]) await this._session._removeNamespace(ns, fields);
     });
   }

@@ -1,5 +1,5 @@
 import { Conn } from "./conn.js";
-import { StoaError } from "./errors.js";
+import { closeCause } from "./errors.js";
 import type { AnyEvents, EventMap } from "./events.js";
 import { resolveHandlers, type Handlers } from "./handlers.js";
 import type * as model from "./model.js";
@@ -17,9 +17,9 @@ export function dial<E extends EventMap<E> = AnyEvents>(
 ): Promise<model.Conn<E>> {
   return new Promise((resolve, reject) => {
     const conn = new Conn<E>(url, resolveHandlers(handlers), options);
-    conn.on("state", ({ state, error, code, reason }) => {
-      if (state === "connected") resolve(conn);
-      if (state === "closed") reject(error ?? new StoaError(reason || `closed with code ${code}`, "closed"));
+    conn.on("state", (transition) => {
+      if (transition.state === "connected") resolve(conn);
+      if (transition.state === "closed") reject(closeCause(transition));
     });
     conn._start();
   });

@@ -75,6 +75,11 @@ export function errorFor(text: string): StoaError {
   return known.get(text) ?? new StoaError(text || unspecified, "remote");
 }
 
+/** Returns the cause of a close, by default one that the server gave. */
+export function closeCause({ error, code, reason }: { error?: Error; code?: number; reason?: string }): Error {
+  return error ?? new StoaError(reason || `closed with code ${code}`, "closed");
+}
+
 /** Converts anything thrown to an error. */
 export function toError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));

@@ -20,3 +20,17 @@ test("each error text of the protocol has a constant and a code", async () => {
     assert.ok(Object.values(stoa).includes(error), `${text} has no constant`);
   }
 });
+
+test("a disconnect by the server has its reason", async () => {
+  const ends = [];
+  const log = (ns, { Event, Err, IsLocal, IsForced }) => void ends.push([Event, Err?.message, Err?.code, IsLocal, IsForced]);
+  const handlers = { default: { _OnNamespaceDisconnect: log } };
+  (await connected(handlers)).socket.drop(1008, "kicked");
+  (await connected(handlers)).socket.drop(1002);
+  (await connected(handlers)).conn.close();
+  assert.deepEqual(ends, [
+    ["_OnNamespaceDisconnect", "kicked", "closed", false, true],
+    ["_OnNamespaceDisconnect", "closed with code 1002", "closed", false, true],
+    ["_OnNamespaceDisconnect", undefined, undefined, true, true],
+  ]);
+});

@@ -106,6 +106,18 @@ export const differences = {
       ],
     },
   },
+  "ws-server-close-js": {
+    reason: "a close by the server is not local",
+    callbacks: [
+      '_OnNamespaceConnect "default" "" "" local',
+      '_OnNamespaceConnected "default" "" "" local',
+      '_OnRoomJoin "default" "r1" "" local',
+      '_OnRoomJoined "default" "r1" "" local',
+      '_OnRoomLeave "default" "r1" "" forced',
+      '_OnRoomLeft "default" "r1" "" forced',
+      '_OnNamespaceDisconnect "default" "" "" forced',
+    ],
+  },
   "ev-emit-error": {
     reason: "an error that answers nothing is ignored (6.10)",
     callbacks: [
