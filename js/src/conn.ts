@@ -8,7 +8,7 @@ import type * as model from "./model.js";
 import { isSystemEvent, OnNamespaceDisconnect } from "./names.js";
 import { NSConn } from "./nsconn.js";
 import type { AskOptions, Clock, Options } from "./options.js";
-import { withTimeout } from "./promises.js";
+import { onAbort, withTimeout } from "./promises.js";
 import { Queue } from "./queue.js";
 import { retryDelay } from "./reconnect.js";
 import { rejoin } from "./rejoin.js";
@@ -142,7 +142,7 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
     const aborted = () => this._close({ code: 1000, reason: "", error: signal?.reason }, true);
     if (signal?.aborted) return aborted();
     const until = this._end.signal;
-    signal?.addEventListener("abort", aborted, { signal: until });
+    until.addEventListener("abort", onAbort(signal, aborted));
     onWake(() => this._wake(), until);
     this._dial();
   }

@@ -37,6 +37,24 @@ export function thenMaybe<R>(value: unknown, next: () => R): R | PromiseLike<R> 
 // Longer timers overflow and fire at once.
 const longest = 2 ** 31 - 1;
 
+const aborts = new WeakMap<AbortSignal, Set<() => void>>();
+
+/**
+ * Calls run once the signal aborts, until the result is called. All calls for a
+ * signal share one listener, because Node.js warns of more than ten.
+ */
+export function onAbort(signal: AbortSignal | undefined, run: () => void): () => void {
+  if (!signal) return () => undefined;
+  const known = aborts.get(signal);
+  const all = known ?? new Set();
+  if (!known) {
+    aborts.set(signal, all);
+    signal.addEventListener("abort", () => [...all].forEach((call) => call()));
+  }
+  all.add(run);
+  return () => all.delete(run);
+}
+
 /**
  * Makes a promise with a time limit and a signal. Begin starts the work and
  * returns a function that cancels it; the limit and the signal call that.
@@ -47,21 +65,21 @@ export function withTimeout<T>(
   begin: (resolve: (value: T | PromiseLike<T>) => void, reject: (reason: unknown) => void) => () => void,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    signal?.throwIfAborted();
+    // React Native has no throwIfAborted.
+    if (signal?.aborted) throw signal.reason;
     const settled =
       <V>(settle: (value: V) => void) =>
       (value: V) => {
         clock.clearTimeout(timer);
-        signal?.removeEventListener("abort", aborted);
+        forget();
         settle(value);
       };
     const stop = (reason: unknown) => {
       settled(reject)(reason);
       cancel();
     };
-    const aborted = () => stop(signal?.reason);
     const timer = timeout ? clock.setTimeout(() => stop(ErrTimeout), Math.min(timeout, longest)) : undefined;
-    signal?.addEventListener("abort", aborted);
+    const forget = onAbort(signal, () => stop(signal?.reason));
     const cancel = begin(settled(resolve), settled(reject));
   });
 }

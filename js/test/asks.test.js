@@ -69,6 +69,25 @@ test("signals", async () => {
   assert.equal((await rejection(at.default.ask("x", "", { signal }))).message, "enough");
 });
 
+test("one signal serves many asks and connections", async () => {
+  const abort = new AbortController();
+  const { signal } = abort;
+  const listeners = [];
+  const add = signal.addEventListener;
+  signal.addEventListener = (...parameters) => {
+    listeners.push(parameters);
+    add.apply(signal, parameters);
+  };
+  const at = await connected({ default: {} }, { signal });
+  const other = await connected({ default: {} }, { signal });
+  const asks = Array.from({ length: 11 }, () => rejection(at.default.ask("x", "", { signal })));
+  assert.equal(listeners.length, 1, "Node.js warns of more than ten");
+  other.conn.close();
+  abort.abort();
+  await Promise.all(asks);
+  assert.ok(at.conn.isClosed());
+});
+
 test("every promise settles when the connection is lost or closed", async () => {
   for (const [end, want] of [
     [(at) => at.socket.drop(), stoa.ErrDisconnected],
