@@ -1,5 +1,5 @@
 import { errorFor, unspecified } from "./errors.js";
-import { marshal, Message, toText, type Data } from "./message.js";
+import { marshal, Message, toBytes, toText, type Data } from "./message.js";
 
 // token ; namespace ; room ; event ; error ; no-op ; body
 const separators = 6;
@@ -13,8 +13,9 @@ const unescape = (name: string) => name.replaceAll(escaped, ";");
 export const hello = "M";
 
 /** Encodes a body: objects become JSON, undefined and null the empty text. */
-function encode(body: unknown): Data {
+export function encode(body: unknown): Data {
   if (typeof body === "string" || body instanceof Uint8Array) return body;
+  if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength);
   if (body instanceof ArrayBuffer) return new Uint8Array(body);
   return body === undefined || body === null ? "" : marshal(body);
 }
@@ -34,9 +35,8 @@ export function serialize(m: Message): Data {
   ].join(";");
   // A text frame cannot carry bytes that are not UTF-8.
   if (typeof body === "string" && !m.SetBinary) return head + body;
-  const encoder = new TextEncoder();
-  if (typeof body === "string") body = encoder.encode(body);
-  const start = encoder.encode(head);
+  body = toBytes(body);
+  const start = toBytes(head);
   const payload = new Uint8Array(start.length + body.length);
   payload.set(start);
   payload.set(body, start.length);

@@ -1,9 +1,9 @@
-import { hello, serialize } from "./codec.js";
+import { encode, hello, serialize } from "./codec.js";
 import type { Driver } from "./driver.js";
-import { closeCause, ErrBadNamespace, ErrClosed, ErrDisconnected, errorFor } from "./errors.js";
+import { closeCause, ErrBadNamespace, ErrClosed, ErrDisconnected, errorFor, ErrTooBig } from "./errors.js";
 import type { AnyEvents, Name } from "./events.js";
 import type { Table } from "./handlers.js";
-import { Message, type Data } from "./message.js";
+import { Message, toBytes, type Data } from "./message.js";
 import type * as model from "./model.js";
 import { isSystemEvent, OnNamespaceDisconnect } from "./names.js";
 import { NSConn } from "./nsconn.js";
@@ -98,20 +98,18 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
     if (this._check(message)) return false;
     const payload = serialize(message);
     let accepted = true;
-    this._dispatch(
-      message,
-      () => this._send(payload),
-      (error) => {
-        accepted = this._options.buffer?.policy === "drop";
-        this._emitEvent("drop", { message, error });
-      },
-      payload.length,
-    );
-    return accepted;
+    const drop = (error: Error) => {
+      accepted = this._options.buffer?.policy === "drop";
+      this._emitEvent("drop", { message, error });
+    };
+    const fits = this._fits(payload);
+    if (fits) this._dispatch(message, () => this._send(payload), drop, payload.length);
+    else drop(ErrTooBig);
+    return fits && accepted;
   }
 
   async ask(fields: Partial<Message>, options?: AskOptions): Promise<Message> {
-    const message = new Message(fields);
+    const message = new Message({ ...fields, Body: encode(fields.Body) });
     const error = this._check(message);
     if (error) throw error;
     return this._session._ask(message, options, (answer) => answer);
@@ -145,6 +143,12 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
     until.addEventListener("abort", onAbort(signal, aborted));
     onWake(() => this._wake(), until);
     this._dial();
+  }
+
+  _fits(payload: Data): boolean {
+    const limit = this._options.messageLimit ?? 65_536;
+    // A UTF-16 unit takes at most three bytes.
+    return payload.length * 3 <= limit || toBytes(payload).length <= limit;
   }
 
   _send(payload: Data): void {

@@ -9,6 +9,8 @@ export interface Driver {
   readonly _clock: Clock;
   /** Milliseconds; 0 is without limit. */
   readonly _askTimeout: number;
+  /** Reports whether the server takes messages of this length. */
+  _fits(payload: Data): boolean;
   /** Writes a payload to the connection at once. */
   _send(payload: Data): void;
   /**

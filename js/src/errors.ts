@@ -62,6 +62,8 @@ export const ErrNobody = define("nobody there");
 export const ErrClosed = define("use of closed connection");
 /** The connection was lost before the answer arrived, or is reconnecting. */
 export const ErrDisconnected = define("connection lost");
+/** The message is longer than Options.messageLimit. */
+export const ErrTooBig = define("message too big");
 /** The send buffer is full while the connection is lost. */
 export const ErrBufferFull = define("buffer full");
 /** The loop over NSConn.events is slower than the messages that arrive. */

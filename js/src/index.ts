@@ -18,6 +18,7 @@ export {
   ErrNobody,
   ErrSlowReader,
   ErrTimeout,
+  ErrTooBig,
   ErrTooManyAsks,
   ErrTooManyNamespaces,
   ErrTooManyRooms,

@@ -44,9 +44,34 @@ export function toText(data: Data): string {
   return typeof data === "string" ? data : new TextDecoder().decode(data);
 }
 
-/** Encodes a value as JSON, as emit and ask do with objects. */
+/** Returns the bytes of a body or a payload; encodes text as UTF-8. */
+export function toBytes(data: Data): Uint8Array {
+  return typeof data === "string" ? new TextEncoder().encode(data) : data;
+}
+
+/**
+ * Encodes a value as JSON, as emit and ask do with objects. It throws a
+ * TypeError for a value that JSON would lose: a function, NaN, bytes inside an
+ * object, a Map, a Blob and the like.
+ */
 export function marshal(value: unknown): string {
-  return JSON.stringify(value);
+  const text = JSON.stringify(value, check) as string | undefined;
+  if (text === undefined) throw lost(value);
+  return text;
+}
+
+const lost = (value: unknown) => new TypeError(`no JSON for ${String(value)}`);
+
+/** Takes a part of a value as JSON.stringify is about to encode it. */
+function check(_key: string, value: unknown): unknown {
+  const isLost =
+    typeof value === "number"
+      ? !isFinite(value)
+      : value &&
+        typeof value === "object" &&
+        (ArrayBuffer.isView(value) || !(/ (Object|Array)/.test({}.toString.call(value)) || Object.keys(value).length));
+  if (isLost) throw lost(value);
+  return value;
 }
 
 /** A handler's result that answers the message with a body. */

@@ -83,6 +83,11 @@ export interface Options {
   dialTimeout?: number;
   /** The time limit of asks, connects, joins and leaves: 30,000 ms. */
   askTimeout?: number;
+  /**
+   * The longest message that the server takes, in bytes, with its names:
+   * 65,536. Longer ones are not sent. Infinity is without limit.
+   */
+  messageLimit?: number;
   /** Headers of every dial; see Credentials. */
   headers?: Record<string, string>;
   /** Called before every dial; an error counts as a failed attempt. */

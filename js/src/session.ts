@@ -89,7 +89,7 @@ export class Session implements SessionRequests {
     if (!handlerOf(ns, m)) return this._refuse(m, epoch, errors.ErrUnhandled);
     return this._callHandler(ns, m, (result) => {
       if (result instanceof Error) return this._refuse(m, epoch, result);
-      this._answer(m, epoch, serialize(new Message({ ...m, Body: result?.body })));
+      return this._reply(m, epoch, result?.body);
     });
   }
 
@@ -113,6 +113,19 @@ export class Session implements SessionRequests {
   /** Sends an answer, empty by default, unless the connection was lost. */
   _answer(m: Message, epoch: number, payload: Data = `${m.wait};;;;;;`): void {
     if (m.wait && epoch === this._epoch) this._driver._send(payload);
+  }
+
+  /** Answers with a body, or with the error of a body that cannot be sent. */
+  private _reply(m: Message, epoch: number, Body: unknown): void {
+    let payload;
+    try {
+      payload = serialize(new Message({ ...m, Body }));
+    } catch (thrown) {
+      this._refuse(m, epoch, errors.ErrInternal);
+      throw thrown;
+    }
+    if (this._driver._fits(payload)) this._answer(m, epoch, payload);
+    else this._refuse(m, epoch, errors.ErrTooBig);
   }
 
   /** Answers with an error, always as text: neffos.js cannot read others. */
@@ -153,8 +166,10 @@ export class Session implements SessionRequests {
   /** Sends a message with a token and calls end with the answer. */
   _request(m: Message, end: Pending["_end"]): void {
     m.wait = `$${++this._asks}`;
+    const payload = serialize(m);
+    if (!this._driver._fits(payload)) return void end(undefined, errors.ErrTooBig);
     this._pending.set(m.wait, { _request: m, _end: end });
-    this._driver._send(serialize(m));
+    this._driver._send(payload);
   }
 
   /**
