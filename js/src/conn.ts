@@ -39,6 +39,7 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
 
   readonly _clock: Clock;
   readonly _askTimeout: number;
+  readonly _receiveLimit: number;
   readonly _queue = new Queue();
   private _session = new Session(this, answerRequest);
   private _buffer: SendBuffer;
@@ -60,6 +61,7 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
     this._clock = _options.clock ?? systemClock;
     this._buffer = new SendBuffer(_options.buffer ?? {});
     this._askTimeout = _options.askTimeout ?? 30_000;
+    this._receiveLimit = _options.receiveQueue ?? 4 << 20;
     if (_options.onState) this.on("state", _options.onState);
   }
 
@@ -153,6 +155,10 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
 
   _send(payload: Data): void {
     this._transport?._send(payload);
+  }
+
+  _failed(error: Error): void {
+    this._transport?._fail(error);
   }
 
   _refused(text: string): void {

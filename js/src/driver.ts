@@ -19,6 +19,10 @@ export interface Driver {
    * removes a message that is still queued.
    */
   _dispatch(m: Message, run: () => void, failed: (error: Error) => void): () => void;
+  /** The most that messages may take while they wait for handlers. */
+  readonly _receiveLimit: number;
+  /** Closes the connection, and dials again if that helps. */
+  _failed(error: Error): void;
   /** Runs the jobs that call handlers. */
   readonly _queue: Queue;
   /** The server has accepted the connection. */

@@ -66,7 +66,7 @@ export const ErrDisconnected = define("connection lost");
 export const ErrTooBig = define("message too big");
 /** The send buffer is full while the connection is lost. */
 export const ErrBufferFull = define("buffer full");
-/** The loop over NSConn.events is slower than the messages that arrive. */
+/** The handlers or a loop over NSConn.events are slower than the messages. */
 export const ErrSlowReader = define("slow reader");
 
 /** The text of an error without one. */

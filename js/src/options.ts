@@ -88,6 +88,13 @@ export interface Options {
    * 65,536. Longer ones are not sent. Infinity is without limit.
    */
   messageLimit?: number;
+  /**
+   * How much the messages may take that wait for a slow handler, in bytes
+   * (UTF-16 units of text), each with 256 more: 4 MiB. Beyond it the connection
+   * is lost with ErrSlowReader. The client handles what has arrived, and
+   * reconnects. Infinity is without limit.
+   */
+  receiveQueue?: number;
   /** Headers of every dial; see Credentials. */
   headers?: Record<string, string>;
   /** Called before every dial; an error counts as a failed attempt. */

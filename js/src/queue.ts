@@ -3,24 +3,29 @@
  * after it; without one, jobs run synchronously.
  */
 export class Queue {
-  private _jobs: (() => unknown)[] = [];
+  private _jobs: [job: () => unknown, size: number][] = [];
   private _busy = false;
+  /** The sizes of the jobs that have not started, together. */
+  _size = 0;
 
-  _push(job: () => unknown): void {
-    this._jobs.push(job);
+  _push(job: () => unknown, size = 0): void {
+    this._jobs.push([job, size]);
+    this._size += size;
     if (!this._busy) void this._run();
   }
 
   /** Drops the jobs that have not started. */
   _clear(): void {
     this._jobs = [];
+    this._size = 0;
   }
 
   private async _run(): Promise<void> {
     this._busy = true;
-    for (let job; (job = this._jobs.shift()); ) {
+    for (let next; (next = this._jobs.shift()); ) {
+      this._size -= next[1];
       try {
-        const result = job();
+        const result = next[0]();
         // Awaiting a plain value would let the next frame in between.
         if (result instanceof Promise) await result;
       } catch (thrown) {

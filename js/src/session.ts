@@ -32,6 +32,7 @@ export class Session implements SessionRequests {
   _epoch = 0;
   private _isOpen = false;
   private _early: Data[] = [];
+  private _earlySize = 0;
   private _asks = 0;
   private _pending = new Map<string, Pending>();
   /** The asks of the application that wait for the connection. */
@@ -50,7 +51,11 @@ export class Session implements SessionRequests {
     if (this._isOpen) return this._receiveMessage(payload);
     const text = toText(payload);
     if (text[0] === "H") return this._driver._refused(text.slice(1));
-    if (text[0] !== "A") return void this._early.push(payload);
+    if (text[0] !== "A") {
+      this._earlySize += sizeOf(payload);
+      if (this._earlySize > this._driver._receiveLimit) return this._driver._failed(errors.ErrSlowReader);
+      return void this._early.push(payload);
+    }
     this._isOpen = true;
     this._driver._accepted(text.slice(1));
     for (const early of this._early.splice(0)) this._receiveMessage(early);
@@ -61,6 +66,7 @@ export class Session implements SessionRequests {
     this._isOpen = false;
     this._epoch++;
     this._early = [];
+    this._earlySize = 0;
     for (const token of this._pending.keys()) this._settle(token, undefined, error);
     for (const m of this._deciding) this._abort(m, error);
   }
@@ -74,7 +80,10 @@ export class Session implements SessionRequests {
     const number = /^\$([1-9]\d*)$/.exec(message.wait)?.[1];
     if (number && +number <= this._asks) return this._settle(message.wait, message, message.Err);
     // Only an answer can be an error: events would bounce for ever.
-    if (!message.isError) this._driver._queue._push(() => this._handle(message, epoch));
+    if (message.isError) return;
+    const { _queue, _receiveLimit } = this._driver;
+    if (_queue._size > _receiveLimit) this._driver._failed(errors.ErrSlowReader);
+    else _queue._push(() => this._handle(message, epoch), sizeOf(payload));
   }
 
   private _handle(m: Message, epoch: number): unknown {
@@ -361,6 +370,11 @@ export class Session implements SessionRequests {
     if (m.Room && !ns.rooms.has(m.Room)) return errors.ErrBadRoom;
     return names.isSystemEvent(m.Event) ? errors.ErrInvalidName : undefined;
   }
+}
+
+/** Estimates what a waiting message takes. Its object has a size, too. */
+function sizeOf(payload: Data): number {
+  return payload.length + 256;
 }
 
 /** The handler of an event; the default is that of any event. */
