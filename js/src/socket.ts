@@ -37,10 +37,9 @@ export const platform: { _open: Open } = {
  * a URL without a scheme is a ws: URL.
  */
 export function absoluteURL(url: string): string {
-  const base = globalThis.location?.href;
-  const absolute = new URL(/^(\/|\w+:\/\/)/.test(url) ? url : `ws://${url}`, base);
-  absolute.protocol = absolute.protocol.replace("http", "ws");
-  return absolute.href;
+  // The URL of React Native appends a slash and cannot change its scheme.
+  if (url.startsWith("/")) url = new URL(url, globalThis.location?.href).href;
+  return (/^\w+:\/\//.test(url) ? url : `ws://${url}`).replace(/^http/i, "ws");
 }
 
 /** Puts parameters in front of those that the URL has. */

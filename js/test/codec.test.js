@@ -61,11 +61,17 @@ test("random payloads: read, written and read again they are the same", () => {
 test("URLs", () => {
   assert.equal(absoluteURL("localhost:8080/ws"), "ws://localhost:8080/ws");
   assert.equal(absoluteURL("https://host/ws?a=1"), "wss://host/ws?a=1");
-  assert.equal(absoluteURL("http://host"), "ws://host/");
+  assert.equal(absoluteURL("http://host"), "ws://host");
   assert.throws(() => absoluteURL("/ws"), TypeError);
   globalThis.location = { href: "https://page.example/deep/page" };
   assert.equal(absoluteURL("/ws"), "wss://page.example/ws");
   delete globalThis.location;
+  const { URL: original } = globalThis;
+  globalThis.URL = class {
+    href = "of React Native, with a slash more/";
+  };
+  assert.equal(absoluteURL("http://host/ws"), "ws://host/ws");
+  globalThis.URL = original;
   assert.equal(withParameters("ws://h/?a=1?2", [["b ", "&"]]), "ws://h/?b%20=%26&a=1?2");
   assert.equal(withParameters("ws://h/", []), "ws://h/");
 });
