@@ -145,10 +145,20 @@ eachPeer("stoa-client", ({ name: server, start }) => {
     await one.leave();
     assert.equal(ada.ns.room("one"), undefined);
     assert.equal(one.emit("chat", "after"), false);
+
+    // The last of several requests counts, at the server as well.
+    const leaving = ada.ns.room("two").leave();
+    const again = await ada.ns.joinRoom("two");
+    await leaving;
+    assert.equal(ada.ns.room("two"), again);
+    const cid = await enter(program.url, "cid", ["two"]);
+    cid.ns.room("two").emit("chat", "heard");
+    assert.equal((await ada.messages.event("chat")).body, "heard");
+    ada.messages.items.length = 0;
     await ada.ns.leaveAll();
     assert.equal(ada.ns.rooms.size, 0);
     const left = ada.lifecycle.items.filter((item) => item.event === stoa.OnRoomLeft);
-    assert.deepEqual(left.map((item) => item.room).sort(), ["one", "three", "two"]);
+    assert.deepEqual(left.map((item) => item.room).sort(), ["one", "three", "two", "two"]);
 
     const ben = await enter(program.url, "ben", ["two"]);
     ben.ns.room("two").emit("chat", "unheard");
