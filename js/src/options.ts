@@ -91,7 +91,7 @@ export interface Options {
   /**
    * How much the messages may take that wait for a slow handler, in bytes
    * (UTF-16 units of text), each with 256 more: 4 MiB. Beyond it the connection
-   * is lost with ErrSlowReader. The client handles what has arrived, and
+   * is lost with ErrSlowReader. The client handles the arrived messages, and
    * reconnects. Infinity is without limit.
    */
   receiveQueue?: number;
