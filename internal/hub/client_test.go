@@ -14,6 +14,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/connid"
 	"github.com/stoa-io/stoa/internal/engine"
 	"github.com/stoa-io/stoa/internal/session"
 	"github.com/stoa-io/stoa/internal/testkit"
@@ -169,5 +170,12 @@ func expectClose(t *testing.T, conn net.Conn, code wire.Code) {
 	}
 	if got, reason := ws.ParseCloseFrameData(frame.Payload); got != ws.StatusCode(code) {
 		t.Errorf("closed with %d %q, want %d", got, reason, code)
+	}
+}
+
+// The slot that no connection has is the one beyond the engine's last.
+func TestNoSlotIsBeyondTheTable(t *testing.T) {
+	if got := connid.SlotOf(engine.MaxLoops-1, engine.MaxSlots); got != connid.NoSlot {
+		t.Errorf("the slot beyond the last table is %#x, want %#x", got, connid.NoSlot)
 	}
 }

@@ -94,12 +94,6 @@ func (h *Hub) Server() *engine.Server { return h.server }
 // Peer returns the node's end of requests to other nodes.
 func (h *Hub) Peer() *rpc.Peer { return h.peer }
 
-// ID returns the node's ID.
-func (h *Hub) ID() string { return h.config.ID }
-
-// Broker returns the broker.
-func (h *Hub) Broker() cluster.Broker { return h.config.Broker }
-
 // Subscriptions is how many channels the node is subscribed to.
 func (h *Hub) Subscriptions() int {
 	n, _ := h.interest.Stats()

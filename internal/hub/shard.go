@@ -51,12 +51,6 @@ func (h *Hub) newShard(l *engine.Loop) engine.Shard {
 	return s
 }
 
-// Hub returns the hub.
-func (s *Shard) Hub() *Hub { return s.hub }
-
-// Loop returns the event loop.
-func (s *Shard) Loop() *engine.Loop { return s.loop }
-
 // State returns the application's state for this loop.
 func (s *Shard) State() any { return s.state }
 

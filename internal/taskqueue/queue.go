@@ -67,9 +67,6 @@ const (
 // Init sets the owner and the pool of a queue.
 func (q *Queue) Init(owner Owner, pool *Pool) { q.owner, q.pool = owner, pool }
 
-// Owner returns the queue's owner.
-func (q *Queue) Owner() Owner { return q.owner }
-
 // Add appends a task, which is run when all earlier ones have ended. It returns
 // the bytes of the queued tasks and the running one.
 func (q *Queue) Add(t *Task) (bytes int) {
