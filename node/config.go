@@ -44,8 +44,8 @@ func (t Transport) String() string {
 // Config is the configuration of a node. The zero value of every field is a
 // usable default; where a limit may be switched off, a negative value does so.
 type Config struct {
-	// ID names the node in its cluster; empty chooses a random one. At most 32
-	// bytes of [A-Za-z0-9_].
+	// ID names the node in its cluster; empty chooses a random one. At most 64
+	// bytes of [A-Za-z0-9_.-], so a host name will do.
 	ID string
 	// Loops is the number of event loops, at most 64. Zero means one for each
 	// processor that Go may use (GOMAXPROCS). More loops than processors do not
@@ -229,7 +229,7 @@ func defaultLoops() int { return min(runtime.NumCPU(), runtime.GOMAXPROCS(0), en
 func (c *Config) validate() error {
 	var errs []error
 	if !connid.ValidNodeID(c.ID) {
-		errs = append(errs, fmt.Errorf("node: ID %q: want at most 32 of A-Z a-z 0-9 _", c.ID))
+		errs = append(errs, fmt.Errorf("node: ID %q: %s", c.ID, connid.NodeIDRule))
 	}
 	if c.Loops < 1 || c.Loops > engine.MaxLoops {
 		errs = append(errs, fmt.Errorf("node: Loops %d: want 1 to %d", c.Loops, engine.MaxLoops))

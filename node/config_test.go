@@ -13,8 +13,8 @@ func TestConfigRefused(t *testing.T) {
 		change func(*node.Config)
 		want   string
 	}{
-		{"long ID", func(c *node.Config) { c.ID = strings.Repeat("x", 33) }, "ID"},
-		{"ID with a dash", func(c *node.Config) { c.ID = "a-b" }, "ID"},
+		{"long ID", func(c *node.Config) { c.ID = strings.Repeat("x", 65) }, "ID"},
+		{"ID with a slash", func(c *node.Config) { c.ID = "a/b" }, "ID"},
 		{"ID with a line break", func(c *node.Config) { c.ID = "a\nb" }, `"a\nb"`},
 		{"ID that is not ASCII", func(c *node.Config) { c.ID = "ϟ" }, "ID"},
 		{"too many loops", func(c *node.Config) { c.Loops = 65 }, "Loops 65"},
@@ -45,7 +45,7 @@ func TestConfigRefused(t *testing.T) {
 		})
 	}
 	t.Run("every mistake is reported", func(t *testing.T) {
-		_, err := node.New(node.Config{ID: "a-b", Loops: 65, Endpoint: "ws", AllowOrigins: []string{"x", "y"}})
+		_, err := node.New(node.Config{ID: "a/b", Loops: 65, Endpoint: "ws", AllowOrigins: []string{"x", "y"}})
 		if err == nil {
 			t.Fatal("New returned no error")
 		}
@@ -59,8 +59,9 @@ func TestConfigRefused(t *testing.T) {
 
 func TestConfigAccepted(t *testing.T) {
 	for name, cfg := range map[string]node.Config{
-		"zero":     {},
-		"greatest": {ID: strings.Repeat("Z", 32), Loops: 64, Endpoint: "*", AllowOrigins: []string{"*", "https://a.test", "http://b.test:81"}},
+		"zero":      {},
+		"host name": {ID: "chat-7d9f-abc.example.com"},
+		"greatest":  {ID: strings.Repeat("Z", 64), Loops: 64, Endpoint: "*", AllowOrigins: []string{"*", "https://a.test", "http://b.test:81"}},
 		"without limits": {Limits: node.Limits{Header: -1, Namespaces: -1, Rooms: -1, SendQueue: -1, ReceiveQueue: -1, LoopQueue: -1,
 			InvalidPayloads: -1, Connections: -1, DrainPerSecond: -1},
 			Timeouts: node.Timeouts{Handshake: -1, Ping: -1, Pong: -1, Write: -1, Close: -1, Join: -1}},

@@ -123,7 +123,7 @@ func (n *Node) engineConfig() engine.Config {
 	}
 }
 
-// ID is the node's ID, the part of its connections' IDs before the "-".
+// ID is the node's ID. The IDs of its connections begin with it and a "-".
 func (n *Node) ID() string { return n.config.ID }
 
 // Listen binds the address; its errors are those of net.Listen. Connections

@@ -22,7 +22,7 @@ func newMemory() cluster.Broker { return cluster.NewMemory(cluster.MemoryConfig{
 // the node's ID.
 func loopOf(tb testing.TB, p *peer) int {
 	tb.Helper()
-	_, slot, _ := strings.Cut(p.id, "-")
+	slot := p.id[max(0, len(p.id)-22):]
 	raw, err := base64.RawURLEncoding.DecodeString(slot)
 	if err != nil || len(raw) != 16 {
 		tb.Fatalf("ID %q: want 16 bytes in base64url behind the node's ID", p.id)

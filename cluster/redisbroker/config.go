@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/connid"
 )
 
 const (
@@ -45,8 +46,8 @@ type Config struct {
 	// keys, so that several clusters can share a server. It may contain
 	// letters, digits, "_", "." and "-". The default is "stoa".
 	Cluster string
-	// NodeID is the ID of this node, unique in the cluster. It may contain
-	// letters, digits, "_", "." and "-". The default is a random ID.
+	// NodeID is the ID of this node, unique in the cluster. It has at most
+	// 64 letters, digits, "_", "." and "-". The default is a random ID.
 	NodeID string
 	// Info describes the node to the other nodes. It is called every few
 	// seconds, from any goroutine, and must not block. The broker fills in the
@@ -124,8 +125,8 @@ func (c *Config) servers() ([]*endpoint, error) {
 	if !plainName(c.Cluster) {
 		problems = append(problems, fmt.Errorf("redisbroker: cluster name %q: only letters, digits, \"_\", \".\" and \"-\"", c.Cluster))
 	}
-	if !plainName(c.NodeID) {
-		problems = append(problems, fmt.Errorf("redisbroker: node ID %q: only letters, digits, \"_\", \".\" and \"-\"", c.NodeID))
+	if !connid.ValidNodeID(c.NodeID) {
+		problems = append(problems, fmt.Errorf("redisbroker: node ID %q: %s", c.NodeID, connid.NodeIDRule))
 	}
 	if len(c.Servers) == 0 {
 		problems = append(problems, errors.New("redisbroker: no Redis server given"))

@@ -86,6 +86,7 @@ func TestConfigRefuses(t *testing.T) {
 		{"no server", redisbroker.Config{}, "no Redis server"},
 		{"pattern in the name", redisbroker.Config{Servers: []string{"redis://h"}, Cluster: "a*"}, "cluster name"},
 		{"space in the node", redisbroker.Config{Servers: []string{"redis://h"}, NodeID: "a b"}, "node ID"},
+		{"long ID of the node", redisbroker.Config{Servers: []string{"redis://h"}, NodeID: strings.Repeat("x", 65)}, "node ID"},
 		{"same server", redisbroker.Config{Servers: []string{"redis://h", "redis://user@H:6379"}}, "given twice"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

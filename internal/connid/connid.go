@@ -85,20 +85,32 @@ func Parse(nodeID, id string) (r Ref, ok bool) {
 	return r, true
 }
 
-// NodeOf returns the ID of the node that holds a connection.
+// NodeOf returns the ID of the node that holds a connection. It reads from the
+// right, because a node's ID may contain "-".
 func NodeOf(connID string) (nodeID string, ok bool) {
-	nodeID, rest, _ := strings.Cut(connID, "-")
-	return nodeID, nodeID != "" && len(rest) == textBytes
+	end := len(connID) - 1 - textBytes
+	if end < 1 || connID[end] != '-' {
+		return "", false
+	}
+	return connID[:end], true
 }
 
-// MaxNodeID is the size of the longest node ID, in bytes.
-const MaxNodeID = 32
+// MaxNodeID is the size of the longest node ID, in bytes: that of the longest
+// host name on Linux.
+const MaxNodeID = 64
+
+// NodeIDRule describes the valid node IDs, for error messages.
+const NodeIDRule = "want 1 to 64 of A-Z a-z 0-9 _ . -"
 
 // ValidNodeID reports whether a node may have the ID: 1 to MaxNodeID of A-Z a-z
-// 0-9 _.
+// 0-9 _ . and -, so host names are valid.
 func ValidNodeID(id string) bool {
 	return id != "" && len(id) <= MaxNodeID && !strings.ContainsFunc(id, func(r rune) bool {
-		return !(r == '_' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z')
+		switch r {
+		case '_', '.', '-':
+			return false
+		}
+		return !(r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z')
 	})
 }
 

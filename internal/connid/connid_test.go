@@ -36,6 +36,37 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// An ID is read from its end, so the node's ID may contain the separator.
+func TestHostNamesAsNodeIDs(t *testing.T) {
+	for _, node := range []string{"chat-7d9f-abc", "a.b-c.example.com", "-", strings.Repeat("x-", 32), "a-" + strings.Repeat("A", 22)} {
+		want := connid.Ref{Slot: connid.SlotOf(1, 2), Nonce: connid.NewNonce()}
+		id := want.Text(node)
+		if !connid.ValidNodeID(node) {
+			t.Errorf("the node ID %q is refused", node)
+		}
+		if got, ok := connid.NodeOf(id); !ok || got != node {
+			t.Errorf("NodeOf(%q) = %q, %v, want %q", id, got, ok, node)
+		}
+		if got, ok := connid.Parse(node, id); !ok || got != want {
+			t.Errorf("Parse(%q, %q) = %x, %v, want %x", node, id, got, ok, want)
+		}
+		if _, ok := connid.Parse(node[:1], id); ok && node != "-" {
+			t.Errorf("node %q takes %q for its own", node[:1], id)
+		}
+	}
+	for _, node := range []string{"", "a b", "a/b", "a:b", "ϟ", "a*", "a\n", strings.Repeat("x", 65)} {
+		if connid.ValidNodeID(node) {
+			t.Errorf("the node ID %q is valid", node)
+		}
+	}
+	text := strings.Repeat("A", 22)
+	for _, id := range []string{"", "n1", text, "-" + text, "n1_" + text, "n1-" + text[1:]} {
+		if node, ok := connid.NodeOf(id); ok {
+			t.Errorf("NodeOf(%q) = %q, want none", id, node)
+		}
+	}
+}
+
 func TestSlotRef(t *testing.T) {
 	r := connid.SlotOf(lastLoop, lastSlot)
 	if r.Loop() != lastLoop || r.Slot() != lastSlot {

@@ -39,7 +39,7 @@ func (f *clusterNodeFlags) register(set *pflag.FlagSet) {
 	f.set = set
 	f.Register(set)
 	set.StringVar(&f.nodeID, nodeIDFlag, "",
-		"`ID` of the node, unique in its cluster, at most 32 letters, digits and _; default: random")
+		"`ID` of the node, unique in its cluster, at most 64 letters, digits, _, . and -; default: random")
 	set.StringVar(&f.advertise, advertiseFlag, "",
 		"`address` of the node in \"stoa nodes\"; default: the listen address")
 }
