@@ -22,11 +22,12 @@ import (
 func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) { n.server.ServeHTTP(w, r) }
 
 // ListenTLS is Listen for a port where everything is TLS: WebSockets and the
-// requests that Config.HTTP serves. The files hold a certificate, followed by
-// those that lead to its issuer, and its key, in PEM. When they change, new
-// connections get the new certificate within about a second, and existing ones
-// are not affected; an unusable pair is logged and counted, and the previous
-// one stays. The errors are ErrCertificate and those of Listen.
+// requests that Config.HTTP serves. The files hold a certificate, followed
+// by those that lead to its issuer, and its key, in PEM; both are regular
+// files of at most 1 MiB. When they change, new connections get the new
+// certificate within about a second, and existing ones are not affected; an
+// unusable pair is logged and counted, and the previous one stays. The
+// errors are ErrCertificate and those of Listen.
 //
 // These connections are served by goroutines for any Config.Transport, and
 // speak HTTP/1.1 only. The TLS handshake counts into Timeouts.Handshake.

@@ -2,6 +2,8 @@ package certwatch
 
 import (
 	"crypto/tls"
+	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -15,6 +17,10 @@ import (
 // system calls.
 const checkInterval = time.Second
 
+// readTimeout is how long the files may take. It is shorter than the usual time
+// for a handshake, so the client that waits for a check still gets through.
+const readTimeout = 5 * time.Second
+
 // Files is a certificate that is read again when its files change. It is safe
 // for concurrent use.
 type Files struct {
@@ -22,7 +28,11 @@ type Files struct {
 	log      *slog.Logger // immutable
 	failures atomic.Uint64
 	current  atomic.Pointer[tls.Certificate]
-	checking sync.Mutex // held while the files are checked
+	checking sync.Mutex // held while the files are checked, also after the timeout
+
+	// Immutable, changed by tests.
+	timeout  time.Duration
+	readFile func(path string) ([]byte, error)
 
 	checked time.Time    // guarded by checking
 	read    [2]fileState // guarded by checking; the files when they were last read
@@ -48,14 +58,48 @@ func (s fileState) same(other fileState) bool {
 	return os.SameFile(s.info, other.info) && s.info.Size() == other.info.Size() && s.info.ModTime().Equal(other.info.ModTime())
 }
 
-// Open reads the files, which hold a certificate chain and its key in PEM. The
-// error is that of [tls.LoadX509KeyPair]. log receives later failures.
+// Open reads the files, which hold a certificate chain and its key in PEM. They
+// must be regular files of at most 1 MiB, and links to such. log receives later
+// failures.
 func Open(certFile, keyFile string, log *slog.Logger) (*Files, error) {
-	f := &Files{paths: [2]string{certFile, keyFile}, log: log, checked: time.Now()}
-	if err := f.load(f.states()); err != nil {
+	f := &Files{
+		paths: [2]string{certFile, keyFile}, log: log, checked: time.Now(),
+		timeout: readTimeout, readFile: readRegular,
+	}
+	var err error
+	f.checking.Lock()
+	if !f.inTime(func() { err = f.load(f.states()) }) {
+		return nil, f.slow()
+	}
+	if err != nil {
 		return nil, err
 	}
 	return f, nil
+}
+
+// inTime runs a function that reads the files, waits for its end for as long as
+// the files may take, and reports whether it has ended. The caller holds
+// checking, which is released when the function ends: while a file system
+// hangs, only this one goroutine does.
+func (f *Files) inTime(read func()) bool {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer f.checking.Unlock()
+		read()
+	}()
+	timer := time.NewTimer(f.timeout)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+func (f *Files) slow() error {
+	return fmt.Errorf("reading %s and %s takes longer than %s", f.paths[0], f.paths[1], f.timeout)
 }
 
 // Failures counts the changes that left nothing to use.
@@ -69,7 +113,12 @@ func (f *Files) states() [2]fileState {
 // noticed the next time.
 func (f *Files) load(states [2]fileState) error {
 	f.read = states
-	pair, err := tls.LoadX509KeyPair(f.paths[0], f.paths[1])
+	cert, certErr := f.readFile(f.paths[0])
+	key, keyErr := f.readFile(f.paths[1])
+	if err := errors.Join(certErr, keyErr); err != nil {
+		return err
+	}
+	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		return err
 	}
@@ -78,11 +127,10 @@ func (f *Files) load(states [2]fileState) error {
 }
 
 // GetCertificate is for [tls.Config.GetCertificate]. A file system that hangs
-// blocks one handshake and no other.
+// delays one handshake by the timeout, and no other.
 func (f *Files) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if f.checking.TryLock() {
-		f.check()
-		f.checking.Unlock()
+	if f.checking.TryLock() && !f.inTime(f.check) {
+		f.failed(f.slow())
 	}
 	return f.current.Load(), nil
 }
@@ -98,9 +146,13 @@ func (f *Files) check() {
 		return
 	}
 	if err := f.load(states); err != nil {
-		f.failures.Add(1)
-		f.log.Warn("the changed certificate is unusable; the previous one stays", "error", err)
+		f.failed(err)
 		return
 	}
 	f.log.Info("certificate reloaded", "expires", f.current.Load().Leaf.NotAfter)
+}
+
+func (f *Files) failed(err error) {
+	f.failures.Add(1)
+	f.log.Warn("the changed certificate is unusable; the previous one stays", "error", err)
 }

@@ -2,6 +2,7 @@ package certwatch
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -116,6 +117,44 @@ func TestFiles(t *testing.T) {
 		testkit.ReplaceFile(t, b.key, []byte("no key again"))
 		b.expect(t, 1, 0, 2)
 	})
+	t.Run("a directory in place of the key", func(t *testing.T) {
+		b := newBench(t)
+		if err := errors.Join(os.Remove(b.key), os.Mkdir(b.key, 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		b.expect(t, 1, 0, 1)
+	})
+	t.Run("a large file", func(t *testing.T) {
+		b := newBench(t)
+		testkit.ReplaceFile(t, b.key, make([]byte, 2<<20))
+		b.expect(t, 1, 0, 1)
+	})
+}
+
+// A file system that does not answer delays one handshake, and the next ones
+// get the certificate at once.
+func TestFilesThatHang(t *testing.T) {
+	b := newBench(t)
+	release := make(chan struct{})
+	b.timeout, b.readFile = time.Millisecond, func(path string) ([]byte, error) {
+		<-release
+		return os.ReadFile(path)
+	}
+	b.put(t, 2)
+	if got := b.serial(t, true); got != 1 || b.Failures() != 1 {
+		t.Errorf("certificate %d is used and %d failures were counted, want 1 and 1", got, b.Failures())
+	}
+	for range 100 {
+		if pair, err := b.GetCertificate(nil); err != nil || pair.Leaf.SerialNumber.Int64() != 1 {
+			t.Fatalf("got certificate %v, %v, want the first", pair, err)
+		}
+	}
+	close(release)
+	b.checking.Lock() // the check has ended
+	defer b.checking.Unlock()
+	if got := b.current.Load().Leaf.SerialNumber.Int64(); got != 2 || b.Failures() != 1 {
+		t.Errorf("certificate %d is used and %d failures were counted, want 2 and 1", got, b.Failures())
+	}
 }
 
 // TestFilesOfOddTimes changes the files in ways that their times alone do not
