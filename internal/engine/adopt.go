@@ -1,15 +1,11 @@
 package engine
 
 import (
-	"bufio"
-	"bytes"
-	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
 	"time"
-
-	"github.com/gobwas/ws"
 
 	"github.com/stoa-io/stoa/internal/netpoll"
 )
@@ -40,23 +36,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", http.MethodGet)
 		s.refuseHTTP(w, HandshakeBadRequest, http.StatusMethodNotAllowed, http.StatusText(http.StatusMethodNotAllowed))
 		return
-	case r.Header.Get("Upgrade") == "":
+	case len(r.Header.Values("Upgrade")) == 0:
 		w.Header().Set("Upgrade", "websocket")
 		w.Header().Set("Sec-WebSocket-Version", "13")
 		s.refuseHTTP(w, HandshakeBadRequest, http.StatusUpgradeRequired, "this is a WebSocket endpoint")
 		return
-	case !s.allowsOrigins(r):
-		s.refuseHTTP(w, HandshakeForbiddenOrigin, http.StatusForbidden, originReason)
-		return
-	case s.Draining() || s.Full():
-		s.refuseHTTP(w, HandshakeFull, http.StatusServiceUnavailable, unusableReason)
+	}
+	var u upgradeRequest
+	u.of(r)
+	if no := s.judge(&u); no.status != 0 {
+		maps.Copy(w.Header(), no.header())
+		s.refuseHTTP(w, no.result, no.status, no.reason)
 		return
 	}
-	answer, err := answerUpgrade(r)
-	if err != nil {
-		s.refuseUpgrade(w, err)
-		return
-	}
+	answer := u.answer()
 	next := s.loops[int(s.nextLoop.Add(1))%len(s.loops)]
 	upgrader := s.upgrader
 	if upgrader == nil {
@@ -121,60 +114,9 @@ func resetConnection(w http.ResponseWriter) {
 	_ = nc.Close()
 }
 
-func (s *Server) allowsOrigins(r *http.Request) bool {
-	origins := r.Header.Values("Origin")
-	return len(origins) == 0 || len(origins) == 1 && s.allowsOrigin(origins[0], r.Host)
-}
-
 func (s *Server) refuseHTTP(w http.ResponseWriter, result HandshakeResult, status int, reason string) {
 	s.handshakes[result].Add(1)
 	http.Error(w, reason, status)
-}
-
-// answerUpgrade lets gobwas/ws check the request and write the answer. The
-// connection stays where it is: the Upgrader, which sees good requests only,
-// may refuse it.
-func answerUpgrade(r *http.Request) (answer []byte, err error) {
-	var out answerWriter
-	if _, _, _, err := (ws.HTTPUpgrader{}).Upgrade(r, &out); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
-}
-
-// answerWriter is a ResponseWriter without a connection.
-type answerWriter struct{ bytes.Buffer }
-
-func (*answerWriter) Header() http.Header { return http.Header{} }
-func (*answerWriter) WriteHeader(int)     {}
-
-// Hijack implements http.Hijacker.
-func (w *answerWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return noConn{}, bufio.NewReadWriter(nil, bufio.NewWriter(w)), nil
-}
-
-// noConn takes the calls with which gobwas/ws clears deadlines.
-type noConn struct{ net.Conn }
-
-func (noConn) SetDeadline(time.Time) error { return nil }
-
-// refuseUpgrade answers a bad request for an upgrade.
-func (s *Server) refuseUpgrade(w http.ResponseWriter, err error) {
-	result, status := HandshakeBadRequest, http.StatusBadRequest
-	if errors.Is(err, ws.ErrHandshakeUpgradeRequired) || errors.Is(err, ws.ErrHandshakeBadSecVersion) {
-		result = HandshakeBadVersion
-	}
-	var rejected *ws.ConnectionRejectedError
-	if errors.As(err, &rejected) && rejected.StatusCode() != 0 {
-		status = rejected.StatusCode()
-	}
-	if status == http.StatusUpgradeRequired {
-		w.Header().Set("Upgrade", "websocket")
-		w.Header().Set("Sec-WebSocket-Version", "13")
-	}
-	// A client that makes this mistake may already have sent frames.
-	w.Header().Set("Connection", "close")
-	s.refuseHTTP(w, result, status, err.Error())
 }
 
 // takeOver gives the connection to the loop, which sends the answer. It reports

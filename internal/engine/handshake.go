@@ -6,11 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-
-	"github.com/gobwas/ws"
 )
-
-var endOfHead = []byte("\r\n\r\n")
 
 // Reasons that refused clients receive.
 const (
@@ -21,115 +17,69 @@ const (
 	lateReason     = "the request was not decided in time"
 )
 
-// upgradeState collects the results of the upgrader's callbacks for one
-// request. The slices are views into the request.
-type upgradeState struct {
-	in      []byte // the rest of the request head
-	out     []byte // the answer
-	host    []byte
-	origin  []byte
-	origins int
-	result  HandshakeResult
-}
+// maxEndOfHead is the size of the longest end of a head in bytes.
+const maxEndOfHead = len("\r\n\r\n")
 
-func (u *upgradeState) Read(p []byte) (int, error) {
-	n := copy(p, u.in)
-	u.in = u.in[n:]
-	return n, nil
-}
-
-func (u *upgradeState) Write(p []byte) (int, error) {
-	u.out = append(u.out, p...)
-	return len(p), nil
+// endOfHead returns the size of a request head without and with the empty line
+// after it, -1 while there is none. Lines may end in LF alone, as for net/http
+// (RFC 9112 section 2.2).
+func endOfHead(data []byte) (size, end int) {
+	for at := 0; ; at++ {
+		next := bytes.IndexByte(data[at:], '\n')
+		if next < 0 {
+			return -1, -1
+		}
+		at += next
+		switch rest := data[at+1:]; {
+		case bytes.HasPrefix(rest, []byte("\n")):
+			end = at + 2
+		case bytes.HasPrefix(rest, []byte("\r\n")):
+			end = at + 3
+		default:
+			continue
+		}
+		if at > 0 && data[at-1] == '\r' {
+			at--
+		}
+		return at, end
+	}
 }
 
 // handshake looks for a whole request head at the front of data, answers it or
 // hands the connection to net/http, and returns how many bytes it has used.
 func (c *Conn) handshake(data []byte) int {
 	l := c.loop
-	end := bytes.Index(data, endOfHead)
-	if limit := l.limits.Header; limit > 0 && (end > limit || end < 0 && len(data) >= limit+len(endOfHead)) {
+	size, end := endOfHead(data)
+	if limit := l.limits.Header; limit > 0 && (size > limit || size < 0 && len(data) >= limit+maxEndOfHead) {
 		l.stats.Handshakes[HandshakeHeaderTooLarge]++
 		c.refuse(http.StatusRequestHeaderFieldsTooLarge, "request head too large")
 		return len(data)
 	}
-	if end < 0 {
+	if size < 0 {
 		return 0
 	}
-	end += len(endOfHead)
 	if !l.server.wantsUpgrade(data[:end]) {
 		c.handToHTTP(data)
 		return len(data)
 	}
 	u := &l.upgrade
-	*u = upgradeState{in: data[:end], out: u.out[:0], result: HandshakeBadRequest}
-	_, err := l.upgrader.Upgrade(u)
-	if err != nil {
-		l.countRefusal(u.result, err)
-		if len(u.out) == 0 {
-			// gobwas/ws does not answer a request line that it cannot parse.
-			c.refuse(http.StatusBadRequest, "malformed HTTP request")
-			return len(data)
-		}
-		c.refuseWith(bytes.Clone(u.out))
+	u.parse(data[:end])
+	if no := l.server.judge(u); no.status != 0 {
+		l.stats.Handshakes[no.result]++
+		c.refuseWith(refusalAnswer(no.status, no.reason, no.header()))
 		return len(data)
 	}
 	if l.server.upgrader != nil {
-		c.decide(data[:end], u.out)
+		c.decide(data[:end], u.answer())
 		return end
 	}
-	c.Send(bytes.Clone(u.out), 0)
+	c.Send(u.answer(), 0)
 	c.opened(nil)
 	return end
 }
 
-func (l *Loop) countRefusal(result HandshakeResult, err error) {
-	if err == ws.ErrHandshakeUpgradeRequired || err == ws.ErrHandshakeBadSecVersion {
-		result = HandshakeBadVersion
-	}
-	l.stats.Handshakes[result]++
-}
-
-// initUpgrader prepares the handshake of gobwas/ws, which checks the request
-// and writes the answer. The callbacks add the server's own rules.
-func (l *Loop) initUpgrader() {
-	u := &l.upgrade
-	l.upgrader = ws.Upgrader{
-		ReadBufferSize: max(l.limits.Header, 4<<10),
-		OnHost: func(host []byte) error {
-			u.host = host
-			return nil
-		},
-		OnHeader: func(key, value []byte) error {
-			if strings.EqualFold(string(key), "Origin") {
-				u.origin = value
-				u.origins++
-			}
-			return nil
-		},
-		OnBeforeUpgrade: func() (ws.HandshakeHeader, error) {
-			switch {
-			case u.origins > 1 || u.origins == 1 && !l.server.allowsOrigin(string(u.origin), string(u.host)):
-				u.result = HandshakeForbiddenOrigin
-				return nil, reject(http.StatusForbidden, originReason)
-			case l.drain.active:
-				u.result = HandshakeFull
-				return nil, reject(http.StatusServiceUnavailable, drainingReason)
-			case l.server.Full():
-				u.result = HandshakeFull
-				return nil, reject(http.StatusServiceUnavailable, fullReason)
-			}
-			return nil, nil
-		},
-	}
-}
-
-func reject(status int, reason string) error {
-	return ws.RejectConnectionError(ws.RejectionStatus(status), ws.RejectionReason(reason+"\n"))
-}
-
 // wantsUpgrade reports whether a request is for the WebSocket endpoint: a GET
-// for its path with an Upgrade header. gobwas/ws checks the rest.
+// for its path with an Upgrade header.
 func (s *Server) wantsUpgrade(head []byte) bool {
 	rest, ok := bytes.CutPrefix(head, []byte("GET "))
 	if !ok {
@@ -162,19 +112,18 @@ func (s *Server) allowsOrigin(origin, host string) bool {
 }
 
 // refuse answers a request that is not worth parsing, and closes.
-func (c *Conn) refuse(status int, reason string) { c.refuseWith(refusalAnswer(status, reason)) }
+func (c *Conn) refuse(status int, reason string) {
+	c.refuseWith(refusalAnswer(status, reason, refusal{}.header()))
+}
 
-// refusalAnswer is the last answer on a connection.
-func refusalAnswer(status int, reason string) []byte {
+// refusalAnswer is the last answer on a connection. It adds to the header.
+func refusalAnswer(status int, reason string, header http.Header) []byte {
 	body := reason + "\n"
-	head := http.Header{
-		"Content-Type":   {"text/plain; charset=utf-8"},
-		"Content-Length": {strconv.Itoa(len(body))},
-		"Connection":     {"close"},
-	}
+	header.Set("Content-Type", "text/plain; charset=utf-8")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
 	var answer bytes.Buffer
 	answer.WriteString("HTTP/1.1 " + strconv.Itoa(status) + " " + http.StatusText(status) + "\r\n")
-	_ = head.Write(&answer)
+	_ = header.Write(&answer)
 	answer.WriteString("\r\n" + body)
 	return answer.Bytes()
 }

@@ -7,8 +7,6 @@ import (
 	"runtime"
 	"sync/atomic"
 
-	"github.com/gobwas/ws"
-
 	"github.com/stoa-io/stoa/internal/closecode"
 	"github.com/stoa-io/stoa/internal/netpoll"
 )
@@ -81,8 +79,7 @@ type Loop struct {
 	drained      bool // see markDrained
 	stopping     bool
 
-	upgrader    ws.Upgrader
-	upgrade     upgradeState
+	upgrade     upgradeRequest // of the connection whose handshake is being read
 	events      []netpoll.Event
 	readBuffer  []byte
 	writeBuffer []byte
@@ -103,7 +100,6 @@ func newLoop(s *Server, number int) *Loop {
 		writeBuffer: make([]byte, 0, writeBufferSize),
 	}
 	l.base, l.endBase = context.WithCancel(s.config.Base)
-	l.initUpgrader()
 	l.shard = s.config.NewShard(l)
 	return l
 }

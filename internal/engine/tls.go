@@ -65,7 +65,7 @@ const maxPlainRequest = 64 << 10
 // request until the client closes, as closing first would reset the connection
 // before the client has read the answer; the handshake deadline ends that.
 func answerPlainHTTP(nc net.Conn) {
-	_, _ = nc.Write(refusalAnswer(http.StatusBadRequest, "this port speaks TLS: use https:// or wss://"))
+	_, _ = nc.Write(refusalAnswer(http.StatusBadRequest, "this port speaks TLS: use https:// or wss://", refusal{}.header()))
 	if half, ok := nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		_, _ = io.CopyN(io.Discard, nc, maxPlainRequest)
 	}

@@ -14,8 +14,8 @@ type upgradeTask struct {
 	decision         Decision
 }
 
-// decide lets the Upgrader decide about a good request. In the meantime nothing
-// is read from the connection.
+// decide lets the Upgrader decide about a good request, and owns its answer. In
+// the meantime nothing is read from the connection.
 func (c *Conn) decide(head, answer []byte) {
 	l := c.loop
 	upgrader := l.server.upgrader
@@ -26,7 +26,7 @@ func (c *Conn) decide(head, answer []byte) {
 	}
 	c.state = connAccepting
 	t := &upgradeTask{
-		slot: c.slot, generation: c.generation, answer: bytes.Clone(answer),
+		slot: c.slot, generation: c.generation, answer: answer,
 		// Stays if Upgrade does not return: its code called runtime.Goexit.
 		decision: Decision{Status: http.StatusInternalServerError, Reason: "the request cannot be served"},
 	}
@@ -40,7 +40,7 @@ func (c *Conn) decide(head, answer []byte) {
 		}()
 		request, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
 		if err != nil {
-			// gobwas/ws has read it; net/http is stricter.
+			// net/http is stricter than the check of the upgrade.
 			t.decision = Decision{Status: http.StatusBadRequest, Reason: "malformed HTTP request"}
 			return
 		}
