@@ -30,30 +30,30 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	case r.ProtoMajor != 1:
 		// Not 426, which needs a header that HTTP/2 does not have.
-		s.refuseHTTP(w, HandshakeBadRequest, http.StatusHTTPVersionNotSupported, "a WebSocket needs HTTP/1.1")
+		s.refuseHTTP(w, r, HandshakeBadRequest, http.StatusHTTPVersionNotSupported, "a WebSocket needs HTTP/1.1")
 		return
 	case r.Method != http.MethodGet:
 		w.Header().Set("Allow", http.MethodGet)
-		s.refuseHTTP(w, HandshakeBadRequest, http.StatusMethodNotAllowed, http.StatusText(http.StatusMethodNotAllowed))
+		s.refuseHTTP(w, r, HandshakeBadRequest, http.StatusMethodNotAllowed, http.StatusText(http.StatusMethodNotAllowed))
 		return
 	case len(r.Header.Values("Upgrade")) == 0:
 		w.Header().Set("Upgrade", "websocket")
 		w.Header().Set("Sec-WebSocket-Version", "13")
-		s.refuseHTTP(w, HandshakeBadRequest, http.StatusUpgradeRequired, "this is a WebSocket endpoint")
+		s.refuseHTTP(w, r, HandshakeBadRequest, http.StatusUpgradeRequired, "this is a WebSocket endpoint")
 		return
 	}
 	var u upgradeRequest
 	u.of(r)
 	if no := s.judge(&u); no.status != 0 {
 		maps.Copy(w.Header(), no.header())
-		s.refuseHTTP(w, no.result, no.status, no.reason)
+		s.refuseHTTP(w, r, no.result, no.status, no.reason)
 		return
 	}
 	answer := u.answer()
 	next := s.loops[int(s.nextLoop.Add(1))%len(s.loops)]
 	upgrader := s.upgrader
 	if upgrader == nil {
-		s.takeOver(w, &adoptTask{answer: answer}, next)
+		s.takeOver(w, r, &adoptTask{answer: answer}, next)
 		return
 	}
 	if !upgrader.Begin() {
@@ -61,7 +61,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer upgrader.Done()
-	if value, ok := s.admits(w, r, next); ok && !s.takeOver(w, &adoptTask{answer: answer, value: value}, next) {
+	if value, ok := s.admits(w, r, next); ok && !s.takeOver(w, r, &adoptTask{answer: answer, value: value}, next) {
 		upgrader.NotOpened(next, value)
 	}
 }
@@ -82,12 +82,12 @@ func (s *Server) admits(w http.ResponseWriter, r *http.Request, next *Loop) (val
 	d := s.upgrader.Upgrade(r, next)
 	switch {
 	case d.Status != 0:
-		s.refuseHTTP(w, HandshakeRefused, d.Status, d.Reason)
+		s.refuseHTTP(w, r, HandshakeRefused, d.Status, d.Reason)
 		return nil, false
 	case d.Late:
-		s.refuseHTTP(w, HandshakeTimeout, http.StatusServiceUnavailable, lateReason)
+		s.refuseHTTP(w, r, HandshakeTimeout, http.StatusServiceUnavailable, lateReason)
 	case s.Draining() || s.Full():
-		s.refuseHTTP(w, HandshakeFull, http.StatusServiceUnavailable, unusableReason)
+		s.refuseHTTP(w, r, HandshakeFull, http.StatusServiceUnavailable, unusableReason)
 	default:
 		return d.Value, true
 	}
@@ -114,14 +114,15 @@ func resetConnection(w http.ResponseWriter) {
 	_ = nc.Close()
 }
 
-func (s *Server) refuseHTTP(w http.ResponseWriter, result HandshakeResult, status int, reason string) {
+func (s *Server) refuseHTTP(w http.ResponseWriter, r *http.Request, result HandshakeResult, status int, reason string) {
 	s.handshakes[result].Add(1)
+	s.refused(refusal{result, status, reason}, r.RemoteAddr, []byte(r.Host), []byte(r.Header.Get("Origin")))
 	http.Error(w, reason, status)
 }
 
 // takeOver gives the connection to the loop, which sends the answer. It reports
 // false if it could not; the request is answered then.
-func (s *Server) takeOver(w http.ResponseWriter, t *adoptTask, to *Loop) bool {
+func (s *Server) takeOver(w http.ResponseWriter, r *http.Request, t *adoptTask, to *Loop) bool {
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		// A mistake of the application, which every request would bring up
@@ -130,7 +131,7 @@ func (s *Server) takeOver(w http.ResponseWriter, t *adoptTask, to *Loop) bool {
 			s.log.Error("cannot take connections over from the HTTP server: middleware that wraps the ResponseWriter "+
 				"needs a method Unwrap", logError, err)
 		})
-		s.refuseHTTP(w, HandshakeBadRequest, http.StatusInternalServerError,
+		s.refuseHTTP(w, r, HandshakeBadRequest, http.StatusInternalServerError,
 			"the server cannot open a WebSocket here: its ResponseWriter cannot be hijacked")
 		return false
 	}

@@ -77,8 +77,10 @@ func (idleApp) Opened(*hub.Client)                              {}
 func (idleApp) Closed(*hub.Client, wire.Code, engine.Initiator) {}
 func (idleApp) Authorize(*hub.Client, *session.Request) bool    { return false }
 
-// unreachable is a connection of package net of which only Close is called.
+// unreachable is a connection of package net that is neither read nor written.
 type unreachable struct{ net.Conn }
+
+func (unreachable) RemoteAddr() net.Addr { return &net.TCPAddr{} }
 
 func (unreachable) Close() error                { return nil }
 func (unreachable) SetDeadline(time.Time) error { return nil }

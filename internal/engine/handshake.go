@@ -51,8 +51,7 @@ func (c *Conn) handshake(data []byte) int {
 	l := c.loop
 	size, end := endOfHead(data)
 	if limit := l.limits.Header; limit > 0 && (size > limit || size < 0 && len(data) >= limit+maxEndOfHead) {
-		l.stats.Handshakes[HandshakeHeaderTooLarge]++
-		c.refuse(http.StatusRequestHeaderFieldsTooLarge, "request head too large")
+		c.turnAway(HandshakeHeaderTooLarge, http.StatusRequestHeaderFieldsTooLarge, "request head too large")
 		return len(data)
 	}
 	if size < 0 {
@@ -66,6 +65,7 @@ func (c *Conn) handshake(data []byte) int {
 	u.parse(data[:end])
 	if no := l.server.judge(u); no.status != 0 {
 		l.stats.Handshakes[no.result]++
+		l.server.refused(no, c.RemoteAddr(), u.host, u.origin)
 		c.refuseWith(refusalAnswer(no.status, no.reason, no.header()))
 		return len(data)
 	}

@@ -42,6 +42,7 @@ type Server struct {
 
 	congestion    Congestion
 	hijackWarning sync.Once
+	refusals      refusals
 
 	stopOnce sync.Once
 	stopped  chan struct{}  // closed when the loops must end
@@ -65,6 +66,7 @@ func New(cfg Config) *Server {
 		stopped: make(chan struct{}),
 		empty:   make(chan struct{}, 1),
 	}
+	s.refusals.log = s.log
 	for i := range cfg.Loops {
 		s.loops = append(s.loops, newLoop(s, i))
 	}

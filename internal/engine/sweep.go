@@ -129,6 +129,7 @@ func (c *Conn) onDeadline() {
 	switch c.state {
 	case connHandshake:
 		l.stats.Handshakes[HandshakeTimeout]++
+		l.server.refused(refusal{result: HandshakeTimeout, reason: "no complete request in time"}, c.RemoteAddr(), nil, nil)
 		c.destroy(neverOpen, ByServer)
 	case connAccepting:
 		c.turnAway(HandshakeTimeout, http.StatusServiceUnavailable, lateReason)

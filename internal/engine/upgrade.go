@@ -20,8 +20,7 @@ func (c *Conn) decide(head, answer []byte) {
 	l := c.loop
 	upgrader := l.server.upgrader
 	if !upgrader.Begin() { // the server has stopped
-		l.stats.Handshakes[HandshakeAborted]++
-		c.refuse(http.StatusServiceUnavailable, unusableReason)
+		c.turnAway(HandshakeAborted, http.StatusServiceUnavailable, unusableReason)
 		return
 	}
 	c.state = connAccepting
@@ -84,9 +83,10 @@ func (t *upgradeTask) dropped(l *Loop) {
 	}
 }
 
-// turnAway refuses a good request.
+// turnAway refuses a request that was not refused for its content.
 func (c *Conn) turnAway(result HandshakeResult, status int, reason string) {
 	c.loop.stats.Handshakes[result]++
+	c.loop.server.refused(refusal{result, status, reason}, c.RemoteAddr(), nil, nil)
 	c.refuse(status, reason)
 	if c.flags&flagReadable != 0 {
 		c.readLater() // no event announces again the bytes or the end that arrived
