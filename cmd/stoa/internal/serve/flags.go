@@ -22,6 +22,7 @@ type serveFlags struct {
 	allowUnauthenticated bool
 	endpoint             string
 	allowOrigins         []string
+	maxHeader            int
 	loops                int
 	transport            string
 	drainTimeout         time.Duration
@@ -60,6 +61,8 @@ func (f *serveFlags) register(set *pflag.FlagSet) {
 		"`path` of the WebSocket endpoint; * accepts every path")
 	set.StringArrayVar(&f.allowOrigins, "allow-origin", nil,
 		"`origin` whose pages may connect, scheme://host[:port] or *; repeatable; the server's own may always")
+	set.IntVar(&f.maxHeader, "max-header", 8<<10,
+		"maximum size of a request head in `bytes`, cookies included; larger ones are answered with 431")
 	set.IntVar(&f.loops, "loops", 0,
 		"`number` of event loops; 0 means one per processor")
 	set.StringVar(&f.transport, "transport", transports[0].Name,
@@ -84,13 +87,17 @@ type parsedFlags struct {
 	cluster   redisbroker.Config // without servers outside of a cluster
 }
 
+// The bounds of --max-header. Less has no room for a browser's request; more
+// would let clients that are not authenticated fill the memory.
+const minHeader, maxHeader = 1 << 10, 1 << 20
+
 // maxLoops is the maximum of package node.
 const maxLoops = 64
 
 // parse checks the flags that package node does not check.
 func (f *serveFlags) parse() (parsedFlags, error) {
 	var parsed parsedFlags
-	var errs [7]error
+	var errs [8]error
 	parsed.transport, errs[0] = transports.Parse("--transport", f.transport)
 	parsed.logLevel, errs[1] = logLevels.Parse("--log-level", f.logLevel)
 	_, errs[2] = logFormats.Parse("--log-format", f.logFormat)
@@ -102,6 +109,9 @@ func (f *serveFlags) parse() (parsedFlags, error) {
 	parsed.tls, errs[6] = f.tls.resolve()
 	if parsed.tls.given() && parsed.transport == node.TransportEpoll {
 		errs[6] = errors.Join(errs[6], fmt.Errorf("--transport %s: TLS needs the blocking transport", f.transport))
+	}
+	if f.maxHeader < minHeader || f.maxHeader > maxHeader {
+		errs[7] = fmt.Errorf("--max-header %d: want %d to %d", f.maxHeader, minHeader, maxHeader)
 	}
 	parsed.loops = f.loops
 	if parsed.loops == 0 {

@@ -115,6 +115,29 @@ func TestServeRefusesOtherOrigins(t *testing.T) {
 	}
 }
 
+// A page with large cookies can connect if the operator wants it.
+func TestServeMaxHeader(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want int
+	}{
+		{nil, http.StatusRequestHeaderFieldsTooLarge},
+		{[]string{"--max-header", "20000"}, http.StatusSwitchingProtocols},
+	} {
+		p := startProgram(t, c.args...)
+		header := http.Header{
+			"Cookie":                {strings.Repeat("c", 8100)},
+			"Connection":            {"Upgrade"},
+			"Upgrade":               {"websocket"},
+			"Sec-Websocket-Version": {"13"},
+			"Sec-Websocket-Key":     {"dGhlIHNhbXBsZSBub25jZQ=="},
+		}
+		if got := upgradeStatus(t, p, header); got != c.want {
+			t.Errorf("%q: status %d, want %d", c.args, got, c.want)
+		}
+	}
+}
+
 // upgradeStatus returns the status of the response to an upgrade request.
 func upgradeStatus(t testing.TB, p *clitest.Program, header http.Header) int {
 	t.Helper()
