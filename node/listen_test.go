@@ -25,7 +25,7 @@ func TestListen(t *testing.T) {
 		}
 	})
 	t.Run("no permission", func(t *testing.T) {
-		n := newNode(t, nil)
+		n := newNode(t, func(c *node.Config) { c.Transport = node.TransportAuto })
 		defer func() { _ = n.Close() }()
 		// Not even root can create a socket there; in a container the whole
 		// file system may be read-only.

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -128,8 +129,22 @@ func (n *Node) ID() string { return n.config.ID }
 
 // Listen binds the address; its errors are those of net.Listen. Connections
 // wait in the kernel until Serve is called. See ListenTLS for TLS.
+//
+// The network "unix" is a Unix socket, served by goroutines. A socket file on
+// which no process listens is replaced.
 func (n *Node) Listen(network, address string) error {
+	if network == "unix" && n.config.Transport == TransportEpoll {
+		return errors.New("node: Transport epoll does not serve Unix sockets: use auto or blocking")
+	}
 	return n.bind(func() (net.Addr, error) { return n.server.Listen(network, address) })
+}
+
+// ListenOn makes the node accept from a listener of the application, such as
+// one that systemd has opened or that limits connections. The node closes it.
+// Its connections are served by goroutines for any Config.Transport; those with
+// a method ConnectionState, like the ones of tls.NewListener, are over TLS.
+func (n *Node) ListenOn(listener net.Listener) error {
+	return n.bind(func() (net.Addr, error) { return n.server.ListenOn(listener), nil })
 }
 
 // bind opens the listener of a node that has none. It calls listen with mu

@@ -103,7 +103,7 @@ func (s *Server) acceptLoop(listener net.Listener) {
 			}
 			continue
 		}
-		if errors.Is(err, net.ErrClosed) {
+		if errors.Is(err, net.ErrClosed) || s.Draining() || s.isStopped() {
 			return
 		}
 		s.acceptErrors.Add(1)

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -16,7 +15,8 @@ import (
 )
 
 // Server holds connections on event loops. The caller uses it in this order:
-// New, Listen or ListenTLS at most once, Start, Shutdown; or New, Abandon.
+// New, one of the Listen methods at most once, Start, Shutdown; or New,
+// Abandon.
 // Fields are immutable after New unless marked.
 type Server struct {
 	config Config
@@ -88,38 +88,6 @@ func (s *Server) Congestion() *Congestion { return &s.congestion }
 
 // elapsed is the loops' clock.
 func (s *Server) elapsed() uint32 { return uint32(time.Since(s.epoch).Milliseconds()) }
-
-// Listen binds the address. Connections wait in the kernel until Start.
-func (s *Server) Listen(network, address string) (net.Addr, error) {
-	if !s.epoll {
-		listener, err := net.Listen(network, address)
-		if err != nil {
-			return nil, err
-		}
-		s.listener, s.http.addr = listener, listener.Addr()
-		return listener.Addr(), nil
-	}
-	fds, bound, err := netpoll.Listen(network, address, len(s.loops))
-	if err != nil {
-		return nil, err
-	}
-	for i, fd := range fds {
-		s.loops[i].listener = fd
-	}
-	s.http.addr = bound
-	return bound, nil
-}
-
-// ListenTLS is Listen for a port where everything is TLS, served by blocking
-// I/O. The configuration is copied and restricted to HTTP/1.1.
-func (s *Server) ListenTLS(network, address string, config *tls.Config) (net.Addr, error) {
-	listener, err := net.Listen(network, address)
-	if err != nil {
-		return nil, err
-	}
-	s.listener, s.http.addr = &tlsListener{listener, withHTTP1(config)}, listener.Addr()
-	return listener.Addr(), nil
-}
 
 // Start opens the pollers and starts the loops. On an error the server is
 // abandoned.
