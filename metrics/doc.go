@@ -28,7 +28,7 @@
 //	stoa_http_handovers_total       counter    sockets handed to net/http because they asked for no WebSocket
 //	stoa_handshakes_total           counter    attempts to open a WebSocket; label result: accepted, bad_request,
 //	                                           forbidden_origin, bad_version, header_too_large, timeout, full, aborted,
-//	                                           refused (by the application)
+//	                                           refused (by the application), forbidden_host
 //	stoa_closes_total               counter    connections ended; labels code: a close code of package wire or
 //	                                           "other"; initiator: peer, server
 //	stoa_pings_sent_total           counter    WebSocket pings sent

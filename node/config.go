@@ -65,6 +65,13 @@ type Config struct {
 	// A request without an Origin header does not come from a browser and is
 	// not checked.
 	AllowOrigins []string
+	// AllowHosts names the hosts ("chat.example.com"), without ports, that
+	// requests may be for in addition to loopback names and addresses; others
+	// are answered with 421. "*" allows every host, and so does an empty list.
+	// A node that only this machine can reach needs it against web pages whose
+	// name leads to a loopback address: []string{"localhost"}. It holds for
+	// WebSockets, and on the node's own listener for Config.HTTP.
+	AllowHosts []string
 
 	// Namespaces are declared by New, under their names. Node.LookupNamespace
 	// returns them, to register handlers; Node.Namespace declares more.
@@ -246,6 +253,11 @@ func (c *Config) validate() error {
 	for _, origin := range c.AllowOrigins {
 		if err := checkOrigin(origin); err != nil {
 			errs = append(errs, err)
+		}
+	}
+	for _, host := range c.AllowHosts {
+		if host == "" || strings.ContainsAny(host, " /@[]") || strings.Count(host, ":") == 1 {
+			errs = append(errs, fmt.Errorf("node: AllowHosts %q: want a name or address without a port, or *", host))
 		}
 	}
 	for name, options := range c.Namespaces {

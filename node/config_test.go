@@ -26,6 +26,8 @@ func TestConfigRefused(t *testing.T) {
 		{"origin with a query", func(c *node.Config) { c.AllowOrigins = []string{"https://chat.example.com?x=y"} }, "AllowOrigins"},
 		{"origin with a user", func(c *node.Config) { c.AllowOrigins = []string{"https://me@chat.example.com"} }, "AllowOrigins"},
 		{"pattern", func(c *node.Config) { c.AllowOrigins = []string{"*.example.com"} }, "AllowOrigins"},
+		{"host with a port", func(c *node.Config) { c.AllowHosts = []string{"a.test:80"} }, "AllowHosts"},
+		{"empty host", func(c *node.Config) { c.AllowHosts = []string{""} }, "AllowHosts"},
 		{"empty origin", func(c *node.Config) { c.AllowOrigins = []string{""} }, "AllowOrigins"},
 		{"unknown relay", func(c *node.Config) {
 			c.Namespaces = map[string]node.NamespaceOptions{"chat": {Relay: 1 << 3}}

@@ -110,7 +110,7 @@ func (n *Node) engineConfig() engine.Config {
 	cfg := &n.config
 	return engine.Config{
 		Loops: cfg.Loops, Blocking: cfg.Transport == TransportBlocking,
-		Endpoint: cfg.Endpoint, HTTP: cfg.HTTP, AllowOrigins: cfg.AllowOrigins,
+		Endpoint: cfg.Endpoint, HTTP: cfg.HTTP, AllowOrigins: cfg.AllowOrigins, AllowHosts: cfg.AllowHosts,
 		Limits: engine.Limits{
 			Header: cfg.Limits.Header, Message: cfg.Limits.Message, SendQueue: cfg.Limits.SendQueue,
 			Connections: cfg.Limits.Connections, DrainPerSecond: cfg.Limits.DrainPerSecond,

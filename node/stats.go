@@ -20,6 +20,7 @@ const (
 	HandshakeFull            = HandshakeResult(engine.HandshakeFull)
 	HandshakeAborted         = HandshakeResult(engine.HandshakeAborted)
 	HandshakeRefused         = HandshakeResult(engine.HandshakeRefused) // by the accept handler
+	HandshakeForbiddenHost   = HandshakeResult(engine.HandshakeForbiddenHost)
 )
 
 // String returns the result in lower-case words joined by "_".

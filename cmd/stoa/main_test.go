@@ -54,6 +54,7 @@ func TestUsageErrors(t *testing.T) {
 		{"another name", []string{"--listen", "localhost.example.com:0"}, "--allow-unauthenticated"},
 		{"drain timeout", []string{"--drain-timeout", "-1s"}, "--drain-timeout -1s"},
 		{"not a duration", []string{"--drain-timeout", "soon"}, "--drain-timeout"},
+		{"host with a port", []string{"--allow-host", "a.test:80"}, `AllowHosts "a.test:80"`},
 		{"size of a head", []string{"--max-header", "0"}, "--max-header 0: want 1024 to 1048576"},
 		{"too many loops", []string{"--loops", "1000"}, "Loops 1000"},
 		{"fewer than no loops", []string{"--loops", "-1"}, "Loops -1"},

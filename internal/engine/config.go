@@ -28,6 +28,10 @@ type Config struct {
 	// AllowOrigins names the origins whose pages may connect in addition to the
 	// page's own host; "*" allows every origin.
 	AllowOrigins []string
+	// AllowHosts names the hosts, without ports, that requests may be for in
+	// addition to loopback names and addresses; "*" allows every host. Empty
+	// does so, too.
+	AllowHosts []string
 
 	Limits   Limits
 	Timeouts Timeouts

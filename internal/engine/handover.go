@@ -84,6 +84,11 @@ func newHTTPSide(s *Server) *httpSide {
 			s.ServeHTTP(w, r)
 			return
 		}
+		if !s.allowsHost(r.Host) {
+			s.refused(refusal{HandshakeForbiddenHost, http.StatusMisdirectedRequest, hostReason}, r.RemoteAddr, []byte(r.Host), nil)
+			http.Error(w, hostReason, http.StatusMisdirectedRequest)
+			return
+		}
 		s.config.HTTP.ServeHTTP(w, r)
 	})
 	return &httpSide{

@@ -2,8 +2,11 @@ package engine
 
 import (
 	"bytes"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -14,6 +17,7 @@ const (
 	drainingReason = "node is draining"
 	unusableReason = "node is full or draining"
 	originReason   = "origin not allowed"
+	hostReason     = "host not allowed"
 	lateReason     = "the request was not decided in time"
 )
 
@@ -109,6 +113,26 @@ func (s *Server) allowsOrigin(origin, host string) bool {
 	}
 	u, err := url.Parse(origin)
 	return err == nil && u.Host != "" && strings.EqualFold(u.Host, host)
+}
+
+// allowsHost checks the Host field. A page can give its own name an address of
+// the visitor's machine or network (DNS rebinding): its requests are then of
+// the same origin as the server's, and only the name tells them apart. Browsers
+// always send one.
+func (s *Server) allowsHost(host string) bool {
+	if len(s.config.AllowHosts) == 0 || host == "" {
+		return true
+	}
+	name := host
+	if withoutPort, _, err := net.SplitHostPort(host); err == nil {
+		name = withoutPort
+	}
+	name = strings.ToLower(strings.TrimSuffix(strings.Trim(name, "[]"), "."))
+	if address, err := netip.ParseAddr(name); err == nil && address.Unmap().IsLoopback() {
+		return true
+	}
+	return name == "localhost" || strings.HasSuffix(name, ".localhost") ||
+		slices.ContainsFunc(s.config.AllowHosts, func(allowed string) bool { return allowed == "*" || strings.EqualFold(allowed, name) })
 }
 
 // refuse answers a request that is not worth parsing, and closes.

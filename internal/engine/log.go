@@ -109,6 +109,10 @@ func (s *Server) refused(no refusal, peer string, host, origin []byte) {
 		origin := printable(origin)
 		s.refusals.warn("origin "+origin, "a page of another origin was refused; to allow it add the origin to "+
 			"AllowOrigins, in stoa serve with --allow-origin", logOrigin, origin, logHost, printable(host))
+	case HandshakeForbiddenHost:
+		host := printable(host)
+		s.refusals.warn("host "+host, "a request for another host was refused; to allow it add the host to AllowHosts, "+
+			"in stoa serve with --allow-host", logHost, host, logPeer, peer)
 	case HandshakeHeaderTooLarge:
 		s.refusals.warn("head "+time.Now().Truncate(refusalPeriod).String(), "a request head was too large; the limit is "+
 			"Limits.Header, in stoa serve --max-header", logLimit, s.config.Limits.Header, logPeer, peer)

@@ -178,6 +178,8 @@ func (s *Server) judge(u *upgradeRequest) refusal {
 		return no
 	}
 	switch {
+	case !s.allowsHost(string(u.host)):
+		return refusal{HandshakeForbiddenHost, http.StatusMisdirectedRequest, hostReason}
 	case u.origins > 1 || u.origins == 1 && !s.allowsOrigin(string(u.origin), string(u.host)):
 		return refusal{HandshakeForbiddenOrigin, http.StatusForbidden, originReason}
 	case s.Draining():

@@ -16,13 +16,14 @@ const (
 	HandshakeFull
 	HandshakeAborted
 	HandshakeRefused // by the Upgrader
+	HandshakeForbiddenHost
 	HandshakeResults // how many there are
 )
 
 // String returns the result in lower-case words joined by "_".
 func (r HandshakeResult) String() string {
 	return [...]string{"accepted", "bad_request", "forbidden_origin", "bad_version",
-		"header_too_large", "timeout", "full", "aborted", "refused", "unknown"}[min(r, HandshakeResults)]
+		"header_too_large", "timeout", "full", "aborted", "refused", "forbidden_host", "unknown"}[min(r, HandshakeResults)]
 }
 
 // histogramBounds is how many upper bounds a Histogram has.

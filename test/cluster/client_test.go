@@ -56,7 +56,7 @@ func (c *client) hello() error {
 	if err := c.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
-	request := "GET /ws HTTP/1.1\r\nHost: stoa.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+	request := "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 	if _, err := io.WriteString(c.conn, request); err != nil {
 		return err

@@ -22,6 +22,7 @@ type serveFlags struct {
 	allowUnauthenticated bool
 	endpoint             string
 	allowOrigins         []string
+	allowHosts           []string
 	maxHeader            int
 	loops                int
 	transport            string
@@ -61,6 +62,8 @@ func (f *serveFlags) register(set *pflag.FlagSet) {
 		"`path` of the WebSocket endpoint; * accepts every path")
 	set.StringArrayVar(&f.allowOrigins, "allow-origin", nil,
 		"`origin` whose pages may connect, scheme://host[:port] or *; repeatable; the server's own may always")
+	set.StringArrayVar(&f.allowHosts, "allow-host", nil,
+		"`host` that requests may be for, without a port, or *; repeatable; on a loopback address needed for other names than localhost")
 	set.IntVar(&f.maxHeader, "max-header", 8<<10,
 		"maximum size of a request head in `bytes`, cookies included; larger ones are answered with 431")
 	set.IntVar(&f.loops, "loops", 0,
@@ -118,6 +121,15 @@ func (f *serveFlags) parse() (parsedFlags, error) {
 		parsed.loops = min(runtime.GOMAXPROCS(0), maxLoops)
 	}
 	return parsed, errors.Join(errs[:]...)
+}
+
+// hosts returns the names that requests may be for. A page whose name leads to
+// a loopback address must not reach a node that only this machine may reach.
+func (f *serveFlags) hosts(exposed bool) []string {
+	if exposed {
+		return f.allowHosts
+	}
+	return append([]string{"localhost"}, f.allowHosts...)
 }
 
 // checkListen reports whether other machines can reach the address. Only

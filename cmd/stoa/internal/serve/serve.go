@@ -115,6 +115,7 @@ func newServer(flags *serveFlags, parsed parsedFlags, self *clusterNode, logger 
 		Endpoint:     flags.endpoint,
 		HTTP:         pages,
 		AllowOrigins: flags.allowOrigins,
+		AllowHosts:   flags.hosts(parsed.exposed),
 		Limits:       node.Limits{Header: flags.maxHeader},
 		Namespaces: map[string]node.NamespaceOptions{
 			cli.DefaultNamespace: {Relay: node.RelayRooms | node.RelayNamespace | node.RelayAsks},

@@ -115,6 +115,69 @@ func TestServeRefusesOtherOrigins(t *testing.T) {
 	}
 }
 
+// A web page that gives its own name a loopback address reaches nothing.
+func TestServeRefusesOtherHosts(t *testing.T) {
+	status := func(p *clitest.Program, path, host string) int {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.URL+path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Host = host
+		if path == "/ws" {
+			request.Header = http.Header{
+				"Origin":                {"http://" + host},
+				"Connection":            {"Upgrade"},
+				"Upgrade":               {"websocket"},
+				"Sec-Websocket-Version": {"13"},
+				"Sec-Websocket-Key":     {"dGhlIHNhbXBsZSBub25jZQ=="},
+			}
+		}
+		response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		return response.StatusCode
+	}
+	strict, configured := startProgram(t), startProgram(t, "--allow-host", "chat.example.com")
+	exposed := launch(t, "--listen", ":0", "--allow-unauthenticated")
+	exposed.URL = exposed.Stdout.Await(t, `Open +(http://localhost:\d+)/ `)
+	for _, path := range []string{"/", "/metrics", "/stoa.js", "/healthz", "/nothing", "/ws"} {
+		served := map[string]int{"/nothing": http.StatusNotFound, "/ws": http.StatusSwitchingProtocols}[path]
+		if served == 0 {
+			served = http.StatusOK
+		}
+		for _, c := range []struct {
+			p    *clitest.Program
+			host string
+			want int
+		}{
+			{strict, "evil.example", http.StatusMisdirectedRequest},
+			{strict, "evil.example:8080", http.StatusMisdirectedRequest},
+			{strict, "localhost.evil.example", http.StatusMisdirectedRequest},
+			{strict, "127.0.0.1.evil.example", http.StatusMisdirectedRequest},
+			{strict, "192.0.2.1", http.StatusMisdirectedRequest},
+			{strict, "localhost", served},
+			{strict, "LOCALHOST:8080", served},
+			{strict, "stoa.localhost.", served},
+			{strict, "127.0.0.2:1", served},
+			{strict, "[::1]:8080", served},
+			{strict, "[::1]", served},
+			{configured, "Chat.example.com:443", served},
+			{configured, "localhost", served},
+			{configured, "evil.example", http.StatusMisdirectedRequest},
+			{exposed, "evil.example", served},
+		} {
+			if got := status(c.p, path, c.host); got != c.want {
+				t.Errorf("%s of %s: status %d, want %d", path, c.host, got, c.want)
+			}
+		}
+	}
+	if log := strict.Stderr.String(); strings.Count(log, "host=evil.example ") != 1 || !strings.Contains(log, "--allow-host") {
+		t.Errorf("want one line about the host and the flag, got:\n%s", log)
+	}
+}
+
 // A page with large cookies can connect if the operator wants it.
 func TestServeMaxHeader(t *testing.T) {
 	for _, c := range []struct {

@@ -41,7 +41,7 @@ func TestServeTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := clitest.OpenSocket(t, conn, "stoa.test", "/ws")
+	s := clitest.OpenSocket(t, conn, address, "/ws")
 	p.Cancel()
 	if frame := s.ReadFrame(t); frame.Header.OpCode != ws.OpClose {
 		t.Errorf("got frame %q, want a close frame", frame.Payload)
