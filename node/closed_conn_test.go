@@ -136,8 +136,8 @@ func TestFormerHandles(t *testing.T) {
 	}
 }
 
-// An answer above the limit of the send queue closes nothing if the socket takes
-// it.
+// An answer above the limit of the send queue closes nothing if the socket
+// takes it.
 func TestAnswerAboveTheSendQueue(t *testing.T) {
 	var j journal
 	n := startHandling(t, func(cfg *node.Config) { cfg.Limits.SendQueue = 130 }, everyHandler(&j))
