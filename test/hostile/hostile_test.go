@@ -29,8 +29,8 @@ func roundTrips(t *testing.T, from, to *peer, room string, count int) time.Durat
 	return all[len(all)/2]
 }
 
-// faults S1: an asking, a member that answers and a member that never does:
-// asks without end must not pile up at the silent one.
+// A room with a member that answers and one that never does: asks without end
+// must not pile up at the silent one.
 func TestAsksDoNotPileUp(t *testing.T) {
 	n := startNode(t, nil)
 	asking, answering, silent := join(t, n, "r"), join(t, n, "r"), join(t, n, "r")
@@ -70,7 +70,7 @@ func TestAsksDoNotPileUp(t *testing.T) {
 	group.Wait()
 }
 
-// faults S1: rooms of silent members cost a bounded number of entries, and the
+// Rooms of silent members cost a bounded number of entries, and the
 // others are still served.
 func TestSilentMembersAreBounded(t *testing.T) {
 	const members, limit = 30, 16
@@ -99,7 +99,7 @@ func TestSilentMembersAreBounded(t *testing.T) {
 	testkit.Eventually(t, "the asking's asks have ended at all members", func() bool { return n.Stats().OpenAsks == 0 })
 }
 
-// faults S2: a burst of large messages from many senders closes no reader that
+// A burst of large messages from many senders closes no reader that
 // reads, although it exceeds each reader's send queue.
 func TestBurstClosesNoReader(t *testing.T) {
 	const senders, readers, each = 20, 40, 2
@@ -140,7 +140,7 @@ func TestBurstClosesNoReader(t *testing.T) {
 	}
 }
 
-// faults S3: clients that ask for pages and never read them keep no goroutine.
+// Clients that ask for pages and never read them keep no goroutine.
 func TestPagesThatAreNotRead(t *testing.T) {
 	n := startNode(t, func(cfg *node.Config) {
 		cfg.HTTP = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -168,7 +168,7 @@ func TestPagesThatAreNotRead(t *testing.T) {
 	})
 }
 
-// faults S4: a message that is never finished ends its connection.
+// A message that is never finished ends its connection.
 func TestUnfinishedMessagesEnd(t *testing.T) {
 	n := startNode(t, func(cfg *node.Config) { cfg.Timeouts.Message = 300 * time.Millisecond })
 	for name, begin := range map[string][]byte{
