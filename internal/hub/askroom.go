@@ -64,6 +64,11 @@ func (a *memberAsk) Run(s *Shard) {
 			a.opened[loop] = append(a.opened[loop], openedAsk{c.Slot(), c.Generation(), id})
 		}
 	}
+	// The ask is a message for all members, even if one on another loop has
+	// been faster than this loop.
+	if a.call.IsAnswered() {
+		(*endMemberAsk)(a).Run(s)
+	}
 }
 
 // endRoom ends the asks to the members that have not answered.
