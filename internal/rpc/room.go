@@ -156,6 +156,9 @@ func (p *Peer) askRoomHere(r *Request) {
 // Add announces that Done will be called n times more.
 func (c *RoomCall) Add(n int) { c.remaining.Add(int32(n)) }
 
+// IsAnswered reports whether no more answers are wanted.
+func (c *RoomCall) IsAnswered() bool { return c.answered.Load() }
+
 // Answer sends a member's answer to the asking node. An error of the client is
 // an answer, too, unless it only says that there is no handler and one answer
 // is wanted.
