@@ -7,6 +7,18 @@ import (
 	"github.com/kataras/neffos"
 )
 
+// receive waits for a message, and not for ever.
+func receive(t *testing.T, messages <-chan string) string {
+	t.Helper()
+	select {
+	case message := <-messages:
+		return message
+	case <-within(t).Done():
+		t.Fatal("no message has arrived")
+		return ""
+	}
+}
+
 func TestExamplePrivateMessages(t *testing.T) {
 	program := runBinary(t, buildExample(t, "private-messages"))
 	// person enters under a name and answers every message with the given text.
@@ -37,7 +49,7 @@ func TestExamplePrivateMessages(t *testing.T) {
 			t.Fatalf("answered %q, %v; want the confirmation", answer, err)
 		}
 		for i, messages := range []chan string{first, second} {
-			if got := <-messages; got != fromAda {
+			if got := receive(t, messages); got != fromAda {
 				t.Errorf("connection %d of ben got %q, want %q", i+1, got, fromAda)
 			}
 		}
@@ -46,7 +58,7 @@ func TestExamplePrivateMessages(t *testing.T) {
 		if answer, err := ada.ask(t, adaNS, "whisper", letter{"ben", "hello; you"}); err != nil || answer != `"seen by ben"` {
 			t.Fatalf("answered %q, %v; want the confirmation", answer, err)
 		}
-		if got := <-second; got != fromAda {
+		if got := receive(t, second); got != fromAda {
 			t.Errorf("the latest connection of ben got %q, want %q", got, fromAda)
 		}
 		if len(first) != 0 {
@@ -57,7 +69,7 @@ func TestExamplePrivateMessages(t *testing.T) {
 		for _, event := range []string{"note", "murmur"} {
 			ada.socket.quiet(t)
 			adaNS.Emit(event, []byte(`{"to":"ben","text":"hello; you"}`))
-			if got := <-second; got != fromAda {
+			if got := receive(t, second); got != fromAda {
 				t.Errorf("%s: ben got %q, want %q", event, got, fromAda)
 			}
 		}
