@@ -29,7 +29,16 @@ func TestDedupe(t *testing.T) {
 		{"out of the window", []step{{1, true}, {window + 1, true}, {1, false}}},
 		{"far jump", []step{{1, true}, {10 * window, true}, {9*window + 1, true}, {9 * window, false}, {10 * window, false}}},
 		{"without numbers", []step{{0, true}, {0, true}}},
-		{"largest", []step{{1<<64 - 1, true}, {1<<64 - 1, false}, {1<<64 - 2, true}}},
+		{"largest", []step{{1<<64 - 1, false}, {1, true}, {2, true}, {1<<64 - 1, false}, {3, true}}},
+		{"no node gets there", []step{{1, true}, {1 + 1<<48, true}, {2 + 1<<48, false}, {1 << 62, false}, {2, true}}},
+		// One wrong number, at any distance, does not hide the next ones.
+		{"one wrong number", []step{{7, true}, {1 << 40, true}, {1 << 40, false}, {8, true}, {8, false}, {9, true}}},
+		{"a wrong one near", []step{{7, true}, {8 + window, true}, {8, true}, {9, true}, {8, false}}},
+		{"a wrong one first", []step{{1 << 40, true}, {1_000_000, true}, {1_000_001, true}, {1_000_000, false}, {1_000_002, true}}},
+		{"wrong ones repeatedly", []step{{7, true}, {1 << 30, true}, {8, true}, {1 << 31, true}, {9, true}, {8, false}}},
+		{"wrong after a confirmation", []step{{1_000_000, true}, {1_000_001, true}, {1 << 40, true}, {1_000_002, true}, {1_000_000, false}}},
+		// A node that is in few rooms receives few of the numbers.
+		{"sparse", []step{{7, true}, {1_000_000, true}, {2_000_000, true}, {2_000_000, false}, {1_999_999, true}, {1_000_000, false}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var d redisbroker.Dedupe

@@ -15,6 +15,7 @@ const (
 	MaxKept      = maxKept
 	MaxKeptBytes = maxKeptBytes
 	MaxOrigins   = maxOrigins
+	MaxAhead     = maxAhead
 )
 
 var (
@@ -49,7 +50,7 @@ func DecodeEnvelope(data string, scratch []byte) (s Header, env cluster.Envelope
 // Dedupe is the filter of repeats.
 type Dedupe struct{ dedupe dedupe }
 
-func (d *Dedupe) Accept(s Header) bool { return d.dedupe.accept(s.inside()) }
+func (d *Dedupe) Accept(s Header) bool { return d.dedupe.accept(s.inside()) == verdictNew }
 func (d *Dedupe) Interrupt()           { d.dedupe.interrupt() }
 func (d *Dedupe) Missed() uint64       { return d.dedupe.missed }
 func (d *Dedupe) Origins() int         { return len(d.dedupe.origins) }

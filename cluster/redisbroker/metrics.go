@@ -31,17 +31,21 @@ func (s *Stats) Metrics() []cluster.Metric {
 // appendDropped sums over the servers: a refused message belongs to none of
 // them.
 func (s *Stats) appendDropped(metrics []cluster.Metric) []cluster.Metric {
-	var tooOld, badVersion, malformed uint64
+	var tooOld, badVersion, malformed, badNumber uint64
 	for i := range s.Servers {
 		server := &s.Servers[i]
 		tooOld += server.TooOld
 		badVersion += server.BadVersion
 		malformed += server.Malformed
+		badNumber += server.BadNumber
 	}
 	for _, dropped := range []struct {
 		cause string
 		count uint64
-	}{{"queue_full", s.QueueFull}, {"too_old", tooOld}, {"bad_version", badVersion}, {"malformed", malformed}} {
+	}{
+		{"queue_full", s.QueueFull}, {"too_old", tooOld}, {"bad_version", badVersion}, {"malformed", malformed},
+		{"bad_number", badNumber},
+	} {
 		metrics = append(metrics, cluster.Metric{
 			Name: "broker_dropped_messages_total",
 			Help: "Messages between nodes that were lost on this node, over all servers, by cause.",

@@ -41,10 +41,11 @@ type ServerStats struct {
 	// a stall. Repeats is the number of messages that arrived here for the
 	// second time and were dropped.
 	Resent, Repeats uint64
-	// TooOld, BadVersion and Malformed count dropped messages: they waited
-	// longer than QueueAge, had an encoding that this version does not know, or
-	// had no valid encoding.
-	TooOld, BadVersion, Malformed uint64
+	// TooOld, BadVersion, Malformed and BadNumber count dropped messages: they
+	// waited longer than QueueAge, had an encoding that this version does not
+	// know, had no valid encoding, or had a number that their node cannot have
+	// reached.
+	TooOld, BadVersion, Malformed, BadNumber uint64
 	// PublisherReconnects and SubscriberReconnects count how often the
 	// connection was lost, or was silent for so long that it seemed to be.
 	PublisherReconnects, SubscriberReconnects uint64
@@ -131,6 +132,7 @@ func (h *histogram) read() Histogram {
 type serverStats struct {
 	published, delivered, resent, repeats   atomic.Uint64
 	tooOld, badVersion, malformed           atomic.Uint64
+	badNumber                               atomic.Uint64
 	gaps, missedAtMost, flushTimeouts       atomic.Uint64
 	publishTime, answerTime, lag, batchSize histogram
 }
@@ -170,6 +172,7 @@ func (s *server) readStats() ServerStats {
 		TooOld:               s.stats.tooOld.Load(),
 		BadVersion:           s.stats.badVersion.Load(),
 		Malformed:            s.stats.malformed.Load(),
+		BadNumber:            s.stats.badNumber.Load(),
 		PublisherReconnects:  s.publishing.reconnects(),
 		SubscriberReconnects: s.subscribing.reconnects(),
 		Gaps:                 s.stats.gaps.Load(),

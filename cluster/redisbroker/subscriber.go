@@ -163,8 +163,12 @@ func (s *subscriber) deliver(name, data string) {
 		server.stats.malformed.Add(1)
 		return
 	}
-	if !s.dedupe.accept(&received) {
+	switch s.dedupe.accept(&received) {
+	case verdictRepeat:
 		server.stats.repeats.Add(1)
+		return
+	case verdictBadNumber:
+		server.stats.badNumber.Add(1)
 		return
 	}
 	if missed := s.dedupe.missed; missed > 0 {
