@@ -2,7 +2,10 @@ package client
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"crypto/rand"
+	"crypto/sha1" // the handshake of RFC 6455 uses it, not for secrecy
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
@@ -12,16 +15,19 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
-
-	"github.com/gobwas/ws"
 
 	"github.com/stoa-io/stoa/internal/session"
 	"github.com/stoa-io/stoa/wire"
 )
 
-// maxRefusalText is the number of bytes kept of the body of an HTTP error.
-const maxRefusalText = 512
+// maxRefusalText is the number of bytes kept of the body of an HTTP error,
+// maxAnswer that of an answer to the handshake that are read.
+const (
+	maxRefusalText = 512
+	maxAnswer      = 64 << 10
+)
 
 // headerReconnect carries the number of the attempt (protocol.md section 1, 9).
 const headerReconnect = "X-Websocket-Reconnect"
@@ -123,8 +129,8 @@ func parseAddress(address string) (*url.URL, error) {
 	return u, nil
 }
 
-// dial makes one connection and upgrades it. The reader, if not nil, holds the
-// bytes that arrived together with the handshake.
+// dial makes one connection and upgrades it. The reader holds the bytes that
+// arrived together with the handshake.
 func (c *Conn) dial(ctx context.Context) (net.Conn, *bufio.Reader, error) {
 	header, err := c.header(ctx)
 	if err != nil {
@@ -134,35 +140,141 @@ func (c *Conn) dial(ctx context.Context) (net.Conn, *bufio.Reader, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	refused := new(RefusedError)
-	dialer := ws.Dialer{
-		Host:      header.Get("Host"),
-		Header:    ws.HandshakeHeaderHTTP(withoutHost(header)),
-		NetDial:   c.options.DialContext,
-		TLSConfig: c.tls(),
-		OnStatusError: func(status int, _ []byte, response io.Reader) {
-			refused = readRefusal(status, response)
-		},
-	}
-	if proxy != nil {
-		dialer.NetDial = c.throughProxy(proxy)
-	}
-	// The user info belongs into the header; gobwas/ws would take it for the
-	// host.
-	address := *c.address
-	address.User = nil
-	socket, buffered, _, err := dialer.Dial(ctx, address.String())
+	socket, err := c.dialSocket(ctx, proxy)
 	if err != nil {
-		var status ws.StatusError
-		if errors.As(err, &status) {
-			return nil, nil, refused
-		}
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
-		return nil, nil, fmt.Errorf("client: dial: %w", err)
+		return nil, nil, dialError(ctx, err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = socket.SetDeadline(time.Unix(1, 0)) })
+	buffered, err := upgrade(socket, c.address, header)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		_ = socket.Close()
+		return nil, nil, dialError(ctx, err)
 	}
 	return socket, buffered, nil
+}
+
+// dialError is the error of a failed attempt. A refusal counts even if ctx
+// ended while its text was read.
+func dialError(ctx context.Context, err error) error {
+	var refused *RefusedError
+	if errors.As(err, &refused) {
+		return err
+	}
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	return fmt.Errorf("client: dial: %w", err)
+}
+
+// dialSocket makes the connection that carries the handshake.
+func (c *Conn) dialSocket(ctx context.Context, proxy *url.URL) (net.Conn, error) {
+	dial := c.options.DialContext
+	if proxy != nil {
+		dial = c.throughProxy(proxy)
+	}
+	port := c.address.Port()
+	if port == "" {
+		port = map[string]string{"ws": "80", "wss": "443"}[c.address.Scheme]
+	}
+	socket, err := dial(ctx, "tcp", net.JoinHostPort(c.address.Hostname(), port))
+	if err != nil || c.address.Scheme != "wss" {
+		return socket, err
+	}
+	config := c.tls()
+	if config.ServerName == "" {
+		config.ServerName = c.address.Hostname()
+	}
+	return tls.Client(socket, config), nil
+}
+
+// upgrade sends the request of RFC 6455 section 4.1 and checks the answer. The
+// reader may have read beyond it. A refusal is a RefusedError.
+func upgrade(socket io.ReadWriter, address *url.URL, header http.Header) (*bufio.Reader, error) {
+	var nonce [16]byte
+	_, _ = rand.Read(nonce[:]) // never fails
+	key := base64.StdEncoding.EncodeToString(nonce[:])
+	request := &http.Request{Method: http.MethodGet, URL: address, Host: header.Get("Host"), Header: header.Clone()}
+	request.Header.Del("Host") // it has a field of its own
+	if _, given := header["User-Agent"]; !given {
+		request.Header.Set("User-Agent", "") // else it would be Go's
+	}
+	for name, value := range map[string]string{
+		"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": key, "Sec-WebSocket-Version": "13",
+	} {
+		request.Header[name] = []string{value} // with the capitals of the RFC
+	}
+	var head bytes.Buffer
+	if err := request.Write(&head); err != nil {
+		return nil, err
+	}
+	if _, err := socket.Write(head.Bytes()); err != nil {
+		return nil, err
+	}
+	limited := &io.LimitedReader{R: socket, N: maxAnswer}
+	reader := bufio.NewReader(limited)
+	response, err := readAnswer(reader, request)
+	if err != nil {
+		if limited.N <= 0 {
+			err = fmt.Errorf("%w: the answer to the handshake has more than %d bytes", ErrTooBig, maxAnswer)
+		}
+		return nil, err
+	}
+	if response.StatusCode != http.StatusSwitchingProtocols {
+		return nil, readRefusal(response)
+	}
+	return reader, checkUpgrade(response, key)
+}
+
+// readAnswer reads the head of the answer, after informational ones such as
+// 103 (RFC 9110 section 15.2).
+func readAnswer(reader *bufio.Reader, request *http.Request) (*http.Response, error) {
+	for {
+		response, err := http.ReadResponse(reader, request)
+		if err != nil || response.StatusCode == http.StatusSwitchingProtocols || response.StatusCode >= http.StatusOK {
+			return response, err
+		}
+	}
+}
+
+// checkUpgrade is the check of RFC 6455 section 4.1. A proxy may add elements
+// to Connection and Upgrade, which are lists over all their lines (RFC 9110
+// section 5.3).
+func checkUpgrade(response *http.Response, key string) error {
+	header := response.Header
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	var field string
+	switch accepts := header.Values("Sec-WebSocket-Accept"); {
+	case !response.ProtoAtLeast(1, 1):
+		return fmt.Errorf("%w: the answer to the handshake is %s", ErrProtocol, response.Proto)
+	case !hasElement(header.Values("Upgrade"), "websocket"):
+		field = "Upgrade"
+	case !hasElement(header.Values("Connection"), "upgrade"):
+		field = "Connection"
+	case len(accepts) != 1 || accepts[0] != base64.StdEncoding.EncodeToString(sum[:]):
+		field = "Sec-WebSocket-Accept"
+	case header.Get("Sec-WebSocket-Extensions") != "":
+		field = "Sec-WebSocket-Extensions" // none was offered
+	case header.Get("Sec-WebSocket-Protocol") != "":
+		field = "Sec-WebSocket-Protocol" // likewise
+	default:
+		return nil
+	}
+	return fmt.Errorf("%w: the answer to the handshake has %s %q", ErrProtocol, field, header.Values(field))
+}
+
+// hasElement looks for an element of a list without regard to case.
+func hasElement(lines []string, want string) bool {
+	for _, line := range lines {
+		for element := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.Trim(element, " \t"), want) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // header returns the header of the upgrade request. Authenticate runs on a
@@ -222,12 +334,6 @@ func (c *Conn) authenticate(ctx context.Context) (http.Header, error) {
 	}
 }
 
-// withoutHost removes the field that the handshake writes itself.
-func withoutHost(header http.Header) http.Header {
-	header.Del("Host")
-	return header
-}
-
 // tls returns the TLS configuration of a connection to the server.
 func (c *Conn) tls() *tls.Config {
 	config := c.options.TLS.Clone()
@@ -239,18 +345,13 @@ func (c *Conn) tls() *tls.Config {
 	return config
 }
 
-// readRefusal reads the response of a server that did not upgrade.
-func readRefusal(status int, response io.Reader) *RefusedError {
-	refused := &RefusedError{Status: status}
-	read, err := http.ReadResponse(bufio.NewReader(response), nil)
-	if err != nil {
-		return refused
-	}
-	defer func() { _ = read.Body.Close() }()
-	// A truncated or slow response still has its status.
-	text, _ := io.ReadAll(io.LimitReader(read.Body, maxRefusalText))
+// readRefusal reads the response of a server that did not upgrade. A truncated
+// or slow one still has its status.
+func readRefusal(response *http.Response) *RefusedError {
+	refused := &RefusedError{Status: response.StatusCode}
+	text, _ := io.ReadAll(io.LimitReader(response.Body, maxRefusalText))
 	refused.Text = string(text)
-	if seconds, err := strconv.Atoi(read.Header.Get("Retry-After")); err == nil && seconds > 0 {
+	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
 		refused.retryAfter = time.Duration(min(seconds, 24*60*60)) * time.Second
 	}
 	return refused

@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gobwas/ws"
-
 	"github.com/stoa-io/stoa/internal/session"
 	"github.com/stoa-io/stoa/wire"
 )
@@ -263,7 +261,7 @@ func (t *transport) ease() {
 // socket. It keeps lastReceived and enforces the idle timeout.
 type prefixedReader struct {
 	transport *transport
-	buffered  *bufio.Reader // nil: none are left
+	buffered  *bufio.Reader // nil: none are left; it is not read beyond its buffer
 }
 
 // Read implements io.Reader.
@@ -272,7 +270,6 @@ func (r *prefixedReader) Read(p []byte) (int, error) {
 		if n := r.buffered.Buffered(); n > 0 {
 			return r.buffered.Read(p[:min(len(p), n)])
 		}
-		ws.PutReader(r.buffered)
 		r.buffered = nil
 	}
 	t := r.transport
