@@ -39,8 +39,8 @@ var (
 	ErrAcknowledge = errors.New("client: acknowledgement timeout")
 	// ErrProtocol: the server violated RFC 6455.
 	ErrProtocol = errors.New("client: protocol error of the server")
-	// ErrTooBig: the server sent a message above Options.ReadLimit, or an answer
-	// to the upgrade of more than 64 KiB.
+	// ErrTooBig: the server sent a message above Options.ReadLimit, or an
+	// answer to the upgrade of more than 64 KiB.
 	ErrTooBig = errors.New("client: message too big")
 	// ErrProxy: the proxy did not connect, or its kind is not supported.
 	ErrProxy = errors.New("client: proxy")
