@@ -56,6 +56,7 @@ func (a *memberAsk) Run(s *Shard) {
 		}
 		if !c.mayAsk() {
 			s.stats.AsksSkipped++
+			a.call.Skipped()
 			continue
 		}
 		a.call.Add(1)
@@ -100,8 +101,11 @@ var errEnded = errors.New("hub: ask ended")
 // respond implements responder.
 func (a *memberAsk) respond(c *Client, answer *session.Answer) {
 	defer a.call.Done()
-	if m := answer.Message; m != nil { // else the member is gone, or its time was up
+	switch m := answer.Message; {
+	case m != nil:
 		a.call.Answer(c.ID(), m.Body, m.Binary, answer.Err)
+	case answer.Err == wire.ErrTimeout:
+		a.call.TimedOut()
 	}
 }
 

@@ -9,7 +9,7 @@
 // through the room's channel, behind everything that was published there
 // before; each node that it reached reports when no more answers follow, and
 // PUBLISH returns how many nodes it reached. So "nobody there" and "gone" are
-// known at once.
+// known soon: before a room counts as empty, the other nodes are looked for.
 //
 // A [Peer] is this node's end of it: the calls that it has made and those that
 // it serves. It does not know connections: [Local] carries out requests about

@@ -24,7 +24,7 @@ func (p *Peer) endCallsOf(gone string) {
 	alive := slices.DeleteFunc(p.knownNodes(), func(node string) bool { return node == gone })
 	for _, id := range p.pending.ids() {
 		var probed []string
-		p.pending.update(id, func(c *call) (bool, error) {
+		p.update(id, func(c *call) (bool, error) {
 			switch {
 			case c.owner == gone:
 				return true, wire.ErrGone
@@ -64,9 +64,10 @@ func (p *Peer) probePeers(id uint64, nodes []string) {
 	}
 }
 
-// answerProbe sends OpDone unless this node will do so anyway.
+// answerProbe sends OpDone unless this node will do so anyway. A probe without
+// an ID only asks whether it arrives.
 func (p *Peer) answerProbe(r *Request) {
-	if p.rooms.get(r) == nil {
+	if r.ID != 0 && p.rooms.get(r) == nil {
 		p.post(r.From, &Request{Op: OpDone, ID: r.ID, From: p.config.ID})
 	}
 }

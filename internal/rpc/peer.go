@@ -44,6 +44,7 @@ type Peer struct {
 	config  Config  // immutable
 	pending pending // calls of this node
 	rooms   activeRoomCalls
+	census  census
 
 	lateAnswers atomic.Uint64
 	badRequests atomic.Uint64
@@ -141,7 +142,7 @@ func (p *Peer) onAnswer(r *Request) {
 		answer.Body, answer.Err = nil, wire.ErrorFor(r.Err)
 	}
 	var ended call
-	if !p.pending.update(r.ID, func(c *call) (bool, error) {
+	if !p.update(r.ID, func(c *call) (bool, error) {
 		c.answers = append(c.answers, answer)
 		ended = *c
 		return !c.collectAll, nil
@@ -156,17 +157,17 @@ func (p *Peer) onAnswer(r *Request) {
 
 // onNodeLost stops waiting for a node in one call.
 func (p *Peer) onNodeLost(id uint64, node string) {
-	p.pending.update(id, func(c *call) (bool, error) { return c.forget(node) })
+	p.update(id, func(c *call) (bool, error) { return c.forget(node) })
 }
 
-// onDone notes that a node has finished. It reports an error if a member there
-// does not handle the event.
+// onDone notes that a node has finished, and why there is no answer if a member
+// there was asked.
 func (p *Peer) onDone(r *Request) {
-	p.pending.update(r.ID, func(c *call) (bool, error) {
+	p.update(r.ID, func(c *call) (bool, error) {
 		if !slices.Contains(c.done, r.From) {
 			c.done = append(c.done, r.From)
 		}
-		c.unhandled = c.unhandled || r.Err != ""
+		c.result = max(c.result, resultOf(r.Err))
 		return c.forget(r.From)
 	})
 }
@@ -201,21 +202,37 @@ func first(all Answers, err error) (Answer, error) {
 	return all.Answers[0], all.Answers[0].Err
 }
 
+// grace is the part of Config.Timeout, and the longest time, for which a call
+// without a deadline waits for an answer that is overdue. The other node
+// answers wire.ErrTimeout; if that is lost, the call still ends.
+const (
+	gracePart = 4
+	maxGrace  = 5 * time.Second
+)
+
 // wait starts a call and waits until it is complete. When ctx ends first, a
 // call for all answers returns those received so far.
 func (p *Peer) wait(ctx context.Context, collectAll bool, start func(*call) (id uint64)) (Answers, error) {
-	type result struct {
+	type outcome struct {
 		all Answers
 		err error
 	}
-	finished := make(chan result, 1)
-	id := start(&call{collectAll: collectAll, finish: func(all Answers, err error) { finished <- result{all, err} }})
+	finished := make(chan outcome, 1)
+	id := start(&call{collectAll: collectAll, finish: func(all Answers, err error) { finished <- outcome{all, err} }})
 	err := p.config.ErrClosed
+	var overdue <-chan time.Time
+	if _, limited := ctx.Deadline(); !limited {
+		timer := time.NewTimer(p.config.Timeout + min(p.config.Timeout/gracePart, maxGrace))
+		defer timer.Stop()
+		overdue = timer.C
+	}
 	select {
 	case r := <-finished:
 		return r.all, r.err
 	case <-ctx.Done():
 		err = ctx.Err()
+	case <-overdue:
+		err = wire.ErrTimeout
 	case <-p.config.Closed:
 	}
 	c := p.pending.take(id)

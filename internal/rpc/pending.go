@@ -5,8 +5,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
-
-	"github.com/stoa-io/stoa/wire"
 )
 
 // Answer is what a connection answered.
@@ -41,7 +39,8 @@ type call struct {
 	waitingFor []string // nodes that have not finished
 	answers    []Answer
 	done       []string // nodes that have finished
-	unhandled  bool     // a member has no handler for the event
+	result     result   // why there is no answer, as far as nodes have finished
+	confirmed  bool     // the other nodes were looked for, see confirm
 }
 
 // pending holds the calls of a node. Only asks are calls, never emits, so one
@@ -121,10 +120,8 @@ func (c *call) complete() (complete bool, err error) {
 		return false, nil
 	case c.collectAll:
 		return true, nil
-	case c.unhandled:
-		return true, wire.ErrUnhandled
 	}
-	return true, wire.ErrNobody
+	return true, c.result.err()
 }
 
 // forget stops waiting for a node: it was not reached, is gone, or has

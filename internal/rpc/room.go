@@ -91,7 +91,7 @@ func (p *Peer) Forward(id uint64, m *RoomMessage, except string, timeout uint32)
 			p.Cancel(id, wire.ErrUnavailable)
 			return
 		}
-		if !p.pending.update(id, func(c *call) (bool, error) {
+		if !p.update(id, func(c *call) (bool, error) {
 			c.expected, c.haveCount, c.channel = nodes, true, channel
 			return c.complete()
 		}) && nodes > 1 {
@@ -133,7 +133,7 @@ type RoomCall struct {
 
 	remaining atomic.Int32 // loops and members that have not finished
 	answered  atomic.Bool  // a good answer went out, and no more are wanted
-	unhandled atomic.Bool  // a member has no handler for the event
+	result    atomic.Int32 // why there is no answer, a result
 }
 
 // askRoomHere asks the members on this node.
@@ -166,7 +166,7 @@ func (c *RoomCall) Answer(connID string, body []byte, binary bool, err error) {
 	all := c.request.All
 	switch {
 	case err == wire.ErrUnhandled && !all:
-		c.unhandled.Store(true)
+		c.note(resultUnhandled)
 		return
 	case !all && c.answered.Swap(true):
 		return
@@ -183,6 +183,21 @@ func (c *RoomCall) Answer(connID string, body []byte, binary bool, err error) {
 	}
 }
 
+// TimedOut notes that a member has not answered in time.
+func (c *RoomCall) TimedOut() { c.note(resultTimeout) }
+
+// Skipped notes that a member cannot be asked now.
+func (c *RoomCall) Skipped() { c.note(resultUnavailable) }
+
+func (c *RoomCall) note(r result) {
+	for {
+		before := c.result.Load()
+		if int32(r) <= before || c.result.CompareAndSwap(before, int32(r)) {
+			return
+		}
+	}
+}
+
 // Done notes that a loop or a member has finished. The last one tells the
 // asking node that no more answers follow.
 func (c *RoomCall) Done() {
@@ -190,8 +205,8 @@ func (c *RoomCall) Done() {
 		return
 	}
 	done := &Request{Op: OpDone, ID: c.request.ID, From: c.peer.config.ID}
-	if c.unhandled.Load() {
-		done.Err = wire.ErrUnhandled.Error()
+	if r := result(c.result.Load()); r != resultNobody {
+		done.Err = r.err().Error()
 	}
 	c.peer.post(c.request.From, done)
 	if !c.request.All {
