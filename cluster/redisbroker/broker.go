@@ -23,7 +23,8 @@ import (
 // A channel belongs to one server, chosen by rendezvous hashing. An unreachable
 // server stops the messages of its channels only. A node's own inbox and the
 // cluster's channel exist on every server: their messages take a server that
-// works, so they keep the order of a publisher only while no server fails.
+// works, those to a node one that reaches it, so they keep the order of a
+// publisher only while no server fails.
 //
 // The package documentation describes the failure of a server.
 type Broker struct {

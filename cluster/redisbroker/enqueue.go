@@ -1,6 +1,7 @@
 package redisbroker
 
 import (
+	"bytes"
 	"sync"
 	"sync/atomic"
 
@@ -13,11 +14,23 @@ func (b *Broker) Publish(channel string, env *cluster.Envelope) error {
 	return b.server(channel).push(channel, env, false, nil)
 }
 
-// PublishCount implements [cluster.CountingPublisher].
+// PublishCount implements [cluster.CountingPublisher]. A message to a node that
+// reaches no subscriber on one server is sent over the next one.
 func (b *Broker) PublishCount(channel string, env *cluster.Envelope, done func(nodes int, err error)) {
+	if len(b.servers) > 1 && cluster.KindOf(channel) == cluster.KindNode {
+		b.publishToNode(channel, env, done)
+		return
+	}
 	if err := b.server(channel).push(channel, env, false, done); err != nil {
 		done(0, err)
 	}
+}
+
+func (b *Broker) publishToNode(channel string, env *cluster.Envelope, done func(nodes int, err error)) {
+	address, _ := cluster.ParseChannel(channel) // succeeds for every channel of the kind
+	m := &inboxMessage{channel: channel, envelope: *env, servers: b.serversOf(channel, address.Node), done: done}
+	m.envelope.Payload = bytes.Clone(env.Payload)
+	m.publish()
 }
 
 func (s *server) push(channel string, env *cluster.Envelope, internal bool, done func(int, error)) error {

@@ -29,6 +29,9 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
+// score is that of a server for a channel, by their hashes.
+func score(seed, channel uint64) uint64 { return mix(channel ^ mix(seed)) }
+
 // rendezvous returns the index of the server that has the channel. usable may
 // exclude servers; if it excludes all of them, or is nil, all count. seeds are
 // the hashes of the servers' identities.
@@ -42,8 +45,8 @@ func rendezvous(seeds []uint64, channel string, usable func(server int) bool) in
 		if usable != nil && !usable(i) {
 			continue
 		}
-		if score := mix(hash ^ mix(seed)); best < 0 || score > bestScore {
-			best, bestScore = i, score
+		if s := score(seed, hash); best < 0 || s > bestScore {
+			best, bestScore = i, s
 		}
 	}
 	if best < 0 {
