@@ -228,8 +228,8 @@ func TestHandlersThatFail(t *testing.T) {
 	}
 	tests := []struct{ event, body, err string }{
 		{"error", "", "no ink"},
-		{"panic", "", "internal error"},
-		{"exit", "", "internal error"},
+		{"panic", "", "remote: internal error"},
+		{"exit", "", "remote: internal error"},
 		{"bytes", "", client.ErrNotText.Error()},
 		{"unknown", "", wire.ErrUnhandled.Error()},
 		{"good", "fine", ""},

@@ -55,9 +55,10 @@ func (n *Node) EmitTo(ctx context.Context, connID string, m Message) error {
 }
 
 // Ask asks one connection of the cluster and waits for its answer. The error is
-// the connection's own, wire.ErrGone if it or its node is gone, or that of ctx.
-// Without a deadline of ctx it waits for Timeouts.Ask, and then returns
-// wire.ErrTimeout.
+// the connection's own, a wire.RemoteError or wire.ErrUnhandled; wire.ErrGone
+// if it or its node is gone; or that of ctx. A client cannot answer with
+// another error of package wire: see wire.ClientError. Without a deadline of
+// ctx it waits for Timeouts.Ask, and then returns wire.ErrTimeout.
 func (n *Node) Ask(ctx context.Context, connID string, m Message) (Answer, error) {
 	if err := n.ready(&m); err != nil {
 		return Answer{}, err
@@ -116,7 +117,9 @@ func (n *Node) request(ctx context.Context, op rpc.Op, connID string, m *Message
 // answer. Answers that only say that the event is not handled do not count. A
 // room without a name is an ordinary room. The error is the answer's own,
 // wire.ErrNobody for a room without members, wire.ErrUnhandled if no member
-// handles the event, or that of ctx.
+// handles the event, wire.ErrTimeout if members are silent or a node cannot be
+// reached at the moment, wire.ErrUnavailable if members have too many
+// unanswered asks, or that of ctx.
 func (n *Node) AskRoom(ctx context.Context, m Message) (Answer, error) {
 	if err := n.ready(&m); err != nil {
 		return Answer{}, err

@@ -1,6 +1,11 @@
 package wire
 
-import "errors"
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+)
 
 // The errors that travel as texts. Error() is exactly the text on the wire,
 // without the package's prefix: peers compare it, and ErrorFor turns it back
@@ -64,6 +69,34 @@ func textTable(all ...error) map[string]error {
 		table[err.Error()] = err
 	}
 	return table
+}
+
+// serverErrors are the errors that only a server can report: they are about the
+// reachability of clients.
+var serverErrors = []error{ErrClosed, ErrTimeout, ErrGone, ErrNobody, ErrTooManyAsks}
+
+// IsServerError reports whether only a server can report the error.
+func IsServerError(err error) bool { return slices.Contains(serverErrors, err) }
+
+// Errors returns the errors that travel as texts, in the order of their texts.
+// The slice is the caller's own.
+func Errors() []error {
+	return slices.SortedFunc(maps.Values(texts), func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+}
+
+// remotePrefix marks the text of a client that is also that of an error of this
+// package.
+const remotePrefix = "remote: "
+
+// ClientError returns the error of a server for an error text that a client has
+// chosen. It is a RemoteError and never an error of this package: a text that
+// would stand for one is prefixed with "remote: ".
+func ClientError(text string) error {
+	err := ErrorFor(text)
+	if _, ok := err.(RemoteError); ok {
+		return err
+	}
+	return RemoteError(remotePrefix + text)
 }
 
 // RemoteError is an error text of the peer that is none of this package's

@@ -18,7 +18,7 @@ func (s *Session) answer(id uint64, m *wire.Message) Verdict {
 	}
 	result := &Answer{ID: a.id, Kind: a.kind, Namespace: a.namespace, Room: a.room, Message: m}
 	if m.Error {
-		result.Err = wire.ErrorFor(string(m.Body))
+		result.Err = s.errorOf(a.kind, string(m.Body))
 	} else {
 		s.apply(result, a.generation)
 	}
@@ -27,6 +27,22 @@ func (s *Session) answer(id uint64, m *wire.Message) Verdict {
 		s.reconcile(a)
 	}
 	return VerdictAnswer
+}
+
+// errorOf returns the error with which the peer has answered. A client believes
+// its server. On a server an error of package wire is the server's own
+// statement, so a client's text may not stand for it: of the texts about events
+// only "there is no handler" is a client's to say, of those about requests the
+// ones that the protocol gives to both ends.
+func (s *Session) errorOf(kind Kind, text string) error {
+	switch err := wire.ErrorFor(text); {
+	case s.config.Role == Client, err == wire.ErrUnhandled:
+		return err
+	case kind == EventAsk, wire.IsServerError(err):
+		return wire.ClientError(text)
+	default:
+		return err
+	}
 }
 
 // apply does on this side what the peer has done, unless a request of the peer
