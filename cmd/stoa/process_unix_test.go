@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"os"
 	"os/exec"
 	"strings"
@@ -41,6 +42,55 @@ func TestSignalDrains(t *testing.T) {
 				t.Error("the log does not end with stopped")
 			}
 		})
+	}
+}
+
+// A hang-up ends only programs that do not expect it.
+func TestHangUpIsIgnored(t *testing.T) {
+	p := startProcess(t)
+	p.Signal(syscall.SIGHUP)
+	p.Await(t, `msg="SIGHUP ignored`)
+	clitest.DialSocket(t, p.address, "/ws").AnswerClose(t)
+	p.Signal(syscall.SIGTERM)
+	if code := p.Wait(t).ExitCode(); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+}
+
+// The reader of a log pipe may end before the node.
+func TestClosedLogPipe(t *testing.T) {
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(os.Args[0], "--listen", "127.0.0.1:0", "--log-level", "debug")
+	command.Env = append(os.Environ(), runMainVariable+"=1")
+	command.Stdout, command.Stderr = writer, writer
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = command.Process.Kill() }) // a test that passes has waited for it
+	_ = writer.Close()                               // the process has its own
+	address, lines := "", bufio.NewScanner(reader)
+	for address == "" && lines.Scan() {
+		if _, rest, found := strings.Cut(lines.Text(), "http://"); found {
+			address, _, _ = strings.Cut(rest, "/")
+		}
+	}
+	if err := reader.Close(); err != nil || address == "" {
+		t.Fatalf("the address is %q, %v", address, err)
+	}
+	// Each close of a connection, and the drain, writes to the log.
+	for range 3 {
+		socket := clitest.DialSocket(t, address, "/ws")
+		socket.AnswerClose(t)
+		socket.ReadFrame(t)
+	}
+	if err := command.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Wait(); err != nil {
+		t.Errorf("the process ended with %v, want exit code 0", err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/signal"
 	"runtime"
 	"strings"
 	"testing"
@@ -26,6 +27,11 @@ func Main(m *testing.M) int {
 			}
 		}
 	}
+	// The first use of package os/signal starts a goroutine for good, which is
+	// no leak of a test.
+	unused := make(chan os.Signal, 1)
+	signal.Notify(unused, os.Interrupt)
+	signal.Stop(unused)
 	return testkit.Run(m, os.Stderr)
 }
 

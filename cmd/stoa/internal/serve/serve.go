@@ -38,7 +38,7 @@ const PagesAndSignals = `The same port serves
   /metrics   metrics for Prometheus
 
 SIGINT and SIGTERM close all connections gracefully; a second signal ends the process
-immediately. The exit code is 1 if the node cannot start, and 2 for a wrong flag.
+immediately. SIGHUP is ignored. The exit code is 1 if the node cannot start, and 2 for a wrong flag.
 
 ` + cli.ClusterHelp
 
@@ -100,6 +100,7 @@ func serve(ctx context.Context, flags *serveFlags, stdout, stderr io.Writer) err
 	if self != nil {
 		f.cluster, f.servers = parsed.cluster.Cluster, self.servers()
 	}
+	defer surviveSignals(logger)()
 	announce(stdout, logger, flags.logFormat, f)
 	return serveUntil(ctx, server, flags.drainTimeout, logger)
 }
