@@ -86,6 +86,10 @@ type Config struct {
 
 	Limits   Limits
 	Timeouts Timeouts
+	// DrainDelay is how long Shutdown keeps the node accepting and serving
+	// connections, while Ready fails already, so that load balancers notice
+	// before connections are refused. Zero and negative values mean no delay.
+	DrainDelay time.Duration
 
 	// Logger receives what an operator should know. Nil discards it.
 	Logger *slog.Logger

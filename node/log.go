@@ -17,6 +17,7 @@ const (
 	logEvent     = "event"
 	logStack     = "stack"
 	logCount     = "count"
+	logDelay     = "delay"
 )
 
 // logHandler logs the outcome of a handler of the application.

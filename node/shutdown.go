@@ -12,14 +12,14 @@ import (
 // drainReason is the reason in the close frames of a node that shuts down.
 const drainReason = "node shuts down"
 
-// Shutdown ends the node gracefully. From the first moment Ready fails and no
-// connection is accepted. Every client receives a close frame, at most
-// Limits.DrainPerSecond of them per second but fast enough to be done before
-// ctx ends. Then the HTTP server and the loops end, running handlers are waited
-// for, and the broker ends. When ctx ends first, the remaining connections are
-// closed at once and its error is returned, with a HandlersRunningError if
-// handlers are still running. It does not wait before it begins: the caller
-// gives a load balancer the time to notice.
+// Shutdown ends the node gracefully. From the first moment Ready fails. After
+// Config.DrainDelay no connection is accepted any more, and every client
+// receives a close frame, at most Limits.DrainPerSecond of them per second but
+// fast enough to be done before ctx ends. Then the HTTP server and the loops
+// end, running handlers are waited for, and the broker ends. When ctx ends
+// first, also during the delay, the remaining connections are closed at once
+// and its error is returned, with a HandlersRunningError if handlers are still
+// running.
 func (n *Node) Shutdown(ctx context.Context) error {
 	serving, first := n.beginStop()
 	if !first {
@@ -32,10 +32,27 @@ func (n *Node) Shutdown(ctx context.Context) error {
 		n.endHandling()
 		return n.endBroker(ctx)
 	}
+	n.delayDrain(ctx)
 	n.log.Info("draining", logOpen, n.Connections())
 	err := n.server.Shutdown(ctx, drainReason)
 	n.setPhase(phaseStopped)
 	return errors.Join(err, n.awaitHandlers(ctx), n.endBroker(ctx))
+}
+
+// delayDrain waits for Config.DrainDelay, in which the node serves as before.
+func (n *Node) delayDrain(ctx context.Context) {
+	delay := n.config.DrainDelay
+	if delay <= 0 || ctx.Err() != nil {
+		return
+	}
+	n.log.Info("not ready any more; draining after a delay", logDelay, delay)
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-n.server.Stopped(): // another Shutdown does not want to wait
+	}
 }
 
 // Close ends the node at once. It does not wait for clients or handlers; not

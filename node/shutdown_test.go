@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -124,6 +125,60 @@ func TestPacedDrain(t *testing.T) {
 			b.expectEnd()
 			if s := n.Stats(); s.Connections != 0 || s.Memberships != 0 {
 				t.Errorf("%d connections and %d memberships left, want none", s.Connections, s.Memberships)
+			}
+		})
+	}
+}
+
+// During the delay before a drain, the node is not ready, and it accepts and
+// serves connections as before.
+func TestDrainDelay(t *testing.T) {
+	n := startNode(t, func(cfg *node.Config) { cfg.DrainDelay = 50 * patience })
+	before := join(t, n, "default", "r")
+	shutdown := make(chan error, 1)
+	go func() { shutdown <- n.Shutdown(context.Background()) }()
+	eventually(t, "the node is not ready", func() bool { return errors.Is(n.Ready(context.Background()), node.ErrDraining) })
+	after := join(t, n, "default", "r")
+	for _, pair := range [][2]*peer{{before, after}, {after, before}} {
+		pair[0].send(";default;r;chat;0;0;still here")
+		pair[1].expect(";default;r;chat;0;0;still here")
+	}
+	page := connectTCP(t, n)
+	page.write(plainGet)
+	if got := page.response().StatusCode; got != http.StatusNotFound {
+		t.Errorf("a page was answered with %d, want %d", got, http.StatusNotFound)
+	}
+	select {
+	case err := <-shutdown:
+		t.Fatalf("Shutdown returned %v during the delay", err)
+	default:
+	}
+	if err := n.Close(); err != nil {
+		t.Errorf("Close during the delay: %v", err)
+	}
+	if err := <-shutdown; err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
+// The drain follows the delay, and a context bounds both together.
+func TestDrainAfterDelay(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		delay, timeout time.Duration
+	}{{"the delay ends", 10 * time.Millisecond, patience}, {"the context ends", patience, 10 * time.Millisecond}} {
+		t.Run(c.name, func(t *testing.T) {
+			n := startNode(t, func(cfg *node.Config) { cfg.DrainDelay = c.delay })
+			p := join(t, n, "default", "r")
+			closed := make(chan ws.StatusCode, 1)
+			go func() { closed <- answerClose(p) }()
+			ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
+			defer cancel()
+			if err := n.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("Shutdown: %v", err)
+			}
+			if code := <-closed; code != 1001 && c.timeout == patience {
+				t.Errorf("closed with %d, want 1001", code)
 			}
 		})
 	}

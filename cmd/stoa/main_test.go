@@ -53,6 +53,7 @@ func TestUsageErrors(t *testing.T) {
 		{"address of the network", []string{"--listen", "192.0.2.1:0"}, "--allow-unauthenticated"},
 		{"another name", []string{"--listen", "localhost.example.com:0"}, "--allow-unauthenticated"},
 		{"drain timeout", []string{"--drain-timeout", "-1s"}, "--drain-timeout -1s"},
+		{"drain delay", []string{"--drain-delay", "-1s"}, "--drain-delay -1s"},
 		{"not a duration", []string{"--drain-timeout", "soon"}, "--drain-timeout"},
 		{"host with a port", []string{"--allow-host", "a.test:80"}, `AllowHosts "a.test:80"`},
 		{"size of a head", []string{"--max-header", "0"}, "--max-header 0: want 1024 to 1048576"},

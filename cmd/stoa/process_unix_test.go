@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -42,6 +43,27 @@ func TestSignalDrains(t *testing.T) {
 				t.Error("the log does not end with stopped")
 			}
 		})
+	}
+}
+
+// With a delay the node is not ready at once, and still accepts connections. A
+// second signal ends it at once.
+func TestDrainDelay(t *testing.T) {
+	p := startProcess(t, "--drain-delay", "1h")
+	p.Signal(syscall.SIGTERM)
+	testkit.Eventually(t, "/readyz fails", func() bool {
+		response, err := http.Get("http://" + p.address + "/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		return response.StatusCode == http.StatusServiceUnavailable
+	})
+	clitest.DialSocket(t, p.address, "/ws")
+	p.Signal(syscall.SIGTERM)
+	status, ok := p.Wait(t).Sys().(syscall.WaitStatus)
+	if !ok || !status.Signaled() || status.Signal() != syscall.SIGTERM {
+		t.Errorf("the process ended with %v, want the signal", status)
 	}
 }
 

@@ -26,6 +26,7 @@ type serveFlags struct {
 	maxHeader            int
 	loops                int
 	transport            string
+	drainDelay           time.Duration
 	drainTimeout         time.Duration
 	tls                  tlsFlags
 	logLevel             string
@@ -70,8 +71,10 @@ func (f *serveFlags) register(set *pflag.FlagSet) {
 		"`number` of event loops; 0 means one per processor")
 	set.StringVar(&f.transport, "transport", transports[0].Name,
 		"`transport` of connections: "+transports.String())
+	set.DurationVar(&f.drainDelay, "drain-delay", 0,
+		"`time` after SIGINT or SIGTERM in which /readyz fails and connections are still accepted and served")
 	set.DurationVar(&f.drainTimeout, "drain-timeout", 30*time.Second,
-		"maximum time for closing connections after SIGINT or SIGTERM; 0 cuts them immediately")
+		"maximum `time` for closing connections after SIGINT or SIGTERM and the delay; 0 cuts them immediately")
 	f.tls.register(set)
 	f.clusterNode.register(set)
 	set.StringVar(&f.logLevel, "log-level", "info",
@@ -105,9 +108,7 @@ func (f *serveFlags) parse() (parsedFlags, error) {
 	parsed.logLevel, errs[1] = logLevels.Parse("--log-level", f.logLevel)
 	_, errs[2] = logFormats.Parse("--log-format", f.logFormat)
 	parsed.exposed, errs[3] = f.checkListen()
-	if f.drainTimeout < 0 {
-		errs[4] = fmt.Errorf("--drain-timeout %v: want 0 or more", f.drainTimeout)
-	}
+	errs[4] = errors.Join(notNegative("--drain-delay", f.drainDelay), notNegative("--drain-timeout", f.drainTimeout))
 	parsed.cluster, errs[5] = f.clusterNode.parse()
 	parsed.tls, errs[6] = f.tls.resolve()
 	if parsed.tls.given() && parsed.transport == node.TransportEpoll {
@@ -121,6 +122,13 @@ func (f *serveFlags) parse() (parsedFlags, error) {
 		parsed.loops = min(runtime.GOMAXPROCS(0), maxLoops)
 	}
 	return parsed, errors.Join(errs[:]...)
+}
+
+func notNegative(flag string, d time.Duration) error {
+	if d < 0 {
+		return fmt.Errorf("%s %v: want 0 or more", flag, d)
+	}
+	return nil
 }
 
 // hosts returns the names that requests may be for. A page whose name leads to

@@ -102,7 +102,7 @@ func serve(ctx context.Context, flags *serveFlags, stdout, stderr io.Writer) err
 	}
 	defer surviveSignals(logger)()
 	announce(stdout, logger, flags.logFormat, f)
-	return serveUntil(ctx, server, flags.drainTimeout, logger)
+	return serveUntil(ctx, server, flags.drainDelay+flags.drainTimeout, logger)
 }
 
 // newServer returns a node in the demo configuration, with the pages. It raises
@@ -121,7 +121,8 @@ func newServer(flags *serveFlags, parsed parsedFlags, self *clusterNode, logger 
 		Namespaces: map[string]node.NamespaceOptions{
 			cli.DefaultNamespace: {Relay: node.RelayRooms | node.RelayNamespace | node.RelayAsks},
 		},
-		Logger: logger,
+		DrainDelay: flags.drainDelay,
+		Logger:     logger,
 	}
 	var collectors []prometheus.Collector
 	if self != nil {
@@ -161,7 +162,8 @@ type pages struct{ handler http.Handler }
 
 func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.handler.ServeHTTP(w, r) }
 
-// serveUntil serves until ctx is canceled, and then drains for at most timeout.
+// serveUntil serves until ctx is canceled, and then shuts down in at most
+// timeout, which includes the delay of the drain.
 func serveUntil(ctx context.Context, server *node.Node, timeout time.Duration, logger *slog.Logger) error {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve() }()
