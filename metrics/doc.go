@@ -114,6 +114,8 @@
 //	                                                   bad_version and malformed (not understood)
 //	stoa_broker_reconnects_total            counter    connections that were lost; labels server; connection:
 //	                                                   publisher, subscriber
+//	stoa_broker_refusals_total              counter    requests that the server answered with an error; labels server; request:
+//	                                                   publish, subscribe, register, transaction
 //	stoa_broker_gaps_total                  counter    interruptions of the subscriptions; label server
 //	stoa_broker_missed_messages_max_total   counter    upper bound of the messages of other nodes that were missed in
 //	                                                   gaps; label server

@@ -7,11 +7,10 @@ import (
 	"errors"
 	"runtime/pprof"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/stoa-io/stoa/cluster"
 )
@@ -29,7 +28,6 @@ import (
 // The package documentation describes the failure of a server.
 type Broker struct {
 	config      Config
-	prefix      string // of channels and keys on the servers
 	ownChannel  string
 	incarnation uint64
 	epoch       time.Time
@@ -82,7 +80,6 @@ func New(config Config) (*Broker, error) {
 	}
 	b := &Broker{
 		config:     config,
-		prefix:     config.prefix(),
 		ownChannel: cluster.NodeChannel(config.NodeID),
 		epoch:      time.Now(),
 		state:      stateNew,
@@ -99,7 +96,15 @@ func New(config Config) (*Broker, error) {
 	return b, nil
 }
 
-func (c *Config) prefix() string { return c.Cluster + ":" }
+// prefix returns the prefix of channels and keys. Redis has one set of channels
+// for all databases, so the prefix tells the databases apart. That of database
+// 0 has no number: it is the prefix of earlier versions.
+func (c *Config) prefix(database int) string {
+	if database == 0 {
+		return c.Cluster + ":"
+	}
+	return c.Cluster + "/" + strconv.Itoa(database) + ":"
+}
 
 // NodeID is the ID of this node, from the configuration or random.
 func (b *Broker) NodeID() string { return b.config.NodeID }
@@ -108,8 +113,8 @@ func (b *Broker) now() time.Duration { return time.Since(b.epoch) }
 
 // Start implements [cluster.Broker]. It connects and waits for the first
 // outcome at every server. An unreachable server is no error: the broker
-// retries, and Ready reports it. A server that rejects the user or password is
-// an error.
+// retries, and Ready reports it. A server that rejects the user, the password
+// or a command is an error, and so is one in cluster mode.
 func (b *Broker) Start(ctx context.Context, h cluster.Handler) error {
 	b.mu.Lock()
 	switch b.state {
@@ -143,7 +148,7 @@ func (b *Broker) Start(ctx context.Context, h cluster.Handler) error {
 				// problem until the server answers.
 				return nil
 			}
-			if err := link.err(); err != nil && (redis.IsAuthError(err) || redis.IsPermissionError(err)) {
+			if err := link.err(); err != nil && permanent(err) {
 				return b.abort(err)
 			}
 		}
@@ -293,11 +298,11 @@ func firstError(problems []error) error {
 	return first
 }
 
-// Ready implements [cluster.Broker]: a message makes the round trip through
-// each server. One working server is enough: an unreachable server affects only
-// its channels, and would otherwise make all nodes of the cluster unready at
-// once. The error names the failed servers, the failed connection of each, and
-// the time since when.
+// Ready implements [cluster.Broker]: messages make the round trip through each
+// server, however many wait in its queue. One working server is enough: an
+// unreachable server affects only its channels, and would otherwise make all
+// nodes of the cluster unready at once. The error names the failed servers, the
+// failed connection of each, and the time since when.
 func (b *Broker) Ready(ctx context.Context) error {
 	if err := b.usable(); err != nil {
 		return err
@@ -318,6 +323,20 @@ func (b *Broker) Ready(ctx context.Context) error {
 		return nil
 	}
 	return errors.Join(problems...)
+}
+
+// Warnings returns problems of the servers that messages survive, for people:
+// a server refuses the node's entry, or transactions. It does not block.
+func (b *Broker) Warnings() []string {
+	var warnings []string
+	for _, s := range b.servers {
+		for _, c := range []*complaint{&s.registration, &s.transactions} {
+			if text := c.warning(); text != "" {
+				warnings = append(warnings, text)
+			}
+		}
+	}
+	return warnings
 }
 
 // Nodes implements [cluster.Membership]. It leaves out a node that has sent no

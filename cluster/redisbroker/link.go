@@ -15,7 +15,6 @@ import (
 
 var (
 	errLinkEnded  = errors.New("redisbroker: connection has ended")
-	errNotMaster  = errors.New("redisbroker: the server is not the master")
 	errNoSentinel = errors.New("redisbroker: no Sentinel answers")
 )
 
@@ -28,6 +27,7 @@ type link struct {
 	dialer  *onceDialer
 	address string // that was dialed
 	trace   linkTrace
+	full    error // the server's reply that it has no room for another client
 }
 
 // linkTrace is the information that another connection needs to end this one.
@@ -41,7 +41,8 @@ type linkTrace struct {
 type linkOptions struct {
 	name     string        // shown by CLIENT LIST
 	timeout  time.Duration // of a read or write
-	previous *linkTrace    // a connection to end; nil: no trace is needed
+	previous *linkTrace    // a connection to end; nil: none
+	anyRole  bool          // a replica will do, unless the Sentinels named a master
 }
 
 // newLink prepares a connection; the first command opens it. ctx bounds the
@@ -60,12 +61,13 @@ func newLink(ctx context.Context, config *Config, server *endpoint, o linkOption
 	options := clientOptions(address, config.DialTimeout)
 	options.Dialer = l.dialer.dial
 	options.Username, options.Password, options.DB = server.username, server.password, server.database
-	options.ClientName = o.name
 	options.ReadTimeout, options.WriteTimeout = o.timeout, o.timeout
+	wantMaster := server.master != "" || !o.anyRole
 	options.OnConnect = func(ctx context.Context, cn *redis.Conn) error {
-		return l.introduce(ctx, cn, server.master != "", o.previous)
+		return l.introduce(ctx, cn, wantMaster, o.previous)
 	}
 	l.client = redis.NewClient(options)
+	l.client.AddHook(helloHook{l})
 	return l, nil
 }
 
@@ -96,50 +98,49 @@ func clientOptions(address string, dialTimeout time.Duration) *redis.Options {
 	}
 }
 
+// helloHook keeps the reply of a server that has no room for another client.
+// The server closes the connection after it, and go-redis returns only that.
+type helloHook struct{ link *link }
+
+func (helloHook) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (helloHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (h helloHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, command redis.Cmder) error {
+		err := next(ctx, command)
+		if err != nil && redis.IsMaxClientsError(err) {
+			h.link.full = err
+		}
+		return err
+	}
+}
+
+// explain returns the cause of a failure on the connection.
+func (l *link) explain(err error) error {
+	if l.full != nil && !isReply(err) {
+		return l.full
+	}
+	return explain(err)
+}
+
 // introduce runs on the new connection before all other commands. The server
 // may still hold unread commands of the previous connection, if the server or
 // the network was stopped. They must not be executed after the commands of this
-// connection, and the server must not count its subscription. A user without
-// the right cannot end it; then the order of the two connections is up to
+// connection, and the server must not count its subscription. If the server
+// does not let the user end it, the order of the two connections is up to
 // chance.
 func (l *link) introduce(ctx context.Context, cn *redis.Conn, wantMaster bool, previous *linkTrace) error {
-	if wantMaster {
-		role, err := cn.Do(ctx, "role").Slice()
-		if err != nil {
-			return err
-		}
-		if len(role) == 0 || role[0] != "master" {
-			return errNotMaster
-		}
+	if err := l.trace.learn(ctx, cn, wantMaster); err != nil {
+		return err
 	}
 	if previous == nil {
 		return nil
 	}
-	if err := l.trace.learn(ctx, cn); err != nil {
-		return err
-	}
 	if err := l.trace.endPrevious(ctx, cn, previous); err != nil && !isReply(err) {
 		return err
-	}
-	return nil
-}
-
-// learn asks the server for the fields; those that the user may not read stay
-// empty.
-func (t *linkTrace) learn(ctx context.Context, cn *redis.Conn) error {
-	id, err := cn.ClientID(ctx).Result()
-	if err != nil && !isReply(err) {
-		return err
-	}
-	info, err := cn.Info(ctx, "server").Result()
-	if err != nil && !isReply(err) {
-		return err
-	}
-	t.id = id
-	for line := range strings.Lines(info) {
-		if run, found := strings.CutPrefix(line, "run_id:"); found {
-			t.run = strings.TrimSpace(run)
-		}
 	}
 	return nil
 }

@@ -126,6 +126,20 @@ func (s *ServerStats) append(metrics []cluster.Metric, server string) []cluster.
 			Labels: []cluster.MetricLabel{label},
 		})
 	}
+	for _, refused := range []struct {
+		request string
+		count   uint64
+	}{
+		{"publish", s.PublisherRefusals}, {"subscribe", s.SubscriberRefusals},
+		{"register", s.RegistryRefusals}, {"transaction", s.TransactionRefusals},
+	} {
+		metrics = append(metrics, cluster.Metric{
+			Name: "broker_refusals_total",
+			Help: "Requests that the server answered with an error, by purpose.",
+			Kind: cluster.MetricCounter, Value: float64(refused.count),
+			Labels: []cluster.MetricLabel{label, {Name: "request", Value: refused.request}},
+		})
+	}
 	for _, lost := range []struct {
 		connection string
 		count      uint64

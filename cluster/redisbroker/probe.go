@@ -2,107 +2,102 @@ package redisbroker
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"sync"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/stoa-io/stoa/cluster"
 )
 
-// probes are the messages of a node to itself over one server for which a
-// caller waits. A probe shows that messages arrive, keeps both connections
-// busy, and makes the publisher notice a stalled server. Safe for concurrent
-// use.
-type probes struct {
-	mu     sync.Mutex // guards the rest
-	number uint64
-	sent   map[uint64]chan struct{} // in flight; closed when back
+const (
+	// probeBytes is the length of a probe. Earlier versions numbered probes.
+	probeBytes = 8
+	// readyProbes is the number of probe intervals after which a node without a
+	// message to itself is not ready.
+	readyProbes = 3
+)
+
+// roundTrips are the returns of the messages that this node sends to itself
+// over one server. They show that messages arrive, keep both connections busy,
+// and make the publisher notice a stalled server. Safe for concurrent use.
+type roundTrips struct {
+	mu   sync.Mutex    // guards the rest
+	last time.Duration // Broker.now of the last return; 0: none yet
+	next chan struct{} // closed at the next return; nil without a waiter
 }
 
-func (p *probes) begin() (number uint64, back <-chan struct{}) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.sent == nil {
-		p.sent = make(map[uint64]chan struct{})
-	}
-	p.number++
-	returned := make(chan struct{})
-	p.sent[p.number] = returned
-	return p.number, returned
-}
-
-// back is called for a probe that has returned, with or without a waiting
-// caller.
-func (p *probes) back(number uint64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if returned, found := p.sent[number]; found {
-		close(returned)
-		delete(p.sent, number)
+func (r *roundTrips) back(now time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = now
+	if r.next != nil {
+		close(r.next)
+		r.next = nil
 	}
 }
 
-// forget is called for a probe that will not return.
-func (p *probes) forget(number uint64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.sent, number)
+// after returns true if the last return was after oldest, else a channel that
+// the next return closes.
+func (r *roundTrips) after(oldest time.Duration) (bool, <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.last > oldest && r.last > 0 {
+		return true, nil
+	}
+	if r.next == nil {
+		r.next = make(chan struct{})
+	}
+	return false, r.next
 }
 
-// probe sends one round unless a probe is in the queue. No caller waits for its
-// return: it may be lost with the subscriber's connection, and the next one
-// must be sent all the same.
+// probe queues one message to this node unless there is one in the queue.
 func (s *server) probe() {
 	if !s.probing.CompareAndSwap(false, true) {
 		return
 	}
+	payload := make([]byte, 1+probeBytes)
+	payload[0] = internalProbe
 	// It fails if the broker is closed; then there is nothing to probe.
-	if err := s.pushProbe(0, func(int, error) { s.probing.Store(false) }); err != nil {
+	err := s.push(s.broker.ownChannel, &cluster.Envelope{Binary: true, Payload: payload}, true,
+		func(int, error) { s.probing.Store(false) })
+	if err != nil {
 		s.probing.Store(false)
 	}
 }
 
-// sendProbe sends a probe whose return the caller waits for.
-func (s *server) sendProbe() (number uint64, back <-chan struct{}, err error) {
-	number, back = s.probes.begin()
-	err = s.pushProbe(number, func(_ int, err error) {
-		if err != nil {
-			s.probes.forget(number)
-		}
-	})
-	if err != nil {
-		s.probes.forget(number)
-	}
-	return number, back, err
-}
-
-// pushProbe queues a probe; done is as with PublishCount.
-func (s *server) pushProbe(number uint64, done func(int, error)) error {
-	payload := binary.BigEndian.AppendUint64([]byte{internalProbe}, number)
-	return s.push(s.broker.ownChannel, &cluster.Envelope{Binary: true, Payload: payload}, true, done)
-}
-
-// ready makes a round trip.
-func (s *server) ready(ctx context.Context) error {
-	if err := s.problem(); err != nil {
+// beat is a control request: it checks the server's role, and sends a message
+// to this node that does not wait behind the queue.
+func (s *server) beat(ctx context.Context, conn *redis.Conn) error {
+	if err := s.checkRole(ctx, conn); err != nil {
 		return err
 	}
-	number, back, err := s.sendProbe()
-	if err != nil {
-		return fmt.Errorf("redis %s: %w", s.endpoint.identity, err)
-	}
-	select {
-	case <-back:
-		return nil
-	case <-s.broker.closing:
-		return cluster.ErrClosed
-	case <-ctx.Done():
-		s.probes.forget(number)
+	return conn.Publish(ctx, s.prefix+s.broker.ownChannel, s.encodeInternal(internalProbe, make([]byte, probeBytes))).Err()
+}
+
+// ready returns nil if both connections work and a message has returned lately.
+// It takes any message: behind a long queue, here or at the server, messages
+// return late, but they return.
+func (s *server) ready(ctx context.Context) error {
+	for {
 		if err := s.problem(); err != nil {
 			return err
 		}
-		return fmt.Errorf("redis %s: no round trip: %w", s.endpoint.identity, ctx.Err())
+		recent, next := s.trips.after(s.now() - readyProbes*s.config().ProbeInterval)
+		if recent {
+			return nil
+		}
+		select {
+		case <-next:
+		case <-s.broker.closing:
+			return cluster.ErrClosed
+		case <-ctx.Done():
+			if err := s.problem(); err != nil {
+				return err
+			}
+			return fmt.Errorf("redis %s: no round trip: %w", s.endpoint.identity, ctx.Err())
+		}
 	}
 }
 

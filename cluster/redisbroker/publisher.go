@@ -37,10 +37,19 @@ type publisher struct {
 	batched []redis.Cmder // the same commands
 	unsure  int           // messages at the front that were sent and may have been lost
 	blind   bool          // the missing run ID has been logged
+	retry   *backoff
+	working bool // the server has accepted a batch on this connection
+
+	// refused is set while the server accepts connections, but no messages.
+	refused bool
+	// alone is the time until which messages are sent without a transaction.
+	alone time.Duration
 }
 
 func newPublisher(server *server) *publisher {
-	p := &publisher{server: server, batch: make([]queuedMessage, 0, maxPipeline)}
+	p := &publisher{
+		server: server, batch: make([]queuedMessage, 0, maxPipeline), retry: newBackoff(server.config().RetryMax),
+	}
 	slots := p.batch[:maxPipeline]
 	for i := range slots {
 		command := redis.NewIntCmd(context.Background(), "publish", &slots[i].channel, &slots[i].payload)
@@ -52,19 +61,20 @@ func newPublisher(server *server) *publisher {
 
 // run is the publisher's goroutine.
 func (p *publisher) run(ctx context.Context) {
-	retry := newBackoff(p.server.config().RetryMax)
 	for ctx.Err() == nil {
 		err := p.connect(ctx)
 		if err == nil {
-			p.server.publishing.set(ctx, nil)
-			p.server.announceSoon()
-			retry.reset()
-			err = p.serve(ctx)
+			if !p.refused {
+				p.server.publishing.set(ctx, nil)
+				p.server.announceSoon()
+			}
+			err = explain(p.serve(ctx))
+			p.refused = isReply(err)
 		}
 		p.disconnect()
 		p.server.gate.Store(true)
 		p.server.publishing.set(ctx, err)
-		p.pause(ctx, retry.next(), err)
+		p.pause(ctx, p.retry.next(), err)
 	}
 }
 
@@ -76,12 +86,12 @@ func (p *publisher) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.link, p.conn = link, link.client.Conn()
+	p.link, p.conn, p.working = link, link.client.Conn(), false
 	s.publishing.attach(link)
 	stop := context.AfterFunc(ctx, link.dialer.end)
 	defer stop()
-	if err := p.conn.Ping(ctx).Err(); err != nil {
-		return err
+	if err := p.rehearse(ctx); err != nil {
+		return link.explain(err)
 	}
 	p.takeOver(ctx, link.trace)
 	return nil
@@ -132,6 +142,9 @@ func (p *publisher) serve(ctx context.Context) error {
 			continue
 		}
 		p.batch = p.server.queue.peek(p.batch[:0])
+		if len(p.batch) > 1 && p.server.now() < p.alone {
+			p.batch = p.batch[:1]
+		}
 		if len(p.batch) > 0 {
 			if err := p.publish(ctx); err != nil {
 				return err
@@ -161,13 +174,21 @@ func (p *publisher) serve(ctx context.Context) error {
 func (p *publisher) publish(ctx context.Context) error {
 	s := p.server
 	count := len(p.batch)
-	repeated := min(p.unsure, count)
+	unsure := p.unsure
+	repeated := min(unsure, count)
 	s.stats.resent.Add(uint64(repeated))
-	p.unsure = max(p.unsure, count)
+	p.unsure = max(unsure, count)
 	began := s.now()
-	if err := p.send(ctx, count); err != nil {
+	switch err := p.send(ctx, count); {
+	case redis.IsExecAbortError(err):
+		// Nothing was executed.
+		p.unsure = unsure
+		p.sendAlone(ctx, began+aloneRetry, p.abortReason(count, err))
+		return nil
+	case err != nil:
 		return err
 	}
+	p.accepted(ctx)
 	ended := s.now()
 	s.stats.answerTime.observe((ended - began).Seconds())
 	if ended-began >= s.config().ProbeInterval/2 && repeated < count {
@@ -205,6 +226,9 @@ func (p *publisher) send(ctx context.Context, count int) error {
 		return err
 	}
 	_, err := transaction.Exec(ctx)
+	if err == nil {
+		p.server.transactions.set(ctx, nil)
+	}
 	return err
 }
 
@@ -238,7 +262,7 @@ func (p *publisher) waitForNodes(ctx context.Context) error {
 	began := s.now()
 	timer := time.NewTimer(numsubInterval)
 	defer timer.Stop()
-	name := s.broker.prefix + clusterChannel
+	name := s.prefix + clusterChannel
 	for {
 		counts, err := p.conn.PubSubNumSub(ctx, name).Result()
 		if err != nil {
@@ -284,18 +308,15 @@ func (p *publisher) pause(ctx context.Context, pause time.Duration, reason error
 // controlRequest is a short exchange on the publisher's connection, so that a
 // node needs no third connection to a server.
 type controlRequest struct {
-	call func(ctx context.Context, conn *redis.Conn) error
-	done func(err error) // must not block; may be nil
+	call func(ctx context.Context, conn *redis.Conn) error // an error ends the connection
+	done func(err error)                                   // must not block; may be nil
 }
 
-// run returns an error only if the connection is lost.
+// run returns an error if the connection must end.
 func (r *controlRequest) run(ctx context.Context, conn *redis.Conn) error {
 	err := r.call(ctx, conn)
 	r.finish(err)
-	if err != nil && !isReply(err) {
-		return err
-	}
-	return nil
+	return err
 }
 
 func (r *controlRequest) finish(err error) {

@@ -2,7 +2,6 @@ package redisbroker
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -33,7 +32,7 @@ const (
 const (
 	internalAnnounce = 'a' // a peerNode as JSON follows
 	internalLeave    = 'l' // the same
-	internalProbe    = 'p' // a number of 8 bytes follows, for the node itself
+	internalProbe    = 'p' // for the node itself; probeBytes follow
 )
 
 // peerNode is the entry of a node.
@@ -145,27 +144,43 @@ func (b *Broker) self() peerNode {
 	return peerNode{NodeInfo: info, Incarnation: b.incarnation}
 }
 
-// announceNode renews the lease on the server and notifies the other nodes. It
-// runs on the publisher's connection.
+// announceNode notifies the other nodes and renews the lease on the server. It
+// runs on the publisher's connection. The nodes know each other by the
+// announcements: a server that refuses the entry costs only those that read it.
 func (s *server) announceNode(ctx context.Context, conn *redis.Conn) error {
 	self := s.broker.self()
 	value, err := json.Marshal(self)
 	if err != nil {
 		return err
 	}
-	lease := s.config().Lease
-	prefix := s.broker.prefix
-	transaction := conn.TxPipeline()
-	transaction.Set(ctx, prefix+nodeKey+self.ID, value, lease)
-	transaction.SAdd(ctx, prefix+nodesKey, self.ID)
-	transaction.PExpire(ctx, prefix+nodesKey, setInLease*lease)
-	transaction.Publish(ctx, prefix+clusterChannel, s.encodeInternal(internalAnnounce, value))
-	listed := transaction.SMembers(ctx, prefix+nodesKey)
-	if _, err := transaction.Exec(ctx); err != nil {
+	if err := conn.Publish(ctx, s.prefix+clusterChannel, s.encodeInternal(internalAnnounce, value)).Err(); err != nil {
 		return err
 	}
 	s.broker.gone(s.registry.see(self, s.now()))
-	return s.learn(ctx, conn, listed.Val())
+	err = explain(s.register(ctx, conn, self.ID, value))
+	if err != nil && (!isReply(err) || errors.Is(err, errNotMaster) || errors.Is(err, errClusterMode)) {
+		return err
+	}
+	s.registration.set(ctx, err)
+	return nil
+}
+
+// register writes the node's entry and reads those of unknown nodes. It uses no
+// transaction, so that an error is that of a command.
+func (s *server) register(ctx context.Context, conn *redis.Conn, id string, value []byte) error {
+	lease := s.config().Lease
+	var listed *redis.StringSliceCmd
+	_, err := conn.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		pipe.Set(ctx, s.prefix+nodeKey+id, value, lease)
+		pipe.SAdd(ctx, s.prefix+nodesKey, id)
+		pipe.PExpire(ctx, s.prefix+nodesKey, setInLease*lease)
+		listed = pipe.SMembers(ctx, s.prefix+nodesKey)
+		return nil
+	})
+	if learned := s.learn(ctx, conn, listed.Val()); err == nil {
+		err = learned
+	}
+	return err
 }
 
 // learn reads the entries of unknown nodes. It removes IDs without an entry
@@ -177,7 +192,7 @@ func (s *server) learn(ctx context.Context, conn *redis.Conn, ids []string) erro
 		_, found := known[id]
 		return found
 	})
-	nodes, dead, err := readNodes(ctx, conn, s.broker.prefix, ids)
+	nodes, dead, err := readNodes(ctx, conn, s.prefix, ids)
 	if err != nil {
 		return err
 	}
@@ -187,7 +202,7 @@ func (s *server) learn(ctx context.Context, conn *redis.Conn, ids []string) erro
 	if len(dead) == 0 {
 		return nil
 	}
-	return conn.SRem(ctx, s.broker.prefix+nodesKey, dead...).Err()
+	return conn.SRem(ctx, s.prefix+nodesKey, dead...).Err()
 }
 
 // leaveCluster removes the node's entry, unless it belongs to a successor of
@@ -198,7 +213,7 @@ func (s *server) leaveCluster(ctx context.Context, conn *redis.Conn) error {
 	if err != nil {
 		return err
 	}
-	prefix := s.broker.prefix
+	prefix := s.prefix
 	nodes, _, err := readNodes(ctx, conn, prefix, []string{self.ID})
 	if err != nil {
 		return err
@@ -228,8 +243,8 @@ func (s *server) internal(from *header, payload []byte) {
 	}
 	switch rest := payload[1:]; payload[0] {
 	case internalProbe:
-		if len(rest) == 8 && from.incarnation == s.broker.incarnation {
-			s.probes.back(binary.BigEndian.Uint64(rest))
+		if from.incarnation == s.broker.incarnation {
+			s.trips.back(s.now())
 		}
 	case internalAnnounce, internalLeave:
 		var m peerNode
@@ -328,14 +343,16 @@ func ListNodes(ctx context.Context, config Config) ([]cluster.NodeInfo, error) {
 }
 
 func listServer(ctx context.Context, config *Config, server *endpoint) ([]peerNode, error) {
-	link, err := newLink(ctx, config, server, linkOptions{name: config.Cluster + ".list", timeout: config.DialTimeout})
+	link, err := newLink(ctx, config, server, linkOptions{
+		name: config.Cluster + ".list", timeout: config.DialTimeout, anyRole: true,
+	})
 	if err != nil {
 		return nil, err
 	}
 	defer link.end()
 	stop := context.AfterFunc(ctx, link.dialer.end)
 	defer stop()
-	prefix := config.prefix()
+	prefix := config.prefix(server.database)
 	ids, err := link.client.SMembers(ctx, prefix+nodesKey).Result()
 	if err != nil {
 		return nil, err

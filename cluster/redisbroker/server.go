@@ -2,15 +2,10 @@ package redisbroker
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/stoa-io/stoa/cluster"
 )
@@ -32,6 +27,7 @@ type server struct {
 	broker        *Broker
 	partition     int // of Partitioned
 	endpoint      *endpoint
+	prefix        string // of channels and keys on the server
 	queue         *publishQueue
 	congestion    congestion
 	subscriptions subscriptions
@@ -41,9 +37,11 @@ type server struct {
 	subscribing   linkState
 	control       chan *controlRequest
 	announce      chan struct{} // capacity 1: announce the node now
-	probes        probes
-	probing       atomic.Bool // a probe without a waiting caller is in the queue
+	trips         roundTrips
+	probing       atomic.Bool // a probe is in the queue
 	lag           lagSampler
+	registration  complaint // the server refuses the node's entry
+	transactions  complaint // the server refuses transactions
 	stats         serverStats
 
 	// gate stops the publisher until the known nodes are subscribed. It is set
@@ -56,11 +54,12 @@ func newServer(b *Broker, partition int, endpoint *endpoint) *server {
 		broker:    b,
 		partition: partition,
 		endpoint:  endpoint,
-		queue:     newPublishQueue(b.prefix, header{node: b.config.NodeID, incarnation: b.incarnation}),
+		prefix:    b.config.prefix(endpoint.database),
 		control:   make(chan *controlRequest, maxControl),
 		announce:  make(chan struct{}, 1),
 	}
-	s.subscriber = &subscriber{server: s}
+	s.queue = newPublishQueue(s.prefix, header{node: b.config.NodeID, incarnation: b.incarnation})
+	s.subscriber = &subscriber{server: s, retry: newBackoff(b.config.RetryMax)}
 	s.registry.init(b.config.NodeID)
 	s.stats.init()
 	for _, role := range []struct {
@@ -69,6 +68,8 @@ func newServer(b *Broker, partition int, endpoint *endpoint) *server {
 	}{{"publisher", &s.publishing}, {"subscriber", &s.subscribing}} {
 		role.link.init(role.name, endpoint.identity, b.config.Logger)
 	}
+	s.registration.init("the node's registry entry", endpoint.identity, b.config.Logger)
+	s.transactions.init("transactions", endpoint.identity, b.config.Logger)
 	return s
 }
 
@@ -106,14 +107,14 @@ func (s *server) keep(ctx context.Context) {
 	defer tick.Stop()
 	var watch watchdog
 	lastAnnounced := time.Duration(0)
-	var announcing atomic.Bool
+	var announcing, beating atomic.Bool
+	announceDue, beatDue := false, false
 	for ticks := 0; ; {
-		due := false
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.announce:
-			due = true
+			announceDue, beatDue = true, true
 		case <-tick.C:
 			ticks++
 			if silent := watch.look(s.subscriber.current.Load()); silent != nil {
@@ -121,15 +122,32 @@ func (s *server) keep(ctx context.Context) {
 			}
 			if ticks%ticksPerProbe == 0 {
 				s.probe()
+				beatDue = true
 			}
 			s.expireNodes()
-			due = s.now()-lastAnnounced >= s.config().Lease/announcementsPerLease
+			s.report(ctx)
+			announceDue = announceDue || s.now()-lastAnnounced >= s.config().Lease/announcementsPerLease
 		}
-		if due && s.publishing.works() && announcing.CompareAndSwap(false, true) {
-			lastAnnounced = s.now()
+		if !s.publishing.works() {
+			continue
+		}
+		if announceDue && announcing.CompareAndSwap(false, true) {
+			announceDue, lastAnnounced = false, s.now()
 			s.submit(ctx, &controlRequest{call: s.announceNode, done: func(error) { announcing.Store(false) }})
 		}
+		if beatDue && beating.CompareAndSwap(false, true) {
+			beatDue = false
+			s.submit(ctx, &controlRequest{call: s.beat, done: func(error) { beating.Store(false) }})
+		}
 	}
+}
+
+// report logs states whose changes were too many to be logged at once.
+func (s *server) report(ctx context.Context) {
+	s.publishing.report(ctx)
+	s.subscribing.report(ctx)
+	s.registration.report(ctx)
+	s.transactions.report(ctx)
 }
 
 // submit hands a request to the publisher, which checks for requests often.
@@ -152,101 +170,6 @@ func (s *server) watchMaster(ctx context.Context) {
 		s.publishing.endUnless(master)
 		s.subscribing.endUnless(master)
 	}
-}
-
-// linkState is the state of one of the two connections. Safe for concurrent
-// use.
-type linkState struct {
-	role, server string
-	logger       *slog.Logger
-	attempted    chan struct{} // closed at the first success or failure
-
-	mu      sync.Mutex // guards the rest
-	link    *link      // nil while there is none
-	problem error      // nil: it works
-	since   time.Time  // of problem
-	tried   bool
-	losses  uint64
-}
-
-var errConnecting = errors.New("redisbroker: connecting")
-
-func (l *linkState) init(role, server string, logger *slog.Logger) {
-	l.role, l.server, l.logger = role, server, logger
-	l.attempted = make(chan struct{})
-	l.problem, l.since = errConnecting, time.Now()
-}
-
-// set records that the connection works (nil) or why not, and logs the change.
-func (l *linkState) set(ctx context.Context, err error) {
-	l.mu.Lock()
-	before, tried := l.problem, l.tried
-	l.problem, l.tried = err, true
-	if before == nil && err != nil {
-		l.since = time.Now()
-		l.losses++
-	}
-	l.mu.Unlock()
-	if !tried {
-		close(l.attempted)
-	}
-	attributes := []slog.Attr{slog.String("server", l.server), slog.String("connection", l.role)}
-	switch {
-	case ctx.Err() != nil:
-	case err == nil && before != nil:
-		l.logger.LogAttrs(ctx, slog.LevelInfo, "connected to Redis", attributes...)
-	case err != nil && (before == nil || !tried):
-		l.logger.LogAttrs(ctx, slog.LevelWarn, "not connected to Redis; trying again",
-			append(attributes, slog.Any("error", err))...)
-	}
-}
-
-// err returns why the connection does not work, or nil.
-func (l *linkState) err() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.problem == nil {
-		return nil
-	}
-	return fmt.Errorf("redis %s: %s not connected since %s: %w",
-		l.server, l.role, l.since.UTC().Format(time.RFC3339), l.problem)
-}
-
-func (l *linkState) works() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.problem == nil
-}
-
-func (l *linkState) attach(link *link) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.link = link
-}
-
-// recover records that a connection works again, unless it has ended.
-func (l *linkState) recover(ctx context.Context, link *link) {
-	l.mu.Lock()
-	current := l.link == link
-	l.mu.Unlock()
-	if current {
-		l.set(ctx, nil)
-	}
-}
-
-// endUnless ends a connection to another address.
-func (l *linkState) endUnless(address string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.link != nil && l.link.address != address {
-		l.link.dialer.end()
-	}
-}
-
-func (l *linkState) reconnects() uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.losses
 }
 
 // backoff computes the pause between attempts. It adds the jitter after the
@@ -275,11 +198,4 @@ func wait(ctx context.Context, pause time.Duration) bool {
 	case <-timer.C:
 		return true
 	}
-}
-
-// isReply returns true for errors that the server has answered: the connection
-// works.
-func isReply(err error) bool {
-	var reply redis.Error
-	return errors.As(err, &reply)
 }

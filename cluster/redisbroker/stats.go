@@ -49,6 +49,11 @@ type ServerStats struct {
 	// PublisherReconnects and SubscriberReconnects count how often the
 	// connection was lost, or was silent for so long that it seemed to be.
 	PublisherReconnects, SubscriberReconnects uint64
+	// PublisherRefusals and SubscriberRefusals count the times that the server
+	// refused a connection or a command on it, RegistryRefusals how often it
+	// refused the node's entry, and TransactionRefusals how often it refused a
+	// transaction whose messages were then sent one at a time.
+	PublisherRefusals, SubscriberRefusals, RegistryRefusals, TransactionRefusals uint64
 	// Gaps is the number of interruptions of the subscriptions. Messages of
 	// other nodes that the server acknowledged during a gap did not arrive
 	// here.
@@ -158,29 +163,32 @@ func (b *Broker) Stats() Stats {
 
 func (s *server) readStats() ServerStats {
 	messages, bytes := s.queue.usage()
-	return ServerStats{
-		Server:               s.endpoint.identity,
-		Up:                   s.up(),
-		Subscriptions:        s.subscriptions.count(),
-		QueueMessages:        messages,
-		QueueBytes:           bytes,
-		Congested:            s.congestion.congested.Load(),
-		Published:            s.stats.published.Load(),
-		Delivered:            s.stats.delivered.Load(),
-		Resent:               s.stats.resent.Load(),
-		Repeats:              s.stats.repeats.Load(),
-		TooOld:               s.stats.tooOld.Load(),
-		BadVersion:           s.stats.badVersion.Load(),
-		Malformed:            s.stats.malformed.Load(),
-		BadNumber:            s.stats.badNumber.Load(),
-		PublisherReconnects:  s.publishing.reconnects(),
-		SubscriberReconnects: s.subscribing.reconnects(),
-		Gaps:                 s.stats.gaps.Load(),
-		MissedAtMost:         s.stats.missedAtMost.Load(),
-		FlushTimeouts:        s.stats.flushTimeouts.Load(),
-		PublishTime:          s.stats.publishTime.read(),
-		AnswerTime:           s.stats.answerTime.read(),
-		Lag:                  s.stats.lag.read(),
-		BatchSize:            s.stats.batchSize.read(),
+	stats := ServerStats{
+		Server:              s.endpoint.identity,
+		Up:                  s.up(),
+		Subscriptions:       s.subscriptions.count(),
+		QueueMessages:       messages,
+		QueueBytes:          bytes,
+		Congested:           s.congestion.congested.Load(),
+		Published:           s.stats.published.Load(),
+		Delivered:           s.stats.delivered.Load(),
+		Resent:              s.stats.resent.Load(),
+		Repeats:             s.stats.repeats.Load(),
+		TooOld:              s.stats.tooOld.Load(),
+		BadVersion:          s.stats.badVersion.Load(),
+		Malformed:           s.stats.malformed.Load(),
+		BadNumber:           s.stats.badNumber.Load(),
+		Gaps:                s.stats.gaps.Load(),
+		MissedAtMost:        s.stats.missedAtMost.Load(),
+		FlushTimeouts:       s.stats.flushTimeouts.Load(),
+		PublishTime:         s.stats.publishTime.read(),
+		AnswerTime:          s.stats.answerTime.read(),
+		Lag:                 s.stats.lag.read(),
+		BatchSize:           s.stats.batchSize.read(),
+		RegistryRefusals:    s.registration.refusals(),
+		TransactionRefusals: s.transactions.refusals(),
 	}
+	stats.PublisherReconnects, stats.PublisherRefusals = s.publishing.counts()
+	stats.SubscriberReconnects, stats.SubscriberRefusals = s.subscribing.counts()
+	return stats
 }

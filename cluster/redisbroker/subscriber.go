@@ -21,6 +21,7 @@ type subscriber struct {
 	trace   linkTrace // of the previous connection
 	dedupe  dedupe
 	scratch []byte // holds the payload during a delivery
+	retry   *backoff
 
 	current atomic.Pointer[subscriberSession]
 }
@@ -39,19 +40,18 @@ type subscriberSession struct {
 	commands    []subscribeCommand
 	unconfirmed int // channels in commands that were sent
 	pingDue     bool
+	pinged      int // pings without an answer, sent before all unconfirmed commands
 }
 
 // run is the subscriber's goroutine, and the read loop.
 func (s *subscriber) run(ctx context.Context) {
-	retry := newBackoff(s.server.config().RetryMax)
 	for ctx.Err() == nil {
 		session, err := s.connect(ctx)
 		if err == nil {
-			retry.reset()
-			err = s.serve(ctx, session)
+			err = explain(s.serve(ctx, session))
 		}
 		s.server.subscribing.set(ctx, err)
-		wait(ctx, retry.next())
+		wait(ctx, s.retry.next())
 	}
 }
 
@@ -67,11 +67,11 @@ func (s *subscriber) connect(ctx context.Context) (*subscriberSession, error) {
 	stop := context.AfterFunc(ctx, link.dialer.end)
 	defer stop()
 	session := &subscriberSession{
-		subscriber: s, link: link, pubsub: link.client.Subscribe(ctx), wake: make(chan struct{}, 1),
+		subscriber: s, link: link, pubsub: link.client.Subscribe(ctx), wake: make(chan struct{}, 1), pinged: 1,
 	}
 	if err := session.pubsub.Ping(ctx); err != nil {
 		link.end()
-		return nil, err
+		return nil, link.explain(err)
 	}
 	s.trace = link.trace
 	return session, nil
@@ -116,12 +116,14 @@ func (session *subscriberSession) read() error {
 	timeout := time.Duration(0)
 	for {
 		received, err := session.pubsub.ReceiveTimeout(ctx, timeout)
-		if err != nil {
+		if err != nil && !(isReply(err) && session.ponged()) {
 			return err
 		}
 		timeout = -1
 		session.received.Add(1)
 		switch m := received.(type) {
+		case *redis.Pong:
+			session.ponged()
 		case *redis.Message:
 			session.subscriber.deliver(m.Channel, m.Payload)
 		case *redis.Subscription:
@@ -135,13 +137,14 @@ func (session *subscriberSession) read() error {
 // confirm handles the confirmation of one channel.
 func (session *subscriberSession) confirm(m *redis.Subscription) error {
 	server := session.subscriber.server
-	prefix := server.broker.prefix
+	prefix := server.prefix
 	if len(m.Channel) < len(prefix) {
 		return fmt.Errorf("redisbroker: unexpected confirmation of %q", m.Channel)
 	}
 	channel := m.Channel[len(prefix):]
 	server.subscriptions.confirm(session, channel, m.Kind == "subscribe")
 	if channel == clusterChannel {
+		session.subscriber.retry.reset()
 		server.subscribing.set(context.Background(), nil)
 		server.announceSoon()
 	}
@@ -159,7 +162,7 @@ func (s *subscriber) deliver(name, data string) {
 	case errors.Is(err, errEnvelopeVersion):
 		server.stats.badVersion.Add(1)
 		return
-	case err != nil || len(name) < len(server.broker.prefix):
+	case err != nil || len(name) < len(server.prefix):
 		server.stats.malformed.Add(1)
 		return
 	}
@@ -183,7 +186,7 @@ func (s *subscriber) deliver(name, data string) {
 		return
 	}
 	server.stats.delivered.Add(1)
-	server.broker.deliver(name[len(server.broker.prefix):], &env)
+	server.broker.deliver(name[len(server.prefix):], &env)
 }
 
 // add queues a command for a channel. It is called with subscriptions.mu held.
@@ -208,6 +211,19 @@ func (session *subscriberSession) ping() {
 	session.signal()
 }
 
+// ponged counts the answer to a ping, and returns false if there was none. A
+// server that cannot save, loads or runs a script answers with an error, which
+// is a sign of life as well.
+func (session *subscriberSession) ponged() bool {
+	session.mu.Lock()
+	defer session.mu.Unlock()
+	if session.pinged == 0 {
+		return false
+	}
+	session.pinged--
+	return true
+}
+
 // confirmed counts a confirmation. It is called with subscriptions.mu held.
 func (session *subscriberSession) confirmed() {
 	session.mu.Lock()
@@ -225,12 +241,14 @@ func (session *subscriberSession) signal() {
 }
 
 // next returns the next command: a ping, or a subscription if not too many are
-// unconfirmed.
+// unconfirmed. While one is unconfirmed, the server owes a sign of life anyway;
+// without a ping an error can only be its answer.
 func (session *subscriberSession) next() (ping bool, command subscribeCommand) {
 	session.mu.Lock()
 	defer session.mu.Unlock()
-	if session.pingDue {
+	if session.pingDue && session.unconfirmed == 0 {
 		session.pingDue = false
+		session.pinged++
 		return true, command
 	}
 	if len(session.commands) == 0 || session.unconfirmed >= maxUnconfirmed {
@@ -269,7 +287,7 @@ func (session *subscriberSession) write(ctx context.Context) {
 }
 
 func (session *subscriberSession) send(ctx context.Context, command subscribeCommand) error {
-	prefix := session.subscriber.server.broker.prefix
+	prefix := session.subscriber.server.prefix
 	names := make([]string, len(command.channels))
 	for i, channel := range command.channels {
 		names[i] = prefix + channel

@@ -90,7 +90,7 @@ func (s *subscriber) suspect(ctx context.Context, session *subscriberSession) {
 func (s *subscriber) serverAnswers(ctx context.Context) bool {
 	server := s.server
 	link, err := newLink(ctx, server.config(), server.endpoint, linkOptions{
-		name: server.linkName("suspect"), timeout: server.answerTimeout(),
+		name: server.linkName("suspect"), timeout: server.answerTimeout(), anyRole: true,
 	})
 	if err != nil {
 		return false
@@ -98,5 +98,6 @@ func (s *subscriber) serverAnswers(ctx context.Context) bool {
 	defer link.end()
 	stop := context.AfterFunc(ctx, link.dialer.end)
 	defer stop()
-	return link.client.Ping(ctx).Err() == nil
+	err = link.client.Ping(ctx).Err()
+	return err == nil || isReply(err)
 }
