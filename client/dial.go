@@ -91,9 +91,9 @@ func newConn(ctx context.Context, address *url.URL, o Options) *Conn {
 		options: o, address: address, state: StateConnecting,
 		opened: make(chan struct{}), done: make(chan struct{}), finished: make(chan struct{}),
 		changed: make(chan struct{}), buffer: buffer{options: o.Buffer},
-		// A client trusts its server; the size of a message bounds its parts.
+		// The size of a message bounds its parts, limitName those that stay.
 		sessions: session.Config{
-			Role: session.Client, MaxNamespaces: -1, MaxRooms: -1,
+			Role: session.Client, MaxNamespaces: o.MaxNamespaces, MaxRooms: o.MaxRooms,
 			Limits: wire.Limits{Message: -1, Token: -1, Namespace: -1, Room: -1, Event: -1},
 			Native: o.OnNative != nil, NativeOnly: o.NativeOnly,
 		}.WithDefaults(),

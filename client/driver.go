@@ -35,6 +35,10 @@ func (t *transport) Refused(text string) {
 // Request implements session.Driver. A request is accepted unless a handler
 // decides about it.
 func (t *transport) Request(r *session.Request) {
+	if !limitName(r) {
+		t.session.Reject(r, wire.ErrNameTooLong.Error())
+		return
+	}
 	switch r.Kind {
 	case session.Connect:
 		t.requestConnect(r)
@@ -45,6 +49,16 @@ func (t *transport) Request(r *session.Request) {
 	case session.Leave:
 		t.session.AcceptLeave(r)
 	}
+}
+
+// maxName is the maximum length of the name of a namespace or room into which
+// the server brings the client, in bytes. Nodes allow a quarter of that unless
+// they are configured otherwise.
+const maxName = 4 * wire.DefaultRoomLimit
+
+// limitName reports whether the names of a request are short enough to be kept.
+func limitName(r *session.Request) bool {
+	return len(r.Message.Namespace) <= maxName && len(r.Message.Room) <= maxName
 }
 
 func (t *transport) requestConnect(r *session.Request) {
@@ -98,7 +112,7 @@ func (t *transport) decide(r *session.Request, handler, namespace string, ask fu
 			t.resume()
 		}
 	}
-	c.handlers.add(0, &task{
+	c.handlers.add(len(r.Message.Body), &task{
 		handler: handler, namespace: namespace, message: true,
 		run: func(ctx context.Context) error {
 			body, err := ask(ctx)
@@ -144,7 +158,7 @@ func (t *transport) Joined(_ session.Namespace, room session.Room, _ bool) {
 	if ns.find(in.name) != nil {
 		return // it is restored
 	}
-	ns.rooms = append(ns.rooms, in)
+	ns.rooms.add(in)
 	c.change()
 	if handler := ns.declared.joined; handler != nil {
 		c.notify("joined", ns.name, false, func(ctx context.Context) { handler(ctx, &JoinedEvent{Room: in}) })
@@ -195,7 +209,7 @@ func (t *transport) Event(e *session.Event) {
 		return
 	}
 	emitted := &EmitEvent{NSConn: ns, Message: *fromWire(e.Message)}
-	c.handlers.add(len(emitted.Body), &task{
+	c.handlers.add(len(e.Payload), &task{
 		handler: "emit", namespace: ns.name, event: event, message: true,
 		run: func(ctx context.Context) error { return handler(ctx, emitted) },
 	})
@@ -209,7 +223,7 @@ func (t *transport) asked(ns *NSConn, event string, e *session.Event) {
 		return
 	}
 	asked, request := e.Message.Clone(), &AskRequest{NSConn: ns, Message: *fromWire(e.Message)}
-	t.conn.handlers.add(2*len(request.Body), &task{
+	t.conn.handlers.add(2*len(e.Payload), &task{
 		handler: "ask", namespace: ns.name, event: event, message: true,
 		run: func(ctx context.Context) error {
 			err := handler(ctx, request)

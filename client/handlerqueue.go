@@ -53,7 +53,7 @@ func (q *handlerQueue) init(ctx context.Context, log *slog.Logger) {
 	q.tasks.Init(q, taskqueue.NewPool(new(sync.WaitGroup)))
 }
 
-// add queues a handler call of a message of this size.
+// add queues a handler call of a message of this size, names included.
 func (q *handlerQueue) add(size int, t *task) {
 	t.queue, t.Work, t.Size = q, t, size
 	q.tasks.Add(&t.Task)

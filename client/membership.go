@@ -22,7 +22,7 @@ func (c *Conn) disconnected(ns *NSConn, forced bool, err error) {
 	if ns.over {
 		return
 	}
-	for _, in := range slices.Clone(ns.rooms) {
+	for _, in := range ns.rooms.list() {
 		c.left(in, true, err)
 	}
 	ns.over = true
@@ -42,7 +42,7 @@ func (c *Conn) left(in *Room, forced bool, err error) {
 	}
 	ns := in.ns
 	in.over = true
-	ns.rooms = slices.DeleteFunc(ns.rooms, func(other *Room) bool { return other == in })
+	ns.rooms.remove(in)
 	c.change()
 	if handler := ns.declared.left; handler != nil {
 		c.notify("left", ns.name, true, func(ctx context.Context) {

@@ -17,7 +17,7 @@ type NSConn struct {
 	name     string
 	body     []byte     // immutable; of the request to connect
 	declared *Namespace // immutable; never nil
-	rooms    []*Room    // guarded by conn.mu; in the order of joining
+	rooms    roomSet    // guarded by conn.mu
 	reply    []byte     // guarded by conn.mu; the server's, to the request to connect
 	over     bool       // guarded by conn.mu
 }
@@ -163,7 +163,7 @@ func (ns *NSConn) Room(name string) *Room {
 func (ns *NSConn) Rooms() []*Room {
 	ns.conn.mu.Lock()
 	defer ns.conn.mu.Unlock()
-	return slices.Clone(ns.rooms)
+	return ns.rooms.list()
 }
 
 // LeaveAll leaves all rooms of the namespace at once. It tries all and joins
@@ -187,14 +187,7 @@ func (ns *NSConn) Disconnect(ctx context.Context) error {
 }
 
 // find is Room for callers that hold conn.mu.
-func (ns *NSConn) find(name string) *Room {
-	for _, in := range ns.rooms {
-		if in.name == name {
-			return in
-		}
-	}
-	return nil
-}
+func (ns *NSConn) find(name string) *Room { return ns.rooms.byName[name] }
 
 // checkRequest reports why a request to connect or join cannot be sent.
 func checkRequest(name string, body []byte) error {

@@ -26,6 +26,8 @@ const (
 	DefaultReadLimit       = 1 << 20
 	DefaultSendQueue       = 1 << 20
 	DefaultReceiveQueue    = 1 << 20
+	DefaultMaxNamespaces   = 64
+	DefaultMaxRooms        = 1024
 )
 
 // Options are the options of Dial. The zero value is usable. Unless stated
@@ -88,6 +90,11 @@ type Options struct {
 	// before the connection is not read; 1 MiB. While an ask is in flight the
 	// limit is 16 times higher, as the answer arrives after them.
 	ReceiveQueue int
+	// MaxNamespaces and MaxRooms bound what the server brings the client into:
+	// a connect or join of the server is refused if the client would then be in
+	// more namespaces, or in more rooms over all namespaces; 64 and 1,024. They
+	// do not bound what the application asks for.
+	MaxNamespaces, MaxRooms int
 
 	Reconnect Reconnect
 	Buffer    Buffer
@@ -156,6 +163,8 @@ func (o Options) withDefaults() Options {
 	o.ReadLimit = orDefault(o.ReadLimit, DefaultReadLimit)
 	o.SendQueue = orDefault(o.SendQueue, DefaultSendQueue)
 	o.ReceiveQueue = orDefault(o.ReceiveQueue, DefaultReceiveQueue)
+	o.MaxNamespaces = orDefault(o.MaxNamespaces, DefaultMaxNamespaces)
+	o.MaxRooms = orDefault(o.MaxRooms, DefaultMaxRooms)
 	o.Reconnect.Base = orDefault(o.Reconnect.Base, DefaultReconnectBase)
 	o.Reconnect.Factor = orDefault(o.Reconnect.Factor, DefaultReconnectFactor)
 	o.Reconnect.Cap = orDefault(o.Reconnect.Cap, DefaultReconnectCap)

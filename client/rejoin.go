@@ -33,7 +33,7 @@ func (t *transport) rejoin() {
 }
 
 func (t *transport) rejoinRooms(ns *NSConn) {
-	for _, in := range slices.Clone(ns.rooms) {
+	for _, in := range ns.rooms.list() {
 		t.restore(func(s *session.Session) (uint64, error) { return s.AskJoin(nsRef{ns}, in, in.body) },
 			func() {},
 			func(err error) { t.conn.left(in, true, err) })

@@ -1,7 +1,9 @@
 package client
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/stoa-io/stoa/internal/session"
@@ -14,8 +16,37 @@ type Room struct {
 	name string
 	body []byte // immutable; of the request to join
 
-	reply []byte // guarded by conn.mu; the server's, to the request to join
-	over  bool   // guarded by conn.mu
+	reply  []byte // guarded by conn.mu; the server's, to the request to join
+	over   bool   // guarded by conn.mu
+	number uint64 // guarded by conn.mu; of the join, ascending in a namespace
+}
+
+// roomSet holds the joined rooms of a namespace. The zero value is empty.
+type roomSet struct {
+	byName map[string]*Room
+	last   uint64 // number of the newest room
+}
+
+// add adds a room that is not in the set.
+func (s *roomSet) add(r *Room) {
+	if s.byName == nil {
+		s.byName = make(map[string]*Room)
+	}
+	s.last++
+	r.number = s.last
+	s.byName[r.name] = r
+}
+
+// remove removes a room, unless another one has taken its name.
+func (s *roomSet) remove(r *Room) {
+	if s.byName[r.name] == r {
+		delete(s.byName, r.name)
+	}
+}
+
+// list returns the rooms in the order of joining. The caller owns the slice.
+func (s *roomSet) list() []*Room {
+	return slices.SortedFunc(maps.Values(s.byName), func(a, b *Room) int { return cmp.Compare(a.number, b.number) })
 }
 
 // Name returns the room's name.
