@@ -1,8 +1,10 @@
 package codec
 
 import (
+	"encoding"
 	"encoding/json"
 	"fmt"
+	"reflect"
 )
 
 // Codec turns bodies into values and back. It must be safe for concurrent use.
@@ -14,14 +16,74 @@ type Codec interface {
 	Unmarshal(body []byte, pointer any) error
 }
 
-// JSON is the codec of package encoding/json. Its zero value is ready to use.
+// JSON is the codec of the TypeScript client: a string is the body itself, any
+// other value is JSON as in package encoding/json. So a Go string is a
+// TypeScript string, also inside of an event map. An empty body, which
+// TypeScript sends for undefined and null, is the zero value of a pointer, an
+// interface, a map, a slice and an empty struct. A type that has its own form
+// in JSON keeps it, also if its kind is string. The zero value is ready to use.
 type JSON struct{}
 
 // Marshal implements Codec.
-func (JSON) Marshal(value any) ([]byte, error) { return json.Marshal(value) }
+func (JSON) Marshal(value any) ([]byte, error) {
+	if text, ok := value.(string); ok {
+		return []byte(text), nil
+	}
+	if v := reflect.ValueOf(value); v.IsValid() && isText(v.Type()) {
+		return []byte(v.String()), nil
+	}
+	return json.Marshal(value)
+}
 
 // Unmarshal implements Codec.
-func (JSON) Unmarshal(body []byte, pointer any) error { return json.Unmarshal(body, pointer) }
+func (JSON) Unmarshal(body []byte, pointer any) error {
+	if text, ok := pointer.(*string); ok && text != nil {
+		*text = string(body)
+		return nil
+	}
+	v := reflect.ValueOf(pointer)
+	if v.Kind() != reflect.Pointer || v.IsNil() {
+		return json.Unmarshal(body, pointer) // with an error about the pointer
+	}
+	switch target := v.Elem(); {
+	case isText(target.Type()):
+		target.SetString(string(body))
+		return nil
+	case len(body) == 0 && mayBeNothing(target.Type()):
+		target.SetZero()
+		return nil
+	}
+	return json.Unmarshal(body, pointer)
+}
+
+// isText reports whether the values of a type are bodies unchanged: strings
+// without a form of their own in JSON.
+func isText(t reflect.Type) bool {
+	if t.Kind() != reflect.String || t == reflect.TypeFor[json.Number]() {
+		return false
+	}
+	pointer := reflect.PointerTo(t) // has the methods of both
+	for _, own := range []reflect.Type{
+		reflect.TypeFor[json.Marshaler](), reflect.TypeFor[json.Unmarshaler](),
+		reflect.TypeFor[encoding.TextMarshaler](), reflect.TypeFor[encoding.TextUnmarshaler](),
+	} {
+		if pointer.Implements(own) {
+			return false
+		}
+	}
+	return true
+}
+
+// mayBeNothing reports whether an empty body is a value of the type.
+func mayBeNothing(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Interface, reflect.Map, reflect.Slice:
+		return true
+	case reflect.Struct:
+		return t.NumField() == 0
+	}
+	return false
+}
 
 // DecodeError is returned for a body that a codec cannot decode. Its text is
 // sent to the peer as the answer to an ask.
