@@ -34,6 +34,8 @@ type scalar struct {
 var scalars = []scalar{
 	gauge("connections", "Open WebSocket connections.",
 		func(s *node.Stats) float64 { return float64(s.Connections) }),
+	gauge("connection_limit", "Connections beyond which upgrades are answered with 503; 0: no limit.",
+		func(s *node.Stats) float64 { return float64(s.ConnectionLimit) }),
 	gauge("pending_handshakes", "Accepted sockets whose handshake is not finished.",
 		func(s *node.Stats) float64 { return float64(s.Pending) }),
 	gauge("paused_connections", "Connections paused because the broker is congested.",

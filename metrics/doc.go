@@ -21,10 +21,11 @@
 // Connections:
 //
 //	stoa_connections                gauge      open WebSocket connections
+//	stoa_connection_limit           gauge      connections beyond which upgrades are answered with 503; 0: no limit
 //	stoa_pending_handshakes         gauge      accepted sockets whose handshake is not finished
 //	stoa_paused_connections         gauge      connections paused because the broker is congested
 //	stoa_sockets_accepted_total     counter    sockets accepted, those of plain HTTP included
-//	stoa_accept_errors_total        counter    failed accepts, for example for want of descriptors
+//	stoa_accept_errors_total        counter    failed accepts, and pauses for want of descriptors
 //	stoa_http_handovers_total       counter    sockets handed to net/http because they asked for no WebSocket
 //	stoa_handshakes_total           counter    attempts to open a WebSocket; label result: accepted, bad_request,
 //	                                           forbidden_origin, bad_version, header_too_large, timeout, full, aborted,

@@ -122,7 +122,10 @@ type Limits struct {
 	// ten seconds before it is closed; 100 by default.
 	InvalidPayloads int
 	// Connections is how many connections the node holds; further ones are
-	// answered with 503. By default only the number of open files limits them.
+	// answered with 503. By default it is the limit of open files of the
+	// process, as New finds it, less a reserve of 64 and 4 for each loop. In
+	// any case the last 24 descriptors are left to the broker and to files:
+	// until one more is free, new connections wait unaccepted.
 	Connections int
 	// Asks is how many asks of one connection to other clients may be in
 	// flight; 64 by default.
@@ -195,6 +198,7 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	c.Limits = c.Limits.withDefaults()
+	setDefault(&c.Limits.Connections, engine.DefaultConnections(c.Loops))
 	c.Timeouts = c.Timeouts.withDefaults()
 	return c
 }

@@ -279,5 +279,9 @@ func (n *Node) Ready(ctx context.Context) error {
 // Connections is the number of open WebSockets. Unlike Stats it never waits.
 func (n *Node) Connections() int { return n.server.Connections() }
 
+// ConnectionLimit is how many connections the node holds: Limits.Connections,
+// or its default. 0 stands for any number.
+func (n *Node) ConnectionLimit() int { return n.server.ConnectionLimit() }
+
 // hasEpoll reports whether this system serves sockets with epoll.
 func hasEpoll() bool { return netpoll.Available }

@@ -116,19 +116,20 @@ func LoopLagBounds() []float64 { return engine.LoopLagBounds() }
 // state at the moment of the call. The maps are the caller's own.
 type Stats struct {
 	// State.
-	Loops         int
-	Connections   int // open WebSockets
-	Pending       int // accepted connections whose handshake is not finished
-	Rooms         int // rooms with a member, counted once per loop
-	Memberships   int
-	QueueBytes    int // in send queues, overhead included
-	InboxBytes    int // deliveries that wait for loops, overhead included
-	Paused        int // connections that are not read because the broker is congested
-	Subscriptions int // channels subscribed at the broker
-	PendingCalls  int // asks of this node and its clients to others that have not ended
-	OpenAsks      int // asks to clients of this node that have no answer yet
-	Congested     bool
-	Draining      bool
+	Loops           int
+	Connections     int // open WebSockets
+	ConnectionLimit int // beyond which upgrades are answered with 503; 0: no limit
+	Pending         int // accepted connections whose handshake is not finished
+	Rooms           int // rooms with a member, counted once per loop
+	Memberships     int
+	QueueBytes      int // in send queues, overhead included
+	InboxBytes      int // deliveries that wait for loops, overhead included
+	Paused          int // connections that are not read because the broker is congested
+	Subscriptions   int // channels subscribed at the broker
+	PendingCalls    int // asks of this node and its clients to others that have not ended
+	OpenAsks        int // asks to clients of this node that have no answer yet
+	Congested       bool
+	Draining        bool
 
 	// Counters.
 	Accepted          uint64 // sockets accepted, HTTP included
@@ -161,7 +162,7 @@ func (n *Node) Stats() Stats {
 	all := n.hub.Stats()
 	e := &all.Engine
 	s := Stats{
-		Loops: n.config.Loops, Connections: e.Connections, Pending: e.Pending,
+		Loops: n.config.Loops, Connections: e.Connections, ConnectionLimit: n.ConnectionLimit(), Pending: e.Pending,
 		Rooms: all.Rooms, Memberships: all.Memberships,
 		QueueBytes: e.QueueBytes, InboxBytes: all.InboxBytes, Paused: e.Paused,
 		Subscriptions: n.hub.Subscriptions(), PendingCalls: n.hub.Peer().Pending(),

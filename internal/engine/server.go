@@ -40,6 +40,7 @@ type Server struct {
 	acceptErrors atomic.Uint64
 	handshakes   [HandshakeResults]atomic.Uint64 // those of net/http
 
+	descriptors   *descriptors
 	congestion    Congestion
 	hijackWarning sync.Once
 	refusals      refusals
@@ -65,6 +66,8 @@ func New(cfg Config) *Server {
 		epoll:   netpoll.Available && !cfg.Blocking,
 		stopped: make(chan struct{}),
 		empty:   make(chan struct{}, 1),
+
+		descriptors: newDescriptors(netpoll.DescriptorLimit()),
 	}
 	s.refusals.log = s.log
 	for i := range cfg.Loops {
@@ -174,6 +177,10 @@ func (s *Server) Full() bool {
 	limit := s.config.Limits.Connections
 	return limit > 0 && s.Connections() >= limit
 }
+
+// ConnectionLimit is how many WebSockets the server holds, 0 for any number.
+// Safe for concurrent use.
+func (s *Server) ConnectionLimit() int { return max(s.config.Limits.Connections, 0) }
 
 // Draining reports whether Shutdown was called. Safe for concurrent use.
 func (s *Server) Draining() bool { return s.draining.Load() }

@@ -33,7 +33,7 @@ func announce(stdout io.Writer, logger *slog.Logger, format string, f facts) {
 		}
 		logger.Info("serving", "version", f.build.Version, "node", f.nodeID, "address", f.address.String(),
 			"page", f.page(), "endpoint", f.endpoint, "loops", f.loops,
-			"open_files", f.capacity.files, "available_bytes", f.capacity.memory)
+			"open_files", f.capacity.files, "connection_limit", f.capacity.held, "available_bytes", f.capacity.memory)
 		if f.capacity.filesAreLow() {
 			logger.Warn("low limit of open files", "open_files", f.capacity.files)
 		}

@@ -15,7 +15,7 @@ func TestBanner(t *testing.T) {
 		address:  &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080},
 		endpoint: "/ws",
 		loops:    2,
-		capacity: capacity{files: 1 << 20, memory: 2e9},
+		capacity: capacity{files: 1 << 20, held: 1<<20 - 72, memory: 2e9},
 	}
 	want := `Stoa 1.2.3, node abcd1234, 2 loops
 
@@ -32,7 +32,7 @@ Press Ctrl-C to close all connections and stop.
 	if got, want := f.banner(), "  Cluster    \"chat\" on 2 Redis servers: a:6379, b:6379\n"; !strings.Contains(got, want) {
 		t.Errorf("want %q in:\n%s", want, got)
 	}
-	f.capacity.files = 1024
+	f.capacity.files, f.capacity.held = 1024, 960
 	if got := f.banner(); !strings.Contains(got, "Warning") || !strings.Contains(got, "about 960 idle connections (1,024 open files; ") {
 		t.Errorf("want a warning, and 960 connections, in:\n%s", got)
 	}
@@ -46,11 +46,11 @@ func TestCapacity(t *testing.T) {
 		low      bool
 	}{
 		{"nothing is known", capacity{}, "as many connections as the system allows", false},
-		{"files", capacity{files: 20_000}, "about 19,000 idle connections (20,000 open files)", false},
+		{"files", capacity{files: 20_000, held: 19_928}, "about 19,000 idle connections (20,000 open files)", false},
 		{"memory", capacity{memory: 48e6}, "about 10,000 idle connections (0.0 GB of memory at about 4.8 KB each)", false},
-		{"at the mark", capacity{files: lowFileLimit}, "about 9,900 idle connections (10,000 open files)", false},
-		{"low", capacity{files: 256}, "about 190 idle connections (256 open files)", true},
-		{"fewer than reserved", capacity{files: 10}, "about 0 idle connections (10 open files)", true},
+		{"at the mark", capacity{files: lowFileLimit, held: 9_928}, "about 9,900 idle connections (10,000 open files)", false},
+		{"low", capacity{files: 256, held: 192}, "about 190 idle connections (256 open files)", true},
+		{"fewer than reserved", capacity{files: 10, held: 5}, "about 5 idle connections (10 open files)", true},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

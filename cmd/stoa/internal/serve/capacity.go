@@ -17,10 +17,6 @@ const (
 	bytesPerBlocking = 9_000 + kernelBytesPerConnection
 	bytesPerTLS      = 12_500 + kernelBytesPerConnection
 
-	// Descriptors of listeners, pollers, the log, and requests for pages and
-	// metrics.
-	reservedFiles = 64
-
 	// A lower limit of open files is usually a forgotten configuration.
 	lowFileLimit = 10_000
 )
@@ -28,6 +24,7 @@ const (
 // capacity is the resources of the machine. Zero means unknown or unlimited.
 type capacity struct {
 	files  uint64 // limit of open files
+	held   uint64 // connections that the node holds at most, which files allow
 	memory uint64 // available bytes
 	each   uint64 // bytes per connection; 0: bytesPerConnection
 }
@@ -50,7 +47,7 @@ func (c capacity) byFiles() uint64 {
 	if c.files == 0 {
 		return math.MaxUint64
 	}
-	return c.files - min(c.files, reservedFiles)
+	return c.held
 }
 
 // byMemory returns the number of idle connections that the memory allows.

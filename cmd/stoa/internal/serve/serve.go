@@ -77,6 +77,7 @@ func serve(ctx context.Context, flags *serveFlags, stdout, stderr io.Writer) err
 	if err != nil {
 		return err
 	}
+	capacity := measureCapacity(parsed.transport, parsed.tls.given()) // the node uses the raised limit of files
 	server, err := newServer(flags, parsed, self, logger)
 	if err != nil {
 		return err
@@ -88,6 +89,7 @@ func serve(ctx context.Context, flags *serveFlags, stdout, stderr io.Writer) err
 	if parsed.exposed {
 		logger.Warn("no authentication: every client that reaches this address can connect", "listen", flags.listen)
 	}
+	capacity.held = uint64(server.ConnectionLimit())
 	f := facts{
 		build:    cli.ReadBuild(),
 		nodeID:   server.ID(),
@@ -95,7 +97,7 @@ func serve(ctx context.Context, flags *serveFlags, stdout, stderr io.Writer) err
 		secure:   parsed.tls.given(),
 		endpoint: flags.endpoint,
 		loops:    parsed.loops,
-		capacity: measureCapacity(parsed.transport, parsed.tls.given()),
+		capacity: capacity,
 	}
 	if self != nil {
 		f.cluster, f.servers = parsed.cluster.Cluster, self.servers()
