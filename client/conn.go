@@ -93,7 +93,7 @@ func (c *Conn) ConnectWith(ctx context.Context, namespace string, o ConnectOptio
 	if ns := c.Namespace(namespace); ns != nil {
 		return ns, nil
 	}
-	if err := checkRequest(namespace, o.Body); err != nil {
+	if err := c.checkRequest(namespace, "", wire.EventNamespaceConnect, o.Body); err != nil {
 		return nil, err
 	}
 	connecting := newNSConn(c, namespace, o.Body)
@@ -162,6 +162,9 @@ func (c *Conn) Write(m Message) error {
 // payload is not kept.
 func (c *Conn) WriteNative(payload []byte, binary bool) error {
 	if err := checkBody(payload, binary); err != nil {
+		return err
+	}
+	if err := c.fits(len(payload)); err != nil {
 		return err
 	}
 	return c.send(&queuedEmit{payload: slices.Clone(payload), binary: binary, native: true})

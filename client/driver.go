@@ -117,7 +117,7 @@ func (t *transport) decide(r *session.Request, handler, namespace string, ask fu
 		run: func(ctx context.Context) error {
 			body, err := ask(ctx)
 			if err == nil {
-				err = checkBody(body, r.Message.Binary)
+				err = c.answerFits(r.Message, body)
 			}
 			if err != nil {
 				return err
@@ -228,7 +228,7 @@ func (t *transport) asked(ns *NSConn, event string, e *session.Event) {
 		run: func(ctx context.Context) error {
 			err := handler(ctx, request)
 			if err == nil {
-				err = checkBody(request.reply, asked.Binary)
+				err = t.conn.answerFits(&asked, request.reply)
 			}
 			if err == nil {
 				t.reply(func() { t.session.Reply(&asked, request.reply) })

@@ -43,7 +43,11 @@ func (c *Conn) emit(m *Message, ns *NSConn, in *Room) error {
 			return c.missing(wire.ErrBadRoom)
 		}
 	}
-	return c.send(&queuedEmit{payload: m.payload(), binary: m.Binary, scope: scope{ns, in}})
+	payload := m.payload()
+	if err := c.fits(len(payload)); err != nil {
+		return err
+	}
+	return c.send(&queuedEmit{payload: payload, binary: m.Binary, scope: scope{ns, in}})
 }
 
 // send queues a message for the socket or buffers it. It blocks while the queue

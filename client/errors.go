@@ -40,13 +40,17 @@ var (
 	// ErrProtocol: the server violated RFC 6455.
 	ErrProtocol = errors.New("client: protocol error of the server")
 	// ErrTooBig: the server sent a message above Options.ReadLimit, or an
-	// answer to the upgrade of more than 64 KiB.
+	// answer to the upgrade of more than 64 KiB; or the message is above
+	// Options.MessageLimit and was not sent.
 	ErrTooBig = errors.New("client: message too big")
 	// ErrProxy: the proxy did not connect, or its kind is not supported.
 	ErrProxy = errors.New("client: proxy")
 	// ErrOptions: the address or the options of Dial cannot work.
 	ErrOptions = errors.New("client: bad options")
 
+	// errAnswerSize is sent to the server in place of an answer above
+	// Options.MessageLimit. The text is that of stoa-client.
+	errAnswerSize = errors.New("message too big")
 	errCloseFrame = fmt.Errorf("%w: malformed close frame", ErrProtocol)
 	// errScheme: the kind of the proxy is not supported.
 	errScheme = fmt.Errorf("%w: want http or https", ErrProxy)

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"strings"
 	"unicode/utf8"
 
 	"github.com/stoa-io/stoa/wire"
@@ -48,6 +49,38 @@ func (m *Message) payload() []byte {
 	return wire.Append(nil, &wire.Message{
 		Namespace: []byte(m.Namespace), Room: []byte(m.Room), Event: []byte(m.Event), Body: m.Body,
 	})
+}
+
+// maxToken is the maximum length of the token of an ask: "$" and a number.
+const maxToken = 21
+
+// size returns the length of a message in its wire form.
+func size(token int, namespace, room, event string, body int) int {
+	const flagsAndSemicolons, escaped = 8, len("@%!semicolon@%!") - len(";")
+	names := len(namespace) + len(room) + len(event)
+	for _, name := range []string{namespace, room, event} {
+		names += escaped * strings.Count(name, ";")
+	}
+	return token + names + flagsAndSemicolons + body
+}
+
+// fits reports why a message of this size cannot be sent.
+func (c *Conn) fits(size int) error {
+	if limit := c.options.MessageLimit; limit >= 0 && size > limit {
+		return ErrTooBig
+	}
+	return nil
+}
+
+// answerFits reports why an answer with this body cannot be sent.
+func (c *Conn) answerFits(to *wire.Message, body []byte) error {
+	if err := checkBody(body, to.Binary); err != nil {
+		return err
+	}
+	if c.fits(size(len(to.Token), string(to.Namespace), string(to.Room), string(to.Event), len(body))) != nil {
+		return errAnswerSize
+	}
+	return nil
 }
 
 // fromWire copies a message that is valid during the call only.

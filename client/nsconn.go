@@ -105,6 +105,9 @@ func (ns *NSConn) ask(ctx context.Context, m Message) (Answer, error) {
 	if err := m.check(); err != nil {
 		return Answer{}, err
 	}
+	if err := ns.conn.fits(size(maxToken, m.Namespace, m.Room, m.Event, len(m.Body))); err != nil {
+		return Answer{}, err
+	}
 	result, err := ns.conn.call(ctx, scope{ns: ns}, func(s *session.Session) (uint64, error) {
 		if m.Room == "" {
 			return s.Ask(nsRef{ns}, nil, m.Event, m.Body, m.Binary)
@@ -137,7 +140,7 @@ func (ns *NSConn) JoinRoomWith(ctx context.Context, name string, o JoinOptions) 
 	if in := ns.Room(name); in != nil {
 		return in, nil
 	}
-	if err := checkRequest(name, o.Body); err != nil {
+	if err := ns.conn.checkRequest(ns.name, name, wire.EventRoomJoin, o.Body); err != nil {
 		return nil, err
 	}
 	joining := &Room{ns: ns, name: name, body: slices.Clone(o.Body)}
@@ -190,9 +193,12 @@ func (ns *NSConn) Disconnect(ctx context.Context) error {
 func (ns *NSConn) find(name string) *Room { return ns.rooms.byName[name] }
 
 // checkRequest reports why a request to connect or join cannot be sent.
-func checkRequest(name string, body []byte) error {
-	if !utf8.ValidString(name) {
+func (c *Conn) checkRequest(namespace, room, event string, body []byte) error {
+	if !utf8.ValidString(namespace) || !utf8.ValidString(room) {
 		return wire.ErrInvalidName
 	}
-	return checkBody(body, false)
+	if err := checkBody(body, false); err != nil {
+		return err
+	}
+	return c.fits(size(maxToken, namespace, room, event, len(body)))
 }

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/stoa-io/stoa/wire"
 )
 
 // Defaults of Options.
@@ -24,6 +26,7 @@ const (
 	DefaultAskTimeout      = 30 * time.Second
 	DefaultIdleTimeout     = 60 * time.Second
 	DefaultReadLimit       = 1 << 20
+	DefaultMessageLimit    = wire.DefaultMessageLimit
 	DefaultSendQueue       = 1 << 20
 	DefaultReceiveQueue    = 1 << 20
 	DefaultMaxNamespaces   = 64
@@ -83,6 +86,11 @@ type Options struct {
 	// ReadLimit is the maximum size of a message from the server in bytes; 1
 	// MiB.
 	ReadLimit int
+	// MessageLimit is the maximum size of a message to the server in bytes,
+	// with its names; 64 KiB, that of a node. Longer ones are not sent and fail
+	// with ErrTooBig: a node would close the connection for good. An ask, which
+	// has a token, may be 21 bytes shorter.
+	MessageLimit int
 	// SendQueue is how many bytes of messages may be queued for the socket
 	// before Emit blocks; 1 MiB.
 	SendQueue int
@@ -161,6 +169,7 @@ func (o Options) withDefaults() Options {
 	o.AskTimeout = orDefault(o.AskTimeout, DefaultAskTimeout)
 	o.IdleTimeout = orDefault(o.IdleTimeout, DefaultIdleTimeout)
 	o.ReadLimit = orDefault(o.ReadLimit, DefaultReadLimit)
+	o.MessageLimit = orDefault(o.MessageLimit, DefaultMessageLimit)
 	o.SendQueue = orDefault(o.SendQueue, DefaultSendQueue)
 	o.ReceiveQueue = orDefault(o.ReceiveQueue, DefaultReceiveQueue)
 	o.MaxNamespaces = orDefault(o.MaxNamespaces, DefaultMaxNamespaces)

@@ -175,7 +175,7 @@ func TestServerThatDoesNotReadIsAbandoned(t *testing.T) {
 	})
 	states := newStates()
 	conn := dial(t, url, client.Options{
-		OnState: states.hear, IdleTimeout: 300 * time.Millisecond, SendQueue: 300_000, ReadLimit: -1,
+		OnState: states.hear, IdleTimeout: 300 * time.Millisecond, SendQueue: 300_000, ReadLimit: -1, MessageLimit: -1,
 		Reconnect: quick, Buffer: client.Buffer{Messages: -1, Bytes: -1},
 	})
 	ns, err := conn.Connect(background(t), "ns")

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gobwas/ws"
+
 	"github.com/stoa-io/stoa/client"
 )
 
@@ -34,7 +36,8 @@ func startAnswering(tb testing.TB, answer string) (address string, requests <-ch
 			}
 			go func() {
 				defer func() { _ = socket.Close() }()
-				request, err := http.ReadRequest(bufio.NewReader(socket))
+				in := bufio.NewReader(socket)
+				request, err := http.ReadRequest(in)
 				if err != nil {
 					return
 				}
@@ -43,7 +46,8 @@ func startAnswering(tb testing.TB, answer string) (address string, requests <-ch
 				reply := strings.ReplaceAll(answer, "KEY", base64.StdEncoding.EncodeToString(sum[:]))
 				// The acknowledgement arrives in the segment of the answer.
 				_, _ = io.WriteString(socket, reply+"\x81\x03Aid")
-				_, _ = io.Copy(io.Discard, socket)
+				for f, err := readFrame(in); err == nil && f.Header.OpCode != ws.OpClose; f, err = readFrame(in) {
+				}
 			}()
 		}
 	}()

@@ -70,6 +70,7 @@ func (f *Flags) Resolve(text string, stderr io.Writer) (Request, error) {
 			AskTimeout:  f.Timeout,
 			// A server may connect its clients to other namespaces.
 			DefaultNamespace: &client.Namespace{},
+			MessageLimit:     -1, // the server decides
 		},
 		Memberships: f.memberships.resolve(),
 	}, nil
