@@ -207,7 +207,7 @@ func DefaultConnections(loops int) int {
 
 // descriptors keep accepted connections from taking the last descriptors. The
 // system gives each new descriptor the lowest free number, so a number shows
-// that all numbers below are in use, whoever uses them.
+// that all numbers below are in use, also by other parts of the process.
 type descriptors struct {
 	end     int          // no accepted connection has this number or a larger one; 0: no limit
 	highest atomic.Int64 // number of an accepted connection so far

@@ -19,7 +19,8 @@ import (
 	"github.com/stoa-io/stoa/internal/testkit"
 )
 
-// applicants are clients that want a connection and try again when they have none.
+// applicants are clients that want a connection, and try again while they have
+// none.
 type applicants struct {
 	open, refused atomic.Int64
 	clients       sync.WaitGroup
