@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/stoa-io/stoa/internal/session"
 	"github.com/stoa-io/stoa/wire"
@@ -87,12 +88,18 @@ func (t *transport) ask(start func(*session.Session) (uint64, error), responder 
 	return id, err
 }
 
-// limit gives a ctx without a deadline that of Options.AskTimeout.
+// limit gives a ctx without a deadline that of Options.AskTimeout. An answer
+// that has arrived counts even if the deadline is noticed first.
 func (c *Conn) limit(ctx context.Context) (context.Context, context.CancelFunc) {
-	if _, has := ctx.Deadline(); has || c.options.AskTimeout < 0 {
-		return context.WithCancel(ctx)
+	cancel := context.CancelFunc(func() {})
+	if _, has := ctx.Deadline(); !has && c.options.AskTimeout >= 0 {
+		ctx, cancel = context.WithTimeoutCause(ctx, c.options.AskTimeout, wire.ErrTimeout)
 	}
-	return context.WithTimeoutCause(ctx, c.options.AskTimeout, wire.ErrTimeout)
+	extended, end := forgiving(ctx)
+	return extended, func() {
+		end()
+		cancel()
+	}
 }
 
 // outcome copies an answer, which is valid only during the callback. The caller
@@ -114,4 +121,50 @@ func (c *Conn) outcome(a *session.Answer) outcome {
 		o.room = in
 	}
 	return o
+}
+
+// A process that was suspended, or that waited for a processor, runs its timers
+// before it reads the messages that have arrived in the meantime. So a deadline
+// that is noticed late is extended by as much, up to longestGrace.
+
+// longestGrace is enough to read what fits into the buffers of a socket.
+const longestGrace = time.Second
+
+// lateness returns by how much a deadline is extended that is noticed now.
+func lateness(deadline time.Time) time.Duration {
+	return min(time.Since(deadline), longestGrace)
+}
+
+// afterTimeout is time.AfterFunc for a deadline. Stop has no effect on an
+// extended one, so f checks whether it still applies.
+func afterTimeout(limit time.Duration, f func()) *time.Timer {
+	deadline := time.Now().Add(limit)
+	return time.AfterFunc(limit, func() {
+		time.Sleep(lateness(deadline))
+		f()
+	})
+}
+
+// forgiving returns a context that ends with ctx, or later if its deadline was
+// noticed late. The result has no deadline of its own.
+func forgiving(ctx context.Context) (context.Context, context.CancelFunc) {
+	if ctx.Err() != nil {
+		return ctx, func() {}
+	}
+	extended, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		if deadline, ok := ctx.Deadline(); ok && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			grace := time.NewTimer(lateness(deadline))
+			defer grace.Stop()
+			select {
+			case <-grace.C:
+			case <-extended.Done():
+			}
+		}
+		end(context.Cause(ctx))
+	})
+	return extended, func() {
+		stop()
+		end(nil)
+	}
 }

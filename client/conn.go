@@ -110,6 +110,8 @@ func (c *Conn) ConnectWith(ctx context.Context, namespace string, o ConnectOptio
 // another call. It returns at once if the namespace is connected already. The
 // errors are ErrClosed and that of ctx; without a deadline it waits forever.
 func (c *Conn) WaitServerConnect(ctx context.Context, namespace string) (*NSConn, error) {
+	ctx, cancel := forgiving(ctx)
+	defer cancel()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {

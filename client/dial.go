@@ -54,11 +54,13 @@ func Dial(ctx context.Context, address string, o Options) (*Conn, error) {
 	o.useNamespaces()
 	c := newConn(ctx, parsed, o)
 	go c.supervise()
+	extended, cancel := forgiving(ctx)
+	defer cancel()
 	select {
 	case <-c.opened:
 		return c, nil
 	case <-c.done:
-	case <-ctx.Done():
+	case <-extended.Done():
 		c.mu.Lock()
 		if c.state == StateConnecting {
 			c.finish(gaveUp(context.Cause(ctx), c.lastErr))
@@ -140,11 +142,13 @@ func (c *Conn) dial(ctx context.Context) (net.Conn, *bufio.Reader, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	socket, err := c.dialSocket(ctx, proxy)
+	extended, cancel := forgiving(ctx)
+	defer cancel()
+	socket, err := c.dialSocket(extended, proxy)
 	if err != nil {
 		return nil, nil, dialError(ctx, err)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = socket.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(extended, func() { _ = socket.SetDeadline(time.Unix(1, 0)) })
 	buffered, err := upgrade(socket, c.address, header)
 	if !stop() && err == nil {
 		err = ctx.Err()

@@ -81,8 +81,10 @@
 //
 // Pings of the server are answered without the handlers. The client sends a
 // ping after half of Options.IdleTimeout without a message, because a neffos
-// server does not, and drops the connection after all of it. Close sends the
-// queued messages and a close frame, and waits for the server's.
+// server does not, and drops the connection after all of it. A process that was
+// suspended first handles the messages that have arrived: a deadline that is
+// noticed late is extended by as much, up to a second. Close sends the queued
+// messages and a close frame, and waits for the server's.
 //
 // A connected Conn has three goroutines, and one more while handlers run. None
 // is left after Close has returned, except for running handlers and an

@@ -24,7 +24,7 @@ const (
 	DefaultBufferBytes     = 1 << 20
 	DefaultDialTimeout     = 10 * time.Second
 	DefaultAskTimeout      = 30 * time.Second
-	DefaultIdleTimeout     = 60 * time.Second
+	DefaultIdleTimeout     = 45 * time.Second
 	DefaultReadLimit       = 1 << 20
 	DefaultMessageLimit    = wire.DefaultMessageLimit
 	DefaultSendQueue       = 1 << 20
@@ -80,8 +80,8 @@ type Options struct {
 	// and rooms. 30 s.
 	AskTimeout time.Duration
 	// IdleTimeout is how long the server may send nothing, or accept no bytes,
-	// before the connection counts as lost; 60 s. After half of it the client
-	// sends a ping.
+	// before the connection counts as lost; 45 s, a negative value turns it
+	// off. After half of it the client sends a ping.
 	IdleTimeout time.Duration
 	// ReadLimit is the maximum size of a message from the server in bytes; 1
 	// MiB.

@@ -106,7 +106,9 @@ func (c *Conn) attempt() {
 	c.transport = tr
 	tr.begin()
 	c.mu.Unlock()
-	stop := context.AfterFunc(ctx, func() {
+	extended, end := forgiving(ctx)
+	defer end()
+	stop := context.AfterFunc(extended, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if !tr.over && tr.phase == phaseHello {

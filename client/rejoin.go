@@ -3,7 +3,6 @@ package client
 import (
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/stoa-io/stoa/internal/session"
 	"github.com/stoa-io/stoa/wire"
@@ -22,7 +21,7 @@ func (t *transport) rejoin() {
 			func(err error) { t.conn.disconnected(ns, true, err) })
 	}
 	if limit := t.conn.options.AskTimeout; limit > 0 && t.pending > 0 {
-		t.timer = time.AfterFunc(limit, func() {
+		t.timer = afterTimeout(limit, func() {
 			t.conn.mu.Lock()
 			defer t.conn.mu.Unlock()
 			if !t.over && t.phase == phaseRejoin {

@@ -3,7 +3,9 @@ package client
 import (
 	"bufio"
 	"crypto/tls"
+	"errors"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,12 +21,13 @@ const closeTimeout = 5 * time.Second
 // transport is one WebSocket connection of a Conn, from the upgrade to the
 // close. Two goroutines serve it, read and write; neither ever calls a handler.
 type transport struct {
-	conn         *Conn         // immutable
-	socket       net.Conn      // immutable
-	frames       frameReader   // read's own
-	wake         chan struct{} // holds a token when write has work
-	ended        chan struct{} // closed when the transport is over
-	lastReceived atomic.Int64  // UnixNano
+	conn     *Conn         // immutable
+	socket   net.Conn      // immutable
+	frames   frameReader   // read's own
+	wake     chan struct{} // holds a token when write has work
+	ended    chan struct{} // closed when the transport is over
+	begun    time.Time     // immutable
+	lastLife atomic.Int64  // since begun: received bytes, or that the server took some from a full socket
 
 	// The rest is guarded by conn.mu.
 
@@ -91,11 +94,10 @@ type frame struct {
 
 func newTransport(c *Conn, socket net.Conn, buffered *bufio.Reader) *transport {
 	t := &transport{
-		conn: c, socket: socket, phase: phaseHello,
+		conn: c, socket: socket, begun: time.Now(), phase: phaseHello,
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 		responders: make(map[uint64]func(*session.Answer)),
 	}
-	t.lastReceived.Store(time.Now().UnixNano())
 	t.frames = frameReader{reader: bufio.NewReader(&prefixedReader{t, buffered}), limit: c.options.ReadLimit}
 	return t
 }
@@ -176,7 +178,7 @@ func (t *transport) end(how ending, code wire.Code) {
 	if how == endingCut {
 		t.cut()
 	} else {
-		t.timer = time.AfterFunc(closeTimeout, t.cut)
+		t.timer = afterTimeout(closeTimeout, t.cut)
 	}
 	close(t.ended)
 	t.ease()
@@ -258,7 +260,7 @@ func (t *transport) ease() {
 }
 
 // prefixedReader reads the bytes that arrived with the handshake and then the
-// socket. It keeps lastReceived and enforces the idle timeout.
+// socket. It enforces the idle timeout.
 type prefixedReader struct {
 	transport *transport
 	buffered  *bufio.Reader // nil: none are left; it is not read beyond its buffer
@@ -272,13 +274,42 @@ func (r *prefixedReader) Read(p []byte) (int, error) {
 		}
 		r.buffered = nil
 	}
-	t := r.transport
-	if idle := t.conn.options.IdleTimeout; idle > 0 {
-		_ = t.socket.SetReadDeadline(time.Now().Add(idle))
+	return r.transport.readSocket(p)
+}
+
+// readSocket reads from the socket. When the server has been silent for long,
+// it sends a ping, and waits for the pong before it fails. Each wait tries to
+// read first: a process that was suspended notices its deadlines before it has
+// read what arrived in the meantime, and may not have asked yet.
+func (t *transport) readSocket(p []byte) (int, error) {
+	idle := t.conn.options.IdleTimeout
+	waits := [...]time.Duration{idle * 11 / 16, idle / 4, idle / 16}
+	for step := 0; ; {
+		if idle > 0 {
+			_ = t.socket.SetReadDeadline(time.Now().Add(waits[step]))
+		}
+		n, err := t.socket.Read(p)
+		if n > 0 {
+			t.alive()
+		}
+		switch silent := errors.Is(err, os.ErrDeadlineExceeded); {
+		case n > 0 || !silent || idle <= 0:
+			return n, err
+		case t.quiet() < waits[0]:
+			step = 0
+		case step == len(waits)-1:
+			return n, err
+		default:
+			t.sendPing()
+			step++
+		}
 	}
-	n, err := t.socket.Read(p)
-	if n > 0 {
-		t.lastReceived.Store(time.Now().UnixNano())
-	}
-	return n, err
+}
+
+// alive notes a sign of life.
+func (t *transport) alive() { t.lastLife.Store(int64(time.Since(t.begun))) }
+
+// quiet returns the time since the last sign of life.
+func (t *transport) quiet() time.Duration {
+	return time.Since(t.begun) - time.Duration(t.lastLife.Load())
 }

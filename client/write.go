@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -60,16 +61,25 @@ func (t *transport) failWriting(err error) {
 	t.fail(err)
 }
 
-// put writes data to the socket; it fails with ErrIdle after the idle timeout.
+// put writes data to the socket. It fails with ErrIdle if the server takes less
+// than batchBytes during the idle timeout.
 func (t *transport) put(data []byte, idle time.Duration) error {
-	if idle > 0 {
-		_ = t.socket.SetWriteDeadline(time.Now().Add(idle))
+	for piece := range slices.Chunk(data, batchBytes) {
+		begun := time.Now()
+		if idle > 0 {
+			_ = t.socket.SetWriteDeadline(begun.Add(idle))
+		}
+		_, err := t.socket.Write(piece)
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return ErrIdle
+		case err != nil:
+			return err
+		case time.Since(begun) > idle/16:
+			t.alive() // the socket was full, and the pings wait behind its bytes
+		}
 	}
-	_, err := t.socket.Write(data)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return ErrIdle
-	}
-	return err
+	return nil
 }
 
 // batch appends the next frames to data. last is true if no more follow.
@@ -134,12 +144,16 @@ func (t *transport) closing() []byte {
 // pingIfQuiet sends a ping if the server has sent nothing for this long. Not
 // every server sends pings.
 func (t *transport) pingIfQuiet(quiet time.Duration) {
-	if time.Since(time.Unix(0, t.lastReceived.Load())) < quiet {
-		return
+	if t.quiet() >= quiet {
+		t.sendPing()
 	}
+}
+
+func (t *transport) sendPing() {
 	t.conn.mu.Lock()
 	defer t.conn.mu.Unlock()
 	t.ping = true
+	t.signal()
 }
 
 func opcode(binary bool) ws.OpCode {
