@@ -5,7 +5,7 @@ import type { AnyEvents, Name } from "./events.js";
 import type { Table } from "./handlers.js";
 import { Message, toBytes, type Data } from "./message.js";
 import type * as model from "./model.js";
-import { isSystemEvent, OnNamespaceDisconnect } from "./names.js";
+import { isSystemEvent } from "./names.js";
 import { NSConn } from "./nsconn.js";
 import type { AskOptions, Clock, Options } from "./options.js";
 import { onAbort, withTimeout } from "./promises.js";
@@ -20,6 +20,7 @@ import { Transport, type Close } from "./transport.js";
 import { onWake } from "./wake.js";
 
 const systemClock: Clock = {
+  now: () => performance.now(),
   setTimeout: (run, milliseconds) => setTimeout(run, milliseconds),
   clearTimeout: (timer) => clearTimeout(timer as number),
   random: () => Math.random(),
@@ -49,7 +50,6 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
   private _exponent = 0;
   private _timer: unknown;
   private _stableTimer: unknown;
-  private _isProbing = false;
   // Removes the listeners on the platform and on the signal.
   private _end = new AbortController();
 
@@ -195,13 +195,14 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
 
   private _dial(): void {
     this._timer = undefined;
-    const transport = new Transport(this._clock, {
+    const transport = new Transport(this._clock, this._options, {
       _opened: () => transport._send(hello),
       _receive: (payload) => this._session._receive(payload),
+      _probe: () => this._session._probe(),
       _lost: (close) => this._lost(close),
     });
     this._transport = transport;
-    void transport._dial(this._url, this._options, this._attempt, this.state === "connecting");
+    void transport._dial(this._url, this._attempt, this.state === "connecting");
   }
 
   _accepted(id: string): void {
@@ -262,16 +263,7 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
     if (this._timer !== undefined) {
       this._clock.clearTimeout(this._timer);
       this._dial();
-    } else if (this.state === "connected" && !this._isProbing) {
-      const transport = this._transport;
-      this._isProbing = true;
-      // Every server answers a request to disconnect an unconnected namespace,
-      // and applications do not use this name.
-      this._session
-        ._ask(new Message({ Namespace: "\0", Event: OnNamespaceDisconnect }), { timeout: probeTimeout }, () => 0)
-        .catch((error: Error) => transport?._fail(error))
-        .finally(() => (this._isProbing = false));
-    }
+    } else if (this.state === "connected") this._transport?._probe(probeTimeout);
   }
 
   private _setState(state: State, details?: Partial<Transition>): void {

@@ -64,6 +64,8 @@ export const ErrClosed = define("use of closed connection");
 export const ErrDisconnected = define("connection lost");
 /** The message is longer than Options.messageLimit. */
 export const ErrTooBig = define("message too big");
+/** The server sent nothing for Options.idleTimeout. */
+export const ErrIdle = define("idle timeout");
 /** The send buffer is full while the connection is lost. */
 export const ErrBufferFull = define("buffer full");
 /** The handlers or a loop over NSConn.events are slower than the messages. */

@@ -11,6 +11,7 @@ export {
   ErrDisconnected,
   ErrForbidden,
   ErrGone,
+  ErrIdle,
   ErrInternal,
   ErrInvalidName,
   ErrInvalidPayload,

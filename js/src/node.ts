@@ -10,12 +10,15 @@ type WithHeaders = new (url: string, options: { protocols?: string | string[]; h
 // The members of ws that browsers do not have.
 interface Response {
   statusCode: number;
+  socket: { on(event: "data", listener: () => void): void };
   resume(): void;
 }
 interface Extended extends WebSocketLike {
+  on(event: "upgrade", listener: (response: Response) => void): void;
   on(event: "unexpected-response", listener: (request: unknown, response: Response) => void): void;
   on(event: "error", listener: (error: Error) => void): void;
   on(event: "close", listener: () => void): void;
+  ping(): void;
   terminate(): void;
 }
 interface WsModule {
@@ -37,8 +40,8 @@ async function importWs(): Promise<WsModule | undefined> {
   }
 }
 
-// The package ws reports the status of a refusal and closes a connection whose
-// peer is silent. The WebSocket of Node.js does neither.
+// The package ws reports the status of a refusal, sends pings, and closes a
+// connection whose peer is silent. The WebSocket of Node.js does none of these.
 async function open(request: Request): Promise<void> {
   const module = await (ws ??= importWs());
   if (module) openWithWs(module, request);
@@ -46,11 +49,13 @@ async function open(request: Request): Promise<void> {
   else request.fail(new StoaError("no WebSocket: install the package ws, or Node.js 22", "no_websocket"), true);
 }
 
-function openWithWs(module: WsModule, { url, protocols, headers, isFirst, fail, attach }: Request): void {
+function openWithWs(module: WsModule, { url, protocols, headers, isFirst, fail, attach, heard }: Request): void {
   // Messages of one TCP segment must arrive in separate turns: the
   // application's reaction to an answer comes before the next message.
   const options = { headers: Object.fromEntries(headers), allowSynchronousEvents: false };
   const socket = new module.WebSocket(url, protocols ?? [], options);
+  // Pings, pongs and parts of a long message have no event of their own.
+  socket.on("upgrade", (response) => response.socket.on("data", heard));
   socket.on("unexpected-response", (_request, response) => {
     response.resume();
     const status = response.statusCode;
@@ -65,7 +70,7 @@ function openWithWs(module: WsModule, { url, protocols, headers, isFirst, fail, 
     const timer = setTimeout(() => socket.terminate(), closeTimeout);
     socket.on("close", () => clearTimeout(timer));
   };
-  attach(socket);
+  attach(socket, () => socket.ping());
 }
 
 function openWithGlobal(request: Request): void {

@@ -55,6 +55,7 @@ export interface Credentials {
 export interface WebSocketLike {
   binaryType: string;
   readonly readyState: number;
+  readonly bufferedAmount?: number;
   // Handlers of any type, because browsers, ws and tests pass different events.
   /* eslint-disable @typescript-eslint/no-explicit-any */
   onopen: ((event: any) => any) | null;
@@ -66,8 +67,10 @@ export interface WebSocketLike {
   close(code?: number, reason?: string): void;
 }
 
-/** Timers and random numbers; tests replace them. */
+/** Timers, time and random numbers; tests replace them. */
 export interface Clock {
+  /** Milliseconds since any moment; it never goes back. */
+  now(): number;
   setTimeout(run: () => void, milliseconds: number): unknown;
   clearTimeout(timer: unknown): void;
   /** At least 0, less than 1. */
@@ -83,6 +86,12 @@ export interface Options {
   dialTimeout?: number;
   /** The time limit of asks, connects, joins and leaves: 30,000 ms. */
   askTimeout?: number;
+  /**
+   * How long the server may send nothing until the connection is lost with
+   * ErrIdle: 45,000 ms; 0 is without limit. After two thirds of the time the
+   * client asks the server for a sign of life.
+   */
+  idleTimeout?: number;
   /**
    * The longest message that the server takes, in bytes, with its names:
    * 65,536. Longer ones are not sent. Infinity is without limit.

@@ -34,9 +34,6 @@ export function thenMaybe<R>(value: unknown, next: () => R): R | PromiseLike<R> 
   return isPromise(value) ? value.then(next) : next();
 }
 
-// Longer timers overflow and fire at once.
-const longest = 2 ** 31 - 1;
-
 const aborts = new WeakMap<AbortSignal, Set<() => void>>();
 
 /**
@@ -55,6 +52,26 @@ export function onAbort(signal: AbortSignal | undefined, run: () => void): () =>
   return () => all.delete(run);
 }
 
+// Longer timers overflow and fire at once.
+const longest = 2 ** 31 - 1;
+// How long a late deadline waits for messages, in milliseconds.
+const longestGrace = 1000;
+
+/**
+ * Calls run after a time, in milliseconds, unless the result is called before.
+ * A process that was suspended runs its timers before it receives the messages
+ * that have arrived in the meantime. So run waits for one more turn, and after
+ * a late timer for as long as that was late, up to a second.
+ */
+export function after(clock: Clock, milliseconds: number, run: () => void): () => void {
+  const wait = Math.min(milliseconds, longest);
+  const due = clock.now() + wait;
+  let timer = clock.setTimeout(() => {
+    timer = clock.setTimeout(run, Math.min(clock.now() - due, longestGrace));
+  }, wait);
+  return () => clock.clearTimeout(timer);
+}
+
 /**
  * Makes a promise with a time limit and a signal. Begin starts the work and
  * returns a function that cancels it; the limit and the signal call that.
@@ -70,7 +87,7 @@ export function withTimeout<T>(
     const settled =
       <V>(settle: (value: V) => void) =>
       (value: V) => {
-        clock.clearTimeout(timer);
+        cancelTimer?.();
         forget();
         settle(value);
       };
@@ -78,7 +95,7 @@ export function withTimeout<T>(
       settled(reject)(reason);
       cancel();
     };
-    const timer = timeout ? clock.setTimeout(() => stop(ErrTimeout), Math.min(timeout, longest)) : undefined;
+    const cancelTimer = timeout ? after(clock, timeout, () => stop(ErrTimeout)) : undefined;
     const forget = onAbort(signal, () => stop(signal?.reason));
     const cancel = begin(settled(resolve), settled(reject));
   });

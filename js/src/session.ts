@@ -215,6 +215,15 @@ export class Session implements SessionRequests {
     });
   }
 
+  /**
+   * Sends a message to which any server answers. Applications do not use this
+   * name. The answer is dropped, as it is not that of an ask in flight.
+   */
+  _probe(): void {
+    const m = new Message({ wait: `$${++this._asks}`, Namespace: "\0", Event: names.OnNamespaceDisconnect });
+    this._driver._send(serialize(m));
+  }
+
   private _settle(token: string, answer?: Message, error?: Error): void {
     const pending = this._pending.get(token);
     this._pending.delete(token);

@@ -12,8 +12,13 @@ export interface Request {
    * means that every further attempt would fail, too.
    */
   fail: (error: Error, final: boolean) => void;
-  /** Takes the WebSocket in the turn that made it, before it has events. */
-  attach: (socket: WebSocketLike) => void;
+  /**
+   * Takes the WebSocket in the turn that made it, before it has events. Ping
+   * asks the server for bytes; without it the client sends a message.
+   */
+  attach: (socket: WebSocketLike, ping?: () => void) => void;
+  /** Notes that bytes of the server have arrived. */
+  heard: () => void;
 }
 
 /** Opens a WebSocket. */

@@ -1,6 +1,7 @@
-import { ErrTimeout, toError } from "./errors.js";
+import { ErrIdle, ErrTimeout, toError } from "./errors.js";
 import type { Data } from "./message.js";
 import type { Clock, Credentials, Options, WebSocketLike } from "./options.js";
+import { after } from "./promises.js";
 import { absoluteURL, openWith, platform, withParameters } from "./socket.js";
 import type { Transition } from "./state.js";
 
@@ -10,6 +11,8 @@ export type Close = Pick<Transition, "error" | "final"> & { code: number; reason
 interface Receiver {
   _opened(): void;
   _receive(payload: Data): void;
+  /** Sends a message that the server answers. */
+  _probe(): void;
   _lost(close: Close): void;
 }
 
@@ -21,18 +24,24 @@ function cut(reason?: string): string | undefined {
 /** One WebSocket, from the dial to its close. */
 export class Transport {
   private _socket?: WebSocketLike;
-  private _timer: unknown;
+  private _ping?: () => void;
+  /** Stops the timer of the dial, then that for a silent server. */
+  private _stop = () => undefined as void;
+  /** The time of the newest sign of life; -1 after a probe. */
+  private _heard = -1;
   private _isOver = false;
 
   constructor(
     private _clock: Clock,
+    private _options: Options,
     private _receiver: Receiver,
   ) {}
 
   /** Dials and calls the receiver. Attempt counts the earlier failures. */
-  async _dial(url: string, options: Options, attempt: number, isFirst: boolean): Promise<void> {
+  async _dial(url: string, attempt: number, isFirst: boolean): Promise<void> {
+    const options = this._options;
     const timeout = options.dialTimeout ?? 10_000;
-    if (timeout) this._timer = this._clock.setTimeout(() => this._fail(ErrTimeout), timeout);
+    if (timeout) this._stop = after(this._clock, timeout, () => this._fail(ErrTimeout));
     try {
       const target = absoluteURL(url);
       const { headers, query }: Credentials = (await options.authenticate?.()) ?? {};
@@ -47,7 +56,8 @@ export class Transport {
         headers: Object.entries(all),
         isFirst,
         fail: (error, final) => this._fail(error, final),
-        attach: (socket) => this._attach(socket),
+        attach: (socket, ping) => this._attach(socket, ping),
+        heard: () => this._hear(),
       });
     } catch (thrown) {
       // Another attempt with an invalid URL would fail in the same way.
@@ -55,9 +65,39 @@ export class Transport {
     }
   }
 
-  /** Stops the timer of the dial, once the server has accepted the client. */
+  /** The server has accepted the client. */
   _accepted(): void {
-    this._clock.clearTimeout(this._timer);
+    this._hear();
+    this._watch();
+  }
+
+  private _hear(): void {
+    this._heard = this._clock.now();
+  }
+
+  /** Probes the server when it has been silent for long. */
+  private _watch(): void {
+    const limit = this._options.idleTimeout ?? 45_000;
+    this._stop();
+    if (!limit) return;
+    const wait = (limit * 2) / 3 - (this._clock.now() - this._heard);
+    if (wait > 0) this._stop = after(this._clock, wait, () => this._watch());
+    else this._probe(limit / 3);
+  }
+
+  /** Asks for a sign of life, without which the connection is lost. */
+  _probe(limit: number): void {
+    if (this._heard < 0) return;
+    this._heard = -1;
+    (this._ping ?? this._receiver._probe)();
+    const unsent = this._socket?.bufferedAmount;
+    this._stop();
+    this._stop = after(this._clock, limit, () => {
+      // A server that takes what waited for it lives: the probe waits, too.
+      if (unsent! > this._socket!.bufferedAmount!) this._hear();
+      if (this._heard < 0) this._fail(ErrIdle);
+      else this._watch();
+    });
   }
 
   get _isOpen(): boolean {
@@ -76,7 +116,7 @@ export class Transport {
   /** Closes the connection without calling the receiver. */
   _close(code?: number, reason?: string): void {
     this._isOver = true;
-    this._clock.clearTimeout(this._timer);
+    this._stop();
     const socket = this._socket;
     this._socket = undefined;
     if (!socket) return;
@@ -90,16 +130,19 @@ export class Transport {
     }
   }
 
-  private _attach(socket: WebSocketLike): void {
+  private _attach(socket: WebSocketLike, ping?: () => void): void {
     let isOpened = false;
     this._socket = socket;
+    this._ping = ping;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       isOpened = true;
       this._receiver._opened();
     };
-    socket.onmessage = ({ data }: { data: string | ArrayBuffer }) =>
+    socket.onmessage = ({ data }: { data: string | ArrayBuffer }) => {
+      this._hear();
       this._receiver._receive(typeof data === "string" ? data : new Uint8Array(data));
+    };
     // Without this handler ws would throw the error. Node.js 22 reports a failed
     // dial with this event only; an open connection has a close event, too.
     socket.onerror = ({ error }: { error?: Error }) => {

@@ -16,9 +16,9 @@ import { rejection } from "./support/stoa.js";
 const [key, cert] = ["key", "cert"].map((name) => readFileSync(new URL(`support/${name}.pem`, import.meta.url)));
 
 /** Starts a server whose accept may return a status to refuse with. */
-async function serve(t, accept) {
+async function serve(t, accept, options) {
   const http = createServer();
-  const sockets = new WebSocketServer({ noServer: true });
+  const sockets = new WebSocketServer({ noServer: true, ...options });
   http.on("upgrade", (request, socket, head) => {
     const status = accept?.(request);
     if (status) return socket.end(`HTTP/1.1 ${status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
@@ -176,13 +176,51 @@ test("close ends the connection to a silent peer", async (t) => {
       peer.pause();
     });
   });
-  const conn = await stoa.dial(url, { default: {} });
+  // The mock cannot stop timers that started before.
+  const conn = await stoa.dial(url, { default: {} }, { idleTimeout: 0, dialTimeout: 0 });
   t.mock.timers.enable({ apis: ["setTimeout"] });
   conn.close();
   const closed = new Promise((resolve) => peer.on("close", resolve));
   t.mock.timers.tick(5000);
   peer.resume();
   await closed;
+});
+
+test("notices that the peer has vanished", async (t) => {
+  const { sockets, url } = await serve(t);
+  sockets.on("connection", (ws) => {
+    ws.on("message", () => {
+      ws.send("Aid");
+      // No FIN follows, and pings have no answer.
+      ws._socket.pause();
+    });
+  });
+  const states = [];
+  const conn = await stoa.dial(url, { default: {} }, { idleTimeout: 60, reconnect: 1 });
+  await new Promise((resolve) => conn.on("state", (transition) => states.push(transition) === 2 && resolve()));
+  assert.deepEqual(states.map(({ state, error }) => [state, error]), [["reconnecting", stoa.ErrIdle], ["connected", undefined]]);
+  conn.close();
+});
+
+test("pings a quiet peer, and takes any byte for a sign of life", async (t) => {
+  const { sockets, url } = await serve(t, undefined, { autoPong: false });
+  let pings = 0;
+  let pinged;
+  sockets.on("connection", (ws) => {
+    ws.on("message", () => {
+      ws.send("Aid");
+      // The begin of a long message.
+      ws._socket.write(Buffer.of(0x81, 100));
+    });
+    ws.on("ping", () => {
+      ws._socket.write("a");
+      if (++pings === 4) pinged();
+    });
+  });
+  const conn = await stoa.dial(url, { default: {} }, { idleTimeout: 900, reconnect: false });
+  await new Promise((resolve) => (pinged = resolve));
+  assert.equal(conn.state, "connected");
+  conn.close();
 });
 
 test("the build for browsers is also CommonJS", () => {

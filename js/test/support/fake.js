@@ -83,6 +83,9 @@ export function fakeClock() {
     random() {
       return this.chance;
     },
+    now() {
+      return now;
+    },
     setTimeout(run, milliseconds) {
       const timer = { run, at: now + milliseconds };
       timers.add(timer);
@@ -95,12 +98,16 @@ export function fakeClock() {
     get running() {
       return timers.size;
     },
+    /** Lets time pass while the process is suspended: no timer runs. */
+    suspend(milliseconds) {
+      now += milliseconds;
+    },
     async advance(milliseconds) {
       const end = now + milliseconds;
       for (;;) {
         const next = [...timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
         if (!next) break;
-        now = next.at;
+        now = Math.max(now, next.at);
         timers.delete(next);
         next.run();
         await settle();

@@ -11,7 +11,7 @@ export async function connected(handlers = { default: {} }, options = {}) {
   const WebSocket = fakeWebSocket();
   const clock = fakeClock();
   const states = [];
-  const dialed = stoa.dial("ws://server/", handlers, { WebSocket, clock, onState: (t) => states.push(t), ...options });
+  const dialed = stoa.dial("ws://server/", handlers, { WebSocket, clock, idleTimeout: 0, onState: (t) => states.push(t), ...options });
   await settle();
   WebSocket.last.accept("first");
   const conn = await dialed;
