@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"runtime"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/internal/connid"
 	"github.com/stoa-io/stoa/internal/engine"
+	"github.com/stoa-io/stoa/internal/origin"
 	"github.com/stoa-io/stoa/wire"
 )
 
@@ -60,10 +60,13 @@ type Config struct {
 	// HTTP serves all requests that are not for the endpoint, over connections
 	// of the node's listeners. Nil answers 404.
 	HTTP http.Handler
-	// AllowOrigins names the origins ("https://chat.example.com") whose pages
-	// may connect in addition to the page's own host; "*" allows every origin.
-	// A request without an Origin header does not come from a browser and is
-	// not checked.
+	// AllowOrigins names the origins whose pages may connect in addition to the
+	// page's own host: "https://chat.example.com"; "https://*.example.com" for
+	// all subdomains, at any depth, but not the domain itself;
+	// "capacitor://localhost" or "file://" for apps; "null" for pages without
+	// an origin; "*" for all. A default port (80, 443) may be there or not. A
+	// request without an Origin header does not come from a browser and is not
+	// checked.
 	AllowOrigins []string
 	// AllowHosts names the hosts ("chat.example.com"), without ports, that
 	// requests may be for in addition to loopback names and addresses; others
@@ -258,9 +261,9 @@ func (c *Config) validate() error {
 	if c.Endpoint != "*" && !strings.HasPrefix(c.Endpoint, "/") {
 		errs = append(errs, fmt.Errorf("node: Endpoint %q: want a path that starts with /, or *", c.Endpoint))
 	}
-	for _, origin := range c.AllowOrigins {
-		if err := checkOrigin(origin); err != nil {
-			errs = append(errs, err)
+	for _, pattern := range c.AllowOrigins {
+		if _, err := origin.Parse([]string{pattern}); err != nil {
+			errs = append(errs, fmt.Errorf("node: AllowOrigins %w", err))
 		}
 	}
 	for _, host := range c.AllowHosts {
@@ -272,15 +275,4 @@ func (c *Config) validate() error {
 		errs = append(errs, options.validate(name)...)
 	}
 	return errors.Join(errs...)
-}
-
-func checkOrigin(origin string) error {
-	if origin == "*" {
-		return nil
-	}
-	u, err := url.Parse(origin)
-	if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return fmt.Errorf("node: AllowOrigins %q: want scheme://host[:port], or *", origin)
-	}
-	return nil
 }

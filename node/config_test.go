@@ -28,6 +28,7 @@ func TestConfigRefused(t *testing.T) {
 		{"pattern", func(c *node.Config) { c.AllowOrigins = []string{"*.example.com"} }, "AllowOrigins"},
 		{"host with a port", func(c *node.Config) { c.AllowHosts = []string{"a.test:80"} }, "AllowHosts"},
 		{"empty host", func(c *node.Config) { c.AllowHosts = []string{""} }, "AllowHosts"},
+		{"pattern in the middle", func(c *node.Config) { c.AllowOrigins = []string{"https://chat.*.com"} }, `AllowOrigins "https://chat.*.com": want scheme://host[:port]`},
 		{"empty origin", func(c *node.Config) { c.AllowOrigins = []string{""} }, "AllowOrigins"},
 		{"unknown relay", func(c *node.Config) {
 			c.Namespaces = map[string]node.NamespaceOptions{"chat": {Relay: 1 << 3}}

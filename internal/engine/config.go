@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stoa-io/stoa/internal/closecode"
+	"github.com/stoa-io/stoa/internal/origin"
 )
 
 // MaxLoops is how many event loops a server may have.
@@ -25,9 +26,9 @@ type Config struct {
 	Endpoint string
 	// HTTP serves all requests that are not for the endpoint. Nil answers 404.
 	HTTP http.Handler
-	// AllowOrigins names the origins whose pages may connect in addition to the
-	// page's own host; "*" allows every origin.
-	AllowOrigins []string
+	// AllowOrigins are the origins whose pages may connect in addition to the
+	// page's own host.
+	AllowOrigins origin.List
 	// AllowHosts names the hosts, without ports, that requests may be for in
 	// addition to loopback names and addresses; "*" allows every host. Empty
 	// does so, too.

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -101,18 +100,6 @@ func (s *Server) wantsUpgrade(head []byte) bool {
 		}
 	}
 	return false
-}
-
-// allowsOrigin is the check of RFC 6455 section 10.2: pages of the host itself
-// and of the configured origins may connect. Browsers always name the origin.
-func (s *Server) allowsOrigin(origin, host string) bool {
-	for _, allowed := range s.config.AllowOrigins {
-		if allowed == "*" || strings.EqualFold(allowed, origin) {
-			return true
-		}
-	}
-	u, err := url.Parse(origin)
-	return err == nil && u.Host != "" && strings.EqualFold(u.Host, host)
 }
 
 // allowsHost checks the Host field. A page can give its own name an address of

@@ -180,7 +180,7 @@ func (s *Server) judge(u *upgradeRequest) refusal {
 	switch {
 	case !s.allowsHost(string(u.host)):
 		return refusal{HandshakeForbiddenHost, http.StatusMisdirectedRequest, hostReason}
-	case u.origins > 1 || u.origins == 1 && !s.allowsOrigin(string(u.origin), string(u.host)):
+	case u.origins > 1 || u.origins == 1 && !s.config.AllowOrigins.Allows(string(u.origin), string(u.host)):
 		return refusal{HandshakeForbiddenOrigin, http.StatusForbidden, originReason}
 	case s.Draining():
 		return refusal{HandshakeFull, http.StatusServiceUnavailable, drainingReason}

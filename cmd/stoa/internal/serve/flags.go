@@ -62,7 +62,7 @@ func (f *serveFlags) register(set *pflag.FlagSet) {
 	set.StringVar(&f.endpoint, "endpoint", "/ws",
 		"`path` of the WebSocket endpoint; * accepts every path")
 	set.StringArrayVar(&f.allowOrigins, "allow-origin", nil,
-		"`origin` whose pages may connect, scheme://host[:port] or *; repeatable; the server's own may always")
+		"`origin` whose pages may connect, such as https://app.example.com, https://*.example.com, null or *; repeatable; the server's own may always")
 	set.StringArrayVar(&f.allowHosts, "allow-host", nil,
 		"`host` that requests may be for, without a port, or *; repeatable; on a loopback address needed for other names than localhost")
 	set.IntVar(&f.maxHeader, "max-header", 8<<10,
