@@ -1,12 +1,19 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/stoa-io/stoa/internal/engine"
 	"github.com/stoa-io/stoa/internal/hub"
@@ -19,6 +26,15 @@ type Accept struct {
 	// Request is the client's: its header, query, cookies, RemoteAddr and TLS.
 	// It has no body, and its context is that of the handler.
 	Request *http.Request
+	// Header is empty; the handler adds fields to the answer, also to that of a
+	// refusal: Set-Cookie, WWW-Authenticate. Those of the handshake and of the
+	// body belong to the node.
+	Header http.Header
+	// Protocol is the subprotocol that the answer selects, one of those that
+	// the client offers; empty selects none, and browsers then close a
+	// connection that has offered one. The handler gets the choice of
+	// Config.Subprotocols.
+	Protocol string
 
 	values map[any]any
 }
@@ -31,19 +47,76 @@ func (a *Accept) Set(key, value any) {
 	a.values[key] = value
 }
 
-// Refusal is the error with which an accept handler answers a request with an
-// HTTP status.
+// Protocols returns the subprotocols that the client offers, in its order of
+// preference. The slice is the caller's.
+func (a *Accept) Protocols() []string {
+	return engine.Subprotocols(a.Request.Header.Values("Sec-Websocket-Protocol"))
+}
+
+// check returns why the handler's additions cannot become part of an answer.
+func (a *Accept) check() error {
+	if a.Protocol != "" && !slices.Contains(a.Protocols(), a.Protocol) {
+		return fmt.Errorf("the client has not offered the subprotocol %q", a.Protocol)
+	}
+	return engine.CheckAnswer(a.Header)
+}
+
+// Refusal is the error with which an accept handler refuses a client.
+//
+// Browsers hide the answer to a failed handshake from pages. So a request with
+// an Origin header is answered with a WebSocket, in which the client gets the
+// Reason (in place of the acknowledgement) and a close code; any other request
+// is answered with the Status. Clients of both kinds react in the same way:
+//
+//	Status                     close code               the clients
+//	401                        [wire.CodeUnauthorized]  stay closed: log in again
+//	408, 425, 429, 501 to 599  [wire.CodeTryAgainLater] try again later
+//	500                        [wire.CodeInternalError] try again later
+//	any other                  [wire.CodeForbidden]     stay closed: not allowed
 type Refusal struct {
+	// Status is an HTTP status, 400 to 599.
 	Status int
+	// Reason is for the client. A close frame has room for 123 bytes of it.
 	Reason string
+	// RetryAfter suggests a delay to clients that try again; zero suggests
+	// none.
+	RetryAfter time.Duration
+	// Form is how the client gets the refusal.
+	Form RefusalForm
+}
+
+// RefusalForm is how a client gets a refusal.
+type RefusalForm uint8
+
+// The forms of a refusal. The zero value, RefusalAuto, chooses RefusalWebSocket
+// for a request with an Origin header, and else RefusalHTTP.
+const (
+	RefusalAuto RefusalForm = iota
+	// RefusalHTTP answers the request with the status.
+	RefusalHTTP
+	// RefusalWebSocket opens a WebSocket to say why, and closes it with a code.
+	RefusalWebSocket
+)
+
+// String returns the form as one lower-case word.
+func (f RefusalForm) String() string {
+	switch f {
+	case RefusalAuto:
+		return "auto"
+	case RefusalHTTP:
+		return "http"
+	case RefusalWebSocket:
+		return "websocket"
+	}
+	return "unknown"
 }
 
 // Error implements error.
 func (r *Refusal) Error() string { return fmt.Sprintf("node: refused with %d: %s", r.Status, r.Reason) }
 
-// Refuse returns a Refusal. The client sees both the status, 400 to 599, and
-// the reason.
-func Refuse(status int, reason string) error { return &Refusal{status, reason} }
+// Refuse returns a Refusal. The client sees the reason; see Refusal for the
+// status, 400 to 599.
+func Refuse(status int, reason string) error { return &Refusal{Status: status, Reason: reason} }
 
 // refusal is the client's answer for an error of the accept handler.
 func refusal(err error) *Refusal {
@@ -51,7 +124,60 @@ func refusal(err error) *Refusal {
 	if errors.As(err, &refused) && refused.Status >= 400 && refused.Status <= 599 {
 		return refused
 	}
-	return &Refusal{http.StatusInternalServerError, "the request cannot be served"}
+	return &Refusal{Status: http.StatusInternalServerError, Reason: "the request cannot be served"}
+}
+
+// decision answers the request with the refusal.
+func (r *Refusal) decision(a *Accept) engine.Decision {
+	d := engine.Decision{Status: r.Status, Reason: r.Reason, Protocol: a.Protocol, Header: a.Header}
+	if r.Form == RefusalWebSocket || r.Form == RefusalAuto && a.Request.Header.Get("Origin") != "" {
+		d.Explain = true
+		d.Value = &hub.Refusal{Text: r.Reason, Code: r.code(), Reason: r.closeReason()}
+		if offered := a.Protocols(); d.Protocol == "" && len(offered) > 0 {
+			// Without one, a browser would close the connection itself.
+			d.Protocol = offered[0]
+		}
+		return d
+	}
+	if r.RetryAfter > 0 {
+		if d.Header == nil {
+			d.Header = make(http.Header)
+		}
+		d.Header.Set("Retry-After", strconv.Itoa(int(math.Ceil(r.RetryAfter.Seconds()))))
+	}
+	return d
+}
+
+// code is the close code for the status.
+func (r *Refusal) code() wire.Code {
+	switch r.Status {
+	case http.StatusUnauthorized:
+		return wire.CodeUnauthorized
+	case http.StatusInternalServerError:
+		return wire.CodeInternalError
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return wire.CodeTryAgainLater
+	}
+	if r.Status > http.StatusInternalServerError {
+		return wire.CodeTryAgainLater
+	}
+	return wire.CodeForbidden
+}
+
+// closeReason is the reason of the close frame, with the suggested delay
+// (protocol.md section 9).
+func (r *Refusal) closeReason() string {
+	const longest = 123 // RFC 6455 section 5.5: 125 less the code
+	suggestion := ""
+	if r.RetryAfter > 0 && r.code().Retry() {
+		suggestion = "; retry-after=" + strconv.FormatInt(max(1, min(r.RetryAfter, 24*time.Hour).Milliseconds()), 10)
+	}
+	reason := strings.ToValidUTF8(r.Reason, "\uFFFD")
+	for len(reason)+len(suggestion) > longest {
+		_, size := utf8.DecodeLastRuneInString(reason)
+		reason = reason[:len(reason)-size]
+	}
+	return reason + suggestion
 }
 
 // upgrader asks the accept handler about upgrade requests. It implements
@@ -82,11 +208,12 @@ func (u *upgrader) Upgrade(r *http.Request, l *engine.Loop) engine.Decision {
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	a := &Accept{Request: r.WithContext(ctx)}
-	d := engine.Decision{Value: a}
-	if err := u.callHandler(ctx, a, poolOf(l.Shard().(*hub.Shard))); err != nil {
-		no := refusal(err)
-		d.Status, d.Reason = no.Status, no.Reason
+	a := &Accept{Request: r.WithContext(ctx), Header: make(http.Header)}
+	a.Protocol = engine.SelectSubprotocol(u.config.Subprotocols, r.Header.Values("Sec-Websocket-Protocol"))
+	err := u.callHandler(ctx, a, poolOf(l.Shard().(*hub.Shard)))
+	d := engine.Decision{Value: a, Protocol: a.Protocol, Header: a.Header}
+	if err != nil {
+		d = refusal(err).decision(a)
 	}
 	d.Late = errors.Is(ctx.Err(), context.DeadlineExceeded)
 	return d
@@ -99,6 +226,7 @@ func (u *upgrader) callHandler(ctx context.Context, a *Accept, pool *handlerPool
 	defer func() {
 		if result == HandlerPanicked {
 			err = wire.ErrInternal
+			a.Protocol, a.Header = "", nil // not checked
 			u.log.Error("handler panicked", logHandler, HandlerAccept.String(),
 				logReason, fmt.Sprint(recover()), logStack, string(debug.Stack()))
 		}
@@ -106,6 +234,11 @@ func (u *upgrader) callHandler(ctx context.Context, a *Accept, pool *handlerPool
 	}()
 	err = u.on.accept(ctx, a)
 	result = HandlerOK
+	if unusable := a.check(); unusable != nil {
+		u.log.Error("the accept handler has left an unusable answer", logError, unusable)
+		a.Protocol, a.Header = "", nil
+		err = cmp.Or(err, unusable)
+	}
 	if err != nil {
 		result = HandlerFailed
 		u.log.Log(ctx, slog.LevelDebug, "connection refused", logError, err.Error())

@@ -76,6 +76,11 @@ type Config struct {
 	// WebSockets, and on the node's own listener for Config.HTTP.
 	AllowHosts []string
 
+	// Subprotocols are those of Sec-WebSocket-Protocol that the node speaks, in
+	// order of preference. It selects the first that a client offers; an accept
+	// handler can select another. They change nothing else.
+	Subprotocols []string
+
 	// Namespaces are declared by New, under their names. Node.LookupNamespace
 	// returns them, to register handlers; Node.Namespace declares more.
 	Namespaces map[string]NamespaceOptions
@@ -269,6 +274,11 @@ func (c *Config) validate() error {
 	for _, host := range c.AllowHosts {
 		if host == "" || strings.ContainsAny(host, " /@[]") || strings.Count(host, ":") == 1 {
 			errs = append(errs, fmt.Errorf("node: AllowHosts %q: want a name or address without a port, or *", host))
+		}
+	}
+	for _, protocol := range c.Subprotocols {
+		if !engine.IsToken(protocol) {
+			errs = append(errs, fmt.Errorf("node: Subprotocols %q: want a token of RFC 9110, such as chat.v1", protocol))
 		}
 	}
 	for name, options := range c.Namespaces {

@@ -29,6 +29,7 @@ func TestConfigRefused(t *testing.T) {
 		{"host with a port", func(c *node.Config) { c.AllowHosts = []string{"a.test:80"} }, "AllowHosts"},
 		{"empty host", func(c *node.Config) { c.AllowHosts = []string{""} }, "AllowHosts"},
 		{"pattern in the middle", func(c *node.Config) { c.AllowOrigins = []string{"https://chat.*.com"} }, `AllowOrigins "https://chat.*.com": want scheme://host[:port]`},
+		{"subprotocol", func(c *node.Config) { c.Subprotocols = []string{"chat v1"} }, `Subprotocols "chat v1": want a token`},
 		{"empty origin", func(c *node.Config) { c.AllowOrigins = []string{""} }, "AllowOrigins"},
 		{"unknown relay", func(c *node.Config) {
 			c.Namespaces = map[string]node.NamespaceOptions{"chat": {Relay: 1 << 3}}

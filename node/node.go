@@ -113,6 +113,7 @@ func (n *Node) engineConfig() engine.Config {
 	return engine.Config{
 		Loops: cfg.Loops, Blocking: cfg.Transport == TransportBlocking,
 		Endpoint: cfg.Endpoint, HTTP: cfg.HTTP, AllowOrigins: origins, AllowHosts: cfg.AllowHosts,
+		Subprotocols: cfg.Subprotocols,
 		Limits: engine.Limits{
 			Header: cfg.Limits.Header, Message: cfg.Limits.Message, SendQueue: cfg.Limits.SendQueue,
 			Connections: cfg.Limits.Connections, DrainPerSecond: cfg.Limits.DrainPerSecond,

@@ -29,6 +29,8 @@ const (
 	CodeInvalidFlood    Code = 4001
 	CodePingTimeout     Code = 4002
 	CodeAckTimeout      Code = 4003
+	CodeUnauthorized    Code = 4401 // as the HTTP status 401: log in again
+	CodeForbidden       Code = 4403 // as the HTTP status 403: not allowed
 )
 
 // Sender says which side sends a close code.
@@ -86,6 +88,8 @@ var codes = [...]CodeInfo{
 	{CodeInvalidFlood, "invalid payload flood", "invalid_payload_flood", SenderNode, false},
 	{CodePingTimeout, "ping timeout", "ping_timeout", SenderNode, true},
 	{CodeAckTimeout, "acknowledge timeout", "acknowledge_timeout", SenderNode, true},
+	{CodeUnauthorized, "unauthorized", "unauthorized", SenderNode, false},
+	{CodeForbidden, "forbidden", "forbidden", SenderNode, false},
 }
 
 // Codes returns the table of close codes in ascending order. The slice is the

@@ -37,6 +37,8 @@ var (
 	ErrTooManyRooms = errors.New("too many rooms")
 	// ErrTimeout: no answer came in time.
 	ErrTimeout = errors.New("timeout")
+	// ErrUnauthorized: the client must log in, or log in again.
+	ErrUnauthorized = errors.New("unauthorized")
 	// ErrForbidden: the request is understood and not allowed.
 	ErrForbidden = errors.New("forbidden")
 	// ErrUnavailable: the request cannot be served now; it may be repeated
@@ -59,7 +61,7 @@ var texts = textTable(
 	ErrBadNamespace, ErrBadRoom, ErrClosed, ErrInvalidPayload,
 	ErrUnhandled, ErrNameTooLong, ErrInvalidName,
 	ErrTooManyNamespaces, ErrTooManyRooms,
-	ErrTimeout, ErrForbidden, ErrUnavailable,
+	ErrTimeout, ErrUnauthorized, ErrForbidden, ErrUnavailable,
 	ErrGone, ErrNobody, ErrTooManyAsks, ErrInternal,
 )
 

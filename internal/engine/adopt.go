@@ -49,11 +49,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuseHTTP(w, r, no.result, no.status, no.reason)
 		return
 	}
-	answer := u.answer()
 	next := s.loops[int(s.nextLoop.Add(1))%len(s.loops)]
 	upgrader := s.upgrader
 	if upgrader == nil {
-		s.takeOver(w, r, &adoptTask{answer: answer}, next)
+		s.takeOver(w, r, &adoptTask{answer: s.accept(&u)}, next)
 		return
 	}
 	if !upgrader.Begin() {
@@ -61,8 +60,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer upgrader.Done()
-	if value, ok := s.admits(w, r, next); ok && !s.takeOver(w, r, &adoptTask{answer: answer, value: value}, next) {
-		upgrader.NotOpened(next, value)
+	d := upgrader.Upgrade(r, next)
+	opened := s.admits(w, r, &d) && s.takeOver(w, r, &adoptTask{answer: d.extend(u.answer()), decision: d}, next)
+	if !opened && d.Status == 0 {
+		upgrader.NotOpened(next, d.Value)
 	}
 }
 
@@ -77,22 +78,20 @@ func (s *Server) unavailable() string {
 	return ""
 }
 
-// admits asks the Upgrader about a good request, and answers a refused one.
-func (s *Server) admits(w http.ResponseWriter, r *http.Request, next *Loop) (value any, ok bool) {
-	d := s.upgrader.Upgrade(r, next)
+// admits reports whether a WebSocket opens, and answers the request otherwise.
+func (s *Server) admits(w http.ResponseWriter, r *http.Request, d *Decision) bool {
 	switch {
-	case d.Status != 0:
+	case d.Status != 0 && !d.Explain:
+		maps.Copy(w.Header(), d.Header)
 		s.refuseHTTP(w, r, HandshakeRefused, d.Status, d.Reason)
-		return nil, false
-	case d.Late:
+	case d.Status == 0 && d.Late:
 		s.refuseHTTP(w, r, HandshakeTimeout, http.StatusServiceUnavailable, lateReason)
-	case s.Draining() || s.Full():
+	case s.Draining() || d.Status == 0 && s.Full():
 		s.refuseHTTP(w, r, HandshakeFull, http.StatusServiceUnavailable, unusableReason)
 	default:
-		return d.Value, true
+		return true
 	}
-	s.upgrader.NotOpened(next, d.Value)
-	return nil, false
+	return false
 }
 
 // resetConnection answers the probe of a neffos.js client that wants to
@@ -155,10 +154,10 @@ func (s *Server) takeOver(w http.ResponseWriter, r *http.Request, t *adoptTask, 
 // adoptTask gives a loop a connection from net/http, with the answer to its
 // good request and the bytes that arrived after that request.
 type adoptTask struct {
-	conn   net.Conn
-	answer []byte
-	head   []byte
-	value  any
+	conn     net.Conn
+	answer   []byte
+	head     []byte
+	decision Decision // zero without an Upgrader
 }
 
 func (t *adoptTask) run(l *Loop) {
@@ -174,7 +173,7 @@ func (t *adoptTask) run(l *Loop) {
 		return
 	}
 	c.Send(t.answer, 0)
-	c.opened(t.value)
+	c.begin(&t.decision)
 	if l.drain.active {
 		c.Close(l.drain.code, l.drain.reason)
 	}
@@ -190,8 +189,8 @@ func (t *adoptTask) dropped(l *Loop) {
 }
 
 func (t *adoptTask) notOpened(l *Loop) {
-	if upgrader := l.server.upgrader; upgrader != nil {
-		upgrader.NotOpened(l, t.value)
+	if upgrader := l.server.upgrader; upgrader != nil && t.decision.Status == 0 {
+		upgrader.NotOpened(l, t.decision.Value)
 	}
 }
 

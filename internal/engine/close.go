@@ -145,8 +145,12 @@ func (c *Conn) destroy(code uint16, by Initiator) {
 		if c.state == connOpen {
 			c.closeCode, c.closeBy = code, by
 		}
-		l.stats.Connections--
-		l.server.open.Add(-1)
+		if c.flags&flagRefused != 0 {
+			l.stats.Pending--
+		} else {
+			l.stats.Connections--
+			l.server.open.Add(-1)
+		}
 		l.logDebug("connection closed", c, logCode, c.closeCode, logInitiator, c.closeBy.String())
 	} else {
 		l.stats.Pending--

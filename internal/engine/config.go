@@ -34,6 +34,10 @@ type Config struct {
 	// does so, too.
 	AllowHosts []string
 
+	// Subprotocols are those that the server speaks, in order of preference.
+	// Without an Upgrader the first one that a client offers is selected.
+	Subprotocols []string
+
 	Limits   Limits
 	Timeouts Timeouts
 

@@ -35,6 +35,7 @@ const (
 	flagTick                            // Handler.Tick is wanted
 	flagOver                            // the send queue has exceeded its limit and is not half empty yet
 	flagPartial                         // deadline is that of a message that has begun
+	flagRefused                         // is a WebSocket only to learn why it is refused
 )
 
 // PauseBits say why a connection is not read. Each owner of a reason sets and
@@ -186,5 +187,14 @@ func (c *Conn) opened(value any) {
 	l.stats.Connections++
 	l.server.open.Add(1)
 	l.stats.Handshakes[HandshakeAccepted]++
+	c.handler.Opened(value)
+}
+
+// explain is opened for a refused request. The connection still counts as one
+// that waits for its handshake.
+func (c *Conn) explain(value any) {
+	c.state = connOpen
+	c.flags |= flagUpgraded | flagRefused
+	c.loop.stats.Handshakes[HandshakeRefused]++
 	c.handler.Opened(value)
 }

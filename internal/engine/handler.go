@@ -97,6 +97,14 @@ type Decision struct {
 	// body; 0 accepts it.
 	Status int
 	Reason string
+	// Explain opens the WebSocket of a refused request in place of that answer,
+	// since browsers hide it from pages: the owner tells the peer the reason,
+	// and closes. The connection counts as refused, and never as open.
+	Explain bool
+	// Protocol is the subprotocol that the answer selects, "" for none.
+	Protocol string
+	// Header is added to any answer to the request. CheckAnswer accepts it.
+	Header http.Header
 	// Late refuses the request because the decision came too late.
 	Late bool
 }

@@ -76,7 +76,7 @@ func (c *Conn) handshake(data []byte) int {
 		c.decide(data[:end], u.answer())
 		return end
 	}
-	c.Send(u.answer(), 0)
+	c.Send(l.server.accept(u), 0)
 	c.opened(nil)
 	return end
 }
@@ -120,11 +120,6 @@ func (s *Server) allowsHost(host string) bool {
 	}
 	return name == "localhost" || strings.HasSuffix(name, ".localhost") ||
 		slices.ContainsFunc(s.config.AllowHosts, func(allowed string) bool { return allowed == "*" || strings.EqualFold(allowed, name) })
-}
-
-// refuse answers a request that is not worth parsing, and closes.
-func (c *Conn) refuse(status int, reason string) {
-	c.refuseWith(refusalAnswer(status, reason, refusal{}.header()))
 }
 
 // refusalAnswer is the last answer on a connection. It adds to the header.

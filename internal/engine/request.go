@@ -19,9 +19,10 @@ type upgradeRequest struct {
 
 	host, origin, key, version     []byte // the last line of each
 	hosts, origins, keys, versions int    // how many lines there are
-	websocket                      bool   // Upgrade has this element
-	upgrade                        bool   // Connection has this element
-	body                           bool   // the request announces one
+	protocols                      []string
+	websocket                      bool // Upgrade has this element
+	upgrade                        bool // Connection has this element
+	body                           bool // the request announces one
 }
 
 // parse fills the request from its head, which ends with an empty line.
@@ -93,6 +94,8 @@ func (u *upgradeRequest) add(name, value []byte) {
 	case is("Sec-WebSocket-Key"):
 		u.key = value
 		u.keys++
+	case is("Sec-WebSocket-Protocol"):
+		u.protocols = append(u.protocols, string(value))
 	case is("Transfer-Encoding"):
 		u.body = true
 	case is("Content-Length"):

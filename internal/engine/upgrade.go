@@ -3,7 +3,11 @@ package engine
 import (
 	"bufio"
 	"bytes"
+	"fmt"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 )
 
 // upgradeTask carries the Upgrader's decision about a request of an own
@@ -59,21 +63,31 @@ func (t *upgradeTask) run(l *Loop) {
 	case c == nil || c.state != connAccepting: // too late
 		t.dropped(l)
 		return
-	case d.Status != 0:
-		c.turnAway(HandshakeRefused, d.Status, d.Reason)
+	case d.Status != 0 && !d.Explain:
+		c.turnAwayWith(refusal{HandshakeRefused, d.Status, d.Reason}, d.Header)
 		return
-	case d.Late:
+	case d.Status == 0 && d.Late:
 		c.turnAway(HandshakeTimeout, http.StatusServiceUnavailable, lateReason)
 		t.dropped(l)
 		return
-	case l.server.Draining() || l.server.Full():
+	case l.server.Draining() || d.Status == 0 && l.server.Full():
 		c.turnAway(HandshakeFull, http.StatusServiceUnavailable, unusableReason)
 		t.dropped(l)
 		return
 	}
-	c.Send(t.answer, 0)
-	c.opened(d.Value)
+	c.Send(d.extend(t.answer), 0)
+	c.begin(d)
 	c.resume()
+}
+
+// begin opens the WebSocket whose answer was sent.
+func (c *Conn) begin(d *Decision) {
+	if d.Status == 0 {
+		c.opened(d.Value)
+		return
+	}
+	c.loop.server.refused(refusal{HandshakeRefused, d.Status, d.Reason}, c.RemoteAddr(), nil, nil)
+	c.explain(d.Value)
 }
 
 // dropped tells the Upgrader that an accepted connection was not opened.
@@ -85,10 +99,93 @@ func (t *upgradeTask) dropped(l *Loop) {
 
 // turnAway refuses a request that was not refused for its content.
 func (c *Conn) turnAway(result HandshakeResult, status int, reason string) {
-	c.loop.stats.Handshakes[result]++
-	c.loop.server.refused(refusal{result, status, reason}, c.RemoteAddr(), nil, nil)
-	c.refuse(status, reason)
+	c.turnAwayWith(refusal{result, status, reason}, nil)
+}
+
+// turnAwayWith is turnAway with further fields in the answer.
+func (c *Conn) turnAwayWith(no refusal, fields http.Header) {
+	c.loop.stats.Handshakes[no.result]++
+	c.loop.server.refused(no, c.RemoteAddr(), nil, nil)
+	header := no.header()
+	maps.Copy(header, fields)
+	c.refuseWith(refusalAnswer(no.status, no.reason, header))
 	if c.flags&flagReadable != 0 {
 		c.readLater() // no event announces again the bytes or the end that arrived
 	}
 }
+
+// accept is the answer to a good request without an Upgrader.
+func (s *Server) accept(u *upgradeRequest) []byte {
+	d := Decision{Protocol: SelectSubprotocol(s.config.Subprotocols, u.protocols)}
+	return d.extend(u.answer())
+}
+
+// extend adds the decision's fields to the answer that opens the WebSocket.
+func (d *Decision) extend(answer []byte) []byte {
+	if d.Protocol == "" && len(d.Header) == 0 {
+		return answer
+	}
+	out := bytes.NewBuffer(bytes.TrimSuffix(answer, []byte("\r\n")))
+	if d.Protocol != "" {
+		out.WriteString("Sec-WebSocket-Protocol: " + d.Protocol + "\r\n")
+	}
+	_ = d.Header.Write(out)
+	out.WriteString("\r\n")
+	return out.Bytes()
+}
+
+// Subprotocols returns the elements of the lines of Sec-WebSocket-Protocol that
+// can be selected, in the client's order of preference.
+func Subprotocols(lines []string) (offered []string) {
+	for _, line := range lines {
+		for element := range strings.SplitSeq(line, ",") {
+			if element = strings.Trim(element, " \t"); isToken([]byte(element)) && !slices.Contains(offered, element) {
+				offered = append(offered, element)
+			}
+		}
+	}
+	return offered
+}
+
+// SelectSubprotocol returns the first of the spoken subprotocols that the lines
+// of Sec-WebSocket-Protocol offer, or "".
+func SelectSubprotocol(spoken, lines []string) string {
+	if len(spoken) == 0 || len(lines) == 0 {
+		return ""
+	}
+	offered := Subprotocols(lines)
+	for _, protocol := range spoken {
+		if slices.Contains(offered, protocol) {
+			return protocol
+		}
+	}
+	return ""
+}
+
+// IsToken reports whether the text can be the name of a field or a subprotocol
+// (RFC 9110 section 5.6.2).
+func IsToken(text string) bool { return isToken([]byte(text)) }
+
+// CheckAnswer returns why the fields cannot be added to an answer: a line break
+// would begin another field, and those of the handshake and of the body belong
+// to the server.
+func CheckAnswer(header http.Header) error {
+	for name, values := range header {
+		canonical := http.CanonicalHeaderKey(name)
+		switch {
+		case !IsToken(name):
+			return fmt.Errorf("field name %q: want a token of RFC 9110", name)
+		case strings.HasPrefix(canonical, "Sec-Websocket-"), slices.Contains(reservedFields, canonical):
+			return fmt.Errorf("field %q belongs to the server", name)
+		}
+		for _, value := range values {
+			if strings.ContainsFunc(value, isControl) {
+				return fmt.Errorf("field %q: the value %q has a control character", name, value)
+			}
+		}
+	}
+	return nil
+}
+
+// reservedFields are the fields of answers that the server writes itself.
+var reservedFields = []string{"Connection", "Upgrade", "Content-Length", "Content-Type", "Transfer-Encoding", "Trailer"}

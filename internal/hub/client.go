@@ -33,6 +33,18 @@ type rare struct {
 	backlog *backlog // nil while it is empty
 	asks    *asks    // nil while there are none
 	over    *over    // nil while the send queue is within its limit
+	refusal *Refusal // nil unless the client only learns why it is refused
+}
+
+// Refusal tells a client why its request was refused, after the WebSocket was
+// opened because browsers hide the answers of HTTP from pages. It is the Value
+// of an engine.Decision that explains.
+type Refusal struct {
+	// Text takes the place of the acknowledgement.
+	Text string
+	// Code and Reason are those of the close frame that follows.
+	Code   wire.Code
+	Reason string
 }
 
 // NewConn implements engine.Shard.
@@ -111,6 +123,13 @@ func (c *Client) Opened(value any) {
 	c.nonce = connid.NewNonce()
 	config := s.hub.config.Session
 	c.session.Init(config, c)
+	if refusal, ok := value.(*Refusal); ok {
+		c.needRare().refusal = refusal
+		if config.NativeOnly {
+			c.refuse(refusal)
+		}
+		return
+	}
 	if value != nil {
 		s.app.Accepted(c, value)
 	}
@@ -132,9 +151,29 @@ func (c *Client) Send(payload []byte, binary bool) {
 	c.SendMessage(engine.NewFrame(engine.Opcode(binary), payload))
 }
 
-// Hello implements session.Driver. The client has passed the handshake, so it
-// is acknowledged.
+// refusal returns the reason of a client that is refused, else nil.
+func (c *Client) refusal() *Refusal {
+	if c.rare == nil {
+		return nil
+	}
+	return c.rare.refusal
+}
+
+// refuse tells the client why it is refused, and closes the connection. A
+// client that speaks the protocol has said hello: some of neffos lose what
+// arrives before.
+func (c *Client) refuse(r *Refusal) {
+	c.session.Refuse(r.Text)
+	c.Close(uint16(r.Code), r.Reason)
+}
+
+// Hello implements session.Driver. A client that has passed the handshake is
+// acknowledged.
 func (c *Client) Hello() {
+	if refusal := c.refusal(); refusal != nil {
+		c.refuse(refusal)
+		return
+	}
 	c.SetDeadline(0)
 	s := c.Shard()
 	// Before messages that the client has sent early are handled.
@@ -181,13 +220,23 @@ func (c *Client) Ended() {
 // Closed implements engine.Handler.
 func (c *Client) Closed(code uint16, by engine.Initiator) {
 	s := c.Shard()
+	if c.refusal() != nil {
+		delete(s.floods, c)
+		return // it was never open for the application
+	}
 	s.stats.Closes[CloseKey{wire.Code(code).Label(), by}]++
 	delete(s.floods, c)
 	s.app.Closed(c, wire.Code(code), by)
 }
 
 // Deadline implements engine.Handler: the client has not said hello in time.
-func (c *Client) Deadline() { c.Close(uint16(wire.CodeAckTimeout), "no hello") }
+func (c *Client) Deadline() {
+	if refusal := c.refusal(); refusal != nil {
+		c.Close(uint16(refusal.Code), refusal.Reason)
+		return
+	}
+	c.Close(uint16(wire.CodeAckTimeout), "no hello")
+}
 
 // Tick implements engine.Handler.
 func (c *Client) Tick() {
