@@ -26,11 +26,9 @@ func (t *transport) Acknowledged(id string) {
 	t.rejoin()
 }
 
-// Refused implements session.Driver. The session is closed; settle ends the
-// transport.
-func (t *transport) Refused(text string) {
-	t.failure = &RefusedError{Text: text}
-}
+// Refused implements session.Driver. The session is closed; the close frame
+// that follows says whether a later attempt may succeed.
+func (t *transport) Refused(text string) { t.refused = &RefusedError{Text: text} }
 
 // Request implements session.Driver. A request is accepted unless a handler
 // decides about it.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -66,7 +67,8 @@ func (closedError) Error() string { return "client: closed" }
 // Is reports whether the target is net.ErrClosed.
 func (closedError) Is(target error) bool { return target == net.ErrClosed }
 
-// CloseError is the close frame with which the server closed the connection.
+// CloseError is the close frame with which the server closed the connection. It
+// matches the same errors of package wire as a RefusedError with its code.
 type CloseError struct {
 	Code wire.Code
 	// Reason is chosen by the server: quote it in logs.
@@ -82,23 +84,34 @@ func (e *CloseError) Error() string {
 	return text
 }
 
-// RefusedError is a refusal of the connection by the server.
+// Unwrap returns the error of package wire for the code, if there is one.
+func (e *CloseError) Unwrap() []error { return codeErrors(e.Code) }
+
+// RefusedError is a refusal of the connection by the server. It matches
+// wire.ErrUnauthorized (log in again) with the status 401 or
+// wire.CodeUnauthorized, and wire.ErrForbidden with 403 or wire.CodeForbidden.
 type RefusedError struct {
 	// Status is that of the HTTP response, or zero if the upgraded connection
 	// was refused in place of the acknowledgement.
 	Status int
+	// Code is that of the close frame after a refusal in place of the
+	// acknowledgement, zero if there was none.
+	Code wire.Code
 	// Text is the reason of the refusal or the start of the HTTP body. It is
 	// chosen by the server: quote it in logs.
 	Text string
 
-	retryAfter time.Duration // from the HTTP header; 0: none
+	retryAfter time.Duration // as the server suggests; 0: none
 }
 
 // Error implements error.
 func (e *RefusedError) Error() string {
 	text := ErrRefused.Error()
-	if e.Status != 0 {
+	switch {
+	case e.Status != 0:
 		text += " with status " + strconv.Itoa(e.Status)
+	case e.Code != 0:
+		text += fmt.Sprintf(" with %d %s", uint16(e.Code), e.Code)
 	}
 	if e.Text != "" {
 		text += ": " + strconv.Quote(e.Text)
@@ -106,11 +119,30 @@ func (e *RefusedError) Error() string {
 	return text
 }
 
-// Unwrap returns ErrRefused and, for a refusal instead of the acknowledgement,
-// the error of package wire with its text.
+// Unwrap returns ErrRefused, for a refusal instead of the acknowledgement the
+// error of package wire with its text, and that of the status or code.
 func (e *RefusedError) Unwrap() []error {
-	if e.Status != 0 {
-		return []error{ErrRefused}
+	errs := []error{ErrRefused}
+	if e.Status == 0 {
+		errs = append(errs, wire.ErrorFor(e.Text))
 	}
-	return []error{ErrRefused, wire.ErrorFor(e.Text)}
+	switch {
+	case e.Status == http.StatusUnauthorized:
+		return append(errs, wire.ErrUnauthorized)
+	case e.Status == http.StatusForbidden:
+		return append(errs, wire.ErrForbidden)
+	}
+	return append(errs, codeErrors(e.Code)...)
+}
+
+// codeErrors returns the error of package wire for a close code, if there is
+// one.
+func codeErrors(code wire.Code) []error {
+	switch code {
+	case wire.CodeUnauthorized:
+		return []error{wire.ErrUnauthorized}
+	case wire.CodeForbidden:
+		return []error{wire.ErrForbidden}
+	}
+	return nil
 }

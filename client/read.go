@@ -72,7 +72,7 @@ func (t *transport) fail(err error) {
 		how, code = endingReply, wire.CodeProtocolError
 	}
 	t.end(how, code)
-	c.lost(t, err)
+	t.lost(err)
 }
 
 // closedByPeer answers a close frame and ends the transport.
@@ -89,7 +89,7 @@ func (t *transport) closedByPeer(payload []byte) {
 		return // the answer to our close frame, or both crossed
 	}
 	t.end(endingReply, closed.Code)
-	c.lost(t, closed)
+	t.lost(closed)
 }
 
 func (t *transport) answerPing(payload []byte) {

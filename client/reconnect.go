@@ -135,10 +135,7 @@ func (c *Conn) lost(tr *transport, err error) {
 			c.backoff.exponent = 0
 		}
 	}
-	var closed *CloseError
-	if errors.As(err, &closed) {
-		e.Code, e.Reason = closed.Code, closed.Reason
-	}
+	e.setClose(err)
 	if final := c.final(tr, err); final != nil {
 		c.finish(final)
 		return
@@ -185,7 +182,11 @@ func (c *Conn) final(tr *transport, err error) error {
 // final for the first connection only.
 func (e *RefusedError) isFinal(first bool) bool {
 	switch e.Status {
-	case 0, http.StatusUnauthorized, http.StatusForbidden, http.StatusGone:
+	case 0:
+		// The text alone is final; some close codes say that a later attempt
+		// may succeed.
+		return e.Code < wire.CodeInternalError || e.Code > wire.CodeTryAgainLater
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusGone:
 		return true
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
 		return false
@@ -214,10 +215,7 @@ func (c *Conn) finish(err error) {
 		return
 	}
 	e := &StateEvent{Conn: c, From: c.state, To: StateClosed, Err: err}
-	var closed *CloseError
-	if errors.As(err, &closed) {
-		e.Code, e.Reason = closed.Code, closed.Reason
-	}
+	e.setClose(err)
 	c.state, c.err = StateClosed, err
 	c.unsent = len(c.buffer.take()) > 0
 	if tr := c.transport; tr != nil {

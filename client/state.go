@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"time"
 
 	"github.com/stoa-io/stoa/wire"
@@ -60,4 +61,16 @@ type StateEvent struct {
 	Attempt int
 	// Delay is the time before this attempt.
 	Delay time.Duration
+}
+
+// setClose takes the code and the reason of the close frame from an error.
+func (e *StateEvent) setClose(err error) {
+	var closed *CloseError
+	var refused *RefusedError
+	switch {
+	case errors.As(err, &closed):
+		e.Code, e.Reason = closed.Code, closed.Reason
+	case errors.As(err, &refused) && refused.Code != 0:
+		e.Code, e.Reason = refused.Code, refused.Text
+	}
 }

@@ -41,6 +41,7 @@ type transport struct {
 	paused        chan struct{} // closed by an ask, which raises the limit; nil: reading is not paused
 	pending       int           // unanswered asks of the rejoin
 	failure       error         // why the rejoin has failed
+	refused       *RefusedError // nil unless the server has refused the client
 	readySince    time.Time
 	deferred      []frame // queued behind a deferred request
 	deferredBytes int     // of deferred
@@ -188,7 +189,21 @@ func (t *transport) end(how ending, code wire.Code) {
 // abort ends the transport because of an error. The caller holds conn.mu.
 func (t *transport) abort(err error) {
 	t.end(endingCut, wire.CodeNormal)
-	t.conn.lost(t, err)
+	t.lost(err)
+}
+
+// lost reports the end of the transport. After a refusal no other error
+// matters. The caller holds conn.mu.
+func (t *transport) lost(err error) {
+	if t.refused == nil {
+		t.conn.lost(t, err)
+		return
+	}
+	var closed *CloseError
+	if errors.As(err, &closed) {
+		t.refused.Code, t.refused.retryAfter = closed.Code, suggestion(closed)
+	}
+	t.conn.lost(t, t.refused)
 }
 
 // cut closes the network connection. Closing the TLS connection instead would
