@@ -62,8 +62,8 @@ type Broker interface {
 	//
 	// Publish may call Deliver on the caller's goroutine, and must not be
 	// called from Deliver. It returns ErrQueueFull if the publisher has ignored
-	// Congested for too long, ErrNotStarted before Start, and ErrClosed after
-	// Close.
+	// Congested for too long, ErrTooLarge if the broker has a limit that the
+	// message exceeds, ErrNotStarted before Start, and ErrClosed after Close.
 	Publish(channel string, env *Envelope) error
 
 	// Subscribe makes this node receive the messages of the channels. It blocks

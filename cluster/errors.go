@@ -18,6 +18,9 @@ var (
 	// ErrQueueFull is returned by Publish when the publish queue has reached
 	// its hard limit. The message was not accepted, and no node receives it.
 	ErrQueueFull = errors.New("cluster: publish queue full")
+	// ErrTooLarge is returned by Publish for a message that exceeds a limit of
+	// the broker. The message was not accepted.
+	ErrTooLarge = errors.New("cluster: message too large")
 	// ErrExpired is the outcome of a message that was accepted, but waited for
 	// its server longer than the broker keeps messages. Only PublishCount
 	// reports it.

@@ -72,7 +72,7 @@ func TestEveryBrokerFieldIsShown(t *testing.T) {
 	stats := populatedBroker(t)
 	// Summed over the servers, so only one of them counts here.
 	summed := &stats.Servers[1]
-	summed.TooOld, summed.BadVersion, summed.Malformed, summed.BadNumber = 0, 0, 0, 0
+	summed.TooOld, summed.TooLarge, summed.BadVersion, summed.Malformed, summed.BadNumber = 0, 0, 0, 0, 0
 	got := string(exposition(t, newBrokerRegistry(t, stats)))
 	if strings.Contains(got, "must-not-be-shown") {
 		t.Error("the address of a server is shown")

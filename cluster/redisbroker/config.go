@@ -18,6 +18,7 @@ const (
 	defaultClusterName   = "stoa"
 	defaultQueueBytes    = 64 << 20
 	defaultQueueAge      = 30 * time.Second
+	defaultMaxMessage    = 1 << 20
 	defaultProbeInterval = time.Second
 	defaultLease         = 8 * time.Second
 	defaultDialTimeout   = 3 * time.Second
@@ -58,6 +59,11 @@ type Config struct {
 	// starts at half of it and ends at a quarter. Every server has its own
 	// queue of this size. The default is 64 MiB.
 	QueueBytes int
+	// MaxMessage is the size in bytes of the largest message between nodes,
+	// with about a hundred bytes that the broker adds. Publish returns
+	// ErrTooLarge for a larger one; a larger one that arrives is dropped. All
+	// nodes should have the same limit. The default is 1 MiB.
+	MaxMessage int
 	// QueueAge is how long a message may wait for its server before it is
 	// dropped. The default is 30 s.
 	QueueAge time.Duration
@@ -96,6 +102,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.QueueBytes <= 0 {
 		c.QueueBytes = defaultQueueBytes
+	}
+	if c.MaxMessage <= 0 {
+		c.MaxMessage = defaultMaxMessage
 	}
 	for _, field := range []struct {
 		value    *time.Duration

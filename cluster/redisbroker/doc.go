@@ -81,18 +81,31 @@
 //	one node              what happens
 //	is cut off            It queues its publishes and is not ready. It sends the messages
 //	                      in flight again, and receives them itself at that later place.
-//	                      It does not receive what the other nodes publish in the
-//	                      meantime; [ServerStats] counts the gap and bounds the number of
-//	                      messages.
+//	                      If its connections end, it does not receive what the other
+//	                      nodes publish in the meantime; [ServerStats] counts the gap and
+//	                      bounds the number of messages.
 //	dies                  The other nodes forget it within a lease and a quarter of a
 //	                      probe's interval. Its keys expire, and its subscriptions end
 //	                      with its connections. The first flush after an outage may wait
 //	                      FlushWait for it.
 //
 // The broker does not drop a silent subscriber connection at once: if the
-// server only stalls, that would lose the messages on their way. It drops the
-// connection when the server answers on another connection while this one stays
-// silent.
+// server or the network only stalls, that would lose the messages on their way.
+// When the server answers on another connection while this one stays silent,
+// that other one becomes a reserve. It subscribes to the same channels and
+// holds the messages. Once it is ready, the silent connection has as long again
+// as it has been silent, but at most ten ProbeIntervals, to show a sign of
+// life; then it goes on, and the reserve is closed. Otherwise the reserve
+// replaces it and delivers the held messages: only those from before it was
+// ready can be missing. In the meantime the server counts the node twice, also
+// for PublishCount.
+//
+// # Messages of other programs
+//
+// A process that can publish in the cluster's channels can send messages in the
+// name of every node. The broker bounds the harm. Memory grows with received
+// bytes only, and a message above Config.MaxMessage is skipped. One wrong
+// number hides no later message of its node.
 //
 // # Rights
 //
@@ -106,14 +119,15 @@
 //
 // Each server has a publisher, a subscriber, and a keeper, which watches the
 // two and announces the node; with Sentinels also one that watches for a new
-// master. While the subscriber is connected, a writer sends its commands. When
-// its connection falls silent, the keeper starts a goroutine that examines it.
+// master. Each connection of the subscriber has a reader and a writer. When it
+// falls silent, the keeper starts two goroutines that look for a successor.
 // Close waits for all of them.
 //
 // # Locks
 //
 // The lock of a server's subscriptions is taken before that of the session that
-// sends their commands. The broker holds the lock of a server's congestion
-// signal, or the lock of the inbox, while it calls the handler, and no other
-// lock.
+// sends their commands. The lock of the messages that a reserve holds is taken
+// before all others: they are delivered under it. The broker holds the lock of
+// a server's congestion signal, or the lock of the inbox, while it calls the
+// handler, and otherwise no lock.
 package redisbroker

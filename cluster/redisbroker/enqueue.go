@@ -2,6 +2,7 @@ package redisbroker
 
 import (
 	"bytes"
+	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -44,6 +45,9 @@ func (s *server) push(channel string, env *cluster.Envelope, internal bool, done
 	}
 	now := b.now()
 	size, number, err := s.queue.push(channel, env, internal, now, done)
+	if errors.Is(err, cluster.ErrTooLarge) {
+		s.stats.tooLarge.Add(1)
+	}
 	if err != nil {
 		return err
 	}

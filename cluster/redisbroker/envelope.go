@@ -155,6 +155,12 @@ func decodeEnvelope(data string, scratch []byte, s *header, env *cluster.Envelop
 	return scratch, nil
 }
 
+// isUnnumberedInternal returns true for the encoding of a message between
+// brokers that has no number.
+func isUnnumberedInternal(data string) bool {
+	return len(data) > 2 && data[0] == envelopeVersion && data[1]&flagInternal != 0 && data[2] == 0
+}
+
 // canonicalOrigin returns false for encodings that appendEnvelope does not
 // make: an envelope has only one form.
 func canonicalOrigin(flags byte, node, origin string) bool {

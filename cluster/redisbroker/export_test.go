@@ -18,6 +18,9 @@ const (
 	MaxAhead     = maxAhead
 )
 
+// ClusterChannel is the channel of all nodes.
+var ClusterChannel = clusterChannel
+
 var (
 	ErrEnvelopeVersion   = errEnvelopeVersion
 	ErrEnvelopeMalformed = errEnvelopeMalformed
@@ -113,7 +116,7 @@ func Introduce(ctx context.Context, url string, name string, previous Trace) (ow
 // Kept is a queue with acknowledged messages.
 type Kept struct{ queue *publishQueue }
 
-func NewKept() Kept { return Kept{newPublishQueue("", header{node: "node"})} }
+func NewKept() Kept { return Kept{newPublishQueue("", header{node: "node"}, 16<<20)} }
 
 // Acknowledge puts messages into the queue and acknowledges them.
 func (k Kept) Acknowledge(count, size int, now, age time.Duration) (bytes, fresh int) {
@@ -136,4 +139,11 @@ func (k Kept) AcknowledgeAgain(count int, now, age time.Duration) (bytes, fresh 
 func (k Kept) Usage() (messages, bytes int, empty bool) {
 	messages, bytes = k.queue.usage()
 	return messages, bytes, len(k.queue.entries) == 0 && k.queue.keeping == 0
+}
+
+// ScratchBytes returns the sizes of the buffers of the first subscription. It
+// may be called only while no message arrives.
+func ScratchBytes(b *Broker) (reader, payload int) {
+	s := b.servers[0].subscriber
+	return s.current.Load().reader.ScratchBytes(), cap(s.scratch)
 }

@@ -2,6 +2,7 @@ package redisbroker_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -79,5 +80,41 @@ func TestWrongNumbers(t *testing.T) {
 	l.expectAll(t, "the node", published)
 	if stats := b.Stats().Servers[0]; stats.BadNumber != 3 || stats.Repeats != 0 {
 		t.Errorf("%d messages with a bad number, %d repeats; want 3 and none", stats.BadNumber, stats.Repeats)
+	}
+}
+
+// TestTooLargeMessages: a message that exceeds the limit is refused or dropped,
+// the ones after it arrive, and no memory stays with it.
+func TestTooLargeMessages(t *testing.T) {
+	server := redistest.Start(t, "--client-output-buffer-limit", "pubsub 1gb 1gb 60")
+	channel := rooms(1)[0]
+	l := newLedger()
+	b := startBroker(t, redisbroker.Config{Servers: []string{server.URL()}}, l)
+	if err := b.Subscribe(t.Context(), channel); err != nil {
+		t.Fatalf("Subscribe = %v, want nil", err)
+	}
+	client := foreignClient(t, server)
+	header := listen(t, client, "stoa:"+channel)
+	publishAcknowledged(t, b, channel, 0, 1)
+	foreign := header()
+	foreign.Number = 0
+	for i, size := range []int{1<<20 + 1, 3 << 20, 64 << 20} {
+		envelope := redisbroker.AppendEnvelope(nil, foreign, &cluster.Envelope{Payload: make([]byte, size)})
+		if err := client.Publish(t.Context(), "stoa:"+channel, envelope).Err(); err != nil {
+			t.Fatalf("Publish = %v, want nil", err)
+		}
+		publishAcknowledged(t, b, channel, i+1, i+2)
+	}
+	testkit.EventuallyWithin(t, "the other messages arrive", patience, func() bool { return l.count() == 4 })
+	l.expectAll(t, "the node", map[string]int{channel + " publisher": 4})
+	if err := b.Publish(channel, &cluster.Envelope{Payload: make([]byte, 1<<20)}); !errors.Is(err, cluster.ErrTooLarge) {
+		t.Errorf("Publish of a megabyte and a header = %v, want %v", err, cluster.ErrTooLarge)
+	}
+	stats := b.Stats().Servers[0]
+	if stats.TooLarge != 4 || stats.Gaps != 0 || stats.Malformed != 0 {
+		t.Errorf("%d too large, %d gaps, %d malformed; want 4, 0, 0", stats.TooLarge, stats.Gaps, stats.Malformed)
+	}
+	if reader, payload := redisbroker.ScratchBytes(b); reader+payload > 256<<10 {
+		t.Errorf("%d and %d bytes are kept for the next message, want little", reader, payload)
 	}
 }

@@ -28,6 +28,8 @@ type link struct {
 	address string // that was dialed
 	trace   linkTrace
 	full    error // the server's reply that it has no room for another client
+	// introduced is true when the server has turned out to be of use.
+	introduced bool
 }
 
 // linkTrace is the information that another connection needs to end this one.
@@ -136,12 +138,12 @@ func (l *link) introduce(ctx context.Context, cn *redis.Conn, wantMaster bool, p
 	if err := l.trace.learn(ctx, cn, wantMaster); err != nil {
 		return err
 	}
-	if previous == nil {
-		return nil
+	if previous != nil {
+		if err := l.trace.endPrevious(ctx, cn, previous); err != nil && !isReply(err) {
+			return err
+		}
 	}
-	if err := l.trace.endPrevious(ctx, cn, previous); err != nil && !isReply(err) {
-		return err
-	}
+	l.introduced = true
 	return nil
 }
 
@@ -258,6 +260,17 @@ func (d *onceDialer) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 	d.conn = conn
 	return conn, nil
+}
+
+// take returns the connection, for a caller that uses it instead of go-redis
+// from now on.
+func (d *onceDialer) take() (net.Conn, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.ended || d.conn == nil {
+		return nil, errLinkEnded
+	}
+	return d.conn, d.conn.SetDeadline(time.Time{})
 }
 
 func (d *onceDialer) end() {

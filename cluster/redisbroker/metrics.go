@@ -31,20 +31,21 @@ func (s *Stats) Metrics() []cluster.Metric {
 // appendDropped sums over the servers: a refused message belongs to none of
 // them.
 func (s *Stats) appendDropped(metrics []cluster.Metric) []cluster.Metric {
-	var tooOld, badVersion, malformed, badNumber uint64
+	var tooOld, tooLarge, badVersion, malformed, badNumber uint64
 	for i := range s.Servers {
 		server := &s.Servers[i]
 		tooOld += server.TooOld
 		badVersion += server.BadVersion
 		malformed += server.Malformed
 		badNumber += server.BadNumber
+		tooLarge += server.TooLarge
 	}
 	for _, dropped := range []struct {
 		cause string
 		count uint64
 	}{
 		{"queue_full", s.QueueFull}, {"too_old", tooOld}, {"bad_version", badVersion}, {"malformed", malformed},
-		{"bad_number", badNumber},
+		{"bad_number", badNumber}, {"too_large", tooLarge},
 	} {
 		metrics = append(metrics, cluster.Metric{
 			Name: "broker_dropped_messages_total",

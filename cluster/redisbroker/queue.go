@@ -67,7 +67,8 @@ type chunk struct {
 // at the end of the turn in which it has answered, so the last pipeline would
 // be enough; a subscriber with a full socket lags further behind.
 type publishQueue struct {
-	wake chan struct{} // capacity 1: the queue has got a message
+	wake       chan struct{} // capacity 1: the queue has got a message
+	maxMessage int           // size of an envelope
 
 	mu      sync.Mutex // guards the rest
 	header  header     // of the next message
@@ -84,8 +85,8 @@ type publishQueue struct {
 	drained chan struct{} // closed when foreign is 0; nil before close
 }
 
-func newPublishQueue(prefix string, s header) *publishQueue {
-	return &publishQueue{wake: make(chan struct{}, 1), prefix: prefix, header: s}
+func newPublishQueue(prefix string, s header, maxMessage int) *publishQueue {
+	return &publishQueue{wake: make(chan struct{}, 1), prefix: prefix, header: s, maxMessage: maxMessage}
 }
 
 // push adds a message and returns its size and its number.
@@ -97,6 +98,10 @@ func (q *publishQueue) push(channel string, env *cluster.Envelope, internal bool
 	if q.closed {
 		return 0, 0, cluster.ErrClosed
 	}
+	envelopeBytes := envelopeSize(&q.header, env)
+	if envelopeBytes > q.maxMessage {
+		return 0, 0, cluster.ErrTooLarge
+	}
 	q.header.number++
 	q.header.internal = internal
 	e := queuedMessage{since: now, own: internal, done: done}
@@ -104,7 +109,7 @@ func (q *publishQueue) push(channel string, env *cluster.Envelope, internal bool
 		q.foreign++
 	}
 	nameBytes := len(q.prefix) + len(channel)
-	buffer := q.reserve(&e, nameBytes+envelopeSize(&q.header, env))
+	buffer := q.reserve(&e, nameBytes+envelopeBytes)
 	start := len(buffer)
 	buffer = append(append(buffer, q.prefix...), channel...)
 	buffer = appendEnvelope(buffer, &q.header, env)

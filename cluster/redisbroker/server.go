@@ -58,7 +58,7 @@ func newServer(b *Broker, partition int, endpoint *endpoint) *server {
 		control:   make(chan *controlRequest, maxControl),
 		announce:  make(chan struct{}, 1),
 	}
-	s.queue = newPublishQueue(s.prefix, header{node: b.config.NodeID, incarnation: b.incarnation})
+	s.queue = newPublishQueue(s.prefix, header{node: b.config.NodeID, incarnation: b.incarnation}, b.config.MaxMessage)
 	s.subscriber = &subscriber{server: s, retry: newBackoff(b.config.RetryMax)}
 	s.registry.init(b.config.NodeID)
 	s.stats.init()
@@ -79,6 +79,11 @@ func (s *server) now() time.Duration { return s.broker.now() }
 
 // answerTimeout is the longest time that the server may take for an answer.
 func (s *server) answerTimeout() time.Duration { return 2 * s.config().ProbeInterval }
+
+// tick is the interval between two checks of the keeper.
+func (s *server) tick() time.Duration {
+	return max(s.config().ProbeInterval/ticksPerProbe, time.Millisecond)
+}
 
 // keptAge is how long an acknowledged message is kept. A node that joins a room
 // after an outage may receive kept messages, so they must not be old.
@@ -103,7 +108,7 @@ func (s *server) up() bool { return s.publishing.works() && s.subscribing.works(
 
 // keep is the keeper's goroutine.
 func (s *server) keep(ctx context.Context) {
-	tick := time.NewTicker(max(s.config().ProbeInterval/ticksPerProbe, time.Millisecond))
+	tick := time.NewTicker(s.tick())
 	defer tick.Stop()
 	var watch watchdog
 	lastAnnounced := time.Duration(0)
@@ -117,12 +122,11 @@ func (s *server) keep(ctx context.Context) {
 			announceDue, beatDue = true, true
 		case <-tick.C:
 			ticks++
-			if silent := watch.look(s.subscriber.current.Load()); silent != nil {
-				s.broker.group.Go(func() { s.subscriber.suspect(ctx, silent) })
-			}
+			s.watch(ctx, &watch)
 			if ticks%ticksPerProbe == 0 {
 				s.probe()
 				beatDue = true
+				s.subscriber.endReplaced()
 			}
 			s.expireNodes()
 			s.report(ctx)
@@ -156,6 +160,15 @@ func (s *server) submit(ctx context.Context, request *controlRequest) {
 	case s.control <- request:
 	case <-ctx.Done():
 		request.finish(cluster.ErrClosed)
+	}
+}
+
+// offer is submit for a request that may be dropped, and whose done is nil. It
+// does not block.
+func (s *server) offer(request *controlRequest) {
+	select {
+	case s.control <- request:
+	default:
 	}
 }
 

@@ -41,11 +41,12 @@ type ServerStats struct {
 	// a stall. Repeats is the number of messages that arrived here for the
 	// second time and were dropped.
 	Resent, Repeats uint64
-	// TooOld, BadVersion, Malformed and BadNumber count dropped messages: they
-	// waited longer than QueueAge, had an encoding that this version does not
-	// know, had no valid encoding, or had a number that their node cannot have
-	// reached.
-	TooOld, BadVersion, Malformed, BadNumber uint64
+	// TooOld, TooLarge, BadVersion, Malformed and BadNumber count dropped
+	// messages: they waited longer than QueueAge, exceeded MaxMessage when they
+	// were published here or arrived, had an encoding that this version does
+	// not know, had no valid encoding, or had a number that their node cannot
+	// have reached.
+	TooOld, TooLarge, BadVersion, Malformed, BadNumber uint64
 	// PublisherReconnects and SubscriberReconnects count how often the
 	// connection was lost, or was silent for so long that it seemed to be.
 	PublisherReconnects, SubscriberReconnects uint64
@@ -137,7 +138,7 @@ func (h *histogram) read() Histogram {
 type serverStats struct {
 	published, delivered, resent, repeats   atomic.Uint64
 	tooOld, badVersion, malformed           atomic.Uint64
-	badNumber                               atomic.Uint64
+	badNumber, tooLarge                     atomic.Uint64
 	gaps, missedAtMost, flushTimeouts       atomic.Uint64
 	publishTime, answerTime, lag, batchSize histogram
 }
@@ -178,6 +179,7 @@ func (s *server) readStats() ServerStats {
 		BadVersion:          s.stats.badVersion.Load(),
 		Malformed:           s.stats.malformed.Load(),
 		BadNumber:           s.stats.badNumber.Load(),
+		TooLarge:            s.stats.tooLarge.Load(),
 		Gaps:                s.stats.gaps.Load(),
 		MissedAtMost:        s.stats.missedAtMost.Load(),
 		FlushTimeouts:       s.stats.flushTimeouts.Load(),

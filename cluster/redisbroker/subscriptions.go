@@ -2,6 +2,7 @@ package redisbroker
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/stoa-io/stoa/cluster"
@@ -94,7 +95,7 @@ func (s *subscriptions) want(channel string, call *subscriptionCall) {
 		s.insert(channel, e)
 	}
 	e.wanted = true
-	if e.outstanding == 0 && e.confirmed {
+	if e.outstanding == 0 && e.confirmed && !s.session.doubtful() {
 		return
 	}
 	if s.session != nil && (e.outstanding == 0 || e.ending) {
@@ -215,6 +216,46 @@ func (s *subscriptions) attach(session *subscriberSession, last ...string) {
 		e := s.channels[channel]
 		e.outstanding, e.ending = 1, false
 		session.add(false, channel)
+	}
+}
+
+// wanted returns the channels to subscribe, those of last after all others.
+func (s *subscriptions) wanted(last ...string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	channels := make([]string, 0, len(s.channels)+len(last))
+	for channel, e := range s.channels {
+		if e.wanted && !slices.Contains(last, channel) {
+			channels = append(channels, channel)
+		}
+	}
+	return append(channels, last...)
+}
+
+// adopt starts with a connection that is subscribed to the channels.
+func (s *subscriptions) adopt(session *subscriberSession, subscribed []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.session = session
+	for _, channel := range subscribed {
+		e, found := s.channels[channel]
+		if !found {
+			e = &subscription{}
+			s.insert(channel, e)
+		}
+		s.setConfirmed(e, true)
+		if e.wanted {
+			e.finish()
+		} else {
+			e.outstanding, e.ending = 1, true
+			session.add(true, channel)
+		}
+	}
+	for channel, e := range s.channels {
+		if !e.confirmed {
+			e.outstanding, e.ending = 1, false
+			session.add(false, channel)
+		}
 	}
 }
 

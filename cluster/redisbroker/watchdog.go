@@ -3,17 +3,25 @@ package redisbroker
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 const (
-	// silentTicks is the number of checks in a row without a message after
-	// which a server counts as silent, although it is pinged every
-	// ticksPerProbe. Checks are counted rather than time, so that a process
+	// pingTicks is the number of checks in a row without a message after which
+	// the server is pinged, and again every ticksPerProbe.
+	pingTicks = 1
+	// quietTicks is the number after which the subscriber looks for a
+	// successor, and silentTicks the number after which the connection counts
+	// as not working. Checks are counted rather than time, so that a process
 	// that was stopped does not blame the server.
+	quietTicks  = ticksPerProbe - 1
 	silentTicks = 2*ticksPerProbe - 2
 	// graceTicks is the number of checks that a silent connection has for a
 	// sign of life after the server has answered on another connection.
 	graceTicks = 1
+	// maxPatience bounds the time that a silent connection has when its
+	// successor is ready, in probe intervals.
+	maxPatience = 10
 )
 
 var errSilent = errors.New("redisbroker: the server is silent")
@@ -22,82 +30,114 @@ var errSilent = errors.New("redisbroker: the server is silent")
 type watchdog struct {
 	session  *subscriberSession
 	received uint64
-	silent   int
-	looks    int
+	silent   int // checks in a row without a message
 }
 
-// look returns the session if it has just become silent.
-func (w *watchdog) look(session *subscriberSession) *subscriberSession {
-	if session == nil {
-		*w = watchdog{}
-		return nil
-	}
+// look checks the session, which may be nil, and returns how many checks in a
+// row have found no message.
+func (w *watchdog) look(session *subscriberSession, now time.Duration) (silent int) {
 	if session != w.session {
 		*w = watchdog{session: session}
 	}
+	if session == nil {
+		return 0
+	}
 	if received := session.received.Load(); received != w.received {
 		w.received, w.silent = received, 0
+		session.aliveAt.Store(int64(now))
 	} else {
 		w.silent++
 	}
 	// A connection with messages needs no ping, and a ping would do harm: if
 	// the server dies with a ping unread, its system discards the data that it
 	// has not yet sent.
-	if w.silent > 0 && w.looks%ticksPerProbe == 0 {
+	if w.silent%ticksPerProbe == pingTicks {
 		session.ping()
 	}
-	w.looks++
-	if w.silent == silentTicks {
-		return session
+	return w.silent
+}
+
+// watch is one check of the keeper.
+func (s *server) watch(ctx context.Context, w *watchdog) {
+	session := s.subscriber.current.Load()
+	switch silent := w.look(session, s.now()); {
+	case session == nil:
+	case silent == 0:
+		if errors.Is(s.subscribing.err(), errSilent) {
+			s.subscribing.recover(ctx, session.link)
+		}
+	case silent == silentTicks:
+		s.subscribing.set(ctx, errSilent)
+		s.gate.Store(true)
+	case silent >= quietTicks:
+		session.look(ctx)
+	}
+}
+
+// replace returns a ready successor of a session that has become silent, or nil
+// if the session shows a sign of life or ends before there is one.
+//
+// If the server or the network only stalls, the session is still good: TCP
+// delivers everything that is on its way. So the successor begins as a reserve,
+// and the session is given up only if it stays silent. TCP sends again after a
+// pause that doubles each time. So a connection that still works shows a sign
+// of life before it has been silent for another time as long.
+func (s *subscriber) replace(life context.Context, silent *subscriberSession) *subscriberSession {
+	server := s.server
+	tick := server.tick()
+	since := server.now() - quietTicks*tick
+	quiet, stop := context.WithCancel(silent.life)
+	defer stop()
+	received := silent.received.Load()
+	silent.lookers.Go(func() {
+		defer stop()
+		for wait(quiet, tick) && silent.received.Load() == received {
+		}
+	})
+	retry := newBackoff(server.config().ProbeInterval)
+	for quiet.Err() == nil {
+		reserve := s.prepare(life, quiet)
+		if reserve == nil {
+			wait(quiet, retry.next())
+			continue
+		}
+		patience, cancel := context.WithCancel(quiet)
+		context.AfterFunc(reserve.life, cancel)
+		wait(patience, min(server.now()-since, maxPatience*server.config().ProbeInterval))
+		cancel()
+		switch {
+		case reserve.life.Err() != nil:
+			_ = reserve.stop() // the next one is better
+		case silent.life.Err() != nil, quiet.Err() == nil:
+			silent.end()
+			return reserve
+		default:
+			_ = reserve.stop() // no longer needed
+		}
 	}
 	return nil
 }
 
-// suspect is a goroutine for a session that has become silent. If the server
-// only stalls, the connection is still good, and to drop it would lose the
-// messages on their way. It drops the connection only if the server answers on
-// another connection while this one stays silent.
-func (s *subscriber) suspect(ctx context.Context, session *subscriberSession) {
+// prepare returns a reserve that is subscribed to all channels, or nil. It
+// gives up when quiet ends.
+func (s *subscriber) prepare(life, quiet context.Context) *subscriberSession {
 	server := s.server
-	received := session.received.Load()
-	alive := func() bool { return session.received.Load() != received }
-	ended := func() bool { return s.current.Load() != session }
-	server.subscribing.set(ctx, errSilent)
-	server.gate.Store(true)
-	retry := newBackoff(server.config().ProbeInterval)
-	grace := graceTicks * server.config().ProbeInterval / ticksPerProbe
-	for {
-		answered := s.serverAnswers(ctx)
-		if answered {
-			wait(ctx, grace)
-		}
-		switch {
-		case ctx.Err() != nil || ended():
-			return
-		case alive():
-			server.subscribing.recover(ctx, session.link)
-			return
-		case answered:
-			session.abandoned.Store(true)
-			session.link.dialer.end()
-			return
-		}
-		wait(ctx, retry.next())
-	}
-}
-
-// serverAnswers returns true if the server answers on a separate connection.
-func (s *subscriber) serverAnswers(ctx context.Context) bool {
-	server := s.server
-	link, err := newLink(ctx, server.config(), server.endpoint, linkOptions{
-		name: server.linkName("suspect"), timeout: server.answerTimeout(), anyRole: true,
-	})
+	reserve, err := s.connect(life, quiet, &linkTrace{})
 	if err != nil {
-		return false
+		return nil
 	}
-	defer link.end()
-	stop := context.AfterFunc(ctx, link.dialer.end)
-	defer stop()
-	err = link.client.Ping(ctx).Err()
-	return err == nil || isReply(err)
+	// If only the server has stalled, the silent connection shows a sign of
+	// life now, too.
+	if wait(quiet, graceTicks*server.tick()) {
+		reserve.subscribeAsReserve(server.subscriptions.wanted(server.broker.ownChannel, clusterChannel))
+		reserve.start()
+		select {
+		case <-reserve.ready:
+			return reserve
+		case <-reserve.life.Done():
+		case <-quiet.Done():
+		}
+	}
+	_ = reserve.stop() // no use was made of it
+	return nil
 }

@@ -15,10 +15,12 @@ type Proxy struct {
 	target   string
 	pipes    sync.WaitGroup
 
-	mu    sync.Mutex // guards the rest
-	conns map[net.Conn]struct{}
-	open  chan struct{} // closed while bytes get through
-	ended bool
+	mu      sync.Mutex // guards the rest
+	conns   map[net.Conn]struct{}
+	open    chan struct{} // closed while bytes get through
+	passing *passage      // of new connections
+	stalled []*passage
+	ended   bool
 }
 
 // StartProxy forwards connections to the server until the end of the test.
@@ -30,6 +32,7 @@ func StartProxy(t testing.TB, s *Server) *Proxy {
 	}
 	p := &Proxy{listener: listener, target: s.Addr(), conns: make(map[net.Conn]struct{}), open: make(chan struct{})}
 	close(p.open)
+	p.passing = newPassage()
 	p.pipes.Go(p.accept)
 	t.Cleanup(p.end)
 	return p
@@ -52,11 +55,56 @@ func (p *Proxy) Cut() {
 	}
 }
 
+// Stall stops the data of the connections that are open now, until Heal. New
+// ones are not affected.
+func (p *Proxy) Stall() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.passing.stop()
+	p.stalled = append(p.stalled, p.passing)
+	p.passing = newPassage()
+}
+
+// passage lets the data of some connections pass.
+type passage struct {
+	mu   sync.Mutex
+	open chan struct{} // closed while bytes get through; guarded by mu
+}
+
+func newPassage() *passage {
+	p := &passage{open: make(chan struct{})}
+	close(p.open)
+	return p
+}
+
+func (p *passage) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.open = make(chan struct{})
+}
+
+func (p *passage) resume() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.open)
+}
+
+func (p *passage) await() {
+	p.mu.Lock()
+	open := p.open
+	p.mu.Unlock()
+	<-open
+}
+
 // Heal lets all data pass again; data that was sent in the meantime on
 // connections that still exist arrives.
 func (p *Proxy) Heal() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for _, stalled := range p.stalled {
+		stalled.resume()
+	}
+	p.stalled = nil
 	select {
 	case <-p.open:
 	default:
@@ -97,9 +145,16 @@ func (p *Proxy) accept() {
 			}
 			continue
 		}
-		p.pipes.Go(func() { p.copy(server, client) })
-		p.pipes.Go(func() { p.copy(client, server) })
+		passing := p.current()
+		p.pipes.Go(func() { p.copy(server, client, passing) })
+		p.pipes.Go(func() { p.copy(client, server, passing) })
 	}
+}
+
+func (p *Proxy) current() *passage {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.passing
 }
 
 // keep returns false once the proxy has ended.
@@ -118,11 +173,12 @@ func (p *Proxy) keep(conns ...net.Conn) bool {
 // copy forwards one direction while the network is open. When one connection
 // ends, so does the other, but not while the network is cut: a cut network does
 // not report the end of a connection either.
-func (p *Proxy) copy(to, from net.Conn) {
+func (p *Proxy) copy(to, from net.Conn, passing *passage) {
 	buffer := make([]byte, 64<<10)
 	for {
 		count, err := from.Read(buffer)
 		p.awaitOpen()
+		passing.await()
 		if count > 0 {
 			if _, writeErr := to.Write(buffer[:count]); writeErr != nil {
 				err = errors.Join(err, writeErr)

@@ -1,0 +1,124 @@
+package redisbroker_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/stoa-io/stoa/cluster/redisbroker"
+	"github.com/stoa-io/stoa/internal/redistest"
+	"github.com/stoa-io/stoa/internal/testkit"
+)
+
+// silentPair is two nodes that know each other, the second one behind a proxy.
+// Only the test publishes.
+func silentPair(t *testing.T, channel string, config redisbroker.Config) (
+	proxies [2]*redistest.Proxy, nodes [2]*redisbroker.Broker, ledgers [2]*ledger, client *redis.Client,
+) {
+	t.Helper()
+	server := redistest.Start(t)
+	for i := range nodes {
+		proxies[i] = redistest.StartProxy(t, server)
+		ledgers[i] = newLedger()
+		config.Servers, config.NodeID = []string{proxies[i].URL()}, "node"+string(rune('0'+i))
+		nodes[i] = startBroker(t, config, ledgers[i])
+		if err := nodes[i].Subscribe(t.Context(), channel); err != nil {
+			t.Fatalf("Subscribe = %v, want nil", err)
+		}
+	}
+	for _, b := range nodes {
+		testkit.Eventually(t, "the nodes know each other", func() bool { return len(b.Nodes()) == len(nodes) })
+	}
+	return proxies, nodes, ledgers, foreignClient(t, server)
+}
+
+// awaitSubscriptions waits until the server counts as many subscriptions of the
+// cluster's channel, which is the last one of a connection.
+func awaitSubscriptions(t *testing.T, client *redis.Client, want int64) {
+	t.Helper()
+	testkit.Eventually(t, "the nodes have subscribed", func() bool {
+		n, err := client.PubSubNumSub(t.Context(), "stoa:"+redisbroker.ClusterChannel).Result()
+		return err == nil && n["stoa:"+redisbroker.ClusterChannel] == want
+	})
+}
+
+// TestSilentSubscriptionIsReadToItsEnd: a subscription that is silent for a
+// while loses nothing, although its successor was ready.
+func TestSilentSubscriptionIsReadToItsEnd(t *testing.T) {
+	channel := rooms(1)[0]
+	proxies, nodes, ledgers, client := silentPair(t, channel, redisbroker.Config{ProbeInterval: 2 * time.Second})
+	publishAcknowledged(t, nodes[0], channel, 0, 100)
+	proxies[1].Stall()
+	publishAcknowledged(t, nodes[0], channel, 100, 200)
+	awaitSubscriptions(t, client, 3)
+	publishAcknowledged(t, nodes[0], channel, 200, 300)
+	proxies[1].Heal()
+	testkit.EventuallyWithin(t, "the stalled node has everything", patience, func() bool { return ledgers[1].count() == 300 })
+	awaitSubscriptions(t, client, 2)
+	publishAcknowledged(t, nodes[0], channel, 300, 400)
+	for i, l := range ledgers {
+		testkit.Eventually(t, "the last messages arrive", func() bool { return l.count() == 400 })
+		l.expectAll(t, "the node", map[string]int{channel + " publisher": 400})
+		if stats := nodes[i].Stats().Servers[0]; stats.Gaps != 0 {
+			t.Errorf("node %d: %d gaps, want none", i, stats.Gaps)
+		}
+	}
+}
+
+// TestDeadSubscriptionIsReplaced: messages that are published after the
+// successor was ready arrive, in order and once.
+func TestDeadSubscriptionIsReplaced(t *testing.T) {
+	channel := rooms(1)[0]
+	proxies, nodes, ledgers, client := silentPair(t, channel, redisbroker.Config{})
+	publishAcknowledged(t, nodes[0], channel, 0, 100)
+	testkit.Eventually(t, "the first messages arrive", func() bool { return ledgers[1].count() == 100 })
+	proxies[1].Stall()
+	awaitSubscriptions(t, client, 3)
+	publishAcknowledged(t, nodes[0], channel, 100, 300)
+	testkit.EventuallyWithin(t, "the successor delivers", patience, func() bool { return ledgers[1].count() == 300 })
+	for _, l := range ledgers {
+		l.expectAll(t, "the node", map[string]int{channel + " publisher": 300})
+	}
+	if stats := nodes[1].Stats().Servers[0]; stats.Gaps != 1 {
+		t.Errorf("%d gaps, want 1", stats.Gaps)
+	}
+	awaitSubscriptions(t, client, 2) // the server has ended the dead one
+	// Another one, to see that the successor is watched as well.
+	proxies[1].Stall()
+	awaitSubscriptions(t, client, 3)
+	publishAcknowledged(t, nodes[0], channel, 300, 400)
+	testkit.EventuallyWithin(t, "the next successor delivers", patience, func() bool { return ledgers[1].count() == 400 })
+	ledgers[1].expectAll(t, "the node", map[string]int{channel + " publisher": 400})
+}
+
+// TestSuccessorSubscribesAsNow: channels that were subscribed or unsubscribed
+// while the successor took over are so with it, too.
+func TestSuccessorSubscribesAsNow(t *testing.T) {
+	channels := rooms(3)
+	proxies, nodes, ledgers, client := silentPair(t, channels[0], redisbroker.Config{})
+	if err := nodes[1].Subscribe(t.Context(), channels[1]); err != nil {
+		t.Fatalf("Subscribe = %v, want nil", err)
+	}
+	proxies[1].Stall()
+	awaitSubscriptions(t, client, 3)
+	subscribed := make(chan error, 1)
+	go func() { subscribed <- nodes[1].Subscribe(t.Context(), channels[2]) }()
+	if err := nodes[1].Unsubscribe(t.Context(), channels[1]); err != nil {
+		t.Errorf("Unsubscribe = %v, want nil", err)
+	}
+	if err := <-subscribed; err != nil {
+		t.Fatalf("Subscribe = %v, want nil", err)
+	}
+	publishAcknowledged(t, nodes[0], channels[1], 0, 1)
+	publishAcknowledged(t, nodes[0], channels[2], 0, 1)
+	publishAcknowledged(t, nodes[0], channels[0], 0, 1)
+	testkit.EventuallyWithin(t, "the messages arrive", patience, func() bool { return ledgers[1].count() >= 2 })
+	ledgers[1].expectAll(t, "the node", map[string]int{
+		channels[0] + " publisher": 1, channels[1] + " publisher": 0, channels[2] + " publisher": 1,
+	})
+	name := "stoa:" + channels[1]
+	testkit.Eventually(t, "the channel is unsubscribed at the server, too", func() bool {
+		return client.PubSubNumSub(t.Context(), name).Val()[name] == 0
+	})
+}
