@@ -35,9 +35,10 @@
 // took so long that a node may have lost its subscription in the meantime.
 //
 // After an interruption the publisher first ends its previous connection at the
-// server. Then it waits, for at most Config.FlushWait, until all known nodes
-// are subscribed to the cluster's channel; a node subscribes to that channel
-// last.
+// server. Then it calls all known nodes on the cluster's channel, to which a
+// node subscribes last, and waits for their answers, for at most
+// Config.FlushWait. The server's count of subscriptions would not do: it
+// includes those of nodes that have lost the connection without its knowledge.
 //
 // Messages are numbered per node, life of the node, and server. A receiver
 // remembers which of the last 4,096 numbers it has seen and drops repeats. A

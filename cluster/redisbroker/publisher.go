@@ -11,10 +11,6 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 )
 
-// numsubInterval is the pause between two checks whether all nodes are
-// subscribed again.
-const numsubInterval = 20 * time.Millisecond
-
 // publisher empties the queue of one server over one connection. A sent message
 // stays in the queue until the server has acknowledged it, and at most one
 // pipeline is in flight. The queue keeps the messages that were acknowledged
@@ -250,41 +246,6 @@ func (p *publisher) expire() {
 		s.adjust(-s.queue.pop(dropped))
 		p.unsure = max(0, p.unsure-dropped)
 		count -= dropped
-	}
-}
-
-// waitForNodes returns when this node is subscribed and as many nodes as are
-// known are on the cluster channel, or after FlushWait. A node subscribes to
-// that channel last.
-func (p *publisher) waitForNodes(ctx context.Context) error {
-	s := p.server
-	s.gate.Store(false)
-	began := s.now()
-	timer := time.NewTimer(numsubInterval)
-	defer timer.Stop()
-	name := s.prefix + clusterChannel
-	for {
-		counts, err := p.conn.PubSubNumSub(ctx, name).Result()
-		if err != nil {
-			return err
-		}
-		if counts[name] >= int64(s.registry.count()) && s.subscribing.works() {
-			return nil
-		}
-		if s.now()-began >= s.config().FlushWait {
-			s.stats.flushTimeouts.Add(1)
-			return nil
-		}
-		timer.Reset(numsubInterval)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-timer.C:
-		case request := <-s.control:
-			if err := request.run(ctx, p.conn); err != nil {
-				return err
-			}
-		}
 	}
 }
 

@@ -2,6 +2,7 @@ package redisbroker
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -33,12 +34,16 @@ const (
 	internalAnnounce = 'a' // a peerNode as JSON follows
 	internalLeave    = 'l' // the same
 	internalProbe    = 'p' // for the node itself; probeBytes follow
+	internalCall     = 'c' // a token of 8 bytes follows; each node answers
+	internalPresent  = 'h' // the token of a call follows
 )
 
 // peerNode is the entry of a node.
 type peerNode struct {
 	cluster.NodeInfo
 	Incarnation uint64 `json:"incarnation,string"`
+	// Answers is true if the node answers calls (peerCall).
+	Answers bool `json:"answers,omitempty"`
 }
 
 // registry holds the nodes that one server's connections have reported. Safe
@@ -141,7 +146,7 @@ func (r *registry) collect(into map[string]registryEntry) {
 func (b *Broker) self() peerNode {
 	info := b.config.Info()
 	info.ID = b.config.NodeID
-	return peerNode{NodeInfo: info, Incarnation: b.incarnation}
+	return peerNode{NodeInfo: info, Incarnation: b.incarnation, Answers: true}
 }
 
 // announceNode notifies the other nodes and renews the lease on the server. It
@@ -245,6 +250,14 @@ func (s *server) internal(from *header, payload []byte) {
 	case internalProbe:
 		if from.incarnation == s.broker.incarnation {
 			s.trips.back(s.now())
+		}
+	case internalCall:
+		if len(rest) == 8 {
+			s.called(from, binary.BigEndian.Uint64(rest))
+		}
+	case internalPresent:
+		if len(rest) == 8 {
+			s.peers.answer(binary.BigEndian.Uint64(rest), string([]byte(from.node)))
 		}
 	case internalAnnounce, internalLeave:
 		var m peerNode

@@ -32,6 +32,7 @@ type server struct {
 	congestion    congestion
 	subscriptions subscriptions
 	registry      registry
+	peers         peerCall
 	subscriber    *subscriber
 	publishing    linkState
 	subscribing   linkState

@@ -122,3 +122,39 @@ func TestSuccessorSubscribesAsNow(t *testing.T) {
 		return client.PubSubNumSub(t.Context(), name).Val()[name] == 0
 	})
 }
+
+// TestPublishingWaitsForSubscriptionsThatStay: after an outage of two nodes the
+// first one that is back does not publish into the dead subscription of the
+// other one, which the server still counts.
+func TestPublishingWaitsForSubscriptionsThatStay(t *testing.T) {
+	channel := rooms(1)[0]
+	proxies, nodes, ledgers, client := silentPair(t, channel, redisbroker.Config{FlushWait: patience})
+	publishAcknowledged(t, nodes[0], channel, 0, 100)
+	testkit.Eventually(t, "the first messages arrive", func() bool { return ledgers[1].count() == 100 })
+	proxies[1].Cut()
+	proxies[0].Break()
+	outcome := make(chan error, 1)
+	testkit.Eventually(t, "the connections of the first node are new", func() bool {
+		s := nodes[0].Stats().Servers[0]
+		return s.Up && s.PublisherReconnects > 0 && s.SubscriberReconnects > 0
+	})
+	go func() {
+		publishAcknowledged(t, nodes[0], channel, 100, 200)
+		outcome <- nil
+	}()
+	if n := client.PubSubNumSub(t.Context(), "stoa:"+channel).Val()["stoa:"+channel]; n != 2 {
+		t.Fatalf("%d subscriptions of the channel, want 2: the dead one must still be there", n)
+	}
+	select {
+	case <-outcome:
+		t.Error("the first node published before the other one was back")
+	case <-time.After(time.Second): // many round trips
+	}
+	proxies[1].Break()
+	proxies[1].Heal()
+	testkit.EventuallyWithin(t, "the other node has everything", patience, func() bool { return ledgers[1].count() == 200 })
+	ledgers[1].expectAll(t, "the other node", map[string]int{channel + " publisher": 200})
+	if stats := nodes[0].Stats().Servers[0]; stats.FlushTimeouts != 0 {
+		t.Errorf("%d flush timeouts, want none", stats.FlushTimeouts)
+	}
+}

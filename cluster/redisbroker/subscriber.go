@@ -124,10 +124,11 @@ func (s *subscriber) endReplaced() {
 	}
 	s.server.offer(&controlRequest{call: func(ctx context.Context, conn *redis.Conn) error {
 		err := replaced.by.endPrevious(ctx, conn, &replaced.trace)
-		if err == nil || isReply(err) {
-			s.replaced.CompareAndSwap(replaced, nil)
+		if err != nil && !isReply(err) {
+			return err
 		}
-		return err
+		s.replaced.CompareAndSwap(replaced, nil)
+		return nil
 	}})
 }
 
