@@ -108,6 +108,17 @@ type Partitioned interface {
 	Partition(channel string) int
 }
 
+// Interruptible is implemented by brokers whose subscriptions can be
+// interrupted, above all by the loss of a connection.
+type Interruptible interface {
+	// Interrupted returns true while messages of a partition may not arrive,
+	// although Subscribe has returned nil for their channels. A Subscribe that
+	// is called in the meantime returns nil when they arrive again. Interrupted
+	// does not block and is safe for concurrent use. A broker that is not
+	// Partitioned has only partition 0.
+	Interrupted(partition int) bool
+}
+
 // CountingPublisher is implemented by brokers that can count the nodes that a
 // message reaches.
 type CountingPublisher interface {

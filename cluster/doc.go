@@ -10,12 +10,13 @@
 // # Parts
 //
 // [Broker] and [Handler] are the contract between a node and its broker.
-// [Partitioned], [CountingPublisher] and [Membership] are optional abilities of
-// a broker. [Memory] is the broker of a cluster of one process; package
-// redisbroker has the broker for several. [RoomChannel], [NamespaceChannel],
-// [NodeChannel] and [ClusterChannel] name channels. [Interest] subscribes a
-// node to exactly the channels that its loops need. Package clustertest holds
-// the contract as a test suite for brokers, and a broker that fails on purpose.
+// [Partitioned], [Interruptible], [CountingPublisher] and [Membership] are
+// optional abilities of a broker. [Memory] is the broker of a cluster of one
+// process; package redisbroker has the broker for several. [RoomChannel],
+// [NamespaceChannel], [NodeChannel] and [ClusterChannel] name channels.
+// [Interest] subscribes a node to exactly the channels that its loops need.
+// Package clustertest holds the contract as a test suite for brokers, and a
+// broker that fails on purpose.
 //
 // # Guarantees
 //
@@ -63,8 +64,9 @@
 //   - The broker is slow. Later Acquires wait for the call in flight, for at most
 //     InterestConfig.SubscribeTimeout, and then for their own. A broker over several
 //     servers is Partitioned, and a server that hangs delays only its own channels.
-//   - The broker loses its connection. The broker itself restores the subscriptions;
-//     Interest does not notice.
+//   - The broker loses its connection. The broker itself restores the subscriptions.
+//     Until then an Interruptible broker is interrupted: each Acquire and Confirm
+//     subscribes again and waits for the answer.
 //
 // Close the Interest before its broker.
 //

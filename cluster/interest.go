@@ -70,6 +70,7 @@ type Interest struct {
 	broker         Broker
 	syncSubscriber syncSubscriber // nil if the broker has to wait for a server
 	partitioned    Partitioned    // nil if the broker is one server
+	interruptible  Interruptible  // nil if subscriptions last until they are ended
 	config         InterestConfig
 	epoch          time.Time // what interestEntry.idleSince counts from
 	seed           maphash.Seed
@@ -79,66 +80,6 @@ type Interest struct {
 	closed atomic.Bool
 	cancel context.CancelFunc
 	group  sync.WaitGroup
-}
-
-// interestStripe holds a part of the channels. Its lock is taken under a
-// broker's locks (by Loops, in a Deliver), so the broker is never called with
-// it held. A worker's lock is taken inside it.
-type interestStripe struct {
-	mu         sync.Mutex // guards the rest and the entries' fields
-	entries    shrinkingMap[*interestEntry]
-	subscribed int // entries in subscriptionConfirmed
-	waiting    int // entries in subscriptionWaiting
-
-	_ [64]byte // keeps two stripes' locks out of one cache line
-}
-
-// subscriptionState is the state of a channel at the broker.
-type subscriptionState uint8
-
-const (
-	// subscriptionWaiting: requested, not confirmed.
-	subscriptionWaiting subscriptionState = iota + 1
-	// subscriptionConfirmed: deliveries arrive.
-	subscriptionConfirmed
-	// subscriptionEnding: a call to unsubscribe is in flight.
-	subscriptionEnding
-	// subscriptionDoubtful: a call failed, so the broker may be subscribed or
-	// not.
-	subscriptionDoubtful
-)
-
-func (s subscriptionState) String() string {
-	switch s {
-	case subscriptionWaiting:
-		return "waiting"
-	case subscriptionConfirmed:
-		return "confirmed"
-	case subscriptionEnding:
-		return "ending"
-	case subscriptionDoubtful:
-		return "doubtful"
-	}
-	return "unknown"
-}
-
-// interestEntry is one channel. It exists from the first Acquire until the
-// broker has unsubscribed.
-type interestEntry struct {
-	channel   string
-	loops     uint64 // bit n: loop n wants the channel
-	waiters   *interestWaiter
-	idleSince time.Duration // when loops became 0
-	state     subscriptionState
-	queued    bool // in the worker's pending queue or in its current call
-	idle      bool // in the worker's idle queue
-}
-
-// interestWaiter is one Acquire that has not been answered.
-type interestWaiter struct {
-	bit  uint64
-	done func(error)
-	next *interestWaiter
 }
 
 // NewInterest returns an Interest that uses b, which may be started later. It
@@ -153,6 +94,7 @@ func NewInterest(b Broker, config InterestConfig) *Interest {
 	}
 	i.syncSubscriber, _ = b.(syncSubscriber)
 	i.partitioned, _ = b.(Partitioned)
+	i.interruptible, _ = b.(Interruptible)
 	count := 1
 	if i.partitioned != nil {
 		count = i.partitioned.Partitions()
@@ -170,11 +112,12 @@ func NewInterest(b Broker, config InterestConfig) *Interest {
 }
 
 // Acquire subscribes a loop (0 to 63) to the channel; the loop must not have
-// acquired it already. It returns true if the subscription is confirmed, which
-// is the usual case and does not allocate. Otherwise it returns false, and
-// calls done exactly once, on another goroutine, with nil or an error. After an
-// error the loop has not acquired the channel. The error is ErrClosed or wraps
-// that of the broker. done must not block; it may call Interest.
+// acquired it already. It returns true if the subscription is confirmed and not
+// interrupted, which is the usual case and does not allocate. Otherwise it
+// returns false, and calls done exactly once, on another goroutine, with nil or
+// an error. After an error the loop has not acquired the channel. The error is
+// ErrClosed or wraps that of the broker. done must not block; it may call
+// Interest.
 //
 // An Acquire cannot be canceled: a caller that no longer needs the channel
 // waits for done, and releases the channel if done reported nil. Messages may
@@ -184,7 +127,7 @@ func (i *Interest) Acquire(channel string, loop int, done func(error)) bool {
 	stripe := i.stripe(channel)
 	stripe.mu.Lock()
 	e, found := stripe.entries.get(channel)
-	if found && e.state == subscriptionConfirmed && !i.closed.Load() {
+	if found && e.state == subscriptionConfirmed && !i.closed.Load() && !i.Interrupted(channel) {
 		e.loops |= bit
 		stripe.mu.Unlock()
 		return true
@@ -199,7 +142,15 @@ func (i *Interest) Acquire(channel string, loop int, done func(error)) bool {
 		stripe.mu.Unlock()
 		return true
 	}
-	e.waiters = &interestWaiter{bit: bit, done: done, next: e.waiters}
+	i.wait(stripe, e, &interestWaiter{bit: bit, done: done})
+	return false
+}
+
+// wait adds a waiter for the broker's next answer. It is called with the
+// stripe's lock held and releases it.
+func (i *Interest) wait(stripe *interestStripe, e *interestEntry, waiter *interestWaiter) {
+	waiter.next = e.waiters
+	e.waiters = waiter
 	accepted := e.state == subscriptionEnding || i.enqueue(stripe, e)
 	var refused *interestWaiter
 	if !accepted {
@@ -208,11 +159,31 @@ func (i *Interest) Acquire(channel string, loop int, done func(error)) bool {
 	}
 	stripe.mu.Unlock()
 	if refused != nil {
-		// The workers have ended, and done may expect not to run inside
-		// Acquire.
+		// The workers have ended, and done may expect not to run inside the
+		// call.
 		go refused.finish(ErrClosed)
 	}
-	return false
+}
+
+// Interrupted returns true while messages of the channel may not arrive,
+// although its subscription was confirmed. The loops that have acquired the
+// channel call Confirm then, before they rely on it. It does not block.
+func (i *Interest) Interrupted(channel string) bool {
+	return i.interruptible != nil && i.interruptible.Interrupted(i.partition(channel))
+}
+
+// Confirm subscribes a channel again that a loop has acquired. It calls done
+// exactly once, on another goroutine, when the messages arrive again, or with
+// an error as Acquire does. The loop keeps the channel in either case.
+func (i *Interest) Confirm(channel string, done func(error)) {
+	stripe := i.stripe(channel)
+	stripe.mu.Lock()
+	e, found := stripe.entries.get(channel)
+	if !found {
+		stripe.mu.Unlock()
+		panic("cluster: Confirm of a channel that no loop has acquired")
+	}
+	i.wait(stripe, e, &interestWaiter{done: done})
 }
 
 // acquireNow confirms a wanted entry immediately if the broker can. It is
@@ -259,7 +230,7 @@ func (i *Interest) Release(channel string, loop int) {
 		return
 	}
 	e.loops &^= bit
-	if e.loops == 0 && e.state == subscriptionConfirmed {
+	if e.loops == 0 && (e.state == subscriptionConfirmed || e.state == subscriptionDoubtful) {
 		i.unsubscribeLater(e)
 	}
 }
@@ -333,11 +304,13 @@ func (i *Interest) stripe(channel string) *interestStripe {
 	return &i.stripes[maphash.String(i.seed, channel)%interestStripes]
 }
 
-func (i *Interest) worker(channel string) *interestWorker {
+func (i *Interest) worker(channel string) *interestWorker { return i.workers[i.partition(channel)] }
+
+func (i *Interest) partition(channel string) int {
 	if i.partitioned == nil {
-		return i.workers[0]
+		return 0
 	}
-	return i.workers[i.partitioned.Partition(channel)]
+	return i.partitioned.Partition(channel)
 }
 
 // loopBit panics for a loop that would miss its messages.
@@ -346,42 +319,4 @@ func loopBit(loop int) uint64 {
 		panic("cluster: loop number outside 0 to 63")
 	}
 	return 1 << loop
-}
-
-// setState keeps the counts correct. It is called with mu held.
-func (s *interestStripe) setState(e *interestEntry, state subscriptionState) {
-	s.count(e.state, -1)
-	e.state = state
-	s.count(state, +1)
-}
-
-func (s *interestStripe) count(state subscriptionState, change int) {
-	switch state {
-	case subscriptionWaiting:
-		s.waiting += change
-	case subscriptionConfirmed:
-		s.subscribed += change
-	}
-}
-
-// takeWaiters removes all waiters of e. If err is not nil, their loops lose the
-// channel. It is called with mu held; the caller then calls finish on the
-// result without mu.
-func (s *interestStripe) takeWaiters(e *interestEntry, err error) *interestWaiter {
-	waiters := e.waiters
-	e.waiters = nil
-	if err == nil {
-		return waiters
-	}
-	for w := waiters; w != nil; w = w.next {
-		e.loops &^= w.bit
-	}
-	return waiters
-}
-
-// finish calls a list of waiters.
-func (w *interestWaiter) finish(err error) {
-	for ; w != nil; w = w.next {
-		w.done(err)
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -260,4 +261,55 @@ func (l *lines) expect(t testing.TB, text string, count int) {
 	if got := strings.Count(l.text.String(), text); got != count {
 		t.Errorf("the log has %q %d times, want %d:\n%s", text, got, count, l.text.String())
 	}
+}
+
+// interruptible is a broker whose subscriptions are interrupted when a test
+// says so.
+type interruptible struct {
+	*clustertest.Faulty
+	interrupted atomic.Bool
+}
+
+func (b *interruptible) Interrupted(int) bool { return b.interrupted.Load() }
+
+// TestInterestInterrupted: while subscriptions are interrupted, a channel that
+// was confirmed is subscribed again for each request, and an error takes
+// it from no loop that had it before.
+func TestInterestInterrupted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := startMemory(t, &counter{})
+		broker := &interruptible{Faulty: clustertest.NewFaulty(memory)}
+		b := newFixture(t, memory, broker, cluster.InterestConfig{})
+		b.broker = broker.Faulty
+		confirm := func() request {
+			r := request{answers: make(chan error, 2)}
+			b.interest.Confirm(lobby, func(err error) { r.answers <- err })
+			return r
+		}
+		b.expectAnswer(b.acquire(lobby, 0), nil)
+		broker.interrupted.Store(true)
+		broker.Set(clustertest.Faults{Subscribe: errRefused})
+		if !b.interest.Interrupted(lobby) {
+			t.Error("Interrupted = false, want true as the broker says")
+		}
+		b.expectAnswer(confirm(), errRefused)
+		b.expectAnswer(b.acquire(lobby, 1), errRefused)
+		b.expectLoops(lobby, 1)
+		broker.Set(clustertest.Faults{})
+		b.expectAnswer(confirm(), nil)
+		b.expectAnswer(b.acquire(lobby, 1), nil)
+		b.expectLoops(lobby, 0b11)
+		broker.interrupted.Store(false)
+		b.expectConfirmed(b.acquire(lobby, 2))
+		// A subscription whose last call failed ends with its last loop, too.
+		broker.interrupted.Store(true)
+		broker.Set(clustertest.Faults{Subscribe: errRefused})
+		b.expectAnswer(confirm(), errRefused)
+		broker.Set(clustertest.Faults{})
+		for loop := range 3 {
+			b.interest.Release(lobby, loop)
+		}
+		b.pass(2 * time.Second)
+		b.expectEmpty()
+	})
 }

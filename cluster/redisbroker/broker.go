@@ -65,6 +65,7 @@ var clusterChannel = cluster.ClusterChannel()
 var (
 	_ cluster.Broker            = (*Broker)(nil)
 	_ cluster.Partitioned       = (*Broker)(nil)
+	_ cluster.Interruptible     = (*Broker)(nil)
 	_ cluster.CountingPublisher = (*Broker)(nil)
 	_ cluster.Membership        = (*Broker)(nil)
 )
@@ -224,6 +225,15 @@ func (b *Broker) Partitions() int { return len(b.servers) }
 // Partition implements [cluster.Partitioned]: the position of the channel's
 // server in the alphabetical order of the servers.
 func (b *Broker) Partition(channel string) int { return rendezvous(b.seeds, channel, nil) }
+
+// Interrupted implements [cluster.Interruptible]: the node is not subscribed at
+// the server, or has heard nothing from it for three quarters of a
+// ProbeInterval.
+func (b *Broker) Interrupted(partition int) bool {
+	s := b.servers[partition]
+	session := s.subscriber.current.Load()
+	return session == nil || session.doubtful() || !s.subscribing.works()
+}
 
 // Subscribe implements [cluster.Broker]. While a server is unreachable, calls
 // for its channels block. A failed call stays pending and is retried.

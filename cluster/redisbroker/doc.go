@@ -84,7 +84,9 @@
 //	                      in flight again, and receives them itself at that later place.
 //	                      If its connections end, it does not receive what the other
 //	                      nodes publish in the meantime; [ServerStats] counts the gap and
-//	                      bounds the number of messages.
+//	                      bounds the number of messages. Until its subscriptions are
+//	                      restored, Interrupted returns true, and Subscribe waits, also
+//	                      for channels that it has.
 //	dies                  The other nodes forget it within a lease and a quarter of a
 //	                      probe's interval. Its keys expire, and its subscriptions end
 //	                      with its connections. The first flush after an outage may wait

@@ -158,3 +158,31 @@ func TestPublishingWaitsForSubscriptionsThatStay(t *testing.T) {
 		t.Errorf("%d flush timeouts, want none", stats.FlushTimeouts)
 	}
 }
+
+// TestInterrupted: while the subscription is silent, and until it is restored,
+// the node says so, and a Subscribe of a channel that it had waits.
+func TestInterrupted(t *testing.T) {
+	channel := rooms(1)[0]
+	proxies, nodes, ledgers, _ := silentPair(t, channel, redisbroker.Config{})
+	b := nodes[1]
+	testkit.Eventually(t, "not interrupted", func() bool { return !b.Interrupted(0) })
+	for _, interrupt := range []func(){proxies[1].Cut, func() { proxies[1].Cut(); proxies[1].Break() }} {
+		before := ledgers[1].count()
+		interrupt()
+		testkit.Eventually(t, "interrupted", func() bool { return b.Interrupted(0) })
+		subscribed := make(chan error, 1)
+		go func() { subscribed <- b.Subscribe(t.Context(), channel) }()
+		select {
+		case err := <-subscribed:
+			t.Errorf("Subscribe = %v before the connection was back", err)
+		case <-time.After(100 * time.Millisecond): // it would return at once
+		}
+		proxies[1].Heal()
+		if err := <-subscribed; err != nil {
+			t.Fatalf("Subscribe = %v, want nil", err)
+		}
+		publishAcknowledged(t, nodes[0], channel, before, before+10)
+		testkit.Eventually(t, "later messages arrive", func() bool { return ledgers[1].count() == before+10 })
+		testkit.Eventually(t, "not interrupted", func() bool { return !b.Interrupted(0) })
+	}
+}

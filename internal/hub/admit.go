@@ -47,8 +47,8 @@ func (c *Client) carryOut(r *session.Request) {
 func (c *Client) carryOutConnect(r *session.Request) {
 	s := c.Shard()
 	name := r.Message.Namespace
-	if s.namespaces[string(name)] != nil {
-		c.admit(r, "")
+	if connected := s.namespaces[string(name)]; connected != nil {
+		c.subscribeThenAdmit(r, connected.channel)
 		return
 	}
 	if s.app.Namespace(string(name)) == nil {

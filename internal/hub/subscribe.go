@@ -30,21 +30,30 @@ type waiter struct {
 
 // subscribed reports whether the shard is subscribed to the channel, and
 // subscribes it if that takes no wait. After true the caller enters a member or
-// retains the subscription; after false it may wait for it.
+// retains the subscription; after false it may wait for it. An interrupted
+// subscription is awaited again, also by a join of a channel with members.
 func (s *Shard) subscribed(channel string) bool {
 	sub := s.channels[channel]
-	switch {
-	case sub.members != nil:
-		return true
-	case sub.joining != nil:
-		return !sub.joining.waiting
+	j := sub.joining
+	if j != nil && j.waiting {
+		return false
 	}
-	j := &joining{channel: channel, waiting: true}
+	existing := sub.members != nil || j != nil
+	if existing && !s.hub.interest.Interrupted(channel) {
+		return true
+	}
+	if j == nil {
+		j = &joining{channel: channel}
+	}
 	done := func(err error) { s.Submit(&subscribedTask{j, err}) }
-	if s.hub.interest.Acquire(channel, s.loop.Number(), done) {
+	if existing {
+		s.hub.interest.Confirm(channel, done)
+	} else if s.hub.interest.Acquire(channel, s.loop.Number(), done) {
 		return true
 	}
-	s.channels[channel] = subscription{joining: j}
+	j.waiting = true
+	sub.joining = j
+	s.channels[channel] = sub
 	return false
 }
 
@@ -117,7 +126,7 @@ func (s *Shard) retain(channel string) {
 func (s *Shard) release(channel string) {
 	sub := s.channels[channel]
 	sub.joining.retained--
-	if sub.joining.retained == 0 {
+	if sub.joining.retained == 0 && !sub.joining.waiting {
 		sub.joining = nil
 		s.store(channel, sub)
 	}
@@ -133,19 +142,14 @@ type subscribedTask struct {
 func (t *subscribedTask) Run(s *Shard) {
 	j, waiters := t.joining, t.joining.waiters
 	j.waiting, j.waiters = false, nil
-	if t.err != nil {
-		delete(s.channels, j.channel)
-	} else {
-		// While the clients enter one by one, the first may have left before
-		// the second.
-		j.retained++
-	}
+	// While the clients enter one by one, the first may have left before the
+	// second. After an error the subscription stays only for those that had it
+	// before.
+	j.retained++
 	for _, w := range waiters {
 		w.then(t.err)
 	}
-	if t.err == nil {
-		s.release(j.channel)
-	}
+	s.release(j.channel)
 	for _, w := range waiters {
 		w.client.drainBacklog()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,8 +22,12 @@ func (members) Members() []*Client { return nil }
 // broker subscribes without a wait.
 type slowBroker struct {
 	cluster.Broker
-	answers chan error
+	answers     chan error
+	interrupted atomic.Bool
 }
+
+// Interrupted implements cluster.Interruptible.
+func (b *slowBroker) Interrupted(int) bool { return b.interrupted.Load() }
 
 func (b *slowBroker) Subscribe(ctx context.Context, channels ...string) error {
 	select {
@@ -49,7 +54,7 @@ func (b *slowBroker) answer(t *testing.T, err error) {
 // startSlowShard is startShard with a slow broker, and a client.
 func startSlowShard(t *testing.T) (testShard, *slowBroker, *Client) {
 	t.Helper()
-	broker := &slowBroker{cluster.NewMemory(cluster.MemoryConfig{}), make(chan error)}
+	broker := &slowBroker{Broker: cluster.NewMemory(cluster.MemoryConfig{}), answers: make(chan error)}
 	s := startShard(t, false, func(cfg *Config) { cfg.Broker = broker })
 	c, _ := s.dial(t)
 	return s, broker, c
@@ -197,4 +202,57 @@ func TestFailedSubscription(t *testing.T) {
 		s.release(testChannel)
 		s.expectSubscription(t, "after its release", testChannel, false, 0)
 	})
+}
+
+// TestInterruptedSubscription: while the subscription is interrupted, a join of
+// a channel with members waits for the broker, too. An error ends the join and
+// nothing else.
+func TestInterruptedSubscription(t *testing.T) {
+	s, broker, c := startSlowShard(t)
+	failure := errors.New("the broker is unreachable")
+	var served []error
+	join := func() {
+		s.subscribeThenRetain(c, testChannel, func(err error) {
+			served = append(served, err)
+			if err == nil {
+				s.release(testChannel)
+			}
+		})
+	}
+	s.onLoop(join)
+	broker.answer(t, nil)
+	s.eventually(t, "the first join is served", func() bool { return len(served) == 1 })
+	s.onLoop(func() {
+		if !s.subscribed(testChannel) {
+			t.Error("not subscribed at once, although the broker still is")
+		}
+		s.setMembers(testChannel, members{})
+	})
+	for i, outcome := range []error{failure, nil} {
+		broker.interrupted.Store(true)
+		s.onLoop(func() {
+			join()
+			join()
+			if len(served) != 1+2*i {
+				t.Errorf("%d joins served, want %d: the subscription is interrupted", len(served), 1+2*i)
+			}
+		})
+		broker.answer(t, outcome)
+		s.eventually(t, "both joins are served", func() bool { return len(served) == 3+2*i })
+		for _, err := range served[1+2*i:] {
+			if !errors.Is(err, outcome) {
+				t.Errorf("a join was answered with %v, want %v", err, outcome)
+			}
+		}
+		s.onLoop(func() { s.expectSubscription(t, "after the answer", testChannel, true, 0) })
+	}
+	// The last member leaves while a join waits: that keeps the subscription.
+	s.onLoop(func() {
+		join()
+		s.dropMembers(testChannel)
+	})
+	broker.answer(t, failure)
+	s.eventually(t, "the join is answered", func() bool { return len(served) == 6 })
+	s.onLoop(func() { s.expectSubscription(t, "after the last one", testChannel, false, 0) })
+	broker.interrupted.Store(false)
 }
