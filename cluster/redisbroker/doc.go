@@ -32,7 +32,8 @@
 // The publisher sends the queue as transactions of up to 512 messages, one at a
 // time. A message stays in the queue until the server has acknowledged it. The
 // publisher sends a transaction again if the connection broke, or if the answer
-// took so long that a node may have lost its subscription in the meantime.
+// took so long that a node may have lost its subscription in the meantime: half
+// a ProbeInterval more than the usual round trip, which all time-outs add.
 //
 // After an interruption the publisher first ends its previous connection at the
 // server. Then it calls all known nodes on the cluster's channel, to which a

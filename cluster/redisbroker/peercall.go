@@ -107,7 +107,7 @@ func (p *publisher) waitForNodes(ctx context.Context) error {
 		if err != nil || complete {
 			return err
 		}
-		if s.now()-began >= s.config().FlushWait {
+		if s.now()-began >= s.config().FlushWait+s.tripTime.value() {
 			s.stats.flushTimeouts.Add(1)
 			return nil
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -187,7 +188,9 @@ func (p *publisher) publish(ctx context.Context) error {
 	p.accepted(ctx)
 	ended := s.now()
 	s.stats.answerTime.observe((ended - began).Seconds())
-	if ended-began >= s.config().ProbeInterval/2 && repeated < count {
+	usual := s.tripTime.value()
+	s.tripTime.observe(ended - began)
+	if ended-began >= s.config().ProbeInterval/2+usual && repeated < count {
 		// The cause of the delay may have cost a node its subscription, and the
 		// server may have continued before the node was back. It is safe to
 		// send the batch again when all nodes are back, and not safe to skip
@@ -285,3 +288,29 @@ func (r *controlRequest) finish(err error) {
 		r.done(err)
 	}
 }
+
+// recentTrips is the number of round trips of which the shortest counts.
+const recentTrips = 8
+
+// tripTime is the time that the way to a server and back takes: the shortest
+// of the last round trips, as that contains neither waiting nor a stall. The
+// time-outs add it. Only value is safe for concurrent use.
+type tripTime struct {
+	recent   [recentTrips]time.Duration // 0: none yet; owned by the publisher
+	next     int
+	shortest atomic.Int64
+}
+
+func (r *tripTime) observe(trip time.Duration) {
+	r.recent[r.next] = trip
+	r.next = (r.next + 1) % recentTrips
+	shortest := trip
+	for _, other := range r.recent {
+		if other != 0 {
+			shortest = min(shortest, other)
+		}
+	}
+	r.shortest.Store(int64(shortest))
+}
+
+func (r *tripTime) value() time.Duration { return time.Duration(r.shortest.Load()) }

@@ -41,6 +41,7 @@ type server struct {
 	trips         roundTrips
 	probing       atomic.Bool // a probe is in the queue
 	lag           lagSampler
+	tripTime      tripTime
 	registration  complaint // the server refuses the node's entry
 	transactions  complaint // the server refuses transactions
 	stats         serverStats
@@ -79,7 +80,9 @@ func (s *server) config() *Config { return &s.broker.config }
 func (s *server) now() time.Duration { return s.broker.now() }
 
 // answerTimeout is the longest time that the server may take for an answer.
-func (s *server) answerTimeout() time.Duration { return 2 * s.config().ProbeInterval }
+func (s *server) answerTimeout() time.Duration {
+	return 2*s.config().ProbeInterval + s.tripTime.value()
+}
 
 // tick is the interval between two checks of the keeper.
 func (s *server) tick() time.Duration {

@@ -233,7 +233,7 @@ func (session *subscriberSession) subscribeAsReserve(channels []string) {
 // has not.
 func (session *subscriberSession) doubtful() bool {
 	server := session.subscriber.server
-	return server.now()-time.Duration(session.aliveAt.Load()) > quietTicks*server.tick()
+	return server.now()-time.Duration(session.aliveAt.Load()) > quietTicks*server.tick()+server.tripTime.value()
 }
 
 // add queues a command for a channel. It is called with subscriptions.mu held,

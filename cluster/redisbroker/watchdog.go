@@ -12,8 +12,9 @@ const (
 	pingTicks = 1
 	// quietTicks is the number after which the subscriber looks for a
 	// successor, and silentTicks the number after which the connection counts
-	// as not working. Checks are counted rather than time, so that a process
-	// that was stopped does not blame the server.
+	// as not working; both in addition to the usual round trip. Checks are
+	// counted rather than time, so that a process that was stopped does not
+	// blame the server.
 	quietTicks  = ticksPerProbe - 1
 	silentTicks = 2*ticksPerProbe - 2
 	// graceTicks is the number of checks that a silent connection has for a
@@ -60,16 +61,17 @@ func (w *watchdog) look(session *subscriberSession, now time.Duration) (silent i
 // watch is one check of the keeper.
 func (s *server) watch(ctx context.Context, w *watchdog) {
 	session := s.subscriber.current.Load()
+	usual := int((s.tripTime.value() + s.tick() - 1) / s.tick())
 	switch silent := w.look(session, s.now()); {
 	case session == nil:
 	case silent == 0:
 		if errors.Is(s.subscribing.err(), errSilent) {
 			s.subscribing.recover(ctx, session.link)
 		}
-	case silent == silentTicks:
+	case silent == silentTicks+usual:
 		s.subscribing.set(ctx, errSilent)
 		s.gate.Store(true)
-	case silent >= quietTicks:
+	case silent >= quietTicks+usual:
 		session.look(ctx)
 	}
 }
@@ -85,7 +87,7 @@ func (s *server) watch(ctx context.Context, w *watchdog) {
 func (s *subscriber) replace(life context.Context, silent *subscriberSession) *subscriberSession {
 	server := s.server
 	tick := server.tick()
-	since := server.now() - quietTicks*tick
+	since := server.now() - quietTicks*tick - server.tripTime.value()
 	quiet, stop := context.WithCancel(silent.life)
 	defer stop()
 	received := silent.received.Load()
