@@ -8,6 +8,15 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
+// probe follows the token of a client's question whether the server is still
+// there: a request that no state depends on (protocol.md section 9, 6). Its
+// answer waits neither for requests nor for the driver's work, or a client
+// would lose its connection to a server whose handlers are slow.
+var probe = []byte("\x00;;" + wire.EventNamespaceDisconnect + ";0;0;")
+
+// probeNamespace is the namespace of a probe.
+const probeNamespace = "\x00"
+
 // nativeEvent is the event name under which native messages are handed over.
 var nativeEvent = []byte(wire.EventNativeMessage)
 
@@ -27,21 +36,22 @@ func (s *Session) Receive(payload []byte, binary bool) Verdict {
 }
 
 // ReceiveAnswer takes the payload if it is the answer to an ask of this side,
-// in flight or ended, and else returns VerdictBusy and does nothing: for a
-// driver that keeps messages behind others. An answer must not wait there, as
-// the earlier messages may depend on it.
+// in flight or ended, or a probe, and else returns VerdictBusy and does
+// nothing: for a driver that keeps messages behind others. An answer must not
+// wait there, as the earlier messages may depend on it.
 func (s *Session) ReceiveAnswer(payload []byte, binary bool) Verdict {
-	token, _, found := bytes.Cut(payload, []byte(";"))
+	token, rest, found := bytes.Cut(payload, []byte(";"))
 	if !found || s.state != open {
 		return VerdictBusy
 	}
-	if _, own := s.ownToken(token); !own {
-		return VerdictBusy
+	if _, own := s.ownToken(token); own || bytes.Equal(rest, probe) && s.find([]byte(probeNamespace)) == nil {
+		return s.Receive(payload, binary)
 	}
-	return s.Receive(payload, binary)
+	return VerdictBusy
 }
 
-// ReceiveEvent is Receive, but for requests (connect, disconnect, join, leave):
+// ReceiveEvent is Receive, but for requests (connect, disconnect, join, leave)
+// other than a probe:
 // it returns VerdictBusy for them and does nothing, as long as the session is
 // acknowledged. It is for a driver that must end its work on earlier events
 // before namespaces and rooms change.
@@ -84,7 +94,7 @@ func (s *Session) dispatch(c *scratch, payload []byte, binary, eventsOnly bool) 
 	case s.work != nil && s.blocked(m):
 		return VerdictBusy
 	case wire.IsSystemEvent(m.Event):
-		if eventsOnly {
+		if eventsOnly && !s.isProbe(m) {
 			return VerdictBusy
 		}
 		return s.system(c)
@@ -185,6 +195,12 @@ func (s *Session) refuseName(m *wire.Message, reason error) Verdict {
 	return VerdictRefused
 }
 
+// isProbe reports whether a message is a probe: no application has connected
+// its namespace.
+func (s *Session) isProbe(m *wire.Message) bool {
+	return string(m.Namespace) == probeNamespace && wire.SystemKind(m.Event) == wire.KindDisconnect && s.find(m.Namespace) == nil
+}
+
 // blocked reports whether a message that is no answer has to wait. Joins do
 // not wait for each other: a client that comes back asks for all its rooms at
 // once, and each may take the broker a round trip.
@@ -193,7 +209,7 @@ func (s *Session) blocked(m *wire.Message) bool {
 	if w.early.ahead() {
 		return true
 	}
-	if len(w.deferred) == 0 {
+	if len(w.deferred) == 0 || s.isProbe(m) {
 		return false
 	}
 	if wire.SystemKind(m.Event) != wire.KindJoin {

@@ -43,6 +43,40 @@ func TestDeferredRequests(t *testing.T) {
 	p.receive(t, ";a;;e;0;0;", session.VerdictEvent)
 }
 
+func TestProbeIsAnsweredAtOnce(t *testing.T) {
+	const probe = "x9;\x00;;_OnNamespaceDisconnect;0;0;"
+	p := newServer(nil)
+	connected(t, p)
+	p.decide = func(r *session.Request) { p.session.Defer(r) }
+	p.receive(t, "x2;b;;_OnNamespaceConnect;0;0;", session.VerdictHandled)
+	p.expect(t, "request connect x2")
+	for name, receive := range map[string]func([]byte, bool) session.Verdict{
+		"Receive": p.session.Receive, "ReceiveEvent": p.session.ReceiveEvent, "ReceiveAnswer": p.session.ReceiveAnswer,
+	} {
+		if v := receive([]byte(probe), false); v != session.VerdictHandled {
+			t.Errorf("%s: %v behind a deferred request, want it handled", name, v)
+		}
+		p.expect(t, "send x9;;;;;;")
+	}
+	p.receive(t, "x3;c;;_OnNamespaceDisconnect;0;0;", session.VerdictBusy)
+}
+
+func TestNamespaceWithTheNameOfAProbe(t *testing.T) {
+	const request = "x9;\x00;;_OnNamespaceDisconnect;0;0;"
+	p := newServer(nil)
+	connected(t, p)
+	p.receive(t, "x1;\x00;;_OnNamespaceConnect;0;0;", session.VerdictHandled)
+	p.decide = func(r *session.Request) { p.session.Defer(r) }
+	p.receive(t, "x2;b;;_OnNamespaceConnect;0;0;", session.VerdictHandled)
+	for name, receive := range map[string]func([]byte, bool) session.Verdict{
+		"Receive": p.session.Receive, "ReceiveEvent": p.session.ReceiveEvent, "ReceiveAnswer": p.session.ReceiveAnswer,
+	} {
+		if v := receive([]byte(request), false); v != session.VerdictBusy {
+			t.Errorf("%s: %v for a namespace that is connected, want it to wait", name, v)
+		}
+	}
+}
+
 func TestDeferredConnectBlocksJoins(t *testing.T) {
 	p := newServer(nil)
 	connected(t, p)
