@@ -39,14 +39,23 @@ export class Message<B = any> {
   }
 }
 
+// The environment jsdom of jest has no TextEncoder and no TextDecoder, and some
+// versions of React Native have no TextDecoder.
+
 /** Returns the text of a body; decodes bytes as UTF-8. */
 export function toText(data: Data): string {
-  return typeof data === "string" ? data : new TextDecoder().decode(data);
+  if (typeof data === "string") return data;
+  if (globalThis.TextDecoder) return new TextDecoder().decode(data);
+  return decodeURIComponent(Array.from(data, (byte) => `%${(byte + 256).toString(16).slice(1)}`).join(""));
 }
 
 /** Returns the bytes of a body or a payload; encodes text as UTF-8. */
 export function toBytes(data: Data): Uint8Array {
-  return typeof data === "string" ? new TextEncoder().encode(data) : data;
+  if (typeof data !== "string") return data;
+  if (globalThis.TextEncoder) return new TextEncoder().encode(data);
+  // Half a pair of UTF-16 units is replaced, as TextEncoder does.
+  const escaped = encodeURIComponent(data.replace(/[\ud800-\udfff]/gu, "\ufffd")).match(/%..|./g) ?? [];
+  return Uint8Array.from(escaped, (one) => (one[1] ? parseInt(one.slice(1), 16) : one.charCodeAt(0)));
 }
 
 /**

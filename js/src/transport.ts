@@ -1,5 +1,5 @@
 import { ErrIdle, ErrTimeout, toError } from "./errors.js";
-import type { Data } from "./message.js";
+import { toBytes, type Data } from "./message.js";
 import type { Clock, Credentials, Options, WebSocketLike } from "./options.js";
 import { after } from "./promises.js";
 import { absoluteURL, openWith, platform, withParameters } from "./socket.js";
@@ -17,8 +17,10 @@ interface Receiver {
 }
 
 /** Cuts a reason to the 123 bytes of a close frame, between characters. */
-function cut(reason?: string): string | undefined {
-  return reason?.slice(0, new TextEncoder().encodeInto(reason, new Uint8Array(123)).read);
+function cut(reason = ""): string {
+  const characters = [...reason].slice(0, 123);
+  while (toBytes(characters.join("")).length > 123) characters.pop();
+  return characters.join("");
 }
 
 /** One WebSocket, from the dial to its close. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parse, serialize } from "../build/codec.js";
 import { resolveHandlers } from "../build/handlers.js";
-import { Message } from "../build/message.js";
+import { Message, toBytes, toText } from "../build/message.js";
 import { absoluteURL, withParameters } from "../build/socket.js";
 
 test("encodes and decodes messages", () => {
@@ -28,6 +28,19 @@ test("bodies", () => {
   assert.equal(written("ü", { IsNative: true }), "ü");
   assert.equal(serialize(new Message({ Event: "e", Err: new Error("no") })), ";;;e;1;0;no");
   assert.equal(serialize(new Message({ Event: "e", Err: new Error("") })), ";;;e;1;0;unspecified error");
+});
+
+test("bytes and text without TextEncoder and TextDecoder", (t) => {
+  const { TextEncoder, TextDecoder } = globalThis;
+  t.after(() => Object.assign(globalThis, { TextEncoder, TextDecoder }));
+  const texts = ["", "a\n%;", "ü€😀\0", "half \ud83d a pair", "\ude00"];
+  const encoded = texts.map((text) => new TextEncoder().encode(text));
+  delete globalThis.TextEncoder;
+  delete globalThis.TextDecoder;
+  for (const [i, text] of texts.entries()) {
+    assert.deepEqual(toBytes(text), encoded[i]);
+    assert.equal(toText(encoded[i]), text.toWellFormed());
+  }
 });
 
 test("decodes flags and errors, and rejects other payloads", () => {
