@@ -49,6 +49,8 @@ const (
 	// PauseSlow is for owners of a connection whose own peer, or the peers that
 	// its messages go to, do not read fast enough.
 	PauseSlow
+	// PauseTurn is for owners that let a connection wait for its turn.
+	PauseTurn
 )
 
 // Conn is one connection on its loop. Its owner embeds it and calls Init; all

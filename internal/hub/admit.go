@@ -71,13 +71,13 @@ func (c *Client) subscribeThenAdmit(r *session.Request, channel string) {
 		return
 	}
 	deferred := c.session.Defer(r)
-	s.wait(channel, waiter{client: c, then: func(err error) {
+	c.await(channel, func(err error) {
 		if err != nil {
 			c.session.Reject(deferred, subscribeError(err))
 		} else {
 			c.admit(deferred, channel)
 		}
-	}})
+	})
 }
 
 // admit answers a connect or join to whose channel the shard is subscribed.

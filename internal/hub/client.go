@@ -29,6 +29,7 @@ var (
 
 // rare holds state that idle listeners do not have.
 type rare struct {
+	paced   int      // requests that wait for their turn
 	id      string   // "" until first asked for
 	backlog *backlog // nil while it is empty
 	asks    *asks    // nil while there are none

@@ -126,10 +126,14 @@ func (h *Hub) shardOf(r connid.Ref) *Shard {
 
 // partitionOf is where the broker keeps a channel.
 func (h *Hub) partitionOf(channel string) engine.CongestionSet {
+	return engine.CongestionSource(h.partition(channel))
+}
+
+func (h *Hub) partition(channel string) int {
 	if p, ok := h.config.Broker.(cluster.Partitioned); ok {
-		return engine.CongestionSource(p.Partition(channel))
+		return p.Partition(channel)
 	}
-	return engine.CongestionSource(0)
+	return 0
 }
 
 // AwaitUncongested waits until the channel's partition is not congested, ctx

@@ -26,6 +26,7 @@ type Shard struct {
 	index      rooms.Index[*Client]
 	namespaces map[string]*Namespace
 	channels   map[string]subscription
+	pacers     map[int]*pacer     // by partition of the broker
 	responder  responder          // of the ask that is being sent
 	floods     map[*Client]*flood // of clients that send malformed messages
 
@@ -43,6 +44,7 @@ func (h *Hub) newShard(l *engine.Loop) engine.Shard {
 		app:        h.config.App,
 		namespaces: make(map[string]*Namespace),
 		channels:   make(map[string]subscription),
+		pacers:     make(map[int]*pacer),
 		floods:     make(map[*Client]*flood),
 	}
 	s.stats.Closes = make(map[CloseKey]uint64)

@@ -3,7 +3,9 @@ package hub
 import (
 	"context"
 	"errors"
+	"time"
 
+	"github.com/stoa-io/stoa/internal/engine"
 	"github.com/stoa-io/stoa/wire"
 )
 
@@ -20,12 +22,15 @@ type joining struct {
 	waiting  bool     // the broker has yet to confirm the subscription
 	waiters  []waiter // clients that wait for that
 	retained int      // joins that keep the subscription without members
+	paced    bool     // it waits for its turn to ask the broker
+	since    uint32   // when that began, by the loop's clock
 }
 
 // waiter is a client that waits for a subscription.
 type waiter struct {
 	client *Client
 	then   func(error)
+	paced  bool // it waits for its turn
 }
 
 // subscribed reports whether the shard is subscribed to the channel, and
@@ -45,10 +50,11 @@ func (s *Shard) subscribed(channel string) bool {
 	if j == nil {
 		j = &joining{channel: channel}
 	}
-	done := func(err error) { s.Submit(&subscribedTask{j, err}) }
+	p := s.pacer(channel)
 	if existing {
-		s.hub.interest.Confirm(channel, done)
-	} else if s.hub.interest.Acquire(channel, s.loop.Number(), done) {
+		p.asked++
+		s.hub.interest.Confirm(channel, func(err error) { s.Submit(&subscribedTask{j, p, err}) })
+	} else if s.ask(p, j) {
 		return true
 	}
 	j.waiting = true
@@ -57,10 +63,97 @@ func (s *Shard) subscribed(channel string) bool {
 	return false
 }
 
+// maxAsked bounds the subscriptions of a shard for which the broker is asked at
+// the same time, per partition. The answers wait in the shard's inbox together
+// with deliveries, so a storm of joins must not fill it.
+const maxAsked = 256
+
+// pacer spreads the subscriptions to one partition of the broker.
+type pacer struct {
+	asked int        // answers that are not handled yet
+	next  []*joining // wait for their turn
+}
+
+func (s *Shard) pacer(channel string) *pacer {
+	partition := s.hub.partition(channel)
+	p := s.pacers[partition]
+	if p == nil {
+		p = new(pacer)
+		s.pacers[partition] = p
+	}
+	return p
+}
+
+// ask subscribes to a channel when it is its turn. It returns true if the shard
+// is subscribed at once; else a subscribedTask follows.
+func (s *Shard) ask(p *pacer, j *joining) bool {
+	if j.paced = p.asked >= maxAsked; j.paced {
+		j.since = s.loop.Now()
+		p.next = append(p.next, j)
+		return false
+	}
+	if s.hub.interest.Acquire(j.channel, s.loop.Number(), func(err error) { s.Submit(&subscribedTask{j, p, err}) }) {
+		return true
+	}
+	p.asked++
+	return false
+}
+
+// answered is called after an answer of the broker: it is the next one's turn.
+// If the broker does not answer in time, neither would it the channels that
+// have waited for as long.
+func (s *Shard) answered(p *pacer, err error) {
+	p.asked--
+	for p.asked < maxAsked && len(p.next) > 0 {
+		j := p.next[0]
+		p.next[0] = nil
+		p.next = p.next[1:]
+		late := errors.Is(err, context.DeadlineExceeded) &&
+			time.Duration(s.loop.Now()-j.since)*time.Millisecond >= s.hub.config.JoinTimeout
+		if late {
+			p.asked++
+			s.Submit(&subscribedTask{j, p, err})
+		} else if s.ask(p, j) {
+			p.asked++
+			s.Submit(&subscribedTask{j, p, nil})
+		}
+	}
+	if len(p.next) == 0 {
+		p.next = nil
+	}
+}
+
 // wait queues a client for a channel to which the shard is not yet subscribed.
 func (s *Shard) wait(channel string, w waiter) {
 	j := s.channels[channel].joining
 	j.waiters = append(j.waiters, w)
+}
+
+// maxPaced is how many requests of one client may wait for their turn before
+// the client is not read. Answers to several leave in one write.
+const maxPaced = 16
+
+// await queues a request of the client for a channel to which the shard is not
+// yet subscribed. If many of the client's wait for their turn, it is not read
+// until they have had it: clients with many joins take turns, and to read them
+// does not keep the loop from the clients without.
+func (c *Client) await(channel string, then func(error)) {
+	s := c.Shard()
+	w := waiter{client: c, then: then, paced: s.channels[channel].joining.paced}
+	if w.paced {
+		rare := c.needRare()
+		if rare.paced++; rare.paced == maxPaced {
+			c.Pause(engine.PauseTurn)
+		}
+	}
+	s.wait(channel, w)
+}
+
+// hadTurn reads the client again when its last request has had its turn.
+func (c *Client) hadTurn() {
+	if c.rare.paced--; c.rare.paced == 0 {
+		c.Resume(engine.PauseTurn)
+	}
 }
 
 // setMembers gives a subscribed channel its members.
@@ -135,6 +228,7 @@ func (s *Shard) release(channel string) {
 // subscribedTask is the broker's answer to a subscription.
 type subscribedTask struct {
 	joining *joining
+	pacer   *pacer
 	err     error
 }
 
@@ -150,8 +244,12 @@ func (t *subscribedTask) Run(s *Shard) {
 		w.then(t.err)
 	}
 	s.release(j.channel)
+	s.answered(t.pacer, t.err)
 	for _, w := range waiters {
 		w.client.drainBacklog()
+		if w.paced {
+			w.client.hadTurn()
+		}
 	}
 }
 

@@ -3,12 +3,14 @@ package hub
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/engine"
 )
 
 const testChannel = "channel"
@@ -24,12 +26,14 @@ type slowBroker struct {
 	cluster.Broker
 	answers     chan error
 	interrupted atomic.Bool
+	calls       atomic.Int64 // to Subscribe
 }
 
 // Interrupted implements cluster.Interruptible.
 func (b *slowBroker) Interrupted(int) bool { return b.interrupted.Load() }
 
 func (b *slowBroker) Subscribe(ctx context.Context, channels ...string) error {
+	b.calls.Add(1)
 	select {
 	case err := <-b.answers:
 		if err != nil {
@@ -255,4 +259,74 @@ func TestInterruptedSubscription(t *testing.T) {
 	s.eventually(t, "the join is answered", func() bool { return len(served) == 6 })
 	s.onLoop(func() { s.expectSubscription(t, "after the last one", testChannel, false, 0) })
 	broker.interrupted.Store(false)
+}
+
+// joinMany lets a client wait for many channels, and counts the answers.
+func (s testShard) joinMany(t *testing.T, c *Client, count int, served *int, want error) {
+	t.Helper()
+	s.onLoop(func() {
+		for i := range count {
+			channel := fmt.Sprint(testChannel, i)
+			if s.subscribed(channel) {
+				t.Error("subscribed before the broker has answered")
+				return
+			}
+			c.await(channel, func(err error) {
+				*served++
+				if !errors.Is(err, want) {
+					t.Errorf("a join is answered with %v, want %v", err, want)
+				}
+			})
+			if waits := i >= maxAsked+maxPaced-1; c.IsPaused(engine.PauseTurn) != waits {
+				t.Errorf("after %d joins the client is paused: %v, want %v", i+1, !waits, waits)
+			}
+		}
+		if _, pending := s.hub.interest.Stats(); pending > maxAsked {
+			t.Errorf("the broker is asked for %d channels at once, want at most %d", pending, maxAsked)
+		}
+	})
+}
+
+// TestJoinsArePaced: of many joins only some ask the broker at the same time,
+// and all are answered.
+func TestJoinsArePaced(t *testing.T) {
+	const joins = 5 * maxAsked
+	s, broker, c := startSlowShard(t)
+	served := 0
+	s.joinMany(t, c, joins, &served, nil)
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		for {
+			select {
+			case broker.answers <- nil:
+			case <-done:
+				return
+			}
+		}
+	}()
+	s.eventually(t, "all joins are answered", func() bool { return served == joins })
+	s.onLoop(func() {
+		if c.IsPaused(engine.PauseTurn) {
+			t.Error("the client is still paused")
+		}
+		if p := s.pacers[0]; p.asked != 0 || p.next != nil || len(s.channels) != 0 {
+			t.Errorf("%+v and %d channels are left, want nothing", p, len(s.channels))
+		}
+	})
+}
+
+// TestPacedJoinsTimeOutTogether: if the broker does not answer, joins that wait
+// for their turn do not wait for one time-out after the other.
+func TestPacedJoinsTimeOutTogether(t *testing.T) {
+	const joins = 50 * maxAsked
+	broker := &slowBroker{Broker: cluster.NewMemory(cluster.MemoryConfig{}), answers: make(chan error)}
+	s := startShard(t, false, func(cfg *Config) { cfg.Broker, cfg.JoinTimeout = broker, time.Second })
+	c, _ := s.dial(t)
+	served := 0
+	s.joinMany(t, c, joins, &served, context.DeadlineExceeded)
+	s.eventually(t, "all joins are answered", func() bool { return served == joins })
+	if calls := broker.calls.Load(); calls > 10 {
+		t.Errorf("the broker was asked %d times, want a few", calls)
+	}
 }
