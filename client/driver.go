@@ -10,7 +10,10 @@ import (
 
 // The methods of session.Driver. The caller of the session holds conn.mu.
 
-var _ session.Driver = (*transport)(nil)
+var (
+	_ session.Driver        = (*transport)(nil)
+	_ session.RefusalDriver = (*transport)(nil)
+)
 
 // Send implements session.Driver.
 func (t *transport) Send(payload []byte, binary bool) {
@@ -248,6 +251,24 @@ func (t *transport) reply(how func()) {
 	if !t.over {
 		how()
 	}
+}
+
+// EmitRefused implements session.RefusalDriver.
+func (t *transport) EmitRefused(m *wire.Message, reason error) {
+	handler := t.conn.options.OnRefused
+	if handler == nil {
+		return
+	}
+	refused := &RefusedEvent{
+		Conn: t.conn, Namespace: string(m.Namespace), Room: string(m.Room), Event: string(m.Event), Err: reason,
+	}
+	t.conn.handlers.add(len(m.Body), &task{
+		handler: "refused", namespace: refused.Namespace, event: refused.Event,
+		run: func(ctx context.Context) error {
+			handler(ctx, refused)
+			return nil
+		},
+	})
 }
 
 // native queues the handler call of a message outside of the protocol.

@@ -43,7 +43,7 @@ func (c *Conn) emit(m *Message, ns *NSConn, in *Room) error {
 			return c.missing(wire.ErrBadRoom)
 		}
 	}
-	payload := m.payload()
+	payload := m.payload(c.options.OnRefused != nil)
 	if err := c.fits(len(payload)); err != nil {
 		return err
 	}

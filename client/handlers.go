@@ -28,6 +28,8 @@ type (
 	// NativeHandler handles a message outside of the protocol. An error is
 	// logged.
 	NativeHandler func(ctx context.Context, e *NativeEvent) error
+	// RefusedHandler is notified of an emit that the server has refused.
+	RefusedHandler func(ctx context.Context, e *RefusedEvent)
 	// StateHandler is notified of the changes of a Conn's state.
 	StateHandler func(ctx context.Context, e *StateEvent)
 )
@@ -47,6 +49,16 @@ type ConnectRequest struct {
 // the handler returns nil; without a call the body is empty. The last call
 // counts.
 func (r *ConnectRequest) Reply(body []byte) { r.reply = body }
+
+// RefusedEvent reports an emit that the server has refused. The names are empty
+// if one of them was too long for the server.
+type RefusedEvent struct {
+	Conn                   *Conn
+	Namespace, Room, Event string
+	// Err has the text of the server's handler, or is one of package wire, such
+	// as wire.ErrUnhandled.
+	Err error
+}
 
 // ConnectedEvent reports a namespace that is connected, by the server or by
 // this side.

@@ -44,10 +44,11 @@ func checkBody(body []byte, binary bool) error {
 	return nil
 }
 
-// payload returns the message in its wire form.
-func (m *Message) payload() []byte {
+// payload returns the emit in its wire form. With reports the server reports a
+// refusal.
+func (m *Message) payload(reports bool) []byte {
 	return wire.Append(nil, &wire.Message{
-		Namespace: []byte(m.Namespace), Room: []byte(m.Room), Event: []byte(m.Event), Body: m.Body,
+		Namespace: []byte(m.Namespace), Room: []byte(m.Room), Event: []byte(m.Event), Body: m.Body, NoOp: reports,
 	})
 }
 

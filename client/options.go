@@ -44,6 +44,11 @@ type Options struct {
 	// nil, they have no handlers, and the server may not connect the client to
 	// them.
 	DefaultNamespace *Namespace
+	// OnRefused is notified of emits that the server has refused: by an error
+	// of a handler, for lack of one, or by a rule of the protocol. Servers
+	// report them only to clients with this handler. A report arrives before
+	// the answer to a later request to join, leave, connect or disconnect.
+	OnRefused RefusedHandler
 	// OnNative handles messages outside of the protocol. They arrive only while
 	// the namespace "" is connected, or with NativeOnly.
 	OnNative NativeHandler

@@ -34,7 +34,9 @@ func (a *app) onEmit(c *hub.Client, ns *Namespace, e *session.Event) hub.Message
 		return a.relay(c, ns, e)
 	case h.anyEmit != nil:
 		return a.handleEmit(c, ns, e, string(e.Message.Event), h.anyEmit)
-	case ns.options.Relay&(RelayRooms|RelayNamespace) != 0:
+	}
+	c.Session().ReplyError(e.Message, wire.ErrUnhandled.Error()) // if the client wants to know
+	if ns.options.Relay&(RelayRooms|RelayNamespace) != 0 {
 		return hub.MessageRefused
 	}
 	return hub.MessageUnhandled
@@ -67,7 +69,7 @@ func (o *NamespaceOptions) relays(e *session.Event) bool {
 }
 
 func (a *app) handleEmit(c *hub.Client, ns *Namespace, e *session.Event, event string, h EmitHandler) hub.MessageResult {
-	w := &emitTask{handler: h}
+	w := &emitTask{handler: h, reports: e.Message.NoOp}
 	w.emit.NSConn = a.ensureHandle(c).nsconn(ns.name)
 	w.emit.Message = incoming(ns, e, event, append([]byte(nil), e.Message.Body...))
 	w.kind, w.namespace, w.event, w.Size = HandlerEmit, ns, event, len(w.emit.Body)
@@ -128,6 +130,9 @@ func (a *app) relayLater(c *hub.Client, ns *Namespace, e *session.Event, event s
 	made := a.ensureHandle(c)
 	w := newRelayTask(made, ns, e, event, append([]byte(nil), e.Message.Body...), h)
 	w.pass = func(m *Message) { made.publish(channel, m) }
+	if e.Message.NoOp {
+		w.refused = func(err error) { w.relay.NSConn.reportRefusal(w.room, event, err) }
+	}
 	a.dispatch(c, w)
 	return hub.MessageRelayed
 }

@@ -102,12 +102,37 @@ func incoming(ns *Namespace, e *session.Event, event string, body []byte) Messag
 type emitTask struct {
 	handlerCall
 	handler EmitHandler
+	reports bool // the client wants to know of an error
 	emit    EmitEvent
 }
 
 // Do implements taskqueue.Work.
 func (t *emitTask) Do(ctx context.Context) error { return t.handler(ctx, &t.emit) }
-func (*emitTask) failed(error)                   {}
+
+func (t *emitTask) failed(err error) {
+	if t.reports {
+		t.emit.NSConn.reportRefusal(t.emit.Room, t.event, err)
+	}
+}
+
+// reportTask tells a client that its emit was refused.
+type reportTask struct {
+	conn  *Conn
+	frame []byte
+}
+
+// reportRefusal posts the report.
+func (c *NSConn) reportRefusal(room, event string, err error) {
+	refused := wire.Message{Namespace: []byte(c.namespace.name), Room: []byte(room), Event: []byte(event), NoOp: true}
+	c.conn.handle.Submit(&reportTask{c.conn, newErrorFrame(&refused, err.Error())})
+}
+
+// Run implements hub.Task: it queues the report.
+func (t *reportTask) Run(*hub.Shard) {
+	if c := t.conn.handle.Client(); c != nil && c.IsOpen() {
+		c.SendMessage(t.frame)
+	}
+}
 
 // askTask is an ask for a handler. It carries the answer back to the loop.
 type askTask struct {
@@ -157,7 +182,7 @@ type relayTask struct {
 	relay   RelayRequest
 	room    string
 	pass    func(m *Message) // sends it on
-	refused func(err error)  // nil for an emit
+	refused func(err error)  // nil for an emit without reports
 }
 
 func newRelayTask(made *Conn, ns *Namespace, e *session.Event, event string, body []byte, h RelayHandler) *relayTask {

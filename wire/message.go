@@ -22,7 +22,8 @@ type Message struct {
 	Body []byte
 	// Error says that Body is an error text.
 	Error bool
-	// NoOp marks a system request as neither to be carried out nor answered.
+	// NoOp marks a system request as neither to be carried out nor answered,
+	// and an emit whose refusal is to be reported.
 	NoOp bool
 	// Binary is the frame type, which is no part of the payload.
 	Binary bool

@@ -50,6 +50,7 @@ func (c *Client) publish(channel string, e *session.Event) MessageResult {
 		if !errors.Is(err, cluster.ErrClosed) {
 			s.hub.log.Debug("message not published", logConn, c.ID(), logError, err)
 		}
+		c.session.ReplyError(e.Message, wire.ErrUnavailable.Error())
 		return MessageDropped
 	}
 	return MessageRelayed

@@ -57,6 +57,14 @@ type Driver interface {
 	Answered(a *Answer)
 }
 
+// RefusalDriver is a Driver of a client that wants to know which of its emits
+// with the no-op flag the server has refused.
+type RefusalDriver interface {
+	// EmitRefused reports one. m has the names of the emit, which are empty if
+	// one was too long, and is valid during the call.
+	EmitRefused(m *wire.Message, reason error)
+}
+
 // Kind is the kind of an ask or a request.
 type Kind uint8
 

@@ -53,9 +53,10 @@ func (s *Session) ReplyEmpty(m *wire.Message) {
 
 // ReplyError gives the negative answer, always as text: neffos.js cannot read
 // an error text in a binary frame (protocol.md section 3, 9). An empty text is
-// replaced.
+// replaced. An emit gets one only if its client asks for reports, by the no-op
+// flag (protocol.md section 6, 13).
 func (s *Session) ReplyError(m *wire.Message, text string) {
-	if !s.answerable(m) {
+	if !s.answerable(m) && !s.reportable(m) {
 		return
 	}
 	c := borrow()
@@ -66,6 +67,12 @@ func (s *Session) ReplyError(m *wire.Message, text string) {
 
 func (s *Session) answerable(m *wire.Message) bool {
 	return len(m.Token) > 0 && s.state == open
+}
+
+// reportable reports whether the peer wants to know if its emit is refused. A
+// report has the error flag and is never reported itself.
+func (s *Session) reportable(m *wire.Message) bool {
+	return m.NoOp && !m.Error && len(m.Token) == 0 && s.config.Role == Server && s.state == open
 }
 
 // sendable applies the sender's rules (protocol.md section 6, 2).

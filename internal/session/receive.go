@@ -90,6 +90,7 @@ func (s *Session) dispatch(c *scratch, payload []byte, binary, eventsOnly bool) 
 	case m.Error:
 		// Only the answer to an ask can be an error. Events with the flag would
 		// bounce between two handlers for ever (protocol.md section 6, 7).
+		s.refusedEmit(m)
 		return VerdictIgnored
 	case s.work != nil && s.blocked(m):
 		return VerdictBusy
@@ -100,6 +101,16 @@ func (s *Session) dispatch(c *scratch, payload []byte, binary, eventsOnly bool) 
 		return s.system(c)
 	}
 	return s.event(c, payload)
+}
+
+// refusedEmit passes on the server's report that it has refused an emit.
+func (s *Session) refusedEmit(m *wire.Message) {
+	if s.config.Role != Client || !m.NoOp || len(m.Token) > 0 {
+		return
+	}
+	if d, ok := s.driver.(RefusalDriver); ok {
+		d.EmitRefused(m, wire.ErrorFor(string(m.Body)))
+	}
 }
 
 // unparsed takes a payload that is no message.
@@ -187,7 +198,7 @@ func (s *Session) refuse(m *wire.Message, reason error) Verdict {
 // frame, or be as long as a message can be.
 func (s *Session) refuseName(m *wire.Message, reason error) Verdict {
 	if !m.Error && utf8.Valid(m.Token) {
-		s.ReplyError(&wire.Message{Token: m.Token}, reason.Error())
+		s.ReplyError(&wire.Message{Token: m.Token, NoOp: m.NoOp}, reason.Error())
 	}
 	if errors.Is(reason, wire.ErrInvalidName) {
 		return VerdictInvalid
