@@ -180,6 +180,18 @@ func TestReadyFollowsRedis(t *testing.T) {
 	}
 }
 
+// A wrong name of the cluster is no empty cluster.
+func TestNodesOfAnotherCluster(t *testing.T) {
+	redis := redistest.Start(t)
+	startMember(t, redis, "--node-id", "one")
+	for format, want := range map[string]string{"table": "", "json": "[]\n"} {
+		code, stdout, stderr := runProgram(t, "nodes", "--redis", redis.URL(), "--cluster-name", "stao", "--format", format)
+		if code != cli.ExitFailure || stdout != want || !strings.Contains(stderr, `no node of the cluster "stao"`) {
+			t.Errorf("%s: exit code %d, printed %q and %q; want 1, %q and the reason", format, code, stdout, stderr, want)
+		}
+	}
+}
+
 func TestNodesThatCannotBeAsked(t *testing.T) {
 	redis := redistest.Start(t)
 	startMember(t, redis, "--node-id", "one")

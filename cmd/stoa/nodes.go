@@ -32,8 +32,8 @@ var listFormats = cli.Choices[string]{
 const nodesLong = `List the nodes of a cluster, as registered in Redis. A node that shuts down leaves the
 list immediately, one that crashes after a few seconds.
 
-The exit code is 1 if a Redis server is unreachable; the nodes known to the others are
-printed nevertheless. It is 2 for a wrong flag.
+The exit code is 1 if there is no node, or if a Redis server is unreachable; the nodes
+known to the others are printed nevertheless. It is 2 for a wrong flag.
 
 ` + cli.ClusterHelp
 
@@ -48,7 +48,7 @@ func newNodesCommand() *cobra.Command {
 		Short:   "List the nodes of a cluster",
 		Long:    nodesLong,
 		Example: nodesExample,
-		Args:    cobra.NoArgs,
+		Args:    cli.Args(0),
 		RunE: func(command *cobra.Command, _ []string) error {
 			config, err := flags.Resolve()
 			if err != nil {
@@ -78,8 +78,12 @@ func listNodes(ctx context.Context, config redisbroker.Config, format string, st
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	nodes, err := redisbroker.ListNodes(ctx, config)
-	if err == nil || len(nodes) > 0 {
+	if len(nodes) > 0 || err == nil && format == cli.FormatJSON {
 		err = errors.Join(err, writeNodes(stdout, format, nodes, time.Now()))
+	}
+	if err == nil && len(nodes) == 0 {
+		err = fmt.Errorf("no node of the cluster %q: check --%s, and whether its nodes are connected to Redis",
+			config.Cluster, cli.ClusterNameFlag)
 	}
 	if err != nil {
 		return cli.Failure(err)

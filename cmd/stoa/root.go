@@ -43,8 +43,11 @@ func noCommand(root *cobra.Command, args []string) error {
 		return nil
 	}
 	err := fmt.Errorf("unknown command %q for %q", args[0], root.CommandPath())
-	root.SuggestionsMinimumDistance = 2
-	if similar := root.SuggestionsFor(args[0]); len(similar) > 0 {
+	var known []string
+	for _, command := range root.Commands() {
+		known = append(known, command.Name())
+	}
+	if similar := cli.Similar(args[0], known); len(similar) > 0 {
 		err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(similar, " or "))
 	}
 	return err

@@ -14,7 +14,7 @@ func newVersionCommand() *cobra.Command {
 		Short:   "Print the version",
 		Long:    "Print the version, the commit, the Go version and the platform.",
 		Example: "  stoa version",
-		Args:    cobra.NoArgs,
+		Args:    cli.Args(0),
 		RunE: func(command *cobra.Command, _ []string) error {
 			if _, err := fmt.Fprintf(command.OutOrStdout(), "stoa %s\n", cli.ReadBuild()); err != nil {
 				return cli.Failure(err)

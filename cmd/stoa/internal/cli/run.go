@@ -18,6 +18,7 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stdin io.Reade
 	root.SetErr(stderr)
 	// Run prints the error, in one line.
 	root.SilenceErrors, root.SilenceUsage = true, true
+	root.SetFlagErrorFunc(suggestFlag)
 	command, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0

@@ -85,7 +85,19 @@ func (c *conversation) execute(ctx context.Context, line string) error {
 			return command.failed(command.run(c, ctx, rest))
 		}
 	}
-	return &commandError{cli.ExitUsage, "", fmt.Sprintf("unknown command %s; type \"help\" for the list", cli.Quote(name))}
+	return &commandError{cli.ExitUsage, "", fmt.Sprintf("unknown command %s; %s", cli.Quote(name), advice(name))}
+}
+
+// advice names the commands that may be meant by an unknown one.
+func advice(name string) string {
+	var known []string
+	for _, command := range commands {
+		known = append(known, command.name)
+	}
+	if similar := cli.Similar(name, known); len(similar) > 0 {
+		return "did you mean " + strings.Join(similar, " or ") + "?"
+	}
+	return "type \"help\" for the list"
 }
 
 // failed turns the error of run into a commandError.

@@ -57,7 +57,7 @@ func NewCommand() *cobra.Command {
 		Short:   "Serve WebSocket connections (the default command)",
 		Long:    serveLong,
 		Example: serveExample,
-		Args:    cobra.NoArgs,
+		Args:    cli.Args(0),
 		RunE: func(command *cobra.Command, _ []string) error {
 			return serve(command.Context(), &flags, command.OutOrStdout(), command.ErrOrStderr())
 		},
