@@ -17,13 +17,15 @@ import (
 )
 
 // Peer is a node for client commands. The namespace "default" relays and
-// handles the events below; "deny" refuses every client. The room "locked"
+// handles the events below; "deny" refuses every client,
+// "closed" relays nothing. The room "locked"
 // refuses every member. An upgrade with the parameter "refuse" is refused.
 //
 // Asks: echo; fail, answered with an error that would clear the screen; silent,
 // never answered; header, the value of the header or parameter that the body
 // names. Emits: note is stored for Note; push is sent back; bye closes the
-// connection with the code in the body.
+// connection with the code in the body; gag and mute are refused, the second
+// one on its way to the other members.
 type Peer struct {
 	Node    *node.Node
 	Address string
@@ -54,6 +56,7 @@ func StartPeer(t testing.TB) *Peer {
 		default: // the test does not use them
 		}
 	})
+	n.Namespace("closed", node.NamespaceOptions{})
 	deny := n.Namespace("deny", node.NamespaceOptions{})
 	deny.OnConnect(func(context.Context, *node.ConnectRequest) error { return errors.New("not allowed") })
 	p.declare(n.Namespace("default", node.NamespaceOptions{Relay: node.RelayRooms | node.RelayNamespace | node.RelayAsks}))
@@ -100,6 +103,8 @@ func (p *Peer) declare(ns *node.Namespace) {
 	ns.OnEmit("push", func(_ context.Context, e *node.EmitEvent) error {
 		return e.NSConn.Conn().Write(node.Message{Namespace: e.Namespace, Event: "pushed", Body: e.Body, Binary: e.Binary})
 	})
+	ns.OnEmit("gag", func(context.Context, *node.EmitEvent) error { return errors.New("no\x1b[2J") })
+	ns.OnRelay("mute", func(context.Context, *node.RelayRequest) error { return errors.New("not now") })
 	ns.OnEmit("bye", func(_ context.Context, e *node.EmitEvent) error {
 		number, reason, _ := strings.Cut(string(e.Body), " ")
 		code, err := strconv.ParseUint(number, 10, 16)

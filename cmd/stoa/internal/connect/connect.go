@@ -87,7 +87,7 @@ func NewCommand() *cobra.Command {
 		Short:   "Connect interactively: show messages, run typed commands",
 		Long:    connectLong(),
 		Example: connectExample,
-		Args:    cobra.ExactArgs(1),
+		Args:    cli.Args(1, "URL"),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			s := streams{command.InOrStdin(), command.OutOrStdout(), command.ErrOrStderr()}
 			return connect(command.Context(), &flags, arguments[0], s)
@@ -137,6 +137,9 @@ func connect(ctx context.Context, flags *connectFlags, address string, s streams
 	}
 	if unsent := c.close(); err == nil {
 		err = unsent
+	}
+	if err == nil && !interactive {
+		err = c.refusal()
 	}
 	return err
 }

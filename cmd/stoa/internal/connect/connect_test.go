@@ -104,6 +104,7 @@ func TestConnectExitCodes(t *testing.T) {
 		{"event of the protocol", "emit _OnRoomJoin", cli.ExitUsage, `line 1: emit: event "_OnRoomJoin"`},
 		{"body", "emit note \xff", cli.ExitUsage, "line 1: emit: the body is not valid UTF-8"},
 		{"error answer", "ask fail", cli.ExitErrorAnswer, `line 1: ask: no\x1b[2J`},
+		{"refused emit", "emit gag", cli.ExitErrorAnswer, `gag to default was refused: no\x1b[2J`},
 		{"refused room", "join locked", cli.ExitErrorAnswer, "line 1: join: room is locked"},
 		{"refused namespace", "connect deny", cli.ExitErrorAnswer, "line 1: connect: not allowed"},
 		{"no answer", "ask silent", cli.ExitUnanswered, "line 1: ask: timeout"},
@@ -142,7 +143,7 @@ func TestConnectFails(t *testing.T) {
 		{"no listener", []string{closed}, cli.ExitFailure, "cannot connect to ws://" + closed + "/ws: "},
 		{"refused", []string{"ws://" + server.Address + "?refuse=no%1b"}, cli.ExitFailure, "/ws: refused with status 403"},
 		{"color", []string{server.Address, "--color", "red"}, cli.ExitUsage, `--color "red": want auto, always or never`},
-		{"no URL", nil, cli.ExitUsage, "accepts 1 arg"},
+		{"no URL", nil, cli.ExitUsage, "missing argument: URL"},
 		{"wrong URL", []string{"ws://"}, cli.ExitUsage, "no host"},
 	}
 	for _, c := range cases {

@@ -20,6 +20,7 @@ type conversation struct {
 	mu        sync.Mutex
 	current   dial.Destination // guarded by mu; of emit and ask
 	state     client.State     // guarded by mu; the last one shown
+	refused   error            // guarded by mu; the first emit that the server has refused
 	prompt    func(string)     // guarded by mu; sets the prompt; nil without one
 	displayed map[any]bool     // guarded by mu; each *client.NSConn and *client.Room shown as entered
 	changed   chan struct{}    // guarded by mu; closed and replaced when displayed or state changes

@@ -30,7 +30,28 @@ func (c *conversation) observe(o *client.Options) {
 		c.printer.show(record{Type: recordNative, body: e.Payload, Binary: e.Binary})
 		return nil
 	}
+	o.OnRefused = c.onRefused
 	o.OnState = c.onState
+}
+
+// onRefused shows that an emit has failed after all.
+func (c *conversation) onRefused(_ context.Context, e *client.RefusedEvent) {
+	err := dial.Refused(e)
+	c.printer.show(record{
+		Type: recordError, Namespace: e.Namespace, Room: e.Room, Event: e.Event, Command: "emit", Error: "emit: " + err.Error(),
+	})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.refused == nil {
+		c.refused = err
+	}
+}
+
+// refusal returns the error of the first refused emit.
+func (c *conversation) refusal() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.refused
 }
 
 func (c *conversation) showMessage(kind recordType, m *client.Message, answered string) {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
+	"github.com/stoa-io/stoa/wire"
 )
 
 // Destination is a namespace or a room in it. An empty Room stands for the
@@ -50,9 +51,9 @@ type membershipFlags struct {
 }
 
 func (f *membershipFlags) register(set *pflag.FlagSet) {
-	set.VarP(&nameFlag{f, (*membershipFlags).addNamespace}, "namespace", "n",
+	set.VarP(&nameFlag{f, (*membershipFlags).addNamespace, wire.DefaultNamespaceLimit}, "namespace", "n",
 		"`namespace` to connect to; repeatable; default \""+cli.DefaultNamespace+"\"")
-	set.VarP(&nameFlag{f, (*membershipFlags).addRoom}, "room", "r",
+	set.VarP(&nameFlag{f, (*membershipFlags).addRoom, wire.DefaultRoomLimit}, "room", "r",
 		"`room` to join in the preceding namespace; repeatable")
 }
 
@@ -88,12 +89,16 @@ func (f *membershipFlags) resolve() []Membership {
 type nameFlag struct {
 	flags *membershipFlags
 	add   func(*membershipFlags, string)
+	limit int // of the name, in bytes
 }
 
 // Set implements pflag.Value.
 func (f *nameFlag) Set(name string) error {
 	if !utf8.ValidString(name) {
 		return fmt.Errorf("%q is not valid UTF-8", name)
+	}
+	if len(name) > f.limit {
+		return fmt.Errorf("%d bytes are too long, want at most %d", len(name), f.limit)
 	}
 	f.add(f.flags, name)
 	return nil

@@ -18,7 +18,7 @@ func ExitCodes(done string) string {
   0  ` + done + `
   1  could not connect or join, was refused, or lost the connection
   2  wrong flag, argument or input
-  3  the answer is an error
+  3  the answer is an error, or the server has refused the event
   4  no answer: timeout, no recipient, or no handler for the event`
 }
 
@@ -69,6 +69,12 @@ func ExitCode(err error) int {
 	return cli.ExitErrorAnswer
 }
 
+// Refused returns the error of an emit that the server has refused.
+func Refused(e *client.RefusedEvent) error {
+	to := Destination{e.Namespace, e.Room}
+	return Error(ExitCode(e.Err), fmt.Errorf("%s to %s was refused: %s", cli.SanitizeName(e.Event), to, Describe(e.Err)))
+}
+
 // Reason returns why the connection has closed if err only says that it has.
 func Reason(conn *client.Conn, err error) error {
 	if closed := conn.Err(); closed != nil && isAny(err, local) {
@@ -86,8 +92,20 @@ func isAny(err error, targets []error) bool {
 	return false
 }
 
-// CheckMessage refuses a message for which a server would close the connection.
+// checkLength refuses a name that a node does not accept.
+func checkLength(kind, name string, limit int) error {
+	if len(name) > limit {
+		return fmt.Errorf("%s %s: %d bytes are too long, want at most %d", kind, cli.Quote(name), len(name), limit)
+	}
+	return nil
+}
+
+// CheckMessage refuses a message that a server would drop, or for which it
+// would close the connection.
 func CheckMessage(event string, body []byte, binary bool) error {
+	if err := checkLength("event", event, wire.DefaultEventLimit); err != nil {
+		return err
+	}
 	switch {
 	case event == "" || !utf8.ValidString(event) || wire.IsSystemEvent([]byte(event)):
 		return fmt.Errorf("event %s: this name is empty, reserved or not UTF-8", cli.Quote(event))

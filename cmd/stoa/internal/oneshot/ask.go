@@ -39,7 +39,7 @@ func NewAskCommand() *cobra.Command {
 		Short:   "Send one ask and print the answer",
 		Long:    askLong,
 		Example: askExample,
-		Args:    cobra.RangeArgs(2, 3),
+		Args:    cli.Args(2, "URL", "EVENT", "BODY"),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			request, err := flags.Resolve(arguments[0], command.ErrOrStderr())
 			if err != nil {

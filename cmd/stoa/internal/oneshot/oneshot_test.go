@@ -41,7 +41,9 @@ func TestAsk(t *testing.T) {
 		{"namespace that refuses", "", []string{server.Address, "echo", "-n", "deny"}, cli.ExitFailure, "", "not allowed"},
 		{"room that refuses", "", []string{server.Address, "echo", "-r", "locked"}, cli.ExitFailure, "", "cannot join default/locked: room is locked"},
 		{"two rooms", "", []string{server.Address, "echo", "-r", "a", "-r", "b"}, cli.ExitUsage, "", "an ask has one answer"},
-		{"no event", "", []string{server.Address}, cli.ExitUsage, "", "accepts between 2 and 3 arg"},
+		{"no event", "", []string{server.Address}, cli.ExitUsage, "", "missing argument: EVENT"},
+		{"no URL", "", nil, cli.ExitUsage, "", "missing argument: URL and EVENT"},
+		{"mistyped flag", "", []string{"--time-out", "1s", server.Address, "echo"}, cli.ExitUsage, "", "did you mean --timeout?"},
 		{"empty event", "", []string{server.Address, ""}, cli.ExitUsage, "", `event ""`},
 		{"event of the protocol", "", []string{server.Address, "_OnRoomJoin"}, cli.ExitUsage, "", `event "_OnRoomJoin"`},
 		{"text that is none", "\xff", []string{server.Address, "echo", "-"}, cli.ExitUsage, "", "--binary"},
@@ -94,7 +96,7 @@ func TestEmit(t *testing.T) {
 	}
 }
 
-// Emit fails unless the server has received the event.
+// Emit fails unless the server has received and accepted the event.
 func TestEmitIsConfirmed(t *testing.T) {
 	server := clitest.StartPeer(t)
 	cases := []struct {
@@ -106,7 +108,13 @@ func TestEmitIsConfirmed(t *testing.T) {
 		{"closed by the server", []string{"bye", "4321 enough"}, cli.ExitFailure, `closed by the server: 4321 code 4321 "enough"`},
 		{"too big", []string{"note", strings.Repeat("x", 1<<17)}, cli.ExitFailure, "closed by the server: 1009"},
 		{"refused", []string{"note", "-n", "deny"}, cli.ExitFailure, "not allowed"},
-		{"two bodies", []string{"note", "a", "b"}, cli.ExitUsage, "accepts between 2 and 3 arg"},
+		{"refused by a handler", []string{"gag"}, cli.ExitErrorAnswer, `gag to default was refused: no\x1b[2J`},
+		{"relay refused", []string{"mute", "hi", "-r", "a", "-r", "b"}, cli.ExitErrorAnswer, "mute to default/a was refused: not now"},
+		{"no handler", []string{"note", "hi", "-n", "closed"}, cli.ExitUnanswered, "note to closed was refused: unhandled event"},
+		{"long event", []string{strings.Repeat("x", 200)}, cli.ExitUsage, "200 bytes are too long, want at most 128"},
+		{"long room", []string{"note", "-r", strings.Repeat("x", 300)}, cli.ExitUsage, "300 bytes are too long, want at most 256"},
+		{"long namespace", []string{"note", "-n", strings.Repeat("x", 200)}, cli.ExitUsage, "200 bytes are too long, want at most 128"},
+		{"two bodies", []string{"note", "a", "b"}, cli.ExitUsage, `unexpected argument "b"`},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -116,6 +124,19 @@ func TestEmitIsConfirmed(t *testing.T) {
 			}
 			p.CheckOneLine(t, c.want)
 		})
+	}
+}
+
+func TestEmitWithoutConfirmation(t *testing.T) {
+	server := clitest.StartPeer(t)
+	for _, event := range []string{"gag", "note"} {
+		p := clitest.Launch(t, NewEmitCommand(), server.Address, event, "hi", "--no-confirm")
+		if code := p.Wait(t); code != 0 {
+			t.Errorf("%s: exit code %d, want 0: %s", event, code, p.Stderr)
+		}
+	}
+	if got := server.Note(t); string(got.Body) != "hi" {
+		t.Errorf("got %+v, want the note", got)
 	}
 }
 
