@@ -15,6 +15,7 @@ const (
 	MaxKept      = maxKept
 	MaxKeptBytes = maxKeptBytes
 	MaxOrigins   = maxOrigins
+	LogBurst     = logBurst
 	MaxAhead     = maxAhead
 )
 

@@ -101,6 +101,7 @@ type traffic struct {
 	ledgers  []*ledger
 	channels []string
 	stop     chan struct{}
+	once     sync.Once // closes stop
 	group    sync.WaitGroup
 
 	mu        sync.Mutex // guards published
@@ -124,6 +125,7 @@ func startTraffic(t testing.TB, channels []string, configs ...redisbroker.Config
 	for i := range f.nodes {
 		f.group.Go(func() { f.publish(t, i) })
 	}
+	t.Cleanup(f.halt)
 	return f
 }
 
@@ -170,12 +172,17 @@ func (f *traffic) run(t testing.TB, messages int) {
 	}
 }
 
+// halt stops the publishers.
+func (f *traffic) halt() {
+	f.once.Do(func() { close(f.stop) })
+	f.group.Wait()
+}
+
 // end stops the publishers and waits until the queues are empty and the last
 // message of every publisher has arrived on every node.
 func (f *traffic) end(t testing.TB) {
 	t.Helper()
-	close(f.stop)
-	f.group.Wait()
+	f.halt()
 	for i, l := range f.ledgers {
 		testkit.Eventually(t, fmt.Sprintf("node %d has the last message of all nodes", i), func() bool {
 			l.mu.Lock()

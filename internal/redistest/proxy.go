@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 type Proxy struct {
 	listener net.Listener
 	target   string
+	filter   func(client io.Reader) io.Reader // of the commands; nil: none
 	pipes    sync.WaitGroup
 
 	mu      sync.Mutex // guards the rest
@@ -26,11 +28,19 @@ type Proxy struct {
 // StartProxy forwards connections to the server until the end of the test.
 func StartProxy(t testing.TB, s *Server) *Proxy {
 	t.Helper()
+	return startProxy(t, s, nil)
+}
+
+func startProxy(t testing.TB, s *Server, filter func(io.Reader) io.Reader) *Proxy {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{listener: listener, target: s.Addr(), conns: make(map[net.Conn]struct{}), open: make(chan struct{})}
+	p := &Proxy{
+		listener: listener, target: s.Addr(), filter: filter,
+		conns: make(map[net.Conn]struct{}), open: make(chan struct{}),
+	}
 	close(p.open)
 	p.passing = newPassage()
 	p.pipes.Go(p.accept)
@@ -145,9 +155,12 @@ func (p *Proxy) accept() {
 			}
 			continue
 		}
-		passing := p.current()
-		p.pipes.Go(func() { p.copy(server, client, passing) })
-		p.pipes.Go(func() { p.copy(client, server, passing) })
+		passing, commands := p.current(), io.Reader(client)
+		if p.filter != nil {
+			commands = p.filter(client)
+		}
+		p.pipes.Go(func() { p.copy(server, client, commands, passing) })
+		p.pipes.Go(func() { p.copy(client, server, server, passing) })
 	}
 }
 
@@ -173,10 +186,10 @@ func (p *Proxy) keep(conns ...net.Conn) bool {
 // copy forwards one direction while the network is open. When one connection
 // ends, so does the other, but not while the network is cut: a cut network does
 // not report the end of a connection either.
-func (p *Proxy) copy(to, from net.Conn, passing *passage) {
+func (p *Proxy) copy(to, from net.Conn, data io.Reader, passing *passage) {
 	buffer := make([]byte, 64<<10)
 	for {
-		count, err := from.Read(buffer)
+		count, err := data.Read(buffer)
 		p.awaitOpen()
 		passing.await()
 		if count > 0 {

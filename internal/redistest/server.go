@@ -204,6 +204,17 @@ func (s *Server) ask(command string) (string, error) {
 	return string(content), err
 }
 
+// Command sends commands, in the order given, on a separate connection each. An
+// error as the answer fails the test.
+func (s *Server) Command(commands ...string) {
+	s.t.Helper()
+	for _, command := range commands {
+		if answer, err := s.ask(command); err != nil || strings.HasPrefix(answer, "-") {
+			s.t.Fatalf("%s answers %q with %q, %v", s, command, answer, err)
+		}
+	}
+}
+
 func (s *Server) dial() (net.Conn, error) {
 	dialer := &net.Dialer{Timeout: patience}
 	if s.tls != nil {
