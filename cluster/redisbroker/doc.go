@@ -111,13 +111,31 @@
 // bytes only, and a message above Config.MaxMessage is skipped. One wrong
 // number hides no later message of its node.
 //
+// # A server that refuses
+//
+// A server that answers with an error works, but not for this node. On a new
+// connection the publisher executes each of its commands once, without effect.
+// A refusal ends the connection with the reason, and the pauses between
+// attempts grow until the server has accepted a message, or confirmed the
+// subscriptions. Messages wait in the queue.
+//
+// Three refusals do not end a connection. After a refused transaction the
+// publisher sends messages one at a time for a while. A refused entry in the
+// registry is a warning ([Broker.Warnings]): the nodes know each other by their
+// announcements. An error in reply to a PING is a sign of life.
+//
+// The server must be a master and not in cluster mode. Both connections check
+// it when they open, and the keeper checks the role every ProbeInterval. After
+// a demotion both connections end. The kept messages bridge the interval.
+//
 // # Rights
 //
 // A restricted user of the server needs the channels and keys that begin with
-// the cluster's name and a colon, and these commands: PUBLISH, SUBSCRIBE,
-// UNSUBSCRIBE, PUBSUB NUMSUB, PING, INFO, MULTI, EXEC, SET, MGET, DEL, SADD,
-// SREM, SMEMBERS, PEXPIRE, CLIENT ID, SETNAME, LIST and KILL, and with
-// Sentinels ROLE.
+// the cluster's name and a colon, or for a database other than 0 with the name,
+// a slash, the number and a colon. It needs these commands: PUBLISH, SUBSCRIBE,
+// UNSUBSCRIBE, PUBSUB NUMSUB, PING, MULTI, EXEC, and for the registry SET,
+// MGET, DEL, SADD, SREM, SMEMBERS and PEXPIRE. INFO, ROLE, and CLIENT ID,
+// SETNAME, LIST and KILL are optional.
 //
 // # Goroutines
 //

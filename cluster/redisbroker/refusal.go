@@ -18,12 +18,12 @@ const aloneRetry = 5 * time.Second
 // next outage.
 func (p *publisher) rehearse(ctx context.Context) error {
 	s := p.server
-	channel, probe := s.prefix+s.broker.ownChannel, s.encodeInternal(internalProbe, make([]byte, probeBytes))
+	channel, message := s.prefix+s.broker.ownChannel, s.encodeInternal(internalRehearsal, nil)
 	commands, err := p.conn.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		pipe.Do(ctx, "publish", channel, probe)
+		pipe.Do(ctx, "publish", channel, message)
 		pipe.Do(ctx, "pubsub", "numsub", s.prefix+clusterChannel)
 		pipe.Do(ctx, "multi")
-		pipe.Do(ctx, "publish", channel, probe)
+		pipe.Do(ctx, "publish", channel, message)
 		pipe.Do(ctx, "exec")
 		return nil
 	})

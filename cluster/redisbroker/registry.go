@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -36,6 +35,8 @@ const (
 	internalProbe    = 'p' // for the node itself; probeBytes follow
 	internalCall     = 'c' // a token of 8 bytes follows; each node answers
 	internalPresent  = 'h' // the token of a call follows
+
+	internalRehearsal = 'r' // for no node
 )
 
 // peerNode is the entry of a node.
@@ -329,66 +330,3 @@ func readNodes(ctx context.Context, conn redis.Cmdable, prefix string, ids []str
 	}
 	return nodes, dead, nil
 }
-
-// ListNodes returns the nodes of a cluster, in the order of their IDs, without
-// joining it. It uses Servers, Cluster, DialTimeout and TLS of config. If some
-// of the servers do not answer, it returns the nodes of the others, and an
-// error.
-func ListNodes(ctx context.Context, config Config) ([]cluster.NodeInfo, error) {
-	config = config.withDefaults()
-	servers, err := config.servers()
-	if err != nil {
-		return nil, err
-	}
-	found := make(map[string]cluster.NodeInfo)
-	var problems []error
-	for _, server := range servers {
-		nodes, err := listServer(ctx, &config, server)
-		if err != nil {
-			problems = append(problems, &serverError{server: server.identity, err: err})
-			continue
-		}
-		for _, m := range nodes {
-			found[m.ID] = m.NodeInfo
-		}
-	}
-	return sortNodes(found), errors.Join(problems...)
-}
-
-func listServer(ctx context.Context, config *Config, server *endpoint) ([]peerNode, error) {
-	link, err := newLink(ctx, config, server, linkOptions{
-		name: config.Cluster + ".list", timeout: config.DialTimeout, anyRole: true,
-	})
-	if err != nil {
-		return nil, err
-	}
-	defer link.end()
-	stop := context.AfterFunc(ctx, link.dialer.end)
-	defer stop()
-	prefix := config.prefix(server.database)
-	ids, err := link.client.SMembers(ctx, prefix+nodesKey).Result()
-	if err != nil {
-		return nil, err
-	}
-	nodes, _, err := readNodes(ctx, link.client, prefix, ids)
-	return nodes, err
-}
-
-func sortNodes(nodes map[string]cluster.NodeInfo) []cluster.NodeInfo {
-	sorted := make([]cluster.NodeInfo, 0, len(nodes))
-	for _, info := range nodes {
-		sorted = append(sorted, info)
-	}
-	slices.SortFunc(sorted, func(a, b cluster.NodeInfo) int { return strings.Compare(a.ID, b.ID) })
-	return sorted
-}
-
-// serverError adds the server to an error.
-type serverError struct {
-	server string
-	err    error
-}
-
-func (e *serverError) Error() string { return "redis " + e.server + ": " + e.err.Error() }
-
-func (e *serverError) Unwrap() error { return e.err }

@@ -1,0 +1,99 @@
+package redisbroker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stoa-io/stoa/cluster"
+)
+
+const (
+	// registerWait is how long a node that has just subscribed may take to
+	// register; registerPause is the pause between two looks.
+	registerWait  = time.Second
+	registerPause = 100 * time.Millisecond
+)
+
+var errUnregistered = errors.New("not all nodes of the cluster are registered")
+
+// ListNodes returns the nodes of a cluster, in the order of their IDs, without
+// joining it. It uses Servers, Cluster, DialTimeout and TLS of config. If some
+// of the servers do not answer, it returns the nodes of the others, and an
+// error. It also returns an error if nodes are subscribed without an entry,
+// which a server refuses that has no memory left, for instance.
+func ListNodes(ctx context.Context, config Config) ([]cluster.NodeInfo, error) {
+	config = config.withDefaults()
+	servers, err := config.servers()
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]cluster.NodeInfo)
+	var problems []error
+	for _, server := range servers {
+		nodes, err := listServer(ctx, &config, server)
+		if err != nil {
+			problems = append(problems, &serverError{server: server.identity, err: err})
+		}
+		for _, m := range nodes {
+			found[m.ID] = m.NodeInfo
+		}
+	}
+	return sortNodes(found), errors.Join(problems...)
+}
+
+// listServer reads the nodes that a server knows. If more nodes are subscribed
+// than have an entry, also after a moment, it returns an error as well.
+func listServer(ctx context.Context, config *Config, server *endpoint) ([]peerNode, error) {
+	link, err := newLink(ctx, config, server, linkOptions{
+		name: config.Cluster + ".list", timeout: config.DialTimeout, anyRole: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer link.end()
+	stop := context.AfterFunc(ctx, link.dialer.end)
+	defer stop()
+	prefix := config.prefix(server.database)
+	for deadline := time.Now().Add(registerWait); ; {
+		ids, err := link.client.SMembers(ctx, prefix+nodesKey).Result()
+		if err != nil {
+			return nil, link.explain(err)
+		}
+		nodes, _, err := readNodes(ctx, link.client, prefix, ids)
+		if err != nil {
+			return nodes, link.explain(err)
+		}
+		// A user may lack the right to count the subscriptions.
+		counts, err := link.client.PubSubNumSub(ctx, prefix+clusterChannel).Result()
+		subscribed := counts[prefix+clusterChannel]
+		if err != nil || subscribed <= int64(len(nodes)) {
+			return nodes, nil
+		}
+		if !time.Now().Before(deadline) || !wait(ctx, registerPause) {
+			return nodes, fmt.Errorf("%w: %d of %d; /readyz of the others has the reason", errUnregistered, len(nodes), subscribed)
+		}
+	}
+}
+
+func sortNodes(nodes map[string]cluster.NodeInfo) []cluster.NodeInfo {
+	sorted := make([]cluster.NodeInfo, 0, len(nodes))
+	for _, info := range nodes {
+		sorted = append(sorted, info)
+	}
+	slices.SortFunc(sorted, func(a, b cluster.NodeInfo) int { return strings.Compare(a.ID, b.ID) })
+	return sorted
+}
+
+// serverError adds the server to an error.
+type serverError struct {
+	server string
+	err    error
+}
+
+func (e *serverError) Error() string { return "redis " + e.server + ": " + e.err.Error() }
+
+func (e *serverError) Unwrap() error { return e.err }
