@@ -72,7 +72,9 @@ func serve(ctx context.Context, flags *serveFlags, stdout, stderr io.Writer) err
 	if err != nil {
 		return err
 	}
-	logger := cli.NewLogger(stderr, flags.logFormat, parsed.logLevel)
+	records := cli.NewLogWriter(stderr, flags.logFormat)
+	defer records.Close()
+	logger := cli.NewLogger(records, flags.logFormat, parsed.logLevel)
 	self, err := newClusterNode(&flags.clusterNode, parsed.cluster, logger)
 	if err != nil {
 		return err
