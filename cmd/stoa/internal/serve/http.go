@@ -19,12 +19,14 @@ type readiness interface {
 }
 
 // newMux returns the handler of all pages. Unknown paths are answered with 404,
-// methods other than GET and HEAD with 405, both in plain text.
-func newMux(node readiness, endpoint string, metrics http.Handler) *http.ServeMux {
+// methods other than GET and HEAD with 405, both in plain text. warnings
+// returns problems that do not make the node unready; it is nil outside of a
+// cluster.
+func newMux(node readiness, endpoint string, metrics http.Handler, warnings func() []string) *http.ServeMux {
 	mux := http.NewServeMux()
 	registerDemo(mux, endpoint)
 	mux.HandleFunc("GET /healthz", serveHealth)
-	mux.Handle("GET /readyz", serveReady(node))
+	mux.Handle("GET /readyz", serveReady(node, warnings))
 	mux.Handle("GET /metrics", metrics)
 	return mux
 }
@@ -45,7 +47,7 @@ func serveHealth(w http.ResponseWriter, _ *http.Request) {
 	writeText(w, http.StatusOK, "ok\n")
 }
 
-func serveReady(node readiness) http.HandlerFunc {
+func serveReady(node readiness, warnings func() []string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
@@ -53,7 +55,13 @@ func serveReady(node readiness) http.HandlerFunc {
 			writeText(w, http.StatusServiceUnavailable, err.Error()+"\n")
 			return
 		}
-		writeText(w, http.StatusOK, "ok\n")
+		text := "ok\n"
+		if warnings != nil {
+			for _, warning := range warnings() {
+				text += "warning: " + warning + "\n"
+			}
+		}
+		writeText(w, http.StatusOK, text)
 	}
 }
 

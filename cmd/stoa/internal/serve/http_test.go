@@ -19,17 +19,19 @@ func (f fakeNode) Ready(ctx context.Context) error {
 
 func TestReady(t *testing.T) {
 	cases := []struct {
-		name   string
-		err    error
-		status int
-		body   string
+		name     string
+		err      error
+		warnings []string
+		status   int
+		body     string
 	}{
-		{"ready", nil, http.StatusOK, "ok\n"},
-		{"draining", errors.New("node: draining"), http.StatusServiceUnavailable, "node: draining\n"},
+		{"ready", nil, nil, http.StatusOK, "ok\n"},
+		{"warnings", nil, []string{"a", "b"}, http.StatusOK, "ok\nwarning: a\nwarning: b\n"},
+		{"draining", errors.New("node: draining"), nil, http.StatusServiceUnavailable, "node: draining\n"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			mux := newMux(fakeNode{c.err}, "/ws", http.NotFoundHandler())
+			mux := newMux(fakeNode{c.err}, "/ws", http.NotFoundHandler(), func() []string { return c.warnings })
 			response := httptest.NewRecorder()
 			mux.ServeHTTP(response, httptest.NewRequest(http.MethodGet, "/readyz", http.NoBody))
 			if response.Code != c.status || response.Body.String() != c.body {

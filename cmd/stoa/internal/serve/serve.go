@@ -137,10 +137,12 @@ func newServer(flags *serveFlags, parsed parsedFlags, self *clusterNode, logger 
 	if err != nil {
 		return nil, err
 	}
+	var warnings func() []string
 	if self != nil {
 		self.node.Store(server)
+		warnings = self.broker.Warnings
 	}
-	mux := newMux(server, flags.endpoint, metrics.Handler(server, metricsBuild(cli.ReadBuild()), collectors...))
+	mux := newMux(server, flags.endpoint, metrics.Handler(server, metricsBuild(cli.ReadBuild()), collectors...), warnings)
 	if err := checkEndpoint(mux, flags.endpoint); err != nil {
 		return nil, errors.Join(err, server.Close())
 	}
