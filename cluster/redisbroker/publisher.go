@@ -2,6 +2,7 @@ package redisbroker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -39,6 +40,9 @@ type publisher struct {
 
 	// refused is set while the server accepts connections, but no messages.
 	refused bool
+	// demoted is set when the server has become a replica, until the next
+	// connection works.
+	demoted bool
 	// alone is the time until which messages are sent without a transaction.
 	alone time.Duration
 }
@@ -67,6 +71,7 @@ func (p *publisher) run(ctx context.Context) {
 			}
 			err = explain(p.serve(ctx))
 			p.refused = isReply(err)
+			p.demoted = p.demoted || errors.Is(err, errNotMaster)
 		}
 		p.disconnect()
 		p.server.gate.Store(true)
@@ -98,17 +103,19 @@ func (p *publisher) connect(ctx context.Context) error {
 // connection. If that was to another Redis process, the process may have died
 // before it wrote them to all subscribers.
 //
+// The same holds if it was to a replica: some nodes may have left it before.
+//
 // If it was to the same process, they were delivered. A node that was cut off
 // must not receive them after later messages, in another order than the other
 // nodes.
 func (p *publisher) takeOver(ctx context.Context, trace linkTrace) {
 	s := p.server
-	if trace.elsewhere(&p.trace) {
+	if p.demoted || trace.elsewhere(&p.trace) {
 		p.unsure += s.queue.suspect()
 	} else {
 		s.queue.forget()
 	}
-	p.trace = trace
+	p.trace, p.demoted = trace, false
 	if trace.run == "" && !p.blind {
 		p.blind = true
 		s.config().Logger.LogAttrs(ctx, slog.LevelWarn,
