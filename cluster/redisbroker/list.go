@@ -18,13 +18,17 @@ const (
 	registerPause = 100 * time.Millisecond
 )
 
-var errUnregistered = errors.New("not all nodes of the cluster are registered")
+// ErrUnregistered is returned by [ListNodes] if more nodes are subscribed to a
+// server than registered there.
+var ErrUnregistered = errors.New("not all nodes of the cluster are registered")
 
 // ListNodes returns the nodes of a cluster, in the order of their IDs, without
 // joining it. It uses Servers, Cluster, DialTimeout and TLS of config. If some
 // of the servers do not answer, it returns the nodes of the others, and an
-// error. It also returns an error if nodes are subscribed without an entry,
-// which a server refuses that has no memory left, for instance.
+// error. Without such an error, it returns
+// [ErrUnregistered] if nodes are subscribed without an entry.
+// A server without memory refuses entries, for instance, and the machine of a
+// node may have vanished with its connections open.
 func ListNodes(ctx context.Context, config Config) ([]cluster.NodeInfo, error) {
 	config = config.withDefaults()
 	servers, err := config.servers()
@@ -32,15 +36,22 @@ func ListNodes(ctx context.Context, config Config) ([]cluster.NodeInfo, error) {
 		return nil, err
 	}
 	found := make(map[string]cluster.NodeInfo)
-	var problems []error
+	var problems, unregistered []error
 	for _, server := range servers {
 		nodes, err := listServer(ctx, &config, server)
-		if err != nil {
-			problems = append(problems, &serverError{server: server.identity, err: err})
+		switch err := (&serverError{server: server.identity, err: err}); {
+		case err.err == nil:
+		case errors.Is(err, ErrUnregistered):
+			unregistered = append(unregistered, err)
+		default:
+			problems = append(problems, err)
 		}
 		for _, m := range nodes {
 			found[m.ID] = m.NodeInfo
 		}
+	}
+	if len(problems) == 0 {
+		problems = unregistered
 	}
 	return sortNodes(found), errors.Join(problems...)
 }
@@ -74,7 +85,8 @@ func listServer(ctx context.Context, config *Config, server *endpoint) ([]peerNo
 			return nodes, nil
 		}
 		if !time.Now().Before(deadline) || !wait(ctx, registerPause) {
-			return nodes, fmt.Errorf("%w: %d of %d; /readyz of the others has the reason", errUnregistered, len(nodes), subscribed)
+			return nodes, fmt.Errorf("%w: %d of %d; Redis refuses the entries of the others (their /readyz has the reason), or has not noticed that they are gone",
+				ErrUnregistered, len(nodes), subscribed)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func newNodesCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return listNodes(command.Context(), config, format, command.OutOrStdout())
+			return listNodes(command.Context(), config, format, command.OutOrStdout(), command.ErrOrStderr())
 		},
 	}
 	command.Flags().SortFlags = false
@@ -63,7 +63,7 @@ func newNodesCommand() *cobra.Command {
 	return command
 }
 
-func listNodes(ctx context.Context, config redisbroker.Config, format string, stdout io.Writer) error {
+func listNodes(ctx context.Context, config redisbroker.Config, format string, stdout, stderr io.Writer) error {
 	if _, err := listFormats.Parse("--format", format); err != nil {
 		return err
 	}
@@ -78,6 +78,10 @@ func listNodes(ctx context.Context, config redisbroker.Config, format string, st
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	nodes, err := redisbroker.ListNodes(ctx, config)
+	if len(nodes) > 0 && errors.Is(err, redisbroker.ErrUnregistered) {
+		fmt.Fprintln(stderr, "stoa: warning:", err)
+		err = nil
+	}
 	if len(nodes) > 0 || err == nil && format == cli.FormatJSON {
 		err = errors.Join(err, writeNodes(stdout, format, nodes, time.Now()))
 	}
