@@ -117,6 +117,7 @@
 //	                                                   publisher, subscriber
 //	stoa_broker_refusals_total              counter    requests that the server answered with an error; labels server; request:
 //	                                                   publish, subscribe, register, transaction
+//	stoa_broker_duplicate_nodes_total       counter    announcements of nodes whose ID a newer node has; label server
 //	stoa_broker_gaps_total                  counter    interruptions of the subscriptions; label server
 //	stoa_broker_missed_messages_max_total   counter    upper bound of the messages of other nodes that were missed in
 //	                                                   gaps; label server

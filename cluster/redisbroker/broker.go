@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"runtime/pprof"
 	"slices"
 	"strconv"
@@ -30,6 +31,7 @@ type Broker struct {
 	config      Config
 	ownChannel  string
 	incarnation uint64
+	born        int64 // Unix microseconds
 	epoch       time.Time
 	seeds       []uint64
 	servers     []*server
@@ -83,6 +85,7 @@ func New(config Config) (*Broker, error) {
 		config:     config,
 		ownChannel: cluster.NodeChannel(config.NodeID),
 		epoch:      time.Now(),
+		born:       time.Now().UnixMicro(),
 		state:      stateNew,
 		closing:    make(chan struct{}),
 		closed:     make(chan struct{}),
@@ -188,6 +191,11 @@ func (b *Broker) deliver(channel string, env *cluster.Envelope) {
 	var wanted *atomic.Bool
 	switch channel {
 	case b.ownChannel:
+		if b.successor() != nil {
+			// Requests are for the connections of the newer process. An answer
+			// of this one would only be that they do not exist.
+			return
+		}
 		wanted = &b.inboxWanted
 	case clusterChannel:
 		wanted = &b.clusterWanted
@@ -320,6 +328,9 @@ func (b *Broker) Ready(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if newer := b.successor(); newer != nil {
+		return fmt.Errorf("redisbroker: node ID %q belongs to a newer process, at %q", newer.ID, newer.Address)
+	}
 	problems := make([]error, len(b.servers))
 	var calls sync.WaitGroup
 	for i, s := range b.servers {
@@ -335,12 +346,23 @@ func (b *Broker) Ready(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
-// Warnings returns problems of the servers that messages survive, for people:
-// a server refuses the node's entry, or transactions. It does not block.
+// successor returns the newer process that has this node's ID, or nil.
+func (b *Broker) successor() *peerNode {
+	for _, s := range b.servers {
+		if newer := s.registry.successor(); newer != nil {
+			return newer
+		}
+	}
+	return nil
+}
+
+// Warnings returns problems of the servers that messages survive, for people: a
+// server refuses the node's entry, or transactions; two nodes have one ID. It
+// does not block.
 func (b *Broker) Warnings() []string {
 	var warnings []string
 	for _, s := range b.servers {
-		for _, c := range []*complaint{&s.registration, &s.transactions} {
+		for _, c := range []*complaint{&s.registration, &s.transactions, &s.duplicates} {
 			if text := c.warning(); text != "" {
 				warnings = append(warnings, text)
 			}

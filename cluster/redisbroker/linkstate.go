@@ -135,11 +135,12 @@ func (l *linkState) counts() (losses, refusals uint64) {
 	return l.losses, l.refusals
 }
 
-// complaint is a refusal of the server that publishing and subscribing survive.
-// Safe for concurrent use.
+// complaint is a problem that publishing and subscribing survive. Safe for
+// concurrent use.
 type complaint struct {
-	what, server string
-	logger       *slog.Logger
+	bad, good string // names of the state with and without the problem
+	server    string
+	logger    *slog.Logger
 
 	mu      sync.Mutex // guards the rest
 	problem error      // nil: there is none
@@ -148,14 +149,13 @@ type complaint struct {
 	log     changeLog
 }
 
-func (c *complaint) init(what, server string, logger *slog.Logger) {
-	c.what, c.server, c.logger = what, server, logger
+func (c *complaint) init(bad, good, server string, logger *slog.Logger) {
+	c.bad, c.good, c.server, c.logger = bad, good, server, logger
 	c.log.init()
 	c.log.current, c.log.logged = "", ""
 }
 
-// set records that the server refused (or, with nil, accepted) a request, and
-// logs the change.
+// set records the problem, or with nil that there is none, and logs the change.
 func (c *complaint) set(ctx context.Context, err error) {
 	c.mu.Lock()
 	if err != nil {
@@ -179,9 +179,9 @@ func (c *complaint) report(ctx context.Context) {
 		return
 	}
 	attributes := append(make([]slog.Attr, 0, 3), slog.String("server", c.server))
-	level, message := slog.LevelInfo, "Redis accepts "+c.what+" again"
+	level, message := slog.LevelInfo, c.good
 	if problem != nil {
-		level, message = slog.LevelWarn, "Redis refuses "+c.what
+		level, message = slog.LevelWarn, c.bad
 		attributes = append(attributes, slog.Any("error", problem))
 	}
 	c.logger.LogAttrs(ctx, level, message, withSkipped(attributes, skipped)...)
@@ -194,10 +194,11 @@ func (c *complaint) warning() string {
 	if c.problem == nil {
 		return ""
 	}
-	return fmt.Sprintf("redis %s refuses %s since %s: %v", c.server, c.what, c.since.UTC().Format(time.RFC3339), c.problem)
+	return fmt.Sprintf("redis %s: %s since %s: %v", c.server, c.bad, c.since.UTC().Format(time.RFC3339), c.problem)
 }
 
-func (c *complaint) refusals() uint64 {
+// times returns how often the problem was recorded.
+func (c *complaint) times() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.count

@@ -83,6 +83,8 @@ var serverMetrics = []struct {
 		func(s *ServerStats) float64 { return float64(s.Resent) }},
 	{"broker_repeated_messages_total", cluster.MetricCounter, "Messages received a second time and dropped for that.",
 		func(s *ServerStats) float64 { return float64(s.Repeats) }},
+	{"broker_duplicate_nodes_total", cluster.MetricCounter, "Announcements of nodes whose ID a newer node has.",
+		func(s *ServerStats) float64 { return float64(s.Duplicates) }},
 	{"broker_gaps_total", cluster.MetricCounter, "Interruptions of the subscriptions.",
 		func(s *ServerStats) float64 { return float64(s.Gaps) }},
 	{"broker_missed_messages_max_total", cluster.MetricCounter,

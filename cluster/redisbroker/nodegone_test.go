@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
 	"github.com/stoa-io/stoa/internal/testkit"
@@ -96,4 +97,53 @@ func TestSuccessor(t *testing.T) {
 	startBroker(t, config("b", server.URL()), newLedger())
 	w.expectGone(t, "it has a successor", "b")
 	expectNodes(t, "a", a.Nodes, "a", "b")
+}
+
+// TestDuplicateID: two living nodes have one ID. All nodes notice, the older
+// one is not ready and leaves the inbox to the newer one, and no node is said
+// to be gone again and again.
+func TestDuplicateID(t *testing.T) {
+	server := redistest.Start(t)
+	w := &watcher{ledger: newLedger()}
+	config := func(id string) redisbroker.Config {
+		return redisbroker.Config{
+			Servers: []string{server.URL()}, NodeID: id, Lease: 600 * time.Millisecond,
+			Info: func() cluster.NodeInfo { return cluster.NodeInfo{Address: id + ".example.com"} },
+		}
+	}
+	a := startBroker(t, config("a"), w)
+	ledgers := [2]*ledger{newLedger(), newLedger()}
+	older := startBroker(t, config("b"), ledgers[0])
+	expectNodes(t, "a", a.Nodes, "a", "b")
+	newer := startBroker(t, config("b"), ledgers[1])
+	for i, b := range []*redisbroker.Broker{older, newer} {
+		if err := b.Subscribe(t.Context(), cluster.NodeChannel("b")); err != nil {
+			t.Fatalf("Subscribe of process %d = %v, want nil", i, err)
+		}
+	}
+	awaitReady(t, "the older one is not ready", older, `node ID "b" belongs to a newer process, at "b.example.com"`)
+	for _, b := range []*redisbroker.Broker{a, older, newer} {
+		testkit.Eventually(t, "all nodes warn and count", func() bool {
+			return matches(`two nodes have one ID since .*: "b": the process at `, b.Warnings()...) && b.Stats().Servers[0].Duplicates > 3
+		})
+	}
+	awaitReady(t, "the newer one is ready", newer, "")
+	w.expectGone(t, "its ID is taken", "b")
+	expectNodes(t, "a", a.Nodes, "a", "b")
+	publishAcknowledged(t, a, cluster.NodeChannel("b"), 0, 3)
+	testkit.Eventually(t, "the newer one has the messages to the ID", func() bool { return ledgers[1].count() == 3 })
+	if err := older.Publish(cluster.RoomChannel("chat", "room"), &cluster.Envelope{}); err != nil {
+		t.Errorf("Publish of the older one = %v, want nil", err)
+	}
+
+	if err := newer.Close(t.Context()); err != nil {
+		t.Errorf("Close = %v, want nil", err)
+	}
+	awaitReady(t, "the older one is ready again", older, "")
+	testkit.Eventually(t, "no node warns", func() bool { return len(a.Warnings())+len(older.Warnings()) == 0 })
+	if got := ledgers[0].count(); got != 0 {
+		t.Errorf("the older one received %d messages to the ID, want 0", got)
+	}
+	publishAcknowledged(t, a, cluster.NodeChannel("b"), 3, 6)
+	testkit.Eventually(t, "the older one has the messages to the ID", func() bool { return ledgers[0].count() == 3 })
 }

@@ -1,10 +1,12 @@
 package redisbroker
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -45,16 +47,29 @@ type peerNode struct {
 	Incarnation uint64 `json:"incarnation,string"`
 	// Answers is true if the node answers calls (peerCall).
 	Answers bool `json:"answers,omitempty"`
+	// Born is when the process started, by its own clock, in Unix microseconds;
+	// 0 for a node of an earlier version.
+	Born int64 `json:"born,omitempty"`
+}
+
+// replaces returns true if m takes the place of another process with its ID.
+// All nodes decide in the same way, whatever they have seen first.
+func (m *peerNode) replaces(other *peerNode) bool {
+	if m.Born == 0 || other.Born == 0 {
+		return true
+	}
+	return cmp.Or(cmp.Compare(m.Born, other.Born), cmp.Compare(m.Incarnation, other.Incarnation)) > 0
 }
 
 // registry holds the nodes that one server's connections have reported. Safe
 // for concurrent use.
 type registry struct {
-	self   string
+	self   peerNode
 	looked time.Duration // Broker.now of the last expireNodes; owned by the keeper
 
 	mu    sync.Mutex // guards the rest
 	nodes map[string]registryEntry
+	older map[uint64]registryEntry // processes whose ID a newer one has, by incarnation
 }
 
 type registryEntry struct {
@@ -62,20 +77,46 @@ type registryEntry struct {
 	seen time.Duration // Broker.now
 }
 
-func (r *registry) init(self string) {
-	r.self, r.nodes = self, make(map[string]registryEntry)
+func (r *registry) init(self peerNode) {
+	r.self = self
+	r.nodes, r.older = make(map[string]registryEntry), make(map[uint64]registryEntry)
 }
 
 // see records a sign of life. It returns the previous process if the node has
-// taken over an ID.
-func (r *registry) see(m peerNode, now time.Duration) (gone []peerNode) {
+// taken over an ID, and the newer one if the node's ID is taken.
+func (r *registry) see(m peerNode, now time.Duration) (gone []peerNode, newer *peerNode) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if before, found := r.nodes[m.ID]; found && before.node.Incarnation != m.Incarnation {
+	e := registryEntry{node: m, seen: now}
+	before, found := r.nodes[m.ID]
+	switch {
+	case !found || before.node.Incarnation == m.Incarnation:
+	case m.replaces(&before.node):
 		gone = append(gone, before.node)
+	default:
+		r.older[m.Incarnation] = e
+		return nil, &before.node
 	}
-	r.nodes[m.ID] = registryEntry{node: m, seen: now}
-	return gone
+	delete(r.older, m.Incarnation)
+	r.nodes[m.ID] = e
+	return gone, nil
+}
+
+// successor returns the newer process that has this node's ID, or nil.
+func (r *registry) successor() *peerNode {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e, found := r.nodes[r.self.ID]; found && e.node.Incarnation != r.self.Incarnation {
+		return &e.node
+	}
+	return nil
+}
+
+// hasOlder returns true while processes with a taken ID are alive.
+func (r *registry) hasOlder() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.older) > 0
 }
 
 // leave forgets a node that has announced its end and returns it. A node that
@@ -83,6 +124,7 @@ func (r *registry) see(m peerNode, now time.Duration) (gone []peerNode) {
 func (r *registry) leave(m peerNode) (gone []peerNode) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	delete(r.older, m.Incarnation)
 	if before, found := r.nodes[m.ID]; found && before.node.Incarnation == m.Incarnation {
 		delete(r.nodes, m.ID)
 		gone = append(gone, before.node)
@@ -95,9 +137,14 @@ func (r *registry) expire(oldest time.Duration) (gone []peerNode) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for id, e := range r.nodes {
-		if e.seen < oldest && id != r.self {
+		if e.seen < oldest && e.node.Incarnation != r.self.Incarnation {
 			delete(r.nodes, id)
 			gone = append(gone, e.node)
+		}
+	}
+	for incarnation, e := range r.older {
+		if e.seen < oldest {
+			delete(r.older, incarnation)
 		}
 	}
 	return gone
@@ -120,14 +167,19 @@ func (r *registry) renew(now time.Duration) {
 		e.seen = now
 		r.nodes[id] = e
 	}
+	for incarnation, e := range r.older {
+		e.seen = now
+		r.older[incarnation] = e
+	}
 }
 
-// count returns the number of nodes, this one included.
+// count returns the number of processes in the cluster, this one included.
 func (r *registry) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	count := len(r.nodes)
-	if _, found := r.nodes[r.self]; !found {
+	count := len(r.nodes) + len(r.older)
+	_, old := r.older[r.self.Incarnation]
+	if e := r.nodes[r.self.ID]; !old && e.node.Incarnation != r.self.Incarnation {
 		count++
 	}
 	return count
@@ -147,7 +199,7 @@ func (r *registry) collect(into map[string]registryEntry) {
 func (b *Broker) self() peerNode {
 	info := b.config.Info()
 	info.ID = b.config.NodeID
-	return peerNode{NodeInfo: info, Incarnation: b.incarnation, Answers: true}
+	return peerNode{NodeInfo: info, Incarnation: b.incarnation, Answers: true, Born: b.born}
 }
 
 // announceNode notifies the other nodes and renews the lease on the server. It
@@ -162,7 +214,10 @@ func (s *server) announceNode(ctx context.Context, conn *redis.Conn) error {
 	if err := conn.Publish(ctx, s.prefix+clusterChannel, s.encodeInternal(internalAnnounce, value)).Err(); err != nil {
 		return err
 	}
-	s.broker.gone(s.registry.see(self, s.now()))
+	s.see(self)
+	if s.registry.successor() != nil {
+		return nil // the entry is that of the newer process
+	}
 	err = explain(s.register(ctx, conn, self.ID, value))
 	if err != nil && (!isReply(err) || errors.Is(err, errNotMaster) || errors.Is(err, errClusterMode)) {
 		return err
@@ -203,7 +258,7 @@ func (s *server) learn(ctx context.Context, conn *redis.Conn, ids []string) erro
 		return err
 	}
 	for _, m := range nodes {
-		s.broker.gone(s.registry.see(m, s.now()))
+		s.see(m)
 	}
 	if len(dead) == 0 {
 		return nil
@@ -221,17 +276,18 @@ func (s *server) leaveCluster(ctx context.Context, conn *redis.Conn) error {
 	}
 	prefix := s.prefix
 	nodes, _, err := readNodes(ctx, conn, prefix, []string{self.ID})
-	if err != nil {
+	if err != nil && !isReply(err) {
 		return err
 	}
-	if len(nodes) == 1 && nodes[0].Incarnation != self.Incarnation {
+	taken := len(nodes) == 1 && nodes[0].Incarnation != self.Incarnation
+	_, err = conn.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		if !taken {
+			pipe.Del(ctx, prefix+nodeKey+self.ID)
+			pipe.SRem(ctx, prefix+nodesKey, self.ID)
+		}
+		pipe.Publish(ctx, prefix+clusterChannel, s.encodeInternal(internalLeave, value))
 		return nil
-	}
-	transaction := conn.TxPipeline()
-	transaction.Del(ctx, prefix+nodeKey+self.ID)
-	transaction.SRem(ctx, prefix+nodesKey, self.ID)
-	transaction.Publish(ctx, prefix+clusterChannel, s.encodeInternal(internalLeave, value))
-	_, err = transaction.Exec(ctx)
+	})
 	return err
 }
 
@@ -269,8 +325,18 @@ func (s *server) internal(from *header, payload []byte) {
 		if payload[0] == internalLeave {
 			s.broker.gone(s.registry.leave(m))
 		} else {
-			s.broker.gone(s.registry.see(m, s.now()))
+			s.see(m)
 		}
+	}
+}
+
+// see handles a sign of life.
+func (s *server) see(m peerNode) {
+	gone, newer := s.registry.see(m, s.now())
+	s.broker.gone(gone)
+	if newer != nil {
+		s.duplicates.set(context.Background(), fmt.Errorf("%q: the process at %q is newer than the one at %q",
+			m.ID, newer.Address, m.Address))
 	}
 }
 
@@ -286,6 +352,9 @@ func (s *server) expireNodes() {
 		return
 	}
 	gone := s.registry.expire(now - lease)
+	if !s.registry.hasOlder() {
+		s.duplicates.set(context.Background(), nil)
+	}
 	if len(gone) > 0 {
 		s.broker.gone(gone)
 		s.announceSoon()

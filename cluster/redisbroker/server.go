@@ -44,6 +44,7 @@ type server struct {
 	tripTime      tripTime
 	registration  complaint // the server refuses the node's entry
 	transactions  complaint // the server refuses transactions
+	duplicates    complaint // two nodes have one ID
 	stats         serverStats
 
 	// gate stops the publisher until the known nodes are subscribed. It is set
@@ -62,7 +63,7 @@ func newServer(b *Broker, partition int, endpoint *endpoint) *server {
 	}
 	s.queue = newPublishQueue(s.prefix, header{node: b.config.NodeID, incarnation: b.incarnation}, b.config.MaxMessage)
 	s.subscriber = &subscriber{server: s, retry: newBackoff(b.config.RetryMax)}
-	s.registry.init(b.config.NodeID)
+	s.registry.init(b.self())
 	s.stats.init()
 	for _, role := range []struct {
 		name string
@@ -70,8 +71,16 @@ func newServer(b *Broker, partition int, endpoint *endpoint) *server {
 	}{{"publisher", &s.publishing}, {"subscriber", &s.subscribing}} {
 		role.link.init(role.name, endpoint.identity, b.config.Logger)
 	}
-	s.registration.init("the node's registry entry", endpoint.identity, b.config.Logger)
-	s.transactions.init("transactions", endpoint.identity, b.config.Logger)
+	for _, c := range []struct {
+		complaint *complaint
+		bad, good string
+	}{
+		{&s.registration, "Redis refuses the node's registry entry", "Redis accepts the node's registry entry"},
+		{&s.transactions, "Redis refuses transactions", "Redis accepts transactions"},
+		{&s.duplicates, "two nodes have one ID", "all nodes have IDs of their own"},
+	} {
+		c.complaint.init(c.bad, c.good, endpoint.identity, b.config.Logger)
+	}
 	return s
 }
 
@@ -156,6 +165,7 @@ func (s *server) report(ctx context.Context) {
 	s.subscribing.report(ctx)
 	s.registration.report(ctx)
 	s.transactions.report(ctx)
+	s.duplicates.report(ctx)
 }
 
 // submit hands a request to the publisher, which checks for requests often.

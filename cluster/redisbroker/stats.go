@@ -55,6 +55,8 @@ type ServerStats struct {
 	// refused the node's entry, and TransactionRefusals how often it refused a
 	// transaction whose messages were then sent one at a time.
 	PublisherRefusals, SubscriberRefusals, RegistryRefusals, TransactionRefusals uint64
+	// Duplicates counts the announcements of nodes whose ID a newer node has.
+	Duplicates uint64
 	// Gaps is the number of interruptions of the subscriptions. Messages of
 	// other nodes that the server acknowledged during a gap did not arrive
 	// here.
@@ -187,8 +189,9 @@ func (s *server) readStats() ServerStats {
 		AnswerTime:          s.stats.answerTime.read(),
 		Lag:                 s.stats.lag.read(),
 		BatchSize:           s.stats.batchSize.read(),
-		RegistryRefusals:    s.registration.refusals(),
-		TransactionRefusals: s.transactions.refusals(),
+		RegistryRefusals:    s.registration.times(),
+		TransactionRefusals: s.transactions.times(),
+		Duplicates:          s.duplicates.times(),
 	}
 	stats.PublisherReconnects, stats.PublisherRefusals = s.publishing.counts()
 	stats.SubscriberReconnects, stats.SubscriberRefusals = s.subscribing.counts()
