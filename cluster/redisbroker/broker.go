@@ -346,31 +346,6 @@ func (b *Broker) Ready(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
-// successor returns the newer process that has this node's ID, or nil.
-func (b *Broker) successor() *peerNode {
-	for _, s := range b.servers {
-		if newer := s.registry.successor(); newer != nil {
-			return newer
-		}
-	}
-	return nil
-}
-
-// Warnings returns problems of the servers that messages survive, for people: a
-// server refuses the node's entry, or transactions; two nodes have one ID. It
-// does not block.
-func (b *Broker) Warnings() []string {
-	var warnings []string
-	for _, s := range b.servers {
-		for _, c := range []*complaint{&s.registration, &s.transactions, &s.duplicates} {
-			if text := c.warning(); text != "" {
-				warnings = append(warnings, text)
-			}
-		}
-	}
-	return warnings
-}
-
 // Nodes implements [cluster.Membership]. It leaves out a node that has sent no
 // sign of life for its lease. While a server is unreachable, the nodes that it
 // knew stay.

@@ -2,8 +2,11 @@ package redisbroker
 
 import (
 	"context"
+	"encoding/json"
 	"sync"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/stoa-io/stoa/cluster"
 )
@@ -96,4 +99,29 @@ func (s *server) abandon() {
 		}
 		s.congestion.pending.Add(-int64(s.queue.pop(len(batch))))
 	}
+}
+
+// leaveCluster removes the node's entry, unless it belongs to a successor of
+// the same ID, and notifies the other nodes.
+func (s *server) leaveCluster(ctx context.Context, conn *redis.Conn) error {
+	self := s.broker.self()
+	value, err := json.Marshal(self)
+	if err != nil {
+		return err
+	}
+	prefix := s.prefix
+	nodes, _, err := readNodes(ctx, conn, prefix, []string{self.ID})
+	if err != nil && !isReply(err) {
+		return err
+	}
+	taken := len(nodes) == 1 && nodes[0].Incarnation != self.Incarnation
+	_, err = conn.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		if !taken {
+			pipe.Del(ctx, prefix+nodeKey+self.ID)
+			pipe.SRem(ctx, prefix+nodesKey, self.ID)
+		}
+		pipe.Publish(ctx, prefix+clusterChannel, s.encodeInternal(internalLeave, value))
+		return nil
+	})
+	return err
 }

@@ -24,9 +24,9 @@ const (
 // channel, and each answers when the call arrives: a subscription that delivers
 // is one that stays. Safe for concurrent use.
 type peerCall struct {
-	mu      sync.Mutex // guards the rest
-	token   uint64     // of the current call
-	present map[string]bool
+	mu      sync.Mutex      // guards the rest
+	token   uint64          // of the current call
+	present map[uint64]bool // by incarnation
 }
 
 // begin begins a new call and forgets the answers to the previous one.
@@ -34,29 +34,30 @@ func (r *peerCall) begin() (token uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.token++
-	r.present = make(map[string]bool)
+	r.present = make(map[uint64]bool)
 	return r.token
 }
 
-// answer records that a node is present.
-func (r *peerCall) answer(token uint64, node string) {
+// answer records that a process is present.
+func (r *peerCall) answer(token, incarnation uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if token == r.token && r.present != nil {
-		r.present[node] = true
+		r.present[incarnation] = true
 	}
 }
 
 // awaited returns whether an answer of the nodes is missing, and whether some
 // of them cannot answer because their version is older.
-func (r *peerCall) awaited(self string, nodes map[string]registryEntry) (missing, older bool) {
+func (r *peerCall) awaited(self uint64, processes []peerNode) (missing, older bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	missing = !r.present[self]
-	for id, e := range nodes {
+	for i := range processes {
+		m := &processes[i]
 		switch {
-		case id == self || r.present[id]:
-		case e.node.Answers:
+		case m.Incarnation == self || r.present[m.Incarnation]:
+		case m.Answers:
 			missing = true
 		default:
 			older = true
@@ -74,7 +75,7 @@ func (s *server) encodeCall(what byte, token uint64) []byte {
 // call again. It must not block.
 func (s *server) called(from *header, token uint64) {
 	if from.incarnation == s.broker.incarnation {
-		s.peers.answer(token, s.config().NodeID)
+		s.peers.answer(token, s.broker.incarnation)
 		return
 	}
 	channel := s.prefix + cluster.NodeChannel(from.node)
@@ -128,9 +129,7 @@ func (p *publisher) waitForNodes(ctx context.Context) error {
 // older version do not answer; the server counts them.
 func (p *publisher) allPresent(ctx context.Context) (bool, error) {
 	s := p.server
-	known := make(map[string]registryEntry)
-	s.registry.collect(known)
-	missing, older := s.peers.awaited(s.config().NodeID, known)
+	missing, older := s.peers.awaited(s.broker.incarnation, s.registry.processes())
 	if missing || !older {
 		return !missing, nil
 	}

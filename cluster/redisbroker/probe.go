@@ -150,3 +150,28 @@ func (l *lagSampler) observe(number uint64, now time.Duration, into *histogram) 
 		into.observe((now - since).Seconds())
 	}
 }
+
+// successor returns the newer process that has this node's ID, or nil.
+func (b *Broker) successor() *peerNode {
+	for _, s := range b.servers {
+		if newer := s.registry.successor(); newer != nil {
+			return newer
+		}
+	}
+	return nil
+}
+
+// Warnings returns problems of the servers that messages survive, for people: a
+// server refuses the node's entry, or transactions; two nodes have one ID. It
+// does not block.
+func (b *Broker) Warnings() []string {
+	var warnings []string
+	for _, s := range b.servers {
+		for _, c := range []*complaint{&s.registration, &s.transactions, &s.duplicates} {
+			if text := c.warning(); text != "" {
+				warnings = append(warnings, text)
+			}
+		}
+	}
+	return warnings
+}

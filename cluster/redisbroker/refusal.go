@@ -2,11 +2,164 @@ package redisbroker
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
+
+// A server answers with one of these problems, although it works: it is not the
+// server that the configuration means.
+var (
+	errNotMaster   = errors.New("redisbroker: the server is a replica, not the master")
+	errClusterMode = errors.New("redisbroker: the server runs in cluster mode (Redis Cluster), which is not supported")
+	errIsSentinel  = errors.New("redisbroker: the server is a Sentinel; write redis+sentinel://host/master")
+)
+
+// permanent returns true for problems that only a change of the configuration,
+// here or at the server, ends. Start returns them.
+func permanent(err error) bool {
+	return redis.IsAuthError(err) || redis.IsPermissionError(err) ||
+		errors.Is(err, errClusterMode) || errors.Is(err, errIsSentinel)
+}
+
+// isReply returns true for errors that the server has answered: the connection
+// works.
+func isReply(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply)
+}
+
+// denied returns true if the server never executes the command for this user:
+// the right is missing, or the server does not have the command. Proxies and
+// managed servers often lack CLIENT, INFO or ROLE, which the broker can do
+// without.
+func denied(err error) bool {
+	return redis.IsPermissionError(err) || redis.HasErrorPrefix(err, "unknown ") || redis.HasErrorPrefix(err, "Unknown ")
+}
+
+// explain names the cause of replies that show the wrong kind of server.
+func explain(err error) error {
+	if errors.Is(err, errNotMaster) || errors.Is(err, errClusterMode) {
+		return err
+	}
+	if redis.HasErrorPrefix(err, "READONLY ") {
+		return fmt.Errorf("%w: %w", errNotMaster, err)
+	}
+	for _, prefix := range []string{"MOVED ", "ASK ", "CROSSSLOT ", "CLUSTERDOWN ", "TRYAGAIN "} {
+		if redis.HasErrorPrefix(err, prefix) {
+			return fmt.Errorf("%w: %w", errClusterMode, err)
+		}
+	}
+	return err
+}
+
+// learn gives the connection its name, asks the server for the fields, and
+// checks that it is the kind of server that the broker needs. Fields that the
+// server does not tell stay empty.
+func (t *linkTrace) learn(ctx context.Context, cn *redis.Conn, wantMaster bool) error {
+	id := redis.NewIntCmd(ctx, "client", "id")
+	role := redis.NewSliceCmd(ctx, "role")
+	var sections []*redis.StringCmd
+	pipeline := cn.Pipeline()
+	_ = pipeline.Process(ctx, redis.NewStatusCmd(ctx, "client", "setname", t.name)) // no error before Exec
+	_ = pipeline.Process(ctx, id)
+	_ = pipeline.Process(ctx, role)
+	for _, section := range []string{"server", "replication", "cluster"} {
+		sections = append(sections, pipeline.Info(ctx, section))
+	}
+	commands, err := pipeline.Exec(ctx)
+	if err != nil && !isReply(err) {
+		return err
+	}
+	for _, command := range commands {
+		if err := command.Err(); err != nil && !denied(err) {
+			return err
+		}
+	}
+	t.id = id.Val()
+	var info strings.Builder
+	for _, section := range sections {
+		info.WriteString(section.Val())
+	}
+	facts := parseInfo(info.String())
+	t.run = facts.run
+	if facts.role == "" && len(role.Val()) > 0 {
+		facts.role, _ = role.Val()[0].(string)
+	}
+	return facts.check(wantMaster)
+}
+
+// serverFacts are the parts of INFO and ROLE that tell servers apart. Empty
+// fields are unknown.
+type serverFacts struct {
+	run  string // the server's name for this life of its process
+	mode string // standalone, cluster or sentinel
+	role string // master, slave or sentinel
+}
+
+func parseInfo(info string) (f serverFacts) {
+	for line := range strings.Lines(info) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		switch key {
+		case "run_id":
+			f.run = value
+		case "redis_mode", "server_mode": // Valkey has the second one
+			f.mode = value
+		case "role":
+			f.role = value
+		case "cluster_enabled":
+			if value == "1" {
+				f.mode = "cluster"
+			}
+		}
+	}
+	return f
+}
+
+func (f *serverFacts) check(wantMaster bool) error {
+	switch {
+	case f.mode == "sentinel" || f.role == "sentinel":
+		return errIsSentinel
+	case f.mode == "cluster":
+		return errClusterMode
+	case wantMaster && f.role != "" && f.role != "master":
+		return errNotMaster
+	}
+	return nil
+}
+
+// checkRole is a control request. A server that another one replaces may go on
+// to answer, but the messages that it accepts as a replica reach only the nodes
+// that have stayed with it. So both connections end, and the next ones find the
+// master under the configured name.
+func (s *server) checkRole(ctx context.Context, conn *redis.Conn) error {
+	role, err := conn.Do(ctx, "role").Slice()
+	facts := serverFacts{}
+	switch {
+	case err == nil && len(role) > 0:
+		facts.role, _ = role[0].(string)
+	case err != nil && denied(err):
+		var info string
+		if info, err = conn.Info(ctx, "replication").Result(); err == nil {
+			facts = parseInfo(info)
+		}
+	}
+	if err != nil {
+		if isReply(err) {
+			return nil // publishing shows whether the server is of use
+		}
+		return err
+	}
+	if err := facts.check(true); err != nil {
+		s.subscribing.end()
+		return err
+	}
+	return nil
+}
 
 // aloneRetry is how long messages are sent without a transaction after the
 // server has refused one.

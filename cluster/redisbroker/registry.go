@@ -53,7 +53,7 @@ type peerNode struct {
 }
 
 // replaces returns true if m takes the place of another process with its ID.
-// All nodes decide in the same way, whatever they have seen first.
+// All nodes decide in the same way, in any order of arrival.
 func (m *peerNode) replaces(other *peerNode) bool {
 	if m.Born == 0 || other.Born == 0 {
 		return true
@@ -185,6 +185,20 @@ func (r *registry) count() int {
 	return count
 }
 
+// processes returns all nodes, those with a taken ID included.
+func (r *registry) processes() []peerNode {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make([]peerNode, 0, len(r.nodes)+len(r.older))
+	for _, e := range r.nodes {
+		all = append(all, e.node)
+	}
+	for _, e := range r.older {
+		all = append(all, e.node)
+	}
+	return all
+}
+
 func (r *registry) collect(into map[string]registryEntry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -266,31 +280,6 @@ func (s *server) learn(ctx context.Context, conn *redis.Conn, ids []string) erro
 	return conn.SRem(ctx, s.prefix+nodesKey, dead...).Err()
 }
 
-// leaveCluster removes the node's entry, unless it belongs to a successor of
-// the same ID, and notifies the other nodes.
-func (s *server) leaveCluster(ctx context.Context, conn *redis.Conn) error {
-	self := s.broker.self()
-	value, err := json.Marshal(self)
-	if err != nil {
-		return err
-	}
-	prefix := s.prefix
-	nodes, _, err := readNodes(ctx, conn, prefix, []string{self.ID})
-	if err != nil && !isReply(err) {
-		return err
-	}
-	taken := len(nodes) == 1 && nodes[0].Incarnation != self.Incarnation
-	_, err = conn.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		if !taken {
-			pipe.Del(ctx, prefix+nodeKey+self.ID)
-			pipe.SRem(ctx, prefix+nodesKey, self.ID)
-		}
-		pipe.Publish(ctx, prefix+clusterChannel, s.encodeInternal(internalLeave, value))
-		return nil
-	})
-	return err
-}
-
 // encodeInternal encodes a message to brokers, which has no number.
 func (s *server) encodeInternal(what byte, value []byte) []byte {
 	from := header{node: s.config().NodeID, incarnation: s.broker.incarnation, internal: true}
@@ -314,7 +303,7 @@ func (s *server) internal(from *header, payload []byte) {
 		}
 	case internalPresent:
 		if len(rest) == 8 {
-			s.peers.answer(binary.BigEndian.Uint64(rest), string([]byte(from.node)))
+			s.peers.answer(binary.BigEndian.Uint64(rest), from.incarnation)
 		}
 	case internalAnnounce, internalLeave:
 		var m peerNode
