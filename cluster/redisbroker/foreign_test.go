@@ -89,7 +89,7 @@ func TestTooLargeMessages(t *testing.T) {
 	server := redistest.Start(t, "--client-output-buffer-limit", "pubsub 1gb 1gb 60")
 	channel := rooms(1)[0]
 	l := newLedger()
-	b := startBroker(t, redisbroker.Config{Servers: []string{server.URL()}}, l)
+	b := startBroker(t, redisbroker.Config{Servers: []string{server.URL()}, ProbeInterval: time.Minute}, l)
 	if err := b.Subscribe(t.Context(), channel); err != nil {
 		t.Fatalf("Subscribe = %v, want nil", err)
 	}
