@@ -179,7 +179,8 @@ func (t *adoptTask) run(l *Loop) {
 	}
 	if len(t.head) > 0 {
 		c.in = t.head
-		c.consumeKept()
+		l.shareTurn()
+		c.continueKept()
 	}
 }
 

@@ -36,6 +36,7 @@ const (
 	flagOver                            // the send queue has exceeded its limit and is not half empty yet
 	flagPartial                         // deadline is that of a message that has begun
 	flagRefused                         // is a WebSocket only to learn why it is refused
+	flagKept                            // in holds whole frames that wait for the next turn
 )
 
 // PauseBits say why a connection is not read. Each owner of a reason sets and

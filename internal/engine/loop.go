@@ -18,6 +18,16 @@ const (
 	flushesPerTurn = 1024
 )
 
+// A read may bring thousands of small frames, so the frames of one connection
+// in one turn are bounded, too. The connections that used up their share in the
+// last turn divide floodFrames: several floods make a turn hardly longer than
+// one does.
+const (
+	maxFramesPerTurn = 64
+	minFramesPerTurn = 4
+	floodFrames      = 128
+)
+
 // yieldEvery is how long a busy loop runs before it yields to Go's scheduler,
 // in milliseconds: handlers, broker connections and net/http wait that long for
 // a processor where loops keep all of them busy. Above 10 ms the scheduler's
@@ -66,6 +76,8 @@ type Loop struct {
 	generation uint32
 	live       int // connections of any state
 
+	frames    int     // that the connection being read may still send in this turn
+	completed bool    // a message of the bytes that were consumed last was complete
 	tasks     []task  // taken from the inbox
 	ready     []*Conn // have more input than one turn allowed
 	dirty     []*Conn // have output
@@ -217,6 +229,12 @@ func (l *Loop) handleEvent(ev *netpoll.Event) {
 	if ev.Flags&netpoll.Readable != 0 && c.state != connGone {
 		c.onReadable(ev.Flags&netpoll.HungUp != 0)
 	}
+}
+
+// shareTurn sets how many frames of the next connection are handled before the
+// others have their turn.
+func (l *Loop) shareTurn() {
+	l.frames = min(maxFramesPerTurn, max(minFramesPerTurn, floodFrames/(1+len(l.ready))))
 }
 
 // readReady continues with the connections that had more input than their

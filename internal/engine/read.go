@@ -28,15 +28,27 @@ func (c *Conn) onReadable(hangup bool) {
 		}
 		return
 	}
+	c.flags &^= flagReadable
+	c.loop.shareTurn()
+	if c.flags&flagKept != 0 {
+		c.continueKept()
+	}
 	for range readsPerTurn {
-		more, alive := c.readOnce()
-		if !alive || !more {
+		if c.flags&flagKept != 0 || c.state == connGone {
 			return
 		}
 		if c.paused() {
 			c.flags |= flagReadable
 			return
 		}
+		more, alive := c.readOnce()
+		if !alive || !more {
+			return
+		}
+	}
+	if c.paused() {
+		c.flags |= flagReadable
+		return
 	}
 	c.readLater()
 }
@@ -77,13 +89,19 @@ func (c *Conn) resume() {
 	if c.flags&flagPartial != 0 {
 		c.SetDeadline(0) // it is set again after the next read
 	}
+	c.loop.shareTurn()
+	c.continueKept()
+	if c.state != connGone && c.flags&(flagReadable|flagKept) == flagReadable {
+		c.onReadable(false)
+	}
+}
+
+// continueKept handles the kept bytes.
+func (c *Conn) continueKept() {
+	c.flags &^= flagKept
 	if c.in != nil {
 		c.consumeKept()
 		c.boundPartial()
-	}
-	if c.state != connGone && c.flags&flagReadable != 0 {
-		c.flags &^= flagReadable
-		c.onReadable(false)
 	}
 }
 
@@ -125,7 +143,10 @@ func (c *Conn) boundPartial() {
 	if c.state != connOpen || c.paused() {
 		return
 	}
-	switch partial := c.in != nil || c.fragmented(); {
+	if c.loop.completed && c.flags&flagPartial != 0 {
+		c.SetDeadline(0) // it was that of an earlier message
+	}
+	switch partial := c.in != nil && c.flags&flagKept == 0 || c.fragmented(); {
 	case partial && c.flags&flagDeadline == 0 && c.loop.times.message > 0:
 		c.SetDeadline(c.loop.times.message)
 		c.flags |= flagPartial
@@ -169,6 +190,7 @@ func (c *Conn) consumeKept() {
 // their size.
 func (c *Conn) consume(data []byte) int {
 	consumed := 0
+	c.loop.completed = false
 	for consumed < len(data) {
 		n := 0
 		switch c.state {
@@ -176,6 +198,11 @@ func (c *Conn) consume(data []byte) int {
 			n = c.handshake(data[consumed:])
 		case connOpen, connClosing:
 			if c.paused() {
+				return consumed
+			}
+			if c.loop.frames <= 0 {
+				c.flags |= flagKept
+				c.readLater()
 				return consumed
 			}
 			n = c.consumeFrame(data[consumed:])
@@ -225,11 +252,13 @@ func (c *Conn) consumeFrame(data []byte) int {
 	if h.OpCode.IsData() && c.state == connOpen && c.pauseIfCongested() {
 		return 0
 	}
+	c.loop.frames--
 	payload := data[size:end]
 	ws.Cipher(payload, h.Mask, 0)
 	if h.OpCode.IsControl() {
 		c.onControl(h.OpCode, payload)
 	} else if c.state == connOpen {
+		c.loop.completed = c.loop.completed || h.Fin
 		c.onData(&h, payload)
 	}
 	return end
