@@ -52,6 +52,8 @@ var scalars = []scalar{
 		func(s *node.Stats) float64 { return float64(s.SendQueueExceeded) }),
 	counter("senders_paused_total", "Short pauses of clients whose messages met such a send queue.",
 		func(s *node.Stats) float64 { return float64(s.SendersPaused) }),
+	counter("shares_exceeded_total", "Pauses of clients that publish faster than their messages are delivered.",
+		func(s *node.Stats) float64 { return float64(s.SharesExceeded) }),
 	counter("asks_skipped_total", "Asks that were not sent to a client with too many open ones.",
 		func(s *node.Stats) float64 { return float64(s.AsksSkipped) }),
 	gauge("open_asks", "Asks to clients of this node that have no answer yet.",

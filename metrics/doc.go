@@ -35,6 +35,7 @@
 //	stoa_pings_sent_total           counter    WebSocket pings sent
 //	stoa_send_queue_exceeded_total  counter    send queues that exceeded their limit; their connections had to catch up
 //	stoa_senders_paused_total       counter    short pauses of clients whose messages met such a send queue
+//	stoa_shares_exceeded_total      counter    pauses of clients that publish faster than their messages are delivered
 //	stoa_asks_skipped_total         counter    asks that were not sent to a client with too many open ones
 //	stoa_open_asks                  gauge      asks to clients of this node that have no answer yet
 //

@@ -145,7 +145,7 @@ func (a *app) relayAskLater(c *hub.Client, ns *Namespace, e *session.Event, even
 	}
 	made := a.ensureHandle(c)
 	w := newRelayTask(made, ns, e, event, asked.Message().Body, h)
-	w.pass = func(m *Message) { asked.Forward(m.room(), made.ID()) }
+	w.pass = func(m *Message) { asked.Forward(m.room(), &made.handle) }
 	w.refused = asked.Refuse
 	a.dispatch(c, w)
 	return hub.MessageRelayed

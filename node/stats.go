@@ -146,6 +146,7 @@ type Stats struct {
 	AsksSkipped       uint64              // asks that were not sent to a client with too many open ones
 	SendQueueExceeded uint64              // send queues that exceeded their limit
 	SendersPaused     uint64              // pauses of senders whose messages met such a queue
+	SharesExceeded    uint64              // pauses of clients that publish faster than their messages are delivered
 	Closes            map[CloseKey]uint64 // those that occurred; see CloseKeys
 	FramesPerWrite    Histogram           // in frames
 	Lag               Histogram           // how late the loops' timers were served, in seconds
@@ -174,6 +175,7 @@ func (n *Node) Stats() Stats {
 		MessagesOut: all.MessagesOut, BytesIn: e.BytesIn, BytesOut: e.BytesOut,
 		Deliveries: all.Deliveries, DroppedFrames: e.DroppedFrames, PingsSent: e.PingsSent,
 		AsksSkipped: all.AsksSkipped, SendQueueExceeded: all.SendQueueExceeded, SendersPaused: all.SendersPaused,
+		SharesExceeded: all.SharesExceeded,
 		Closes:         make(map[CloseKey]uint64),
 		FramesPerWrite: Histogram{e.FramesPerWrite.Buckets[:], e.FramesPerWrite.Sum},
 		Lag:            Histogram{e.Lag.Buckets[:], e.Lag.Sum},

@@ -232,7 +232,7 @@ func (c *Conn) unusable(h *handlerCall, err error) error {
 
 // publish relays a message of the connection.
 func (c *Conn) publish(channel string, m *Message) {
-	err := c.node.broker.Publish(channel, &cluster.Envelope{Binary: m.Binary, Origin: c.ID(), Payload: m.payload()})
+	err := c.handle.Publish(channel, &cluster.Envelope{Binary: m.Binary, Origin: c.ID(), Payload: m.payload()})
 	if err != nil && !errors.Is(err, cluster.ErrClosed) {
 		poolOf(c.handle.Shard()).countDropped(m.Binary)
 	}

@@ -52,6 +52,8 @@ const (
 	PauseSlow
 	// PauseTurn is for owners that let a connection wait for its turn.
 	PauseTurn
+	// PauseShare is for owners of a connection that sends more than is handled.
+	PauseShare
 )
 
 // Conn is one connection on its loop. Its owner embeds it and calls Init; all

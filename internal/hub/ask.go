@@ -52,7 +52,7 @@ func (c *Client) openAsks() *asks {
 func (c *Client) tidyAsks() {
 	if a := c.openAsks(); a != nil && len(a.open) == 0 && len(a.relayed) == 0 {
 		c.rare.asks = nil
-		c.WantTick(c.rare.over != nil)
+		c.tidyTick()
 	}
 }
 
@@ -165,5 +165,5 @@ func (c *Client) abandonAsks() {
 		c.Shard().hub.peer.Abandon(relayed.id)
 	}
 	c.rare.asks = nil
-	c.WantTick(c.rare.over != nil)
+	c.tidyTick()
 }

@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/internal/connid"
 	"github.com/stoa-io/stoa/internal/rpc"
 	"github.com/stoa-io/stoa/internal/session"
@@ -122,11 +123,21 @@ type RelayedAsk struct {
 // Message returns the ask as received. It is valid for the ask's life.
 func (a *RelayedAsk) Message() *wire.Message { return &a.message }
 
-// Forward asks the other members. except is the ID of the asking connection.
-// Safe for concurrent use with the loop; it is called once, or Refuse is.
-func (a *RelayedAsk) Forward(m *rpc.RoomMessage, except string) {
-	h := a.shard.hub
-	h.peer.Forward(a.id, m, except, h.askTimeout())
+// Forward asks the other members, from a task of the asking connection; it may
+// wait as Handle.Publish does. It is called once, or Refuse is.
+func (a *RelayedAsk) Forward(m *rpc.RoomMessage, by *Handle) {
+	a.forward(m, by.ID(), by.charge(len(m.Payload)))
+}
+
+// forward asks the other members, with a marker if it is not nil. except is the
+// ID of the asking connection.
+func (a *RelayedAsk) forward(m *rpc.RoomMessage, except string, follows *marker) {
+	h, published := a.shard.hub, (func(int, error))(nil)
+	if follows != nil {
+		follows.begin(cluster.RoomChannel(m.Namespace, m.Room))
+		published = follows.done
+	}
+	h.peer.Forward(a.id, m, except, h.askTimeout(), published)
 }
 
 // Refuse answers the client with an error instead.
@@ -140,10 +151,10 @@ func (c *Client) relayAsk(e *session.Event) MessageResult {
 		return MessageRefused
 	}
 	m := e.Message
-	asked.Forward(&rpc.RoomMessage{
+	asked.forward(&rpc.RoomMessage{
 		Namespace: string(m.Namespace), Room: string(m.Room), Binary: m.Binary,
 		Payload: wire.Append(nil, &wire.Message{Namespace: m.Namespace, Room: m.Room, Event: m.Event, Body: m.Body}),
-	}, c.ID())
+	}, c.ID(), c.charge(len(e.Payload)))
 	return MessageRelayed
 }
 

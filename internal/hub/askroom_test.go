@@ -35,7 +35,7 @@ func TestEndedAskReachesEveryMember(t *testing.T) {
 	release := make(chan struct{})
 	busy.Post(func() { <-release })
 	id := h.peer.Open(func(rpc.Answer, error) {})
-	h.peer.Forward(id, &rpc.RoomMessage{Namespace: "chat", Room: "r", Payload: []byte(ask)}, "", uint32(patience.Milliseconds()))
+	h.peer.Forward(id, &rpc.RoomMessage{Namespace: "chat", Room: "r", Payload: []byte(ask)}, "", uint32(patience.Milliseconds()), nil)
 	h.peer.Abandon(id)
 	s.onLoop(func() {}) // the end of the ask has been published
 	close(release)

@@ -35,6 +35,7 @@ type rare struct {
 	asks    *asks    // nil while there are none
 	over    *over    // nil while the send queue is within its limit
 	refusal *Refusal // nil unless the client only learns why it is refused
+	charged charged
 }
 
 // Refusal tells a client why its request was refused, after the WebSocket was
@@ -213,6 +214,7 @@ func (c *Client) Ended() {
 	}
 	c.session.Close()
 	c.abandonAsks()
+	c.endSharePause()
 	if c.rare != nil {
 		c.rare.backlog = nil
 	}
@@ -243,4 +245,5 @@ func (c *Client) Deadline() {
 func (c *Client) Tick() {
 	c.expireAsks()
 	c.judgeSlow()
+	c.boundSharePause()
 }

@@ -21,6 +21,7 @@ type Handle struct {
 
 	acked uint32 // loop-owned; when the client was acknowledged, by the loop's clock
 	queue taskqueue.Queue
+	share *taskShare // owned by the connection's tasks; nil until one publishes
 
 	mu     sync.Mutex
 	id     string             // guarded by mu; "" until first asked for

@@ -63,8 +63,10 @@ type Hub struct {
 	shards   []*Shard
 	peer     *rpc.Peer
 	interest *cluster.Interest
+	counting cluster.CountingPublisher // the broker; nil if it does not count
 
-	openAsks atomic.Int64 // to clients of this node
+	openAsks  atomic.Int64 // to clients of this node
+	overShare atomic.Int32 // connections that have used up their share
 
 	mu      sync.Mutex
 	started bool     // guarded by mu
@@ -74,6 +76,7 @@ type Hub struct {
 // New makes a hub and its engine. It opens no descriptor.
 func New(cfg Config) *Hub {
 	h := &Hub{config: cfg, log: cfg.Logger}
+	h.counting, _ = cfg.Broker.(cluster.CountingPublisher)
 	cfg.Engine.NewShard = h.newShard
 	h.server = engine.New(cfg.Engine)
 	h.last = make([]*Stats, len(h.shards))

@@ -85,6 +85,15 @@ func (s *Shard) Submit(t Task) bool {
 	return true
 }
 
+// submitTo posts a task to the shards of a set of loops.
+func (h *Hub) submitTo(loops uint64, t Task) {
+	for i, s := range h.shards {
+		if loops&(1<<i) != 0 {
+			s.Submit(t)
+		}
+	}
+}
+
 // postDelivery posts a delivery.
 func (s *Shard) postDelivery(d *delivery) {
 	in := &s.inbox

@@ -44,7 +44,7 @@ func (c *Client) publish(channel string, e *session.Event) MessageResult {
 	}
 	env := &s.envelope
 	*env = cluster.Envelope{Binary: e.Message.Binary, Origin: c.ID(), Payload: payload}
-	err := s.hub.config.Broker.Publish(channel, env)
+	err := c.send(channel, env)
 	env.Payload = nil
 	if err != nil {
 		if !errors.Is(err, cluster.ErrClosed) {
@@ -54,4 +54,13 @@ func (c *Client) publish(channel string, e *session.Event) MessageResult {
 		return MessageDropped
 	}
 	return MessageRelayed
+}
+
+// send publishes a message of the client, and counts it.
+func (c *Client) send(channel string, env *cluster.Envelope) error {
+	m := c.charge(len(env.Payload))
+	if m == nil {
+		return c.Shard().hub.config.Broker.Publish(channel, env)
+	}
+	return m.publish(channel, env)
 }

@@ -53,7 +53,7 @@ func (c *Client) Drained() {
 		return
 	}
 	c.rare.over = nil
-	c.WantTick(c.openAsks() != nil)
+	c.tidyTick()
 	c.Resume(engine.PauseSlow)
 }
 

@@ -49,6 +49,7 @@ type Stats struct {
 	AsksSkipped       uint64                    // asks that were not sent to a client with too many open ones
 	SendQueueExceeded uint64                    // send queues that exceeded their limit
 	SendersPaused     uint64                    // pauses of senders whose messages met such a queue
+	SharesExceeded    uint64                    // pauses of connections whose messages wait to be delivered
 	Closes            map[CloseKey]uint64
 }
 
@@ -67,6 +68,7 @@ func (s *Stats) add(o *Stats) {
 	s.AsksSkipped += o.AsksSkipped
 	s.SendQueueExceeded += o.SendQueueExceeded
 	s.SendersPaused += o.SendersPaused
+	s.SharesExceeded += o.SharesExceeded
 	for k, n := range o.Closes {
 		s.Closes[k] += n
 	}

@@ -22,7 +22,7 @@ type RoomMessage struct {
 func (p *Peer) AskRoom(ctx context.Context, m *RoomMessage) (Answer, error) {
 	all, err := p.wait(ctx, false, func(c *call) uint64 {
 		id := p.pending.add(c)
-		p.Forward(id, m, "", p.timeout(ctx))
+		p.Forward(id, m, "", p.timeout(ctx), nil)
 		return id
 	})
 	return first(all, err)
@@ -79,14 +79,18 @@ func (p *Peer) Abandon(id uint64) {
 // Forward publishes the request of a call in the room's channel: it reaches the
 // nodes that have members, behind everything that was published there before.
 // except is the ID of a connection that is not asked; timeout is in
-// milliseconds.
-func (p *Peer) Forward(id uint64, m *RoomMessage, except string, timeout uint32) {
+// milliseconds. If published is not nil, it is called as that of
+// [cluster.CountingPublisher].
+func (p *Peer) Forward(id uint64, m *RoomMessage, except string, timeout uint32, published func(nodes int, err error)) {
 	r := &Request{
 		Op: OpAskRoom, ID: id, From: p.config.ID, Target: except,
 		Timeout: timeout, Binary: m.Binary, Payload: m.Payload,
 	}
 	channel := cluster.RoomChannel(m.Namespace, m.Room)
 	p.publish(channel, r, func(nodes int, err error) {
+		if published != nil {
+			published(nodes, err)
+		}
 		if err != nil {
 			p.Cancel(id, wire.ErrUnavailable)
 			return
