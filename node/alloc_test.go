@@ -130,3 +130,48 @@ func TestRelayAllocations(t *testing.T) {
 		}
 	}
 }
+
+// An ask to a room is one message for all members: only the token before it is
+// each member's own.
+func TestAskToRoomIsShared(t *testing.T) {
+	const members, rounds, size, perMember = 50, 5, 60_000, 2000
+	n, err := New(Config{Loops: 1, Namespaces: map[string]NamespaceOptions{"default": {Relay: RelayRooms | RelayAsks}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- n.Serve() }()
+	defer func() {
+		_ = n.Close()
+		<-served
+	}()
+	asking := dialClient(t, n)
+	asked := make([]*client, members)
+	for i := range asked {
+		asked[i] = dialClient(t, n)
+	}
+	rest := ";default;r;q;0;0;" + strings.Repeat("x", size)
+	ask := clientFrame("$1" + rest)
+	delivered := len(engine.NewFrame(ws.OpText, []byte("1"+rest)))
+	round := func() {
+		asking.write(ask)
+		for _, c := range asked {
+			c.skip(delivered)
+		}
+	}
+	round()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range rounds {
+		round()
+	}
+	runtime.ReadMemStats(&after)
+	perAsk := (after.TotalAlloc - before.TotalAlloc) / rounds
+	t.Logf("%d bytes are allocated for an ask of %d bytes to %d members", perAsk, size, members)
+	if limit := uint64(8*size + members*perMember); perAsk > limit {
+		t.Errorf("%d bytes are allocated for an ask of %d bytes to %d members, want at most %d", perAsk, size, members, limit)
+	}
+}

@@ -81,6 +81,13 @@ func NewFrame(op ws.OpCode, payload []byte) []byte {
 	return append(frame, payload...)
 }
 
+// NewFrameStart builds the start of a frame whose payload is start and so many
+// bytes more.
+func NewFrameStart(op ws.OpCode, start []byte, more int) []byte {
+	frame := AppendHeader(make([]byte, 0, MaxHeader+len(start)), op, len(start)+more)
+	return append(frame, start...)
+}
+
 // FillFrame puts the header right before the payload, which begins at
 // data[MaxHeader], and returns the frame, a part of data.
 func FillFrame(op ws.OpCode, data []byte) []byte {

@@ -27,34 +27,53 @@ type sendQueue struct {
 	blockedAt uint32 // since when the socket takes nothing
 }
 
-// entry is one or more whole frames in one piece, shared and immutable.
+// entry is one or more whole frames in one piece, or a part of a frame. The
+// data is immutable and may be shared.
 type entry struct {
 	data   []byte
-	frames int
+	frames int32
+	rest   bool // of the frame that the entry before has begun
 }
 
 // Send appends frames to the send queue, which is written at the end of the
 // turn. It takes ownership of data, which must not change any more and may be
 // shared with other connections. frames is 0 for bytes that are no frame.
 func (c *Conn) Send(data []byte, frames int) {
-	l := c.loop
-	if c.state == connGone {
-		return
+	if c.state != connGone {
+		c.enqueue(entry{data: data, frames: int32(frames)})
+		c.checkSendQueue()
 	}
+}
+
+// SendParts is Send of one frame in two parts, of which the second may be
+// shared.
+func (c *Conn) SendParts(start, rest []byte) {
+	if c.state != connGone {
+		c.enqueue(entry{data: start, frames: 1})
+		c.enqueue(entry{data: rest, rest: true})
+		c.checkSendQueue()
+	}
+}
+
+func (c *Conn) enqueue(e entry) {
+	l := c.loop
 	q := c.out
 	if q == nil {
 		q = l.newQueue()
 		c.out = q
 	}
-	q.entries = append(q.entries, entry{data, frames})
-	size := len(data) + entryOverhead
+	q.entries = append(q.entries, e)
+	size := len(e.data) + entryOverhead
 	q.bytes += size
 	l.stats.QueueBytes += size
 	if !q.blocked && c.flags&flagDirty == 0 {
 		c.flags |= flagDirty
 		l.dirty = append(l.dirty, c)
 	}
-	if limit := l.limits.SendQueue; limit > 0 && q.bytes > limit && c.state == connOpen {
+}
+
+func (c *Conn) checkSendQueue() {
+	if limit := c.loop.limits.SendQueue; limit > 0 && c.out.bytes > limit && c.state == connOpen {
 		c.overLimit()
 	}
 }
@@ -109,6 +128,9 @@ func (c *Conn) DropUnsent() {
 	}
 	first := q.next
 	if q.offset > 0 {
+		first++
+	}
+	if first < len(q.entries) && q.entries[first].rest {
 		first++
 	}
 	for i := first; i < len(q.entries); i++ {
@@ -186,16 +208,16 @@ func (c *Conn) gather() (data []byte, frames int) {
 	q := c.out
 	first := q.entries[q.next]
 	if q.next+1 == len(q.entries) || len(first.data)-q.offset >= writeBufferSize/2 {
-		return first.data[q.offset:], first.frames
+		return first.data[q.offset:], int(first.frames)
 	}
 	buffer := append(c.loop.writeBuffer[:0], first.data[q.offset:]...)
-	frames = first.frames
+	frames = int(first.frames)
 	for _, e := range q.entries[q.next+1:] {
 		if len(buffer)+len(e.data) > writeBufferSize {
 			break
 		}
 		buffer = append(buffer, e.data...)
-		frames += e.frames
+		frames += int(e.frames)
 	}
 	return buffer, frames
 }

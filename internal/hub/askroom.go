@@ -14,26 +14,27 @@ import (
 
 // askRoom asks the members of a room on all loops of this node.
 func (h *Hub) askRoom(call *rpc.RoomCall) {
-	ask := &memberAsk{call: call, opened: make([][]openedAsk, len(h.shards))}
+	ask := &memberAsk{call: call, opened: make([][]openedAsk, len(h.shards)), loops: h.interest.Loops(call.Channel)}
 	ask.except, _ = connid.Parse(h.config.ID, call.Except)
+	if ask.loops == 0 {
+		ask.loops = 1 // which finds no member, and finishes
+	}
+	m := &call.Message
+	ask.rest = wire.Append(nil, &wire.Message{Namespace: m.Namespace, Room: m.Room, Event: m.Event, Body: m.Body})
 	call.Local = ask
-	loops := h.interest.Loops(call.Channel)
-	if loops == 0 {
-		loops = 1 // which finds no member, and finishes
-	}
-	call.Add(bits.OnesCount64(loops))
-	for i, s := range h.shards {
-		if loops&(1<<i) != 0 {
-			s.Submit(ask)
-		}
-	}
+	call.Add(bits.OnesCount64(ask.loops))
+	h.submitTo(ask.loops, ask)
 }
 
 // memberAsk asks the members of a room on one loop. It is the responder of
 // every member, on all loops.
 type memberAsk struct {
+	// Immutable.
 	call   *rpc.RoomCall
 	except connid.Ref
+	loops  uint64 // that have members
+	rest   []byte // of the message, which follows each member's token
+
 	opened [][]openedAsk // by loop, each touched by its loop only
 }
 
@@ -61,7 +62,8 @@ func (a *memberAsk) Run(s *Shard) {
 			continue
 		}
 		a.call.Add(1)
-		if id := c.ask(a, a.call.Timeout, func() (uint64, error) { return c.askEvent(&a.call.Message) }); id != 0 {
+		s.budget -= askCost
+		if id := c.ask(a, a.call.Timeout, func() (uint64, error) { return c.askShared(a) }); id != 0 {
 			loop := s.loop.Number()
 			a.opened[loop] = append(a.opened[loop], openedAsk{c.Slot(), c.Generation(), id})
 		}
@@ -76,9 +78,7 @@ func (a *memberAsk) Run(s *Shard) {
 // endRoom ends the asks to the members that have not answered.
 func (h *Hub) endRoom(call *rpc.RoomCall) {
 	ask := call.Local.(*memberAsk)
-	for _, s := range h.shards {
-		s.Submit((*endMemberAsk)(ask))
-	}
+	h.submitTo(ask.loops, (*endMemberAsk)(ask))
 }
 
 // endMemberAsk ends the asks of a memberAsk on one loop.
@@ -88,6 +88,7 @@ type endMemberAsk memberAsk
 func (a *endMemberAsk) Run(s *Shard) {
 	opened := a.opened[s.loop.Number()]
 	a.opened[s.loop.Number()] = nil
+	s.budget -= len(opened)
 	for _, o := range opened {
 		if c := s.lookup(o.slot, o.generation); c != nil {
 			c.session.Cancel(o.id, errEnded)

@@ -52,3 +52,46 @@ func TestEndedAskReachesEveryMember(t *testing.T) {
 	}
 	busy.eventually(t, "the ask ends", func() bool { return h.OpenAsks() == 0 })
 }
+
+// An ask counts the members that it asks in the budget of the turn, and its end
+// reaches only the loops that have members.
+func TestAskCountsItsMembers(t *testing.T) {
+	s := startShard(t, false, func(cfg *Config) {
+		cfg.Engine.Loops, cfg.Engine.Blocking = 2, true
+		cfg.App = openApp{}
+	})
+	c, _ := s.dial(t)
+	s.onLoop(func() {
+		for _, message := range []string{wire.Hello, "1;chat;;_OnNamespaceConnect;0;0;", "2;chat;r;_OnRoomJoin;0;0;"} {
+			c.Message([]byte(message), false)
+		}
+	})
+	release := make(chan struct{})
+	s.Post(func() { <-release })
+	var before, after int
+	s.Post(func() { before = s.budget })
+	id := s.hub.peer.Open(func(rpc.Answer, error) {})
+	s.hub.peer.Forward(id, &rpc.RoomMessage{Namespace: "chat", Room: "r", Payload: []byte(";chat;r;q;0;0;")}, "", 1000, nil)
+	s.Post(func() { after = s.budget })
+	close(release)
+	s.onLoop(func() {})
+	const tasks = 2 // of the same turn
+	if got := before - after - tasks; got != askCost {
+		t.Errorf("an ask of one member takes %d of the budget, want %d", got, askCost)
+	}
+
+	other := s.hub.shards[1]
+	asked := &memberAsk{opened: make([][]openedAsk, 2), loops: 1}
+	blocked, block := make(chan struct{}), make(chan struct{})
+	other.Post(func() { close(blocked); <-block })
+	<-blocked
+	s.hub.endRoom(&rpc.RoomCall{Local: asked})
+	other.inbox.mu.Lock()
+	waiting := len(other.inbox.entries)
+	other.inbox.mu.Unlock()
+	close(block)
+	if waiting > 0 {
+		t.Error("the end of an ask is posted to a loop that was not asked")
+	}
+	s.hub.peer.Abandon(id)
+}

@@ -148,6 +148,15 @@ func (c *Client) SendMessage(frame []byte) {
 	c.Conn.Send(frame, 1)
 }
 
+// sendShared queues a message of this node of which other clients receive the
+// same rest.
+func (c *Client) sendShared(start, rest []byte, binary bool) {
+	c.Shard().stats.MessagesOut++
+	head := engine.NewFrameStart(engine.Opcode(binary), start, len(rest))
+	c.countPrivate(len(head))
+	c.SendParts(head, rest)
+}
+
 // Send implements session.Driver: a message of this node for its client.
 func (c *Client) Send(payload []byte, binary bool) {
 	c.SendMessage(engine.NewFrame(engine.Opcode(binary), payload))

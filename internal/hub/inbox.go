@@ -153,20 +153,24 @@ func (s *Shard) takeInbox() {
 // rooms does not keep the loop from its sockets. A turn takes whole entries.
 const membersPerTurn = 64 << 10
 
+// askCost is what an ask of a member counts, compared with a delivery: it is
+// registered, and has a token of its own.
+const askCost = 8
+
 // Work implements engine.Shard.
 func (s *Shard) Work() {
 	if s.batchNext == len(s.batch) {
 		s.takeInbox()
 	}
-	for budget := membersPerTurn; budget > 0 && s.batchNext < len(s.batch); {
+	for s.budget = membersPerTurn; s.budget > 0 && s.batchNext < len(s.batch); {
 		if t := s.batch[s.batchNext].task; t != nil {
 			s.batchNext++
-			budget--
+			s.budget--
 			t.Run(s)
 			continue
 		}
 		run := s.deliveryRun()
-		budget -= s.deliverRun(s.batch[s.batchNext : s.batchNext+run])
+		s.budget -= s.deliverRun(s.batch[s.batchNext : s.batchNext+run])
 		s.batchNext += run
 	}
 }

@@ -185,6 +185,16 @@ func (c *Client) askEvent(m *wire.Message) (uint64, error) {
 	return c.session.Ask(ns, in, string(m.Event), m.Body, m.Binary)
 }
 
+// askShared is askEvent for an ask to all members of a room.
+func (c *Client) askShared(a *memberAsk) (uint64, error) {
+	m := &a.call.Message
+	ns, in, err := c.addressed(m)
+	if err != nil {
+		return 0, err
+	}
+	return c.session.AskShared(ns, in, string(m.Event), func(token []byte) { c.sendShared(token, a.rest, m.Binary) })
+}
+
 func (c *Client) askLeave(op rpc.Op, m *wire.Message) (uint64, error) {
 	ns := c.session.Namespace(m.Namespace)
 	if ns == nil {

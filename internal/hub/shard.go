@@ -22,6 +22,7 @@ type Shard struct {
 	// Loop-owned from here on.
 	batch     []entry // taken from the inbox
 	batchNext int
+	budget    int // of the turn: the members that it may still serve
 
 	index      rooms.Index[*Client]
 	namespaces map[string]*Namespace

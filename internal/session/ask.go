@@ -34,6 +34,21 @@ func (s *Session) Ask(namespace Namespace, room Room, event string, body []byte,
 	return s.sendAsk(ask{kind: EventAsk, namespace: namespace, room: room}, event, body, binary), nil
 }
 
+// AskShared is Ask for a message that many sessions send. It calls send with
+// the token of this one, which the rest of the encoded message follows; the
+// token is valid during the call only.
+func (s *Session) AskShared(namespace Namespace, room Room, event string, send func(token []byte)) (uint64, error) {
+	if err := s.sendable(namespace, room, event); err != nil {
+		return 0, err
+	}
+	id := s.openAsk(ask{kind: EventAsk, namespace: namespace, room: room})
+	c := borrow()
+	c.names = s.appendToken(c.names, id)
+	send(c.names)
+	c.release()
+	return id, nil
+}
+
 // AskConnect asks the peer to connect a namespace. The body reaches the handler
 // at the other end. If the namespace is connected, the ask is answered before
 // AskConnect returns, with the value in use.
@@ -115,22 +130,31 @@ func (s *Session) Cancel(id uint64, err error) bool {
 
 // sendAsk sends an ask and remembers it.
 func (s *Session) sendAsk(a ask, event string, body []byte, binary bool) uint64 {
+	id := s.openAsk(a)
+	c := borrow()
+	start := len(c.names)
+	c.names = s.appendToken(c.names, id)
+	c.message.Token = c.names[start:]
+	s.transmit(c, a.namespace, a.room, event, body, binary)
+	c.release()
+	return id
+}
+
+// openAsk remembers an ask and returns its ID.
+func (s *Session) openAsk(a ask) uint64 {
 	s.lastAsk++
 	a.id = s.lastAsk
 	w := s.inFlight()
 	w.asks = append(w.asks, a)
-
-	c := borrow()
-	start := len(c.names)
-	if s.config.Role == Client {
-		c.names = wire.AppendClientToken(c.names, a.id)
-	} else {
-		c.names = wire.AppendServerToken(c.names, a.id)
-	}
-	c.message.Token = c.names[start:]
-	s.transmit(c, a.namespace, a.room, event, body, binary)
-	c.release()
 	return a.id
+}
+
+// appendToken appends the token of an ask of this side.
+func (s *Session) appendToken(dst []byte, id uint64) []byte {
+	if s.config.Role == Client {
+		return wire.AppendClientToken(dst, id)
+	}
+	return wire.AppendServerToken(dst, id)
 }
 
 // answerLocally ends an ask that needs no frame.
