@@ -106,7 +106,7 @@ func TestFloodWaitsForItsOwnMessages(t *testing.T) {
 func TestFloodIsReadWithoutAnswers(t *testing.T) {
 	n := startNode(t, func(cfg *node.Config) { cfg.Broker = &lateBroker{Memory: cluster.NewMemory(cluster.MemoryConfig{})} })
 	flooder, listener := join(t, n, "default", "r"), join(t, n, "default", "r")
-	const messages = 70 // more than two shares
+	const messages = 300 // more than two shares
 	for i := range messages {
 		flooder.send(fmt.Sprintf(";default;r;e;0;0;%d", i))
 	}

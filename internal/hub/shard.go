@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"sync/atomic"
+
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/internal/connid"
 	"github.com/stoa-io/stoa/internal/engine"
@@ -17,7 +19,8 @@ type Shard struct {
 	app    App
 	state  any // the application's
 
-	inbox inbox // any goroutine
+	inbox     inbox         // any goroutine
+	published atomic.Uint32 // the loop's clock when a client published last; 0: none has
 
 	// Loop-owned from here on.
 	batch     []entry // taken from the inbox
@@ -30,6 +33,9 @@ type Shard struct {
 	pacers     map[int]*pacer     // by partition of the broker
 	responder  responder          // of the ask that is being sent
 	floods     map[*Client]*flood // of clients that send malformed messages
+
+	publisher connid.Nonce // the client that published last
+	others    uint32       // until when another one counts, by the loop's clock
 
 	payload  []byte           // scratch for encoding a message
 	envelope cluster.Envelope // scratch for publishing

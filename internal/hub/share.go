@@ -25,6 +25,11 @@ const (
 	// the queue hardly depends on how many clients flood it.
 	fullShare   = 32 << 10
 	messageCost = 1 << 10
+	// loneShare is the share of the only client of a node that publishes: no
+	// other one waits, and larger batches cost less. others is how long a
+	// client counts after it has published, in milliseconds.
+	loneShare = 128 << 10
+	others    = 100
 	// maxSharePause bounds the pause, in milliseconds. A server that is
 	// unreachable must not keep the node from its clients' answers and close
 	// frames; a long queue pauses them in any case, with Handler.Congested.
@@ -34,6 +39,32 @@ const (
 // share is the number of bytes after which a connection's next message has a
 // marker.
 func (h *Hub) share() int { return fullShare / (1 + int(h.overShare.Load())) }
+
+// notePublisher notes that a client of the shard publishes.
+func (s *Shard) notePublisher(c *Client) {
+	now := s.loop.Now()
+	if s.publisher != c.nonce {
+		s.publisher, s.others = c.nonce, now+others
+	}
+	if s.published.Load() != now {
+		s.published.Store(now)
+	}
+}
+
+// isAlone reports whether only the last publisher of the shard has published of
+// late.
+func (s *Shard) isAlone() bool {
+	now := s.loop.Now()
+	if engine.Before(now, s.others) {
+		return false
+	}
+	for _, other := range s.hub.shards {
+		if last := other.published.Load(); other != s && last != 0 && engine.Before(now, last+others) {
+			return false
+		}
+	}
+	return true
+}
 
 // marker follows a message of one connection. At most one of a connection is on
 // its way.
@@ -111,7 +142,8 @@ func (c *Client) charge(size int) *marker {
 	}
 	charged := &c.needRare().charged
 	charged.bytes += size + messageCost
-	if charged.bytes < s.hub.share() {
+	s.notePublisher(c)
+	if charged.bytes < s.hub.share() || charged.bytes < loneShare && s.isAlone() {
 		return nil
 	}
 	m := charged.marker
@@ -219,7 +251,7 @@ func (h *Handle) charge(size int) *marker {
 		h.share = &taskShare{passed: make(chan struct{}, 1)}
 	}
 	share := h.share
-	if share.bytes += size + messageCost; share.bytes < hub.share() {
+	if share.bytes += size + messageCost; share.bytes < min(loneShare, 4*hub.share()) {
 		return nil
 	}
 	share.bytes = 0
