@@ -13,6 +13,7 @@ LDFLAGS := -X github.com/stoa-io/stoa/cmd/stoa/internal/cli.version=$(VERSION)
 
 JS_PACKAGES := js/node_modules/.installed
 COMPAT_JS_PACKAGES := test/compat/js/node_modules/.installed
+FRAMEWORKS_PACKAGES := test/frameworks/node_modules/.installed
 
 # The tools and their packages; tools/go.mod has the versions.
 TOOL_apidiff := golang.org/x/exp/cmd/apidiff
@@ -75,7 +76,7 @@ cluster: build ## start three nodes, Redis and a load balancer
 	scripts/cluster.sh $(ARGS)
 
 .PHONY: test
-test: install lint test-go test-blocking fuzz-smoke test-compat-go test-ts test-restart test-deploy test-compat-js ## install missing packages, run every check and test
+test: install lint test-go test-blocking fuzz-smoke test-compat-go test-ts test-frameworks test-restart test-deploy test-compat-js ## install missing packages, run every check and test
 
 .PHONY: lint
 lint: bin/tools/staticcheck bin/tools/misspell js-build ## run gofmt, vet for three systems, staticcheck, misspell and eslint
@@ -98,6 +99,10 @@ test-ts: build js-build js-docs test-peers $(COMPAT_JS_PACKAGES) ## run the Type
 	cd js && npm --silent test
 	cd js && npm --silent run size
 	cd js && node --test --test-reporter=spec test-integration/*.test.js
+
+.PHONY: test-frameworks
+test-frameworks: js-build test-peers $(COMPAT_JS_PACKAGES) $(FRAMEWORKS_PACKAGES) ## run the packed TypeScript client in versions of Node.js, test runners and bundlers
+	cd test/frameworks && npm --silent test
 
 .PHONY: test-restart
 test-restart: js-build ## kill a node 20 times while 100 clients of each kind reconnect
@@ -150,7 +155,7 @@ install: ## install the system packages that the tests need
 
 .PHONY: clean
 clean: ## remove built files and installed packages
-	rm -rf bin dist coverage.out test/compat/js/node_modules js/node_modules js/dist js/docs
+	rm -rf bin dist coverage.out test/compat/js/node_modules test/frameworks/node_modules js/node_modules js/dist js/docs
 
 bin/tools/%: tools/go.mod tools/go.sum
 	go build -C tools -trimpath -buildvcs=false -o ../$@ $(TOOL_$*)
@@ -162,4 +167,8 @@ $(JS_PACKAGES): js/package.json js/package-lock.json | install
 
 $(COMPAT_JS_PACKAGES): test/compat/js/package.json test/compat/js/package-lock.json | install
 	cd test/compat/js && npm ci --include=dev --silent
+	@touch $@
+
+$(FRAMEWORKS_PACKAGES): test/frameworks/package.json test/frameworks/package-lock.json | install
+	cd test/frameworks && npm ci --include=dev --include=optional --ignore-scripts --silent
 	@touch $@
