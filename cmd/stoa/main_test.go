@@ -66,6 +66,8 @@ func TestUsageErrors(t *testing.T) {
 		{"endpoint of the demo page", []string{"--endpoint", "/"}, `--endpoint "/": this is the path of a page`},
 		{"endpoint of a page", []string{"--endpoint", "/metrics"}, `--endpoint "/metrics"`},
 		{"origin", []string{"--allow-origin", "example.com"}, `"example.com"`},
+		{"pattern of origins", []string{"--allow-origin", "https://a.*.example.com"}, `"https://a.*.example.com": want scheme://host[:port]`},
+		{"subprotocol", []string{"--subprotocol", "chat v1"}, `"chat v1": want a token`},
 		{"redis without a scheme", []string{"--redis", "127.0.0.1:6379"}, "Redis server 1: the URL must begin with redis://"},
 		{"second redis", []string{"--redis", "redis://a", "--redis", "redis://b:port"}, "Redis server 2: "},
 		{"cluster name", []string{"--redis", "redis://127.0.0.1", "--cluster-name", "a b"}, `"a b"`},

@@ -23,6 +23,7 @@ type serveFlags struct {
 	endpoint             string
 	allowOrigins         []string
 	allowHosts           []string
+	subprotocols         []string
 	maxHeader            int
 	loops                int
 	transport            string
@@ -65,6 +66,8 @@ func (f *serveFlags) register(set *pflag.FlagSet) {
 		"`origin` whose pages may connect, such as https://app.example.com, https://*.example.com, null or *; repeatable; the server's own may always")
 	set.StringArrayVar(&f.allowHosts, "allow-host", nil,
 		"`host` that requests may be for, without a port, or *; repeatable; on a loopback address needed for other names than localhost")
+	set.StringArrayVar(&f.subprotocols, "subprotocol", nil,
+		"`name` of a WebSocket subprotocol that is selected if a client offers it; repeatable, the preferred one first")
 	set.IntVar(&f.maxHeader, "max-header", 8<<10,
 		"maximum size of a request head in `bytes`, cookies included; larger ones are answered with 431")
 	set.IntVar(&f.loops, "loops", 0,

@@ -121,6 +121,7 @@ func newServer(flags *serveFlags, parsed parsedFlags, self *clusterNode, logger 
 		HTTP:         pages,
 		AllowOrigins: flags.allowOrigins,
 		AllowHosts:   flags.hosts(parsed.exposed),
+		Subprotocols: flags.subprotocols,
 		Limits:       node.Limits{Header: flags.maxHeader},
 		Namespaces: map[string]node.NamespaceOptions{
 			cli.DefaultNamespace: {Relay: node.RelayRooms | node.RelayNamespace | node.RelayAsks},

@@ -115,6 +115,30 @@ func TestServeRefusesOtherOrigins(t *testing.T) {
 	}
 }
 
+// The client of a page that offers subprotocols needs one that is selected.
+func TestServeSelectsASubprotocol(t *testing.T) {
+	p := startProgram(t, "--subprotocol", "chat.v2", "--subprotocol", "chat.v1")
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.URL+"/ws", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header = http.Header{
+		"Connection":             {"Upgrade"},
+		"Upgrade":                {"websocket"},
+		"Sec-Websocket-Version":  {"13"},
+		"Sec-Websocket-Key":      {"dGhlIHNhbXBsZSBub25jZQ=="},
+		"Sec-Websocket-Protocol": {"chat.v1, chat.v2"},
+	}
+	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if got := response.Header.Get("Sec-Websocket-Protocol"); response.StatusCode != http.StatusSwitchingProtocols || got != "chat.v2" {
+		t.Errorf("answered %s with the subprotocol %q, want chat.v2", response.Status, got)
+	}
+}
+
 // A web page that gives its own name a loopback address reaches nothing.
 func TestServeRefusesOtherHosts(t *testing.T) {
 	status := func(p *clitest.Program, path, host string) int {
