@@ -32,7 +32,8 @@
 //
 //	M         client to server: hello; only the first byte counts
 //	A<id>     accepted, the rest is the connection ID, not escaped
-//	H<text>   refused, the rest is the error text, never empty
+//	H<text>   refused, the rest is the error text, never empty; a close frame
+//	          follows, whose code says whether to try again
 //
 // # Answers
 //

@@ -1,6 +1,6 @@
 import { encode, hello, serialize } from "./codec.js";
 import type { Driver } from "./driver.js";
-import { closeCause, ErrBadNamespace, ErrClosed, ErrDisconnected, errorFor, ErrTooBig } from "./errors.js";
+import { closeCause, ErrBadNamespace, ErrClosed, ErrDisconnected, ErrTooBig } from "./errors.js";
 import type { AnyEvents, Name } from "./events.js";
 import type { Table } from "./handlers.js";
 import { Message, toBytes, type Data } from "./message.js";
@@ -162,7 +162,7 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
   }
 
   _refused(text: string): void {
-    this._transport?._fail(errorFor(text), true);
+    if (this._transport) this._transport._refusal = text;
   }
 
   _newNamespace(namespace: string): NSConn | undefined {

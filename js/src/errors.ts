@@ -42,6 +42,8 @@ export const ErrInvalidName = define("invalid name");
 export const ErrTimeout = define("timeout");
 /** The request crossed its opposite, or cannot be served at the moment. */
 export const ErrUnavailable = define("unavailable");
+/** The client must log in, or log in again. */
+export const ErrUnauthorized = define("unauthorized");
 /** The request is understood and not allowed. */
 export const ErrForbidden = define("forbidden");
 /** The handler of the other side has panicked. */
@@ -79,9 +81,17 @@ export function errorFor(text: string): StoaError {
   return known.get(text) ?? new StoaError(text || unspecified, "remote");
 }
 
+// The words for the close codes that refuse a client; see wire/codes.go.
+const refusals: Record<number, string | undefined> = { 1013: "unavailable", 4401: "unauthorized", 4403: "forbidden" };
+
+/** Converts a refusal with a text and the close code that followed it. */
+export function refusalFor(text: string, code: number): StoaError {
+  return refusals[code] ? new StoaError(text || unspecified, refusals[code]) : errorFor(text);
+}
+
 /** Returns the cause of a close, by default one that the server gave. */
-export function closeCause({ error, code, reason }: { error?: Error; code?: number; reason?: string }): Error {
-  return error ?? new StoaError(reason || `closed with code ${code}`, "closed");
+export function closeCause({ error, code = 0, reason }: { error?: Error; code?: number; reason?: string }): Error {
+  return error ?? new StoaError(reason || `closed with code ${code}`, refusals[code] ?? "closed");
 }
 
 /** Converts anything thrown to an error. */

@@ -23,6 +23,7 @@ export {
   ErrTooManyAsks,
   ErrTooManyNamespaces,
   ErrTooManyRooms,
+  ErrUnauthorized,
   ErrUnavailable,
   ErrUnhandled,
   ErrWrite,

@@ -10,8 +10,10 @@ type WithHeaders = new (url: string, options: { protocols?: string | string[]; h
 // The members of ws that browsers do not have.
 interface Response {
   statusCode: number;
+  headers: Record<string, string | undefined>;
   socket: { on(event: "data", listener: () => void): void };
-  resume(): void;
+  on(event: "data" | "close", listener: (piece: unknown) => void): void;
+  destroy(): void;
 }
 interface Extended extends WebSocketLike {
   on(event: "upgrade", listener: (response: Response) => void): void;
@@ -27,6 +29,11 @@ interface WsModule {
 
 // How long a peer may take to answer a close frame, in milliseconds.
 const closeTimeout = 5000;
+// How much of the body of a refusal is read, in UTF-16 units and milliseconds.
+const maxText = 512;
+const bodyTimeout = 1000;
+// The codes of refusals; those of any other status are "refused".
+const words: Record<number, string | undefined> = { 401: "unauthorized", 403: "forbidden" };
 
 let ws: Promise<WsModule | undefined> | undefined;
 
@@ -57,9 +64,26 @@ function openWithWs(module: WsModule, { url, protocols, headers, isFirst, fail, 
   // Pings, pongs and parts of a long message have no event of their own.
   socket.on("upgrade", (response) => response.socket.on("data", heard));
   socket.on("unexpected-response", (_request, response) => {
-    response.resume();
-    const status = response.statusCode;
-    fail(new StoaError(`refused with status ${status}`, "refused"), isFinal(status, isFirst));
+    const { statusCode: status, headers } = response;
+    const seconds = Number(headers["retry-after"]);
+    const reason = seconds > 0 ? `; retry-after=${Math.min(seconds, 86_400) * 1000}` : "";
+    let text = "";
+    const settle = () => {
+      const message = `refused with status ${status}${text && `: ${text.trim()}`}`;
+      fail(new StoaError(message, words[status] ?? "refused"), isFinal(status, isFirst), reason);
+      response.destroy();
+    };
+    // The beginning of the body says why; a slow one is not awaited.
+    const timer = setTimeout(settle, bodyTimeout);
+    response.on("data", (piece) => {
+      text += String(piece);
+      if (text.length >= maxText) response.destroy();
+      text = text.slice(0, maxText);
+    });
+    response.on("close", () => {
+      clearTimeout(timer);
+      settle();
+    });
   });
   socket.on("error", (error) => {
     if (isFirst && isCertificate(error)) fail(error, true);

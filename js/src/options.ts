@@ -108,7 +108,10 @@ export interface Options {
   headers?: Record<string, string>;
   /** Called before every dial; an error counts as a failed attempt. */
   authenticate?: () => Credentials | Promise<Credentials>;
-  /** The requested subprotocols. Neither a node nor neffos selects one. */
+  /**
+   * The offered subprotocols. The server must select one, or browsers fail the
+   * connection: see --subprotocol of stoa serve and OnAccept of package node.
+   */
   protocols?: string | string[];
   /** A WebSocket constructor. With it, headers become URL parameters. */
   WebSocket?: new (url: string, protocols?: string | string[]) => WebSocketLike;

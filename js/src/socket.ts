@@ -9,9 +9,10 @@ export interface Request {
   isFirst: boolean;
   /**
    * Reports a failure with a better error than the close event has. Final
-   * means that every further attempt would fail, too.
+   * means that every further attempt would fail, too. The reason may suggest a
+   * delay, as that of a close frame.
    */
-  fail: (error: Error, final: boolean) => void;
+  fail: (error: Error, final: boolean, reason?: string) => void;
   /**
    * Takes the WebSocket in the turn that made it, before it has events. Ping
    * asks the server for bytes; without it the client sends a message.

@@ -1,4 +1,4 @@
-import { ErrIdle, ErrTimeout, toError } from "./errors.js";
+import { ErrIdle, ErrTimeout, refusalFor, toError } from "./errors.js";
 import { toBytes, type Data } from "./message.js";
 import type { Clock, Credentials, Options, WebSocketLike } from "./options.js";
 import { after } from "./promises.js";
@@ -32,6 +32,8 @@ export class Transport {
   /** The time of the newest sign of life; -1 after a probe. */
   private _heard = -1;
   private _isOver = false;
+  /** The text of a refusal; the close that follows says if it is final. */
+  _refusal?: string;
 
   constructor(
     private _clock: Clock,
@@ -57,7 +59,7 @@ export class Transport {
         protocols: options.protocols,
         headers: Object.entries(all),
         isFirst,
-        fail: (error, final) => this._fail(error, final),
+        fail: (error, final, reason) => this._fail(error, final, reason),
         attach: (socket, ping) => this._attach(socket, ping),
         heard: () => this._hear(),
       });
@@ -111,8 +113,8 @@ export class Transport {
   }
 
   /** Closes the connection without waiting for the server. */
-  _fail(error: Error, final = false): void {
-    this._end({ code: 1006, reason: "", error, final });
+  _fail(error: Error, final = false, reason = ""): void {
+    this._end({ code: 1006, reason, error, final });
   }
 
   /** Closes the connection without calling the receiver. */
@@ -157,6 +159,9 @@ export class Transport {
   private _end(close: Close): void {
     if (this._isOver) return;
     this._close();
+    const { code } = close;
+    const text = this._refusal;
+    if (text !== undefined) close = { ...close, error: refusalFor(text, code), final: code < 1011 || code > 1013 };
     this._receiver._lost(close);
   }
 }

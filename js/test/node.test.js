@@ -50,7 +50,7 @@ test("sends real headers", async (t) => {
 test("a client error is a refusal, other errors are retried", async (t) => {
   const { url } = await serve(t, () => 403);
   const error = await rejection(stoa.dial(url, { default: {} }));
-  assert.deepEqual([error.message, error.code], ["refused with status 403", "refused"]);
+  assert.deepEqual([error.message, error.code], ["refused with status 403", "forbidden"]);
 
   let attempts = 0;
   const later = await serve(t, () => (++attempts < 3 ? 503 : 0));
@@ -58,6 +58,41 @@ test("a client error is a refusal, other errors are retried", async (t) => {
   const conn = await stoa.dial(later.url, { default: {} }, { reconnect: 1 });
   assert.equal(attempts, 3);
   conn.close();
+});
+
+test("a refusal has its status, the beginning of its body and the suggested delay", async (t) => {
+  const answer = (status, body, fields = "") => `HTTP/1.1 ${status} No\r\n${fields}Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`;
+  let reply;
+  const http = createServer();
+  // The client cuts a long body off.
+  http.on("upgrade", (request, socket) => socket.on("error", () => undefined).end(reply));
+  await new Promise((resolve) => http.listen(0, "127.0.0.1", resolve));
+  t.after(() => http.close());
+  const url = `ws://127.0.0.1:${http.address().port}`;
+  const dial = (options) => stoa.dial(url, { default: {} }, options);
+  for (const [status, body, message, code] of [
+    [401, "log in again\n", "refused with status 401: log in again", "unauthorized"],
+    [403, "not you", "refused with status 403: not you", "forbidden"],
+    [400, "", "refused with status 400", "refused"],
+    [403, "x".repeat(100_000), `refused with status 403: ${"x".repeat(512)}`, "forbidden"],
+  ]) {
+    reply = answer(status, body);
+    const error = await rejection(dial());
+    assert.deepEqual([error.message, error.code], [message, code]);
+  }
+  reply = answer(503, "full", "Retry-After: 7\r\n");
+  const abort = new AbortController();
+  const transition = await new Promise((resolve) => {
+    dial({ signal: abort.signal, onState: resolve }).catch(() => undefined);
+  });
+  abort.abort();
+  assert.ok(transition.delay >= 7000 && transition.delay <= 10_500, `the delay is ${transition.delay}`);
+  assert.equal(transition.error.message, "refused with status 503: full");
+
+  // A body that never ends is not awaited.
+  reply = answer(401, "log in").replace("Content-Length: 6", "Content-Length: 7");
+  http.removeAllListeners("upgrade").on("upgrade", (request, socket) => socket.on("error", () => undefined).write(reply));
+  assert.equal((await rejection(dial())).code, "unauthorized");
 });
 
 test("the reaction to an answer comes before the next message", async (t) => {

@@ -243,6 +243,7 @@ test("a refusal after a reconnect closes the connection", async () => {
   const socket = await lose(at);
   socket.open();
   socket.receive("Hbanned");
+  socket.drop();
   assert.equal(at.conn.state, "closed");
   assert.equal(at.states.at(-1).error.message, "banned");
 });
@@ -273,6 +274,7 @@ test("dial retries until it succeeds, and rejects after a refusal", async () => 
     await settle();
     WebSocket.last.open();
     WebSocket.last.receive(`H${text}`);
+    WebSocket.last.drop();
     assert.equal((await rejection(refused)).message, want);
   }
 

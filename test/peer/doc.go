@@ -5,8 +5,8 @@
 //
 // Query parameters of the dial:
 //
-//	refuse=TEXT   the connection is refused: HTTP status 403 (neffos: the text, in the
-//	              acknowledgement)
+//	refuse=TEXT   the connection is refused: HTTP status 403, or that of status=NUMBER
+//	              (neffos: the text, in the acknowledgement)
 //	bring=NAME    the server connects the client to this namespace
 //
 // Namespaces: "default", "second", "brought", "deny" (refuses: "not allowed"),

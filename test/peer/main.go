@@ -37,7 +37,7 @@ func main() {
 	listen := flag.String("listen", "127.0.0.1:8080", "address to listen on")
 	flag.Parse()
 	// The tested pages are served by other servers.
-	n, err := node.New(node.Config{AllowOrigins: []string{"*"}})
+	n, err := node.New(node.Config{AllowOrigins: []string{"*"}, Subprotocols: []string{"chat.v1"}})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func declare(n *node.Node) {
 	n.OnAccept(func(_ context.Context, a *node.Accept) error {
 		query := a.Request.URL.Query()
 		if reason := query.Get("refuse"); reason != "" {
-			return node.Refuse(http.StatusForbidden, reason)
+			return refuse(reason, query.Get("status"))
 		}
 		a.Set(requestKey{}, request{a.Request.Header, query})
 		return nil
@@ -130,6 +130,16 @@ func declareDefault(ns *node.Namespace) {
 	})
 	ns.OnEmit("do", do)
 	ns.OnEmit("end", end)
+}
+
+// refuse refuses a client with the status, 403 unless it is a number. A client
+// that may try again should wait for 300 ms.
+func refuse(reason, status string) error {
+	no := &node.Refusal{Status: http.StatusForbidden, Reason: reason, RetryAfter: 300 * time.Millisecond}
+	if number, err := strconv.Atoi(status); err == nil {
+		no.Status = number
+	}
+	return no
 }
 
 func echo(_ context.Context, r *node.AskRequest) error {

@@ -105,6 +105,39 @@ it("sends headers as parameters of the URL", limit, async () => {
   assert.deepEqual(answer, ["Ada & co", "a=b"]);
 });
 
+it("gets the reason of a refusal, and what to do about it", limit, async () => {
+  const refusals = await ada.page.evaluate(async (url) => {
+    const results = [];
+    for (const status of [401, 403]) {
+      const { code, message } = await window.stoa
+        .dial(`${url}?refuse=because&status=${status}`, { default: {} }, { protocols: ["unknown"] })
+        .catch((error) => error);
+      results.push([code, message]);
+    }
+    const abort = new AbortController();
+    const later = await new Promise((resolve) => {
+      const options = { signal: abort.signal, onState: resolve };
+      window.stoa.dial(`${url}?refuse=later&status=503`, { default: {} }, options).catch(() => undefined);
+    });
+    abort.abort();
+    return [...results, [later.code, later.error.message, later.state, later.delay >= 300]];
+  }, peer.url);
+  assert.deepEqual(refusals, [
+    ["unauthorized", "because"],
+    ["forbidden", "because"],
+    [1013, "later", "connecting", true],
+  ]);
+});
+
+it("offers subprotocols of which the server selects one", limit, async () => {
+  const id = await ada.page.evaluate(async (url) => {
+    const conn = await window.stoa.dial(url, { default: {} }, { protocols: ["chat.v2", "chat.v1"] });
+    conn.close();
+    return conn.ID;
+  }, peer.url);
+  assert.ok(id);
+});
+
 const reconnects = 1_000;
 
 // Memory does not grow with the number of reconnects. The first half is not measured,

@@ -4,7 +4,7 @@ import { after, before, describe, it } from "node:test";
 import { limit, openPage, startBrowser } from "../support/browser.js";
 import { dial, enter } from "../support/client.js";
 import { startOrigin } from "../support/origin.js";
-import { startProgram } from "../support/program.js";
+import { peers, startPeer, startProgram } from "../support/program.js";
 
 const room = "agora";
 
@@ -64,6 +64,14 @@ describe("neffos.js in a page of another origin", () => {
     const { page, problems } = await openPage(browser, foreign.origin);
     assert.deepEqual(await dialFromPage(page, program.url), { refused: "error" });
     assert.match(problems.join("\n"), /Unexpected response code: 403/);
+  });
+
+  it("gets the reason of an application that refuses it", limit, async () => {
+    const peer = await startPeer(peers.stoa);
+    const { page } = await openPage(browser, foreign.origin);
+    const refused = await dialFromPage(page, `${peer.url}?refuse=log+in+again&status=401`);
+    assert.match(refused.refused, /log in again/);
+    await peer.kill();
   });
 
   it("connects, joins and talks where --allow-origin names it", limit, async () => {
