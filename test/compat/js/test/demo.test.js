@@ -84,7 +84,7 @@ describe("the demo page", () => {
 
     await ben.page.fill("#message", "Yes; on the phone.");
     await ben.page.tap("#send");
-    await textOf(ada.page, "#log", /Yes; on the phone\./);
+    for (const { page } of [ada, ben]) await textOf(page, "#log", /Yes; on the phone\./);
     const last = ada.page.locator("#log .entry.chat").last();
     assert.match(await last.textContent(), /^Ben/);
     assert.equal(await ada.page.locator("#log .entry.chat").count(), 2, "each message once");
@@ -97,8 +97,8 @@ describe("the demo page", () => {
       await ada.page.keyboard.type(text);
       await ada.page.keyboard.press("Enter");
     }
-    await textOf(ben.page, "#log", /number 19\./);
     for (const { page } of [ada, ben]) {
+      await textOf(page, "#log", /number 19\./);
       const texts = await page.locator("#log .entry.chat .text").allTextContents();
       assert.deepEqual(texts.slice(-numbers.length), numbers);
     }
@@ -116,6 +116,34 @@ describe("the demo page", () => {
       assert.equal(await page.locator("#log img, #log b, #log i").count(), 0);
       assert.notEqual(await page.title(), "1");
     }
+    visitor.close();
+  });
+
+  it("keeps up with a flood of messages, in a bounded list", limit, async () => {
+    // Each change of the list that is laid out on its own is seen on its own.
+    await ada.page.evaluate(() => {
+      const log = document.querySelector("#log");
+      globalThis.flood = { changes: 0, longest: 0 };
+      new MutationObserver(() => {
+        flood.changes++;
+        flood.longest = Math.max(flood.longest, log.childElementCount);
+      }).observe(log, { childList: true });
+    });
+    const visitor = await enter(program.url, "visitor", [room]);
+    const count = 1_200;
+    for (let number = 1; number <= count; number++) {
+      const text = number === count ? "the last one" : `flood ${number}`;
+      visitor.ns.room(room).emit("chat", JSON.stringify({ from: "Flood", text }));
+      // The sender is a guest, too: its buffer must drain.
+      if (number % 500 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await textOf(ada.page, "#log", /the last one/);
+    const { changes, longest } = await ada.page.evaluate(() => globalThis.flood);
+    assert.ok(longest <= 500, `the list had ${longest} entries`);
+    assert.ok(changes < count / 2, `the list was laid out ${changes} times`);
+    const texts = await ada.page.locator("#log .entry.chat .text").allTextContents();
+    assert.equal(texts.length, 500);
+    assert.equal(texts.at(-2), `flood ${count - 1}`);
     visitor.close();
   });
 

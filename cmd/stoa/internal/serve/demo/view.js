@@ -21,6 +21,7 @@ export const controls = {
 const log = element('log');
 const jump = element('jump');
 const LONGEST_LOG = 500;
+const LONGEST_WAIT = 500;
 const NAME_COLORS = 8;
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
@@ -99,27 +100,56 @@ export function showMembership({ wanted, connected }) {
 }
 
 export function showMessage({ from, text, own }) {
-  const who = document.createElement('bdi');
-  who.className = 'who';
-  who.textContent = from;
-  who.dataset.color = colorOf(from);
-  append(own ? 'chat own' : 'chat', who, paragraph(text), time());
+  append({ kind: own ? 'chat own' : 'chat', from, text, at: new Date() });
 }
 
 export function showNotice(text) {
-  append('notice', paragraph(text), time());
+  append({ kind: 'notice', text, at: new Date() });
 }
 
-function append(kind, ...children) {
+// The newest messages and notices that are not in the log yet.
+let waiting = [];
+let frame;
+let timer;
+
+// append adds an entry to the log in the next frame, together with the others that
+// have arrived until then: a flood of messages must not lay out the page once each.
+function append(entry) {
+  waiting.push(entry);
+  if (waiting.length > 2 * LONGEST_LOG) waiting = waiting.slice(-LONGEST_LOG);
+  if (frame !== undefined) return;
+  frame = requestAnimationFrame(render);
+  // A hidden page has no frames.
+  timer = setTimeout(render, LONGEST_WAIT);
+}
+
+function render() {
+  cancelAnimationFrame(frame);
+  clearTimeout(timer);
+  frame = undefined;
   const follow = isAtEnd();
-  const entry = document.createElement('div');
-  entry.className = `entry ${kind}`;
-  entry.append(...children);
-  log.append(entry);
-  while (log.childElementCount > LONGEST_LOG) log.firstElementChild.remove();
+  const added = waiting.slice(-LONGEST_LOG).map(entryElement);
+  waiting = [];
+  const kept = LONGEST_LOG - added.length;
+  while (log.childElementCount > kept) log.firstElementChild.remove();
+  log.append(...added);
   element('hint').hidden = true;
   if (follow) scrollToEnd();
   else jump.hidden = false;
+}
+
+function entryElement({ kind, from, text, at }) {
+  const entry = document.createElement('div');
+  entry.className = `entry ${kind}`;
+  if (from !== undefined) {
+    const who = document.createElement('bdi');
+    who.className = 'who';
+    who.textContent = from;
+    who.dataset.color = colorOf(from);
+    entry.append(who);
+  }
+  entry.append(paragraph(text), time(at));
+  return entry;
 }
 
 function paragraph(text) {
@@ -130,11 +160,10 @@ function paragraph(text) {
   return p;
 }
 
-function time() {
-  const now = new Date();
+function time(at) {
   const shown = document.createElement('time');
-  shown.dateTime = now.toISOString();
-  shown.textContent = clock.format(now);
+  shown.dateTime = at.toISOString();
+  shown.textContent = clock.format(at);
   return shown;
 }
 
