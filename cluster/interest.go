@@ -31,8 +31,9 @@ type InterestConfig struct {
 	// bounds the duration of a call and the effect of a failure. The default is
 	// 512.
 	Batch int
-	// SubscribeTimeout bounds one call to the broker. An Acquire may wait twice
-	// as long: for the call in flight, and for its own. The default is 5 s.
+	// SubscribeTimeout is how long an Acquire may wait, also for a call that is
+	// in flight before its own; it is exceeded by at most a twentieth. It
+	// bounds a call to the broker, too. The default is 5 s.
 	SubscribeTimeout time.Duration
 	// Logger receives failed calls to unsubscribe, which no caller waits for.
 	// Nil discards them.
@@ -149,7 +150,7 @@ func (i *Interest) Acquire(channel string, loop int, done func(error)) bool {
 // wait adds a waiter for the broker's next answer. It is called with the
 // stripe's lock held and releases it.
 func (i *Interest) wait(stripe *interestStripe, e *interestEntry, waiter *interestWaiter) {
-	waiter.next = e.waiters
+	waiter.since, waiter.next = i.now(), e.waiters
 	e.waiters = waiter
 	accepted := e.state == subscriptionEnding || i.enqueue(stripe, e)
 	var refused *interestWaiter

@@ -313,3 +313,26 @@ func TestInterestInterrupted(t *testing.T) {
 		b.expectEmpty()
 	})
 }
+
+// An Acquire during a call that does not end waits no longer than one that
+// began with the call.
+func TestInterestTimeoutBehindACall(t *testing.T) {
+	inBubble(t, cluster.InterestConfig{SubscribeTimeout: 4 * time.Second}, func(t *testing.T, b *fixture) {
+		hold := make(chan struct{})
+		b.broker.Set(clustertest.Faults{Hold: hold})
+		first := b.acquire(lobby, 0)
+		b.pass(time.Second)
+		second := b.acquire("second", 0)
+		b.pass(2 * time.Second)
+		third := b.acquire("third", 0)
+		b.pass(time.Second)
+		b.expectAnswer(first, context.DeadlineExceeded)
+		b.expectSilence(second)
+		b.pass(time.Second)
+		b.expectAnswer(second, context.DeadlineExceeded)
+		b.expectSilence(third)
+		b.expectLoops("third", 1)
+		close(hold)
+		b.expectAnswer(third, nil)
+	})
+}

@@ -60,9 +60,10 @@ type interestEntry struct {
 
 // interestWaiter is one Acquire or Confirm that has not been answered.
 type interestWaiter struct {
-	bit  uint64 // of the loop that loses the channel after an error; 0: none
-	done func(error)
-	next *interestWaiter
+	since time.Duration // when it began to wait
+	bit   uint64        // of the loop that loses the channel after an error; 0: none
+	done  func(error)
+	next  *interestWaiter
 }
 
 // setState keeps the counts correct. It is called with mu held.
@@ -79,6 +80,24 @@ func (s *interestStripe) count(state subscriptionState, change int) {
 	case subscriptionConfirmed:
 		s.subscribed += change
 	}
+}
+
+// takeLate removes the waiters of e that began to wait at oldest or before.
+// Their loops lose the channel. It is called with mu held; the caller then
+// calls finish on the result without mu.
+func (s *interestStripe) takeLate(e *interestEntry, oldest time.Duration) *interestWaiter {
+	var late *interestWaiter
+	for link := &e.waiters; *link != nil; {
+		w := *link
+		if w.since > oldest {
+			link = &w.next
+			continue
+		}
+		*link = w.next
+		e.loops &^= w.bit
+		w.next, late = late, w
+	}
+	return late
 }
 
 // takeWaiters removes all waiters of e. If err is not nil, their loops lose the

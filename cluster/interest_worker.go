@@ -75,18 +75,61 @@ func (w *interestWorker) subscribe(ctx context.Context) bool {
 	if len(batch) == 0 {
 		return false
 	}
-	call, cancel := context.WithTimeout(ctx, w.interest.config.SubscribeTimeout)
+	call, cancel := context.WithTimeout(ctx, w.patience(batch))
 	defer cancel()
 	err := w.interest.broker.Subscribe(call, w.channels(batch)...)
 	switch {
 	case err == nil:
 	case ctx.Err() != nil:
 		err = ErrClosed
+	case call.Err() != nil:
+		w.settleLate(batch, fmt.Errorf("cluster: subscribe: %w", err))
+		return true
 	default:
 		err = fmt.Errorf("cluster: subscribe: %w", err)
 	}
 	w.settle(batch, err)
 	return true
+}
+
+// patience returns how long a call for the batch may take: until the first of
+// its waiters gives up. Its lower bound keeps an unreachable broker from being
+// called for each waiter.
+func (w *interestWorker) patience(batch []*interestEntry) time.Duration {
+	limit, now := w.interest.config.SubscribeTimeout, w.interest.now()
+	first := now
+	for _, e := range batch {
+		stripe := w.interest.stripe(e.channel)
+		stripe.mu.Lock()
+		for waiter := e.waiters; waiter != nil; waiter = waiter.next {
+			first = min(first, waiter.since)
+		}
+		stripe.mu.Unlock()
+	}
+	return max(first+limit-now, limit/20)
+}
+
+// settleLate records that a call took too long. Waiters that have time left
+// wait for the next call.
+func (w *interestWorker) settleLate(batch []*interestEntry, err error) {
+	oldest := w.interest.now() - w.interest.config.SubscribeTimeout
+	var rest []*interestEntry
+	for _, e := range batch {
+		stripe := w.interest.stripe(e.channel)
+		stripe.mu.Lock()
+		late := stripe.takeLate(e, oldest)
+		again := e.waiters != nil
+		if again {
+			e.queued = false
+			again = w.interest.enqueue(stripe, e)
+		}
+		stripe.mu.Unlock()
+		late.finish(err)
+		if !again {
+			rest = append(rest, e)
+		}
+	}
+	w.settle(rest, err)
 }
 
 // settle records the outcome of a subscription and calls the waiters.
