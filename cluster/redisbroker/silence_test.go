@@ -92,6 +92,33 @@ func TestDeadSubscriptionIsReplaced(t *testing.T) {
 	ledgers[1].expectAll(t, "the node", map[string]int{channel + " publisher": 400})
 }
 
+// TestAllSubscriptionsSilent: all nodes lose their connections for a while, and
+// new ones work before the old ones do. Nothing is lost, and the order is kept.
+func TestAllSubscriptionsSilent(t *testing.T) {
+	const count = 3
+	server := redistest.Start(t)
+	var proxies []*redistest.Proxy
+	var configs []redisbroker.Config
+	for range count {
+		proxies = append(proxies, redistest.StartProxy(t, server))
+		configs = append(configs, redisbroker.Config{
+			Servers: []string{proxies[len(proxies)-1].URL()}, ProbeInterval: 2 * time.Second, FlushWait: patience,
+		})
+	}
+	f := startTraffic(t, rooms(2), configs...)
+	f.run(t, 500)
+	client := foreignClient(t, server)
+	for _, proxy := range proxies {
+		proxy.Stall()
+	}
+	awaitSubscriptions(t, client, 2*count)
+	for _, proxy := range proxies {
+		proxy.Heal()
+	}
+	f.run(t, 1000)
+	f.expectNothingLost(t)
+}
+
 // TestSuccessorSubscribesAsNow: channels that were subscribed or unsubscribed
 // while the successor took over are so with it, too.
 func TestSuccessorSubscribesAsNow(t *testing.T) {
