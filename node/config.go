@@ -107,7 +107,8 @@ type Config struct {
 // no limit.
 type Limits struct {
 	// Message is the size of the largest message, all fragments together, in
-	// bytes; 64 KiB by default.
+	// bytes; 64 KiB by default. A broker may have a limit, too, such as
+	// redisbroker.Config.MaxMessage.
 	Message int
 	// Names bounds the lengths of names and tokens. Its Message is ignored.
 	Names wire.Limits

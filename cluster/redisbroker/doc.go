@@ -98,7 +98,8 @@
 // When the server answers on another connection while this one stays silent,
 // that other one becomes a reserve. It subscribes to the same channels and
 // holds the messages. Once it is ready, the silent connection has as long again
-// as it has been silent, but at most ten ProbeIntervals, to show a sign of
+// as it has been silent, but at most ten ProbeIntervals, and only while the
+// reserve holds less than a quarter of Config.QueueBytes, to show a sign of
 // life; then it goes on, and the reserve is closed. Otherwise the reserve
 // replaces it and delivers the held messages: only those from before it was
 // ready can be missing. In the meantime the server counts the node twice, also

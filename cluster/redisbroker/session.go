@@ -12,9 +12,13 @@ import (
 	"github.com/stoa-io/stoa/cluster/redisbroker/internal/resp"
 )
 
-// maxHeldBytes bounds the messages that a reserve holds. Beyond it the reserve
-// is not read, and the messages wait at the server.
-const maxHeldBytes = 1 << 20
+// heldShare is the part of Config.QueueBytes that bounds the messages that a
+// reserve holds, and pushOverhead the memory of one without its bytes. Beyond
+// the bound the reserve is not read, and the messages wait at the server.
+const (
+	heldShare    = 4
+	pushOverhead = 48
+)
 
 // subscriberSession is one connection of the subscriber. Its reader and its
 // writer are goroutines, so that neither waits for the other.
@@ -47,6 +51,7 @@ type subscriberSession struct {
 	channels []string      // to which it subscribes
 	missing  int           // confirmations; owned by the reader
 	ready    chan struct{} // closed when none is missing
+	full     chan struct{} // closed when it holds as much as it may
 
 	mu          sync.Mutex // guards the rest; taken inside subscriptions.mu
 	commands    []subscribeCommand
@@ -64,7 +69,7 @@ type subscriberSession struct {
 func (s *subscriber) newSession(life, attempt context.Context, link *link) (*subscriberSession, error) {
 	session := &subscriberSession{
 		subscriber: s, link: link,
-		wake: make(chan struct{}, 1), released: make(chan struct{}), ready: make(chan struct{}),
+		wake: make(chan struct{}, 1), released: make(chan struct{}), ready: make(chan struct{}), full: make(chan struct{}),
 	}
 	stop := context.AfterFunc(attempt, link.dialer.end)
 	defer stop()
@@ -192,13 +197,17 @@ func (session *subscriberSession) hold(p *resp.Push) bool {
 		session.holding.Unlock()
 		return false
 	}
-	if session.heldSize < maxHeldBytes {
+	if session.heldSize < session.subscriber.server.config().QueueBytes/heldShare {
 		session.held = append(session.held, *p)
-		session.heldSize += len(p.Channel) + len(p.Payload)
+		session.heldSize += len(p.Channel) + len(p.Payload) + pushOverhead
 		session.holding.Unlock()
 		return true
 	}
 	session.holding.Unlock()
+	if session.life.Err() != nil {
+		return true
+	}
+	close(session.full) // once: now it waits to become live, or for its end
 	select {
 	case <-session.released:
 		return false

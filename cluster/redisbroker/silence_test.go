@@ -92,6 +92,21 @@ func TestDeadSubscriptionIsReplaced(t *testing.T) {
 	ledgers[1].expectAll(t, "the node", map[string]int{channel + " publisher": 400})
 }
 
+// TestReserveIsFull: a reserve that may hold only a few messages takes over,
+// and delivers those that wait at the server, too.
+func TestReserveIsFull(t *testing.T) {
+	channel := rooms(1)[0]
+	proxies, nodes, ledgers, client := silentPair(t, channel, redisbroker.Config{QueueBytes: 10_000})
+	proxies[1].Stall()
+	awaitSubscriptions(t, client, 3)
+	const batches, size = 50, 20
+	for i := range batches {
+		publishAcknowledged(t, nodes[0], channel, size*i, size*(i+1))
+	}
+	testkit.EventuallyWithin(t, "the successor delivers", patience, func() bool { return ledgers[1].count() == batches*size })
+	ledgers[1].expectAll(t, "the node", map[string]int{channel + " publisher": batches * size})
+}
+
 // TestAllSubscriptionsSilent: all nodes lose their connections for a while, and
 // new ones work before the old ones do. Nothing is lost, and the order is kept.
 func TestAllSubscriptionsSilent(t *testing.T) {

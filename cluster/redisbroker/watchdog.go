@@ -103,10 +103,7 @@ func (s *subscriber) replace(life context.Context, silent *subscriberSession) *s
 			wait(quiet, retry.next())
 			continue
 		}
-		patience, cancel := context.WithCancel(quiet)
-		context.AfterFunc(reserve.life, cancel)
-		wait(patience, min(server.now()-since, maxPatience*server.config().ProbeInterval))
-		cancel()
+		reserve.stand(quiet, min(server.now()-since, maxPatience*server.config().ProbeInterval))
 		switch {
 		case reserve.life.Err() != nil:
 			_ = reserve.stop() // the next one is better
@@ -142,4 +139,18 @@ func (s *subscriber) prepare(life, quiet context.Context) *subscriberSession {
 	}
 	_ = reserve.stop() // no use was made of it
 	return nil
+}
+
+// stand waits for as long as a reserve that is ready may stand by: not longer
+// than patience, nor than the silence lasts, nor than there is room for the
+// messages.
+func (session *subscriberSession) stand(quiet context.Context, patience time.Duration) {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-quiet.Done():
+	case <-session.life.Done():
+	case <-session.full:
+	}
 }
