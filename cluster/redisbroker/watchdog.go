@@ -17,9 +17,9 @@ const (
 	// blame the server.
 	quietTicks  = ticksPerProbe - 1
 	silentTicks = 2*ticksPerProbe - 2
-	// graceTicks is the number of checks that a silent connection has for a
-	// sign of life after the server has answered on another connection.
-	graceTicks = 1
+	// graceShare is the part of a check's interval that a silent connection has
+	// for a sign of life after the server has answered on another connection.
+	graceShare = 4
 	// maxPatience bounds the time that a silent connection has when its
 	// successor is ready, in probe intervals.
 	maxPatience = 10
@@ -127,7 +127,7 @@ func (s *subscriber) prepare(life, quiet context.Context) *subscriberSession {
 	}
 	// If only the server has stalled, the silent connection shows a sign of
 	// life now, too.
-	if wait(quiet, graceTicks*server.tick()) {
+	if wait(quiet, server.tick()/graceShare) {
 		reserve.subscribeAsReserve(server.subscriptions.wanted(server.broker.ownChannel, clusterChannel))
 		reserve.start()
 		select {
