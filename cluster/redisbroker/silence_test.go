@@ -216,7 +216,7 @@ func TestInterrupted(t *testing.T) {
 		go func() { subscribed <- b.Subscribe(t.Context(), channel) }()
 		select {
 		case err := <-subscribed:
-			t.Errorf("Subscribe = %v before the connection was back", err)
+			t.Fatalf("Subscribe = %v before the connection was back", err)
 		case <-time.After(100 * time.Millisecond): // it would return at once
 		}
 		proxies[1].Heal()
