@@ -145,6 +145,47 @@ func TestServerKilledBeforeOneNodeReceived(t *testing.T) {
 	}
 }
 
+// TestServerRefusesAfterRestart: the first answers of the restarted server are
+// errors. Such a connection must not make the publisher forget which process it
+// was connected to before, nor the messages that one node has not received.
+func TestServerRefusesAfterRestart(t *testing.T) {
+	channel := rooms(1)[0]
+	server, proxy, direct, _, ledgers := cutOffPair(t, channel)
+	const before, missed, after = 10, 100, 10
+	publishAcknowledged(t, direct, channel, 0, before)
+	testkit.Eventually(t, "the node has the first messages", func() bool { return ledgers[1].count() == before })
+	proxy.Cut()
+	publishAcknowledged(t, direct, channel, before, before+missed)
+	server.Kill()
+	proxy.Break()
+	proxy.Heal()
+	server.RestartLocked()
+	published := make(chan error, after)
+	for number := before + missed; number < before+missed+after; number++ {
+		direct.PublishCount(channel, &cluster.Envelope{Payload: fmt.Appendf(nil, "publisher/%d", number)},
+			func(_ int, err error) { published <- err })
+	}
+	testkit.Eventually(t, "the publisher was refused twice", func() bool {
+		stats := direct.Stats().Servers[0]
+		if stats.Up {
+			t.Fatal("the broker works with a server that refuses all commands")
+		}
+		return stats.PublisherRefusals >= 2
+	})
+	server.Unlock()
+	for range after {
+		if err := <-published; err != nil {
+			t.Errorf("PublishCount reported %v, want nil", err)
+		}
+	}
+	for i, l := range ledgers {
+		testkit.Eventually(t, fmt.Sprintf("node %d has everything", i), func() bool {
+			return l.count() >= before+missed+after
+		})
+		l.expectAll(t, fmt.Sprint("node ", i), map[string]int{channel + " publisher": before + missed + after})
+	}
+}
+
 // TestAcknowledgedIsNotSentAgainToTheSame: a node loses its connections to a
 // server that lives. The acknowledged messages were delivered; a repetition
 // would reach this node in another order than the other nodes.

@@ -180,7 +180,9 @@ func (p *publisher) rehearse(ctx context.Context) error {
 		pipe.Do(ctx, "exec")
 		return nil
 	})
-	if err != nil && !isReply(err) {
+	// A connection that the server refused before its introduction has
+	// executed nothing, and go-redis gives the commands no errors.
+	if err != nil && !(isReply(err) && p.link.introduced) {
 		return err
 	}
 	const needed, queued = 2, 3

@@ -40,6 +40,8 @@ type Server struct {
 	ended   chan struct{}
 	paused  bool
 	output  bytes.Buffer
+
+	locked bool // the server refuses all commands, see RestartLocked
 }
 
 // Start starts a server with arguments in addition to the usual ones, such as
@@ -116,6 +118,9 @@ func (s *Server) launch() bool {
 		port, strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.directory,
 		"--save", "", "--appendonly", "no", "--daemonize", "no",
 	}, s.arguments...)
+	if s.locked {
+		arguments = append(arguments, "--requirepass", lockPassword)
+	}
 	return s.execute(arguments)
 }
 
@@ -170,7 +175,7 @@ func (s *Server) answers(process int) bool {
 		return false
 	}
 	if strings.HasPrefix(info, "-") {
-		return (s.password != "" || s.tls != nil) && strings.HasPrefix(info, "-NOAUTH")
+		return (s.password != "" || s.locked || s.tls != nil) && strings.HasPrefix(info, "-NOAUTH")
 	}
 	return strings.Contains(info, "\nprocess_id:"+strconv.Itoa(process)+"\r\n")
 }
@@ -267,6 +272,40 @@ func (s *Server) Restart() {
 	if !s.launch() {
 		s.t.Fatalf("%s does not start again; it said:\n%s", program, s.said())
 	}
+}
+
+// lockPassword is the password of a locked server.
+const lockPassword = "locked"
+
+// RestartLocked is Restart of a server that refuses all commands of its clients
+// until Unlock.
+func (s *Server) RestartLocked() {
+	s.t.Helper()
+	s.locked = true
+	s.Restart()
+}
+
+// Unlock lets the server accept commands.
+func (s *Server) Unlock() {
+	s.t.Helper()
+	conn, err := s.dial()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, "AUTH "+lockPassword+"\r\nCONFIG SET requirepass \"\"\r\n"); err != nil {
+		s.t.Fatal(err)
+	}
+	reader := bufio.NewReader(conn)
+	for range 2 {
+		if line, err := reader.ReadString('\n'); err != nil || line != "+OK\r\n" {
+			s.t.Fatalf("%s answers %q, %v", s, line, err)
+		}
+	}
+	s.locked = false
 }
 
 // Pause stops the server with its connections open (SIGSTOP), until Resume.
