@@ -22,6 +22,11 @@ import (
 
 const patience = testkit.Patience
 
+// upgradeRequest is a valid request for path, with optional header lines.
+var upgradeRequest = testkit.UpgradeRequest
+
+var describe = testkit.DescribeFrame
+
 func TestMain(m *testing.M) { os.Exit(testkit.Run(m, os.Stderr)) }
 
 // eventually waits until a condition is true.
@@ -123,15 +128,6 @@ func connectTCP(tb testing.TB, n *node.Node) *peer {
 	return &peer{tb: tb, conn: conn, in: bufio.NewReader(conn)}
 }
 
-// upgradeRequest is a valid request for path, with optional header lines.
-func upgradeRequest(path string, lines ...string) string {
-	head := []string{
-		"GET " + path + " HTTP/1.1", "Host: stoa.test", "Upgrade: websocket", "Connection: Upgrade",
-		"Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-	}
-	return strings.Join(append(head, lines...), "\r\n") + "\r\n\r\n"
-}
-
 // upgrade opens a WebSocket and sends no hello.
 func upgrade(tb testing.TB, n *node.Node) *peer {
 	tb.Helper()
@@ -181,9 +177,7 @@ func (p *peer) write(data string) {
 
 // frame is a masked frame as raw bytes.
 func frame(op ws.OpCode, fin bool, payload string) string {
-	var buffer bytes.Buffer
-	_ = ws.WriteFrame(&buffer, ws.MaskFrameInPlaceWith(ws.NewFrame(op, fin, []byte(payload)), [4]byte{1, 2, 3, 4}))
-	return buffer.String()
+	return string(testkit.ClientFrame(op, fin, payload))
 }
 
 // send sends a text message, sendBinary a binary one.
@@ -211,15 +205,7 @@ func (p *peer) response() *http.Response {
 func (p *peer) deadline() { _ = p.conn.SetReadDeadline(time.Now().Add(patience)) }
 
 // tryNext reads the next frame that is not a ping.
-func (p *peer) tryNext() (ws.Frame, error) {
-	for {
-		p.deadline()
-		f, err := testkit.ReadFrame(p.in)
-		if err != nil || f.Header.OpCode != ws.OpPing {
-			return f, err
-		}
-	}
-}
+func (p *peer) tryNext() (ws.Frame, error) { return testkit.NextFrame(p.conn, p.in) }
 
 func (p *peer) next() ws.Frame {
 	p.tb.Helper()
@@ -280,16 +266,4 @@ func (p *peer) sync(namespace string) []string {
 		}
 		before = append(before, text)
 	}
-}
-
-func describe(f ws.Frame) string {
-	if f.Header.OpCode == ws.OpClose && len(f.Payload) >= 2 {
-		code, reason := ws.ParseCloseFrameData(f.Payload)
-		return fmt.Sprintf("close %d %q", code, reason)
-	}
-	payload := f.Payload
-	if len(payload) > 200 {
-		payload = payload[:200]
-	}
-	return fmt.Sprintf("frame %#x of %d bytes %q", f.Header.OpCode, len(f.Payload), payload)
 }
