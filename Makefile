@@ -78,6 +78,10 @@ cluster: build ## start three nodes, Redis and a load balancer
 .PHONY: test
 test: install lint test-go test-blocking fuzz-smoke test-compat-go test-ts test-frameworks test-restart test-deploy test-compat-js ## install missing packages, run every check and test
 
+.PHONY: hostile
+hostile: ## run the long form of the attacks on a node
+	STOA_HOSTILE=long go test ./test/hostile -count 1 -timeout 30m -v -run TestAttacks
+
 .PHONY: lint
 lint: bin/tools/staticcheck bin/tools/misspell js-build ## run gofmt, vet for three systems, staticcheck, misspell and eslint
 	scripts/lint.sh

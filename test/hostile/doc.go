@@ -10,4 +10,7 @@
 //	a burst above every reader's send queue       senders pause, no reader is closed
 //	pages that are not read                       a write deadline ends them
 //	messages that are never finished              closed with 1008 after 30 s
+//
+// TestAttacks has a table of further ones, and compares how fast the innocent
+// clients are served with and without them. STOA_HOSTILE=long makes it longer.
 package hostile

@@ -3,6 +3,7 @@ package hostile_test
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,8 +18,6 @@ import (
 	"github.com/stoa-io/stoa/internal/testkit"
 	"github.com/stoa-io/stoa/node"
 )
-
-const patience = 30 * time.Second
 
 func TestMain(m *testing.M) { os.Exit(testkit.Run(m, os.Stderr)) }
 
@@ -61,16 +60,35 @@ type peer struct {
 // join opens a connection that is in one room.
 func join(t *testing.T, n *node.Node, room string) *peer {
 	t.Helper()
+	p := dial(t, n)
+	p.connect(t, "default")
+	p.join(t, room)
+	return p
+}
+
+// dial opens a connection.
+func dial(t *testing.T, n *node.Node) *peer {
+	t.Helper()
 	p, err := open(n)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.conn.Close() })
-	p.send(t, "$c;default;;_OnNamespaceConnect;0;0;")
+	return p
+}
+
+// connect connects to a namespace.
+func (p *peer) connect(t testing.TB, namespace string) {
+	t.Helper()
+	p.send(t, "$c;"+namespace+";;_OnNamespaceConnect;0;0;")
 	p.next(t)
+}
+
+// join joins a room.
+func (p *peer) join(t testing.TB, room string) {
+	t.Helper()
 	p.send(t, "$j;default;"+room+";_OnRoomJoin;0;0;")
 	p.next(t)
-	return p
 }
 
 func open(n *node.Node) (*peer, error) {
@@ -79,8 +97,7 @@ func open(n *node.Node) (*peer, error) {
 		return nil, err
 	}
 	p := &peer{conn: conn, in: bufio.NewReaderSize(conn, 64<<10)}
-	_, err = io.WriteString(conn, "GET /ws HTTP/1.1\r\nHost: stoa.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+	_, err = io.WriteString(conn, testkit.UpgradeRequest("/ws"))
 	if err != nil {
 		return nil, err
 	}
@@ -103,11 +120,7 @@ func open(n *node.Node) (*peer, error) {
 }
 
 // textFrame is a masked text frame.
-func textFrame(text string) []byte {
-	var b bytes.Buffer
-	_ = ws.WriteFrame(&b, ws.MaskFrameInPlace(ws.NewTextFrame([]byte(text))))
-	return b.Bytes()
-}
+func textFrame(text string) []byte { return testkit.ClientFrame(ws.OpText, true, text) }
 
 func (p *peer) send(t testing.TB, text string) {
 	t.Helper()
@@ -118,19 +131,14 @@ func (p *peer) send(t testing.TB, text string) {
 
 // read returns the next text; pings are skipped.
 func (p *peer) read() (string, error) {
-	for {
-		_ = p.conn.SetReadDeadline(time.Now().Add(patience))
-		f, err := testkit.ReadFrame(p.in)
-		switch {
-		case err != nil:
-			return "", err
-		case f.Header.OpCode == ws.OpClose:
-			code, reason := ws.ParseCloseFrameData(f.Payload)
-			return "", fmt.Errorf("closed with %d %s", code, reason)
-		case f.Header.OpCode == ws.OpText:
-			return string(f.Payload), nil
-		}
+	f, err := testkit.NextFrame(p.conn, p.in)
+	switch {
+	case err != nil:
+		return "", err
+	case f.Header.OpCode != ws.OpText:
+		return "", errors.New(testkit.DescribeFrame(f))
 	}
+	return string(f.Payload), nil
 }
 
 func (p *peer) next(t testing.TB) string {
@@ -143,3 +151,20 @@ func (p *peer) next(t testing.TB) string {
 }
 
 func dialRaw(n *node.Node) (net.Conn, error) { return net.Dial("tcp", n.Addr().String()) }
+
+// skipTo discards everything up to a text, at little cost: an attacker must not
+// take the processor that the node and the innocent clients need.
+func (p *peer) skipTo(text string) error {
+	_ = p.conn.SetReadDeadline(time.Now().Add(testkit.Patience))
+	for {
+		if _, err := p.in.Peek(len(text)); err != nil {
+			return err
+		}
+		data, _ := p.in.Peek(p.in.Buffered())
+		if i := bytes.Index(data, []byte(text)); i >= 0 {
+			_, _ = p.in.Discard(i + len(text))
+			return nil
+		}
+		_, _ = p.in.Discard(len(data) - len(text) + 1)
+	}
+}
