@@ -1,6 +1,6 @@
 import { encode, hello, serialize } from "./codec.js";
 import type { Driver } from "./driver.js";
-import { closeCause, ErrBadNamespace, ErrClosed, ErrDisconnected, ErrTooBig } from "./errors.js";
+import { closeCause, ErrBadNamespace, ErrClosed, ErrDisconnected, ErrTimeout, ErrTooBig, gaveUp } from "./errors.js";
 import type { AnyEvents, Name } from "./events.js";
 import type { Table } from "./handlers.js";
 import { Message, toBytes, type Data } from "./message.js";
@@ -8,9 +8,9 @@ import type * as model from "./model.js";
 import { isSystemEvent } from "./names.js";
 import { NSConn } from "./nsconn.js";
 import type { AskOptions, Clock, Options } from "./options.js";
-import { onAbort, withTimeout } from "./promises.js";
+import { after, onAbort, withTimeout } from "./promises.js";
 import { Queue } from "./queue.js";
-import { retryDelay } from "./reconnect.js";
+import { longestDelay, retryDelay } from "./reconnect.js";
 import { rejoin } from "./rejoin.js";
 import { answerRequest } from "./requests.js";
 import { SendBuffer } from "./sendbuffer.js";
@@ -26,9 +26,6 @@ const systemClock: Clock = {
   random: () => Math.random(),
 };
 
-// In milliseconds. The delays start over only after a connection has lasted
-// this long, so that a server that closes at once is not dialed all the time.
-const stableAfter = 20_000;
 // How long the server may take to answer a probe, in milliseconds.
 const probeTimeout = 5000;
 
@@ -41,6 +38,8 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
   readonly _clock: Clock;
   readonly _askTimeout: number;
   readonly _receiveLimit: number;
+  readonly _maxNamespaces: number;
+  readonly _maxRooms: number;
   readonly _queue = new Queue();
   private _session = new Session(this, answerRequest);
   private _buffer: SendBuffer;
@@ -62,6 +61,8 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
     this._buffer = new SendBuffer(_options.buffer ?? {});
     this._askTimeout = _options.askTimeout ?? 30_000;
     this._receiveLimit = _options.receiveQueue ?? 4 << 20;
+    this._maxNamespaces = _options.maxNamespaces ?? 64;
+    this._maxRooms = _options.maxRooms ?? 1024;
     if (_options.onState) this.on("state", _options.onState);
   }
 
@@ -208,24 +209,25 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
   _accepted(id: string): void {
     this.ID = id;
     const transport = this._transport;
+    transport?._accepted();
     if (this.state === "connecting") return this._connected();
     // A lost transport reports its loss itself; any other error closes it.
-    rejoin(this._session).then(
-      () => {
+    const failed = (error: Error) => transport?._fail(error);
+    const stop = this._askTimeout ? after(this._clock, this._askTimeout, () => failed(ErrTimeout)) : undefined;
+    void rejoin(this._session)
+      .then(() => {
         if (transport === this._transport) this._connected();
-      },
-      (error: Error) => transport?._fail(error),
-    );
+      }, failed)
+      .finally(stop);
   }
 
   private _connected(): void {
     const transport = this._transport;
-    transport?._accepted();
     if (this.state === "reconnecting") this.reconnectTries = this._attempt;
     this._buffer._flush(() => !!transport?._isOpen);
     // The transport is about to report its close.
     if (!transport?._isOpen) return;
-    this._stableTimer = this._clock.setTimeout(() => (this._exponent = 0), stableAfter);
+    this._stableTimer = this._clock.setTimeout(() => (this._exponent = 0), longestDelay(this._options.reconnect, this._exponent));
     this._setState("connected");
     this._attempt = 0;
   }
@@ -233,8 +235,11 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
   private _lost(close: Close): void {
     this._clock.clearTimeout(this._stableTimer);
     this._session._fail(ErrDisconnected);
-    const delay = retryDelay(this._options.reconnect, this._clock, ++this._attempt, this._exponent++, close);
+    // The loss of a connection is no failed attempt.
+    const failed = ++this._attempt - +(this.state !== "connecting");
+    const delay = retryDelay(this._options.reconnect, this._clock, failed, this._exponent++, close);
     if (delay === undefined) return this._close(close);
+    if (delay === Infinity) return this._close({ ...close, error: gaveUp(closeCause(close)) });
     this._timer = this._clock.setTimeout(() => this._dial(), delay);
     this._setState(this.state === "connecting" ? this.state : "reconnecting", { ...close, delay });
   }

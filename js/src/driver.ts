@@ -21,6 +21,9 @@ export interface Driver {
   _dispatch(m: Message, run: () => void, failed: (error: Error) => void): () => void;
   /** The most that messages may take while they wait for handlers. */
   readonly _receiveLimit: number;
+  /** The most that the server may bring the client into. */
+  readonly _maxNamespaces: number;
+  readonly _maxRooms: number;
   /** Closes the connection, and dials again if that helps. */
   _failed(error: Error): void;
   /** Runs the jobs that call handlers. */

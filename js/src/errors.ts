@@ -1,7 +1,7 @@
 /**
  * An error of this package or of the server. The message is the text on the
  * wire if the error has one. Aborted signals and handlers bring their own
- * errors.
+ * errors. The code "gave_up" has the error of the last attempt as its cause.
  */
 export class StoaError extends Error {
   override name = "StoaError";
@@ -92,6 +92,11 @@ export function refusalFor(text: string, code: number): StoaError {
 /** Returns the cause of a close, by default one that the server gave. */
 export function closeCause({ error, code = 0, reason }: { error?: Error; code?: number; reason?: string }): Error {
   return error ?? new StoaError(reason || `closed with code ${code}`, refusals[code] ?? "closed");
+}
+
+/** Returns the error of too many failed attempts in a row. */
+export function gaveUp(cause: Error): Error {
+  return Object.assign(new StoaError("gave up connecting", "gave_up"), { cause });
 }
 
 /** Converts anything thrown to an error. */

@@ -104,6 +104,13 @@ export interface Options {
    * reconnects. Infinity is without limit.
    */
   receiveQueue?: number;
+  /**
+   * How many namespaces the client may be in for the server to connect it to
+   * one more: 64. Own connects are not limited.
+   */
+  maxNamespaces?: number;
+  /** The same for rooms, over all namespaces: 1024. */
+  maxRooms?: number;
   /** Headers of every dial; see Credentials. */
   headers?: Record<string, string>;
   /** Called before every dial; an error counts as a failed attempt. */

@@ -8,6 +8,9 @@ import type { Session } from "./session.js";
 // while this side asks for the opposite; otherwise each side would end in the
 // state in which the other one began.
 
+// The length of the names of what the server brings the client into.
+const maxNames = 2048;
+
 /** Decides on a system request of the server and answers it. */
 export function answerRequest(session: Session, m: Message, epoch: number): unknown {
   const ns = session._namespaces.get(m.Namespace);
@@ -15,10 +18,15 @@ export function answerRequest(session: Session, m: Message, epoch: number): unkn
   const refuse = (error: Error) => session._refuse(m, epoch, error);
   // Accepts the removal of something that does not exist, unless this side is
   // about to create it.
+  // A server must not take the memory of its clients.
+  const limited = (count: number, limit: number, error: Error) =>
+    count >= limit ? error : m.Namespace.length + m.Room.length > maxNames ? errors.ErrNameTooLong : undefined;
   const removeAbsent = (opposite: string, error: Error) => (session._isAsking(opposite, m) ? refuse(error) : accept());
 
   switch (m.Event) {
     case names.OnNamespaceConnect: {
+      const excess = !ns && limited(session._namespaces.size, session._driver._maxNamespaces, errors.ErrTooManyNamespaces);
+      if (excess) return refuse(excess);
       const added = ns ?? session._driver._newNamespace(m.Namespace);
       if (!added) return refuse(errors.ErrBadNamespace);
       const decide = (refusal?: unknown) => {
@@ -35,6 +43,9 @@ export function answerRequest(session: Session, m: Message, epoch: number): unkn
       return session._removeNamespace(ns, { Body: m.Body }, accept);
     case names.OnRoomJoin: {
       if (!ns) return refuse(errors.ErrBadNamespace);
+      const rooms = [...session._namespaces.values()].reduce((sum, { rooms }) => sum + rooms.size, 0);
+      const excess = !ns.rooms.has(m.Room) && limited(rooms, session._driver._maxRooms, errors.ErrTooManyRooms);
+      if (excess) return refuse(excess);
       const decide = (refusal?: unknown) => {
         if (refusal instanceof Error) return refuse(refusal);
         if (!session._has(ns)) return refuse(errors.ErrBadNamespace);

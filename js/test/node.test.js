@@ -186,7 +186,7 @@ test("an answer without an upgrade ends the first dial only", async (t) => {
 
 test("the state says why a dial fails", async () => {
   const [error] = await new Promise((resolve) => {
-    const conn = stoa.dial("ws://127.0.0.1:1", { default: {} }, { reconnect: { attempts: 1 }, dialTimeout: 0, onState: (t) => t.error && resolve([t.error]) });
+    const conn = stoa.dial("ws://127.0.0.1:1", { default: {} }, { reconnect: { attempts: 2 }, dialTimeout: 0, onState: (t) => t.error && resolve([t.error]) });
     conn.catch(() => undefined);
   });
   assert.equal(error.code, "ECONNREFUSED");

@@ -49,7 +49,7 @@ test("answers are no load of the handlers", async () => {
 test("a server that never acknowledges is left", async () => {
   const WebSocket = fakeWebSocket();
   const states = [];
-  const dialed = stoa.dial("ws://server", { default: {} }, { WebSocket, clock: fakeClock(), reconnect: { attempts: 1 }, onState: (t) => states.push(t) });
+  const dialed = stoa.dial("ws://server", { default: {} }, { WebSocket, clock: fakeClock(), reconnect: { attempts: 2 }, onState: (t) => states.push(t) });
   dialed.catch(() => undefined);
   await settle();
   const socket = WebSocket.last;

@@ -153,6 +153,7 @@ test("closes after the last attempt", async () => {
   }
   assert.equal(at.conn.state, "closed");
   assert.equal(at.WebSocket.sockets.length, 3);
+  assert.equal(at.states.at(-1).error.code, "gave_up");
 });
 
 test("refused namespaces and rooms are removed, the others stay", async () => {
@@ -211,7 +212,9 @@ test("a rejoin that is not answered is a failed attempt", async () => {
   const at = await connected({ default: {} });
   const socket = await lose(at);
   socket.accept();
-  await at.clock.advance(10_000);
+  await at.clock.advance(29_999);
+  assert.equal(socket.closedWith, undefined, "the time limit is that of the dial");
+  await at.clock.advance(1);
   assert.equal(at.states.at(-1).error, stoa.ErrTimeout);
   assert.ok(socket.closedWith);
 });

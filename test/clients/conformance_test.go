@@ -98,6 +98,7 @@ func TestConformance(t *testing.T) {
 			t.Errorf("%s, package node: %v", what, err)
 		}
 	}
+	checkRules(t)
 	path := filepath.Join(top, "docs", "conformance.md")
 	page := render()
 	if *update {
@@ -126,6 +127,7 @@ func render() []byte {
 	for _, r := range rows {
 		fmt.Fprintf(page, "| %s.%s | %s | %s | %s |\n", r.of, r.name, r.script, r.client, r.server)
 	}
+	renderRules(page)
 	return page.Bytes()
 }
 

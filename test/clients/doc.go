@@ -3,7 +3,9 @@
 //
 // The quick start for Go works in an empty folder. Every name of the object
 // model exists and is used by a test, in both clients and on the server; the
-// test writes docs/conformance.md.
+// test writes docs/conformance.md. TestMeaning plays scenes with both clients,
+// of errors, refusals, losses and requests, and compares them with one table;
+// actor.js is the client of stoa-client.
 //
 // A node is killed and started again while a hundred clients of each kind emit
 // all the time and record the messages that they receive. The node is the real

@@ -1,0 +1,121 @@
+// A client of stoa-client that plays the role in the argument, as goActor does, and prints
+// the results, the states and the calls of its handlers.
+import { dial, ErrClosed, ErrDisconnected } from "../../js/dist/esm/index.js";
+
+const role = JSON.parse(process.argv[2]);
+const slow = 1000;
+const shown = { results: [], states: [], calls: [] };
+const waiting = new Set();
+let awaited = 0;
+let isClosing = false;
+
+function note(list, line) {
+  list.push(line.trim());
+  for (const look of waiting) look();
+}
+
+function describe(error) {
+  if (!error) return "";
+  if (error === ErrClosed) return "closed";
+  if (error === ErrDisconnected) return "connection lost";
+  if (error.code === "gave_up") return "gave up";
+  const isClose = error.code === "closed" || (["unauthorized", "forbidden"].includes(error.code) && error.message === "why");
+  return isClose ? `closed by the server: ${error.message}` : error.message;
+}
+
+const ending = ({ IsForced, Err }) => `${IsForced ? " forced" : ""} ${describe(Err)}`.trimEnd();
+
+function handlers(name) {
+  return {
+    _OnNamespaceConnected: () => note(shown.calls, `connected ${name}`),
+    _OnNamespaceDisconnect: (ns, m) => note(shown.calls, `disconnected ${name}${ending(m)}`),
+    _OnRoomJoined: (ns, m) => note(shown.calls, `joined ${name}/${m.Room}`),
+    _OnRoomLeft: (ns, m) => note(shown.calls, `left ${name}/${m.Room}${ending(m)}`),
+    news: (ns, m) => note(shown.calls, `news ${m.Room} ${m.Body}`),
+    fail: (ns, m) => new Error(m.Body),
+    nothing: () => undefined,
+  };
+}
+
+function turned({ state, previous, delay, code, reason, error, attempt }) {
+  if (state === previous && delay < slow) return;
+  if (state === "closed") {
+    const cause = error ? describe(error) : `closed by the server: ${reason || `closed with code ${code}`}`;
+    note(shown.states, `closed ${isClosing ? "closed" : cause}`);
+  } else if (state === "connected") note(shown.states, state);
+  else {
+    const loss = state === previous ? "" : ` ${code} ${reason} attempt ${attempt}`;
+    note(shown.states, `${state}${loss}${delay >= slow ? " put off" : ""}`);
+  }
+}
+
+const some = (value) => value || undefined;
+const options = {
+  reconnect: { base: some(role.base), cap: some(role.cap), attempts: some(role.attempts) },
+  buffer: { policy: some(role.policy), messages: some(role.messages) },
+  dialTimeout: some(role.dialTimeout),
+  askTimeout: some(role.askTimeout),
+  maxNamespaces: some(role.maxNamespaces),
+  maxRooms: some(role.maxRooms),
+  onState: turned,
+};
+
+const result = (what, promise) =>
+  promise.then(
+    () => note(shown.results, `${what}: ok`),
+    (error) => note(shown.results, `${what}: ${describe(error)}`),
+  );
+
+const asks = [];
+let conn;
+
+const acts = {
+  connect: (namespace) => result("connect", conn.connect(namespace)),
+  disconnect: (namespace) => result("disconnect", conn.namespace(namespace).disconnect()),
+  join: (namespace, room) => result("join", conn.namespace(namespace).joinRoom(room)),
+  leave: (namespace, room) => result("leave", conn.namespace(namespace).room(room).leave()),
+  emit: (Namespace, Event, Body) => note(shown.results, `emit: ${conn.write({ Namespace, Event, Body })}`),
+  room: (Namespace, Room, Event) => note(shown.results, `room: ${conn.write({ Namespace, Room, Event })}`),
+  big: (Namespace, size) =>
+    note(shown.results, `big: ${conn.write({ Namespace, Event: "big", Body: "x".repeat(size - ";a;;big;0;0;".length) })}`),
+  ask: (Namespace, Event, Body) =>
+    conn.ask({ Namespace, Event, Body }).then(
+      (answer) => note(shown.results, `ask: ${answer.Body}`),
+      (error) => note(shown.results, `ask: ${describe(error)}`),
+    ),
+  start: (...words) => void asks.push(acts.ask(...words)),
+  await: (what) => (what === "ask" ? Promise.all(asks) : awaitState(what)),
+  close: () => {
+    isClosing = true;
+    conn.close();
+  },
+};
+
+function awaitState(state) {
+  return new Promise((resolve) => {
+    const look = () => {
+      while (awaited < shown.states.length) {
+        if (!shown.states[awaited++].startsWith(state)) continue;
+        waiting.delete(look);
+        return resolve();
+      }
+    };
+    waiting.add(look);
+    look();
+  });
+}
+
+for (const act of role.acts) {
+  const [name, first, second, ...rest] = act.split(" ");
+  if (name === "dial") {
+    const dialing = dial(role.url, { a: handlers("a"), b: handlers("b") }, options);
+    await result(
+      "dial",
+      dialing.then((made) => (conn = made)),
+    );
+  } else if (conn) await acts[name](first, second, rest.join(" "));
+}
+// A handler that the last act has called may call the next one in another turn.
+await new Promise(setImmediate);
+process.stdout.write(JSON.stringify(shown));
+process.exit();
