@@ -127,6 +127,15 @@ func (l *linkState) end() {
 	}
 }
 
+// endElsewhere ends a connection to another process than that of trace.
+func (l *linkState) endElsewhere(trace *linkTrace) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.link != nil && l.link.trace.elsewhere(trace) {
+		l.link.dialer.end()
+	}
+}
+
 // counts returns how often the connection was lost, and how often the server
 // refused it or a command on it.
 func (l *linkState) counts() (losses, refusals uint64) {

@@ -71,7 +71,10 @@ func (p *publisher) run(ctx context.Context) {
 			}
 			err = explain(p.serve(ctx))
 			p.refused = isReply(err)
-			p.demoted = p.demoted || errors.Is(err, errNotMaster)
+			if errors.Is(err, errNotMaster) {
+				p.demoted = true
+				p.server.subscribing.end()
+			}
 		}
 		p.disconnect()
 		p.server.gate.Store(true)
@@ -116,6 +119,7 @@ func (p *publisher) takeOver(ctx context.Context, trace linkTrace) {
 		s.queue.forget()
 	}
 	p.trace, p.demoted = trace, false
+	s.subscribing.endElsewhere(&trace)
 	if trace.run == "" && !p.blind {
 		p.blind = true
 		s.config().Logger.LogAttrs(ctx, slog.LevelWarn,

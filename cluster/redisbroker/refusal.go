@@ -154,11 +154,7 @@ func (s *server) checkRole(ctx context.Context, conn *redis.Conn) error {
 		}
 		return err
 	}
-	if err := facts.check(true); err != nil {
-		s.subscribing.end()
-		return err
-	}
-	return nil
+	return facts.check(true)
 }
 
 // aloneRetry is how long messages are sent without a transaction after the

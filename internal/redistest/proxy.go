@@ -13,11 +13,11 @@ import (
 // that drops packets.
 type Proxy struct {
 	listener net.Listener
-	target   string
 	filter   func(client io.Reader) io.Reader // of the commands; nil: none
 	pipes    sync.WaitGroup
 
 	mu      sync.Mutex // guards the rest
+	target  string
 	conns   map[net.Conn]struct{}
 	open    chan struct{} // closed while bytes get through
 	passing *passage      // of new connections
@@ -122,6 +122,14 @@ func (p *Proxy) Heal() {
 	}
 }
 
+// Redirect sends new connections to another server, as a name does after a
+// failover.
+func (p *Proxy) Redirect(s *Server) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = s.Addr()
+}
+
 // Break closes all connections; new ones are served.
 func (p *Proxy) Break() {
 	p.mu.Lock()
@@ -147,7 +155,10 @@ func (p *Proxy) accept() {
 		if err != nil {
 			return
 		}
-		server, err := net.DialTimeout("tcp", p.target, patience)
+		p.mu.Lock()
+		target := p.target
+		p.mu.Unlock()
+		server, err := net.DialTimeout("tcp", target, patience)
 		if err != nil || !p.keep(client, server) {
 			_ = client.Close()
 			if err == nil {
