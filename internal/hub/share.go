@@ -21,9 +21,12 @@ import (
 // broker has taken it, and then passes through the inboxes with its deliveries.
 const (
 	// fullShare is the share in bytes, where a message costs messageCost in
-	// addition to its payload. The paused connections divide it: the length of
-	// the queue hardly depends on how many clients flood it.
+	// addition to its payload. The paused connections divide it down to
+	// minShare, so that the queue of many floods grows slowly with their
+	// number. A share of a message or two would make every client next to them
+	// wait for each of its messages.
 	fullShare   = 32 << 10
+	minShare    = 8 << 10
 	messageCost = 1 << 10
 	// loneShare is the share of the only client of a node that publishes: no
 	// other one waits, and larger batches cost less. others is how long a
@@ -38,7 +41,7 @@ const (
 
 // share is the number of bytes after which a connection's next message has a
 // marker.
-func (h *Hub) share() int { return fullShare / (1 + int(h.overShare.Load())) }
+func (h *Hub) share() int { return max(minShare, fullShare/(1+int(h.overShare.Load()))) }
 
 // notePublisher notes that a client of the shard publishes.
 func (s *Shard) notePublisher(c *Client) {
