@@ -47,6 +47,7 @@ func TestAsk(t *testing.T) {
 		{"empty event", "", []string{server.Address, ""}, cli.ExitUsage, "", `event ""`},
 		{"event of the protocol", "", []string{server.Address, "_OnRoomJoin"}, cli.ExitUsage, "", `event "_OnRoomJoin"`},
 		{"text that is none", "\xff", []string{server.Address, "echo", "-"}, cli.ExitUsage, "", "--binary"},
+		{"input without an end", strings.Repeat("x", maxInput+1), []string{server.Address, "echo", "-"}, cli.ExitFailure, "", "standard input: more than 16777216 bytes"},
 		{"wrong URL", "", []string{"ftp://" + server.Address, "echo"}, cli.ExitUsage, "", `scheme "ftp"`},
 		{"header of the handshake", "", []string{server.Address, "echo", "--header", "Upgrade: x"}, cli.ExitUsage, "", `header "Upgrade"`},
 	}
