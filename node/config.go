@@ -132,9 +132,10 @@ type Limits struct {
 	InvalidPayloads int
 	// Connections is how many connections the node holds; further ones are
 	// answered with 503. By default it is the limit of open files of the
-	// process, as New finds it, less a reserve of 64 and 4 for each loop. In
-	// any case the last 24 descriptors are left to the broker and to files:
-	// until one more is free, new connections wait unaccepted.
+	// process, as New finds it, less a reserve of 64 and 4 for each loop, but
+	// at least half of it. In any case the last 24 descriptors are left to the
+	// broker and to files: until one more is free, new connections wait
+	// unaccepted.
 	Connections int
 	// Asks is how many asks of one connection to other clients may be in
 	// flight; 64 by default.
