@@ -148,3 +148,34 @@ func ScratchBytes(b *Broker) (reader, payload int) {
 	s := b.servers[0].subscriber
 	return s.current.Load().reader.ScratchBytes(), cap(s.scratch)
 }
+
+// Asleep is a broker that is not started, whose clock the test moves.
+type Asleep struct {
+	broker    *Broker
+	publisher *publisher
+}
+
+func NewAsleep(config Config) (*Asleep, error) {
+	b, err := New(config)
+	if err != nil {
+		return nil, err
+	}
+	return &Asleep{broker: b, publisher: newPublisher(b.servers[0])}, nil
+}
+
+// Queue queues a message.
+func (a *Asleep) Queue(channel string) error {
+	s := a.publisher.server
+	size, _, err := s.queue.push(channel, &cluster.Envelope{}, false, s.now(), nil)
+	s.congestion.pending.Add(int64(size))
+	return err
+}
+
+// Pass moves the clock, and then drops what is too old. It returns the number
+// of messages that are left.
+func (a *Asleep) Pass(time time.Duration) (left int) {
+	a.broker.epoch = a.broker.epoch.Add(-time)
+	a.publisher.expire()
+	left, _ = a.publisher.server.queue.usage()
+	return left
+}

@@ -252,3 +252,30 @@ func TestQueueFullAndTooOld(t *testing.T) {
 	server.Restart()
 	testkit.Eventually(t, "messages flow again", func() bool { return b.Ready(t.Context()) == nil })
 }
+
+// TestTimeAsleepDoesNotCount: a process that was stopped does not drop the
+// messages in its queue, and still drops those that have waited while it ran.
+func TestTimeAsleepDoesNotCount(t *testing.T) {
+	config := redisbroker.Config{Servers: []string{"redis://127.0.0.1:1"}, QueueAge: 30 * time.Second, Lease: 8 * time.Second}
+	a, err := redisbroker.NewAsleep(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Pass(time.Hour)
+	if err := a.Queue(rooms(1)[0]); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		times int
+		pass  time.Duration
+		left  int
+	}{{10, time.Second, 1}, {1, 40 * time.Second, 1}, {19, time.Second, 1}, {12, time.Second, 0}} {
+		left := 0
+		for range step.times {
+			left = a.Pass(step.pass)
+		}
+		if left != step.left {
+			t.Fatalf("after %d times %v %d messages are queued, want %d", step.times, step.pass, left, step.left)
+		}
+	}
+}

@@ -245,6 +245,7 @@ func (p *publisher) send(ctx context.Context, count int) error {
 // expire drops messages that have waited for too long.
 func (p *publisher) expire() {
 	s := p.server
+	s.awake()
 	count := s.queue.expired(s.now() - s.config().QueueAge)
 	for count > 0 {
 		p.batch = s.queue.peek(p.batch[:0])

@@ -273,6 +273,16 @@ func (q *publishQueue) compact() {
 	}
 }
 
+// postpone makes the queued messages younger.
+func (q *publishQueue) postpone(by, now time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i := q.head + q.kept; i < len(q.entries); i++ {
+		e := &q.entries[i]
+		e.since = min(e.since+by, now)
+	}
+}
+
 // expired returns how many of the oldest messages were queued before oldest.
 func (q *publishQueue) expired(oldest time.Duration) (count int) {
 	q.mu.Lock()

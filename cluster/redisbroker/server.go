@@ -47,6 +47,9 @@ type server struct {
 	duplicates    complaint // two nodes have one ID
 	stats         serverStats
 
+	// awakeAt is Broker.now of the last call of awake.
+	awakeAt atomic.Int64
+
 	// gate stops the publisher until the known nodes are subscribed. It is set
 	// when either connection was lost.
 	gate atomic.Bool
@@ -135,6 +138,7 @@ func (s *server) keep(ctx context.Context) {
 			announceDue, beatDue = true, true
 		case <-tick.C:
 			ticks++
+			s.awake()
 			s.watch(ctx, &watch)
 			if ticks%ticksPerProbe == 0 {
 				s.probe()
@@ -156,6 +160,17 @@ func (s *server) keep(ctx context.Context) {
 			beatDue = false
 			s.submit(ctx, &controlRequest{call: s.beat, done: func(error) { beating.Store(false) }})
 		}
+	}
+}
+
+// awake notes that this process runs. The keeper calls it at each check, and the
+// publisher before it drops messages. If the process was stopped in between,
+// the messages are not older for it: the server could not have taken them.
+func (s *server) awake() {
+	now := s.now()
+	gap := now - time.Duration(s.awakeAt.Swap(int64(now)))
+	if gap > max(s.config().Lease/2, 2*s.tick()) {
+		s.queue.postpone(gap, now)
 	}
 }
 
