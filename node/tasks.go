@@ -122,9 +122,9 @@ type reportTask struct {
 }
 
 // reportRefusal posts the report.
-func (c *NSConn) reportRefusal(room, event string, err error) {
-	refused := wire.Message{Namespace: []byte(c.namespace.name), Room: []byte(room), Event: []byte(event), NoOp: true}
-	c.conn.handle.Submit(&reportTask{c.conn, newErrorFrame(&refused, err.Error())})
+func (ns *NSConn) reportRefusal(room, event string, err error) {
+	refused := wire.Message{Namespace: []byte(ns.namespace.name), Room: []byte(room), Event: []byte(event), NoOp: true}
+	ns.conn.handle.Submit(&reportTask{ns.conn, newErrorFrame(&refused, err.Error())})
 }
 
 // Run implements hub.Task: it queues the report.
