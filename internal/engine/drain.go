@@ -149,11 +149,32 @@ func (l *Loop) paceDrain() {
 			return
 		}
 		d.credit--
-		if c.state != connOpen {
+		c.readReceived()
+		switch {
+		case c.state > connOpen: // the peer has closed
+		case c.state != connOpen:
 			l.stats.Handshakes[HandshakeAborted]++
 			c.destroy(neverOpen, ByServer)
-		} else {
+		default:
 			c.Close(d.code, d.reason)
+		}
+	}
+}
+
+// readsBeforeClose bounds the input of one connection that the drain handles.
+const readsBeforeClose = 64
+
+// readReceived handles the messages that have arrived, since the close frame of
+// this side ends the handling of messages.
+func (c *Conn) readReceived() {
+	for range readsBeforeClose {
+		if c.state != connOpen || c.paused() {
+			return
+		}
+		kept, before := c.flags&flagKept, c.loop.stats.BytesIn
+		c.onReadable(false)
+		if kept == 0 && c.loop.stats.BytesIn == before {
+			return
 		}
 	}
 }

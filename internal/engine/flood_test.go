@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"github.com/stoa-io/stoa/internal/closecode"
 )
 
 // recorder keeps the messages of a connection.
@@ -107,5 +109,25 @@ func TestManyMessagesHaveNoDeadline(t *testing.T) {
 	c.check()
 	if c.state == connOpen {
 		t.Error("a message that takes longer than the limit does not close its connection")
+	}
+}
+
+// A client that is about to be closed by the drain has sent messages that the
+// loop has not read yet. They are handled before the close frame.
+func TestDrainHandlesWhatHasArrived(t *testing.T) {
+	const count = 10 * maxFramesPerTurn
+	l := idleLoop(t, Timeouts{})
+	c, seen := openRecorded(t, l)
+	var data []byte
+	for range count {
+		data = append(data, clientText("some text")...)
+	}
+	c.blocking.unread, c.blocking.reading = data, false
+	l.startDrain(0, "over")
+	if got := len(seen.messages); got != count {
+		t.Errorf("%d of %d messages are handled", got, count)
+	}
+	if c.state != connClosing || c.closeCode != closecode.GoingAway {
+		t.Errorf("state %d, closed with %d; want a close with %d", c.state, c.closeCode, closecode.GoingAway)
 	}
 }
