@@ -251,14 +251,15 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
     this._clock.clearTimeout(this._timer);
     this._clock.clearTimeout(this._stableTimer);
     this._end.abort();
-    this._setState("closed", close);
+    const error = byApplication ? close.error : closeCause(close);
+    this._setState("closed", { ...close, error });
     this._session._fail(ErrClosed);
     this._buffer._fail(ErrClosed);
     // Messages that arrived before the server closed are still handled;
     // those that arrived before the application closed are not.
     if (byApplication) this._queue._clear();
     this._queue._push(async () => {
-      const fields = { IsForced: true, IsLocal: byApplication, Err: byApplication ? close.error : closeCause(close) };
+      const fields = { IsForced: true, IsLocal: byApplication, Err: error };
       for (const ns of [...this._session._namespaces.values()]) await this._session._removeNamespace(ns, fields);
     });
   }

@@ -20,7 +20,10 @@ export interface Transition {
   code?: number;
   /** The text next to the close code. */
   reason?: string;
-  /** The cause of the close, unless the server closed the connection. */
+  /**
+   * The cause of the close. Undefined after `conn.close()`, and while the client
+   * reconnects because the server has closed the connection.
+   */
   error?: Error;
   /** Set if the server has refused this client; another attempt is useless. */
   final?: boolean;

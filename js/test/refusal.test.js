@@ -64,10 +64,12 @@ test("a refusal is final if the server does not close", async () => {
 
 test("an open connection ends for the same reasons", async () => {
   for (const [code, word] of [[4401, "unauthorized"], [4403, "forbidden"], [1008, "closed"]]) {
-    let error;
+    let error, closed;
     const at = await connected({ default: { _OnNamespaceDisconnect: (_, m) => void (error = m.Err) } });
+    at.conn.on("state", (transition) => void (closed = transition));
     at.socket.drop(code, "the session has expired");
     await settle();
+    assert.equal(closed.error, error);
     assert.equal(at.conn.state, "closed");
     assert.deepEqual([error.message, error.code], ["the session has expired", word]);
   }
