@@ -13,8 +13,8 @@ const common = readonly(
 );
 const node = readonly("Buffer", "gc", "process", "setImmediate");
 const browser = readonly(
-  ..."CustomEvent ResizeObserver addEventListener document history localStorage location navigator".split(" "),
-  ..."requestAnimationFrame sessionStorage window".split(" "),
+  ..."CustomEvent MutationObserver ResizeObserver addEventListener cancelAnimationFrame document history localStorage".split(" "),
+  ..."location navigator requestAnimationFrame sessionStorage window".split(" "),
 );
 
 const rules = {
