@@ -163,9 +163,10 @@ func (s *server) keep(ctx context.Context) {
 	}
 }
 
-// awake notes that this process runs. The keeper calls it at each check, and the
-// publisher before it drops messages. If the process was stopped in between,
-// the messages are not older for it: the server could not have taken them.
+// awake notes that this process runs. The keeper calls it at each check, and
+// the publisher before it drops messages. If the process was stopped in
+// between, the messages are not older for it: the server could not have taken
+// them.
 func (s *server) awake() {
 	now := s.now()
 	gap := now - time.Duration(s.awakeAt.Swap(int64(now)))
