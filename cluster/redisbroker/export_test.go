@@ -171,7 +171,7 @@ func (a *Asleep) Queue(channel string) error {
 	return err
 }
 
-// Pass moves the clock, and then drops what is too old. It returns the number
+// Pass moves the clock, and then drops old messages. It returns the number
 // of messages that are left.
 func (a *Asleep) Pass(time time.Duration) (left int) {
 	a.broker.epoch = a.broker.epoch.Add(-time)
