@@ -267,6 +267,7 @@ func TestConnectStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Stdout.Await(t, `(said\S* "late\\a")`)
+	p.Stdout.Await(t, `(unknown command)`)
 	if code := p.Stop(t); code != cli.ExitUsage {
 		t.Errorf("exit code %d, want %d for the unknown command", code, cli.ExitUsage)
 	}
