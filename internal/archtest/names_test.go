@@ -132,7 +132,12 @@ var retirements = []retired{
 
 func TestRetiredNamesAreGone(t *testing.T) {
 	uses := make(map[string]map[string]bool) // by the retired name: where it is used
+	checked := make(map[[2]string]bool) // where, name
 	check := func(dir, where, name string, test bool) {
+		if checked[[2]string{where, name}] {
+			return
+		}
+		checked[[2]string{where, name}] = true
 		words := splitWords(name)
 		for _, r := range retirements {
 			if !r.covers(dir) || !r.matches(name, words, test) {
