@@ -76,7 +76,7 @@ cluster: build ## start three nodes, Redis and a load balancer
 	scripts/cluster.sh $(ARGS)
 
 .PHONY: test
-test: install lint test-go test-blocking fuzz-smoke test-compat-go test-ts test-frameworks test-restart test-deploy test-compat-js ## install missing packages, run every check and test
+test: install lint test-go test-blocking fuzz-smoke test-compat-go test-ts test-restart test-deploy test-compat-js ## install missing packages, run every check and test but test-frameworks and hostile
 
 .PHONY: hostile
 hostile: ## run the long form of the attacks on a node
