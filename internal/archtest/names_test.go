@@ -132,7 +132,7 @@ var retirements = []retired{
 
 func TestRetiredNamesAreGone(t *testing.T) {
 	uses := make(map[string]map[string]bool) // by the retired name: where it is used
-	checked := make(map[[2]string]bool) // where, name
+	checked := make(map[[2]string]bool)      // where, name
 	check := func(dir, where, name string, test bool) {
 		if checked[[2]string{where, name}] {
 			return
