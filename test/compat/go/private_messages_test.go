@@ -45,7 +45,7 @@ func TestExamplePrivateMessages(t *testing.T) {
 	_, _, _ = person("cai", errors.New("do not disturb"))
 
 	t.Run("a room per user", func(t *testing.T) {
-		if answer, err := ada.ask(t, adaNS, "send", letter{"ben", "hello; you"}); err != nil || answer != `"seen by ben"` {
+		if answer, err := ada.ask(t, adaNS, "send", letter{"ben", "hello; you"}); err != nil || answer != "seen by ben" {
 			t.Fatalf("answered %q, %v; want the confirmation", answer, err)
 		}
 		for i, messages := range []chan string{first, second} {
@@ -55,7 +55,7 @@ func TestExamplePrivateMessages(t *testing.T) {
 		}
 	})
 	t.Run("a directory", func(t *testing.T) {
-		if answer, err := ada.ask(t, adaNS, "whisper", letter{"ben", "hello; you"}); err != nil || answer != `"seen by ben"` {
+		if answer, err := ada.ask(t, adaNS, "whisper", letter{"ben", "hello; you"}); err != nil || answer != "seen by ben" {
 			t.Fatalf("answered %q, %v; want the confirmation", answer, err)
 		}
 		if got := receive(t, second); got != fromAda {

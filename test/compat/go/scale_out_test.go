@@ -36,7 +36,7 @@ func TestExampleScaleOut(t *testing.T) {
 	awaitMembers(t, len(people), func() string { return ask("nodes", request{}) })
 
 	for i, other := range people[1:] {
-		if got := ask("question", request{Conn: other.ID, Text: "what?"}); got != `"an answer to what?"` {
+		if got := ask("question", request{Conn: other.ID, Text: "what?"}); got != "an answer to what?" {
 			t.Errorf("node %d: question: %q, want the other client's answer", i+2, got)
 		}
 		ask("tell", request{Conn: other.ID, Text: "a;b"})
