@@ -212,7 +212,13 @@ func (c *Client) HalfClosed() {
 // handlers for earlier messages belongs before the close frame. A client of the
 // protocol that closes has no use for it.
 func (c *Client) Closing() bool {
-	return c.Shard().hub.config.Session.NativeOnly && c.Busy()
+	if c.handle == nil || !c.Shard().hub.config.Session.NativeOnly {
+		return false
+	}
+	if !c.Busy() {
+		c.handle.Notify() // behind the output in the inbox
+	}
+	return true
 }
 
 // Ended implements engine.Handler: it takes the connection out of its

@@ -179,3 +179,29 @@ func TestNoSlotIsBeyondTheTable(t *testing.T) {
 		t.Errorf("the slot beyond the last table is %#x, want %#x", got, connid.NoSlot)
 	}
 }
+
+// outputTask is the output of a handler.
+type outputTask struct{ client *Client }
+
+// Run implements Task.
+func (o outputTask) Run(*Shard) { o.client.Send([]byte("answer"), false) }
+
+// The last handler has returned, and its output is still in the inbox when the
+// loop comes to a violation: the output belongs before the close frame.
+func TestOutputInTheInboxComesBeforeTheClose(t *testing.T) {
+	s := startShard(t, false, func(cfg *Config) { cfg.Session.NativeOnly = true })
+	c, conn := s.dial(t)
+	s.onLoop(func() {
+		if c.Handle() == nil {
+			c.SetHandle(new(Handle), nil)
+		}
+		s.Submit(outputTask{c})
+		c.Fail(uint16(wire.CodeProtocolError), "violation")
+	})
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	for _, want := range []ws.OpCode{ws.OpText, ws.OpClose} {
+		if got, err := testkit.ReadFrame(conn); err != nil || got.Header.OpCode != want {
+			t.Fatalf("received %v, %v, want a frame of type %d", got, err, want)
+		}
+	}
+}
