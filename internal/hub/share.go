@@ -110,7 +110,8 @@ func (m *marker) begin(channel string) {
 // called when the broker has taken or refused the message.
 func (m *marker) published(_ int, err error) {
 	if err != nil {
-		m.refused.Store(&err)
+		refused := err // on the heap only then
+		m.refused.Store(&refused)
 	}
 	loops := m.hub.interest.Loops(m.channel)
 	if loops == 0 {
