@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker/internal/rendezvous"
 )
 
 // Broker is the broker of a cluster whose nodes meet on one or more Redis
@@ -94,7 +95,7 @@ func New(config Config) (*Broker, error) {
 	_, _ = rand.Read(incarnation[:]) // never fails
 	b.incarnation = binary.BigEndian.Uint64(incarnation[:])
 	for i, server := range servers {
-		b.seeds = append(b.seeds, hashString(server.identity))
+		b.seeds = append(b.seeds, rendezvous.Hash(server.identity))
 		b.servers = append(b.servers, newServer(b, i, server))
 	}
 	return b, nil
@@ -216,7 +217,7 @@ func (b *Broker) server(channel string) *server {
 		return b.servers[0]
 	}
 	if everywhere(channel) {
-		return b.servers[rendezvous(b.seeds, channel, func(i int) bool { return b.servers[i].up() })]
+		return b.servers[rendezvous.Choose(b.seeds, channel, func(i int) bool { return b.servers[i].up() })]
 	}
 	return b.servers[b.Partition(channel)]
 }
@@ -232,7 +233,7 @@ func (b *Broker) Partitions() int { return len(b.servers) }
 
 // Partition implements [cluster.Partitioned]: the position of the channel's
 // server in the alphabetical order of the servers.
-func (b *Broker) Partition(channel string) int { return rendezvous(b.seeds, channel, nil) }
+func (b *Broker) Partition(channel string) int { return rendezvous.Choose(b.seeds, channel, nil) }
 
 // Interrupted implements [cluster.Interruptible]: the node is not subscribed at
 // the server, or has heard nothing from it for three quarters of a

@@ -59,15 +59,6 @@ func (d *Dedupe) Interrupt()           { d.dedupe.interrupt() }
 func (d *Dedupe) Missed() uint64       { return d.dedupe.missed }
 func (d *Dedupe) Origins() int         { return len(d.dedupe.origins) }
 
-// Rendezvous is the choice of a server by identity.
-func Rendezvous(identities []string, channel string, usable func(int) bool) int {
-	seeds := make([]uint64, len(identities))
-	for i, identity := range identities {
-		seeds[i] = hashString(identity)
-	}
-	return rendezvous(seeds, channel, usable)
-}
-
 // ServerFacts are the parts of a URL.
 type ServerFacts struct {
 	Identity, Master, Username, Password string

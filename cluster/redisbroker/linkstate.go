@@ -64,16 +64,10 @@ func (l *linkState) report(ctx context.Context) {
 		due, skipped = l.log.next(problem, time.Now())
 	}
 	l.mu.Unlock()
-	if !due {
-		return
+	if due {
+		logChange(ctx, l.logger, "not connected to Redis; trying again", "connected to Redis", problem, skipped,
+			slog.String("server", l.server), slog.String("connection", l.role))
 	}
-	attributes := append(make([]slog.Attr, 0, 4), slog.String("server", l.server), slog.String("connection", l.role))
-	level, message := slog.LevelInfo, "connected to Redis"
-	if problem != nil {
-		level, message = slog.LevelWarn, "not connected to Redis; trying again"
-		attributes = append(attributes, slog.Any("error", problem))
-	}
-	l.logger.LogAttrs(ctx, level, message, withSkipped(attributes, skipped)...)
 }
 
 // err returns why the connection does not work, or nil.
@@ -184,16 +178,9 @@ func (c *complaint) report(ctx context.Context) {
 	problem := c.problem
 	due, skipped := c.log.next(problem, time.Now())
 	c.mu.Unlock()
-	if !due {
-		return
+	if due {
+		logChange(ctx, c.logger, c.bad, c.good, problem, skipped, slog.String("server", c.server))
 	}
-	attributes := append(make([]slog.Attr, 0, 3), slog.String("server", c.server))
-	level, message := slog.LevelInfo, c.good
-	if problem != nil {
-		level, message = slog.LevelWarn, c.bad
-		attributes = append(attributes, slog.Any("error", problem))
-	}
-	c.logger.LogAttrs(ctx, level, message, withSkipped(attributes, skipped)...)
 }
 
 // warning returns the problem for people, or an empty string.
@@ -264,9 +251,15 @@ func errorKind(err error) string {
 	}, err.Error())
 }
 
-func withSkipped(attributes []slog.Attr, skipped int) []slog.Attr {
+// logChange logs that a state has a problem, or with nil that it has none.
+func logChange(ctx context.Context, logger *slog.Logger, bad, good string, problem error, skipped int, attributes ...slog.Attr) {
+	level, message := slog.LevelInfo, good
+	if problem != nil {
+		level, message = slog.LevelWarn, bad
+		attributes = append(attributes, slog.Any("error", problem))
+	}
 	if skipped > 0 {
 		attributes = append(attributes, slog.Int("changes_not_logged", skipped))
 	}
-	return attributes
+	logger.LogAttrs(ctx, level, message, attributes...)
 }

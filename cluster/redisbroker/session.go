@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -326,13 +325,13 @@ func (session *subscriberSession) write() {
 		ping, command := session.next()
 		switch {
 		case ping:
-			buffer = appendCommand(buffer[:0], "ping", "", nil)
+			buffer = resp.AppendCommand(buffer[:0], "ping", "", nil)
 		case len(command.channels) > 0:
 			name := "subscribe"
 			if command.ending {
 				name = "unsubscribe"
 			}
-			buffer = appendCommand(buffer[:0], name, session.subscriber.server.prefix, command.channels)
+			buffer = resp.AppendCommand(buffer[:0], name, session.subscriber.server.prefix, command.channels)
 		default:
 			select {
 			case <-session.life.Done():
@@ -348,21 +347,6 @@ func (session *subscriberSession) write() {
 			buffer = nil
 		}
 	}
-}
-
-// appendCommand appends a command in the encoding of Redis.
-func appendCommand(dst []byte, name, prefix string, channels []string) []byte {
-	dst = append(strconv.AppendInt(append(dst, '*'), int64(len(channels)+1), 10), "\r\n"...)
-	dst = appendBulk(dst, "", name)
-	for _, channel := range channels {
-		dst = appendBulk(dst, prefix, channel)
-	}
-	return dst
-}
-
-func appendBulk(dst []byte, prefix, text string) []byte {
-	dst = append(strconv.AppendInt(append(dst, '$'), int64(len(prefix)+len(text)), 10), "\r\n"...)
-	return append(append(append(dst, prefix...), text...), "\r\n"...)
 }
 
 // look starts a goroutine that looks for a successor, unless one does or the

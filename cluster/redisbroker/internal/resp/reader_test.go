@@ -98,3 +98,40 @@ func TestReadPushAllocations(t *testing.T) {
 		t.Errorf("a message allocates %v times, want 1", allocations)
 	}
 }
+
+// Any bytes end in an error, and in the same pushes however they arrive.
+func FuzzRead(f *testing.F) {
+	for _, input := range []string{
+		"*3\r\n$7\r\nmessage\r\n$4\r\nroom\r\n$2\r\nhi\r\n*2\r\n$4\r\npong\r\n$0\r\n\r\n",
+		"*3\r\n$9\r\nsubscribe\r\n$4\r\nroom\r\n:1\r\n-ERR no\r\n+PONG\r\n",
+		"*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n*3\r\n$7\r\nmessage\r\n$1\r\nr\r\n$99\r\n",
+	} {
+		f.Add(input)
+	}
+	const limit = 10
+	f.Fuzz(func(t *testing.T, input string) {
+		whole := resp.NewReader(strings.NewReader(input), limit)
+		parts := resp.NewReader(iotestOneByte{strings.NewReader(input)}, limit)
+		for {
+			push, err := whole.Read()
+			same, sameErr := parts.Read()
+			if push != same || (err == nil) != (sameErr == nil) {
+				t.Fatalf("at once %+v, %v; byte by byte %+v, %v", push, err, same, sameErr)
+			}
+			var reply resp.Error
+			if err != nil && !errors.As(err, &reply) {
+				return
+			}
+			if len(push.Payload) > limit {
+				t.Fatalf("a payload of %d bytes, want at most %d", len(push.Payload), limit)
+			}
+		}
+	})
+}
+
+func TestAppendCommand(t *testing.T) {
+	got := string(resp.AppendCommand(nil, "subscribe", "s:", []string{"a", "\r\n"}))
+	if want := "*3\r\n$9\r\nsubscribe\r\n$3\r\ns:a\r\n$4\r\ns:\r\n\r\n"; got != want {
+		t.Errorf("the command is %q, want %q", got, want)
+	}
+}
