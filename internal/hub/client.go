@@ -104,6 +104,7 @@ func (h *Handle) SetRemoteAddr(address string) { h.remote = address }
 // Queue appends a task of the application. Messages that must not overtake it
 // wait.
 func (c *Client) Queue(t *taskqueue.Task) {
+	c.handle.output = outputUnknown
 	waiting := c.handle.queue.Add(t)
 	s := c.Shard()
 	s.loop.YieldSoon()
@@ -115,9 +116,18 @@ func (c *Client) Queue(t *taskqueue.Task) {
 // IsBusy reports whether tasks of the application are queued or running.
 func (c *Client) IsBusy() bool { return c.handle != nil && c.handle.queue.Busy() }
 
-// Busy implements session.Gate: like IsBusy, and the backlog is drained when it
-// no longer is.
-func (c *Client) Busy() bool { return c.handle != nil && c.handle.queue.WatchIdle() }
+// isSettled reports whether nothing is left of the application's tasks that a
+// request must wait for. It may say false where Busy finds that all is done.
+func (c *Client) isSettled() bool {
+	return c.handle == nil || c.handle.output == outputArrived && !c.handle.queue.Busy()
+}
+
+// Busy implements session.Gate: it reports whether tasks of the application are
+// queued or running, or have left output that is still in the inbox. Then the
+// backlog is drained when neither is true any more.
+func (c *Client) Busy() bool {
+	return c.handle != nil && (c.handle.queue.WatchIdle() || c.handle.watchOutput())
+}
 
 // Opened implements engine.Handler.
 func (c *Client) Opened(value any) {
@@ -212,13 +222,7 @@ func (c *Client) HalfClosed() {
 // handlers for earlier messages belongs before the close frame. A client of the
 // protocol that closes has no use for it.
 func (c *Client) Closing() bool {
-	if c.handle == nil || !c.Shard().hub.config.Session.NativeOnly {
-		return false
-	}
-	if !c.Busy() {
-		c.handle.Notify() // behind the output in the inbox
-	}
-	return true
+	return c.Shard().hub.config.Session.NativeOnly && c.Busy()
 }
 
 // Ended implements engine.Handler: it takes the connection out of its

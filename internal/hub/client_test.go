@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"reflect"
+	"sync"
 	"testing"
 	"time"
 	"unsafe"
@@ -17,6 +18,7 @@ import (
 	"github.com/stoa-io/stoa/internal/connid"
 	"github.com/stoa-io/stoa/internal/engine"
 	"github.com/stoa-io/stoa/internal/session"
+	"github.com/stoa-io/stoa/internal/taskqueue"
 	"github.com/stoa-io/stoa/internal/testkit"
 	"github.com/stoa-io/stoa/wire"
 )
@@ -180,28 +182,74 @@ func TestNoSlotIsBeyondTheTable(t *testing.T) {
 	}
 }
 
-// outputTask is the output of a handler.
-type outputTask struct{ client *Client }
+// text is a message for the client, the output of a handler.
+type text struct{ client *Client }
 
 // Run implements Task.
-func (o outputTask) Run(*Shard) { o.client.Send([]byte("answer"), false) }
+func (o text) Run(*Shard) { o.client.Send([]byte("output"), false) }
 
-// The last handler has returned, and its output is still in the inbox when the
-// loop comes to a violation: the output belongs before the close frame.
-func TestOutputInTheInboxComesBeforeTheClose(t *testing.T) {
-	s := startShard(t, false, func(cfg *Config) { cfg.Session.NativeOnly = true })
-	c, conn := s.dial(t)
-	s.onLoop(func() {
-		if c.Handle() == nil {
-			c.SetHandle(new(Handle), nil)
-		}
-		s.Submit(outputTask{c})
-		c.Fail(uint16(wire.CodeProtocolError), "violation")
-	})
-	_ = conn.SetReadDeadline(time.Now().Add(patience))
-	for _, want := range []ws.OpCode{ws.OpText, ws.OpClose} {
-		if got, err := testkit.ReadFrame(conn); err != nil || got.Header.OpCode != want {
-			t.Fatalf("received %v, %v, want a frame of type %d", got, err, want)
-		}
+// speaker is a task that has output.
+type speaker struct {
+	taskqueue.Task
+	client *Client
+}
+
+// Do implements taskqueue.Work.
+func (w *speaker) Do(context.Context) error {
+	w.client.handle.Submit(text{w.client})
+	return nil
+}
+
+// speakerOwner owns the tasks of a handle.
+type speakerOwner struct{ *Handle }
+
+func (speakerOwner) Context(*taskqueue.Task) context.Context  { return context.Background() }
+func (speakerOwner) Ended(*taskqueue.Task, taskqueue.Outcome) {}
+
+// The last task has ended, and its output is still in the inbox when the loop
+// comes to something that tells the client of it: the output comes first.
+func TestOutputInTheInboxComesFirst(t *testing.T) {
+	cases := []struct {
+		name   string
+		native bool
+		then   func(c *Client)
+		want   string
+	}{
+		{"request", false, func(c *Client) { c.Message([]byte("$7;chat;r;_OnRoomLeave;0;0;"), false) }, "$7;chat;r;_OnRoomLeave;1;0;bad namespace"},
+		{"close", true, func(c *Client) { c.Fail(uint16(wire.CodeProtocolError), "violation") }, "\x03\xeaviolation"},
+	}
+	for _, test := range cases {
+		t.Run(test.name, func(t *testing.T) {
+			s := startShard(t, false, func(cfg *Config) { cfg.Session.NativeOnly = test.native })
+			c, conn := s.dial(t)
+			if !test.native {
+				if err := ws.WriteFrame(conn, ws.MaskFrame(ws.NewTextFrame([]byte("M")))); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := testkit.ReadFrame(conn); err != nil { // the acknowledgement
+					t.Fatal(err)
+				}
+			}
+			var running sync.WaitGroup
+			s.onLoop(func() {
+				if c.Handle() == nil {
+					c.SetHandle(new(Handle), nil)
+				}
+				h := c.Handle()
+				h.Queue().Init(speakerOwner{h}, taskqueue.NewPool(&running))
+				w := &speaker{client: c}
+				w.Work = w
+				c.Queue(&w.Task)
+				running.Wait()
+				test.then(c)
+			})
+			_ = conn.SetReadDeadline(time.Now().Add(patience))
+			for _, want := range []string{"output", test.want} {
+				got, err := testkit.ReadFrame(conn)
+				if err != nil || string(got.Payload) != want {
+					t.Fatalf("received %q, %v, want %q", got.Payload, err, want)
+				}
+			}
+		})
 	}
 }

@@ -19,9 +19,10 @@ type Handle struct {
 	remote     string // the peer's address
 	app        any
 
-	acked uint32 // loop-owned; when the client was acknowledged, by the loop's clock
-	queue taskqueue.Queue
-	share *taskShare // owned by the connection's tasks; nil until one publishes
+	acked  uint32      // loop-owned; when the client was acknowledged, by the loop's clock
+	output outputState // loop-owned
+	queue  taskqueue.Queue
+	share  *taskShare // owned by the connection's tasks; nil until one publishes
 
 	mu     sync.Mutex
 	id     string             // guarded by mu; "" until first asked for
@@ -110,6 +111,40 @@ func (t *queueTask) Run(*Shard) {
 		return
 	}
 	c.drainBacklog()
+}
+
+// outputState says where the output of a connection's tasks is. The answer to a
+// later request and a close must not overtake it, so an idle queue is not
+// enough: the output of the last task may still be in the inbox.
+type outputState uint8
+
+const (
+	outputArrived outputState = iota // all of it has reached the connection
+	outputUnknown                    // tasks were queued since
+	outputAwaited                    // an outputTask is behind it in the inbox
+)
+
+// watchOutput reports whether output of the tasks, which have ended, may be in
+// the inbox. Then the loop goes on with the connection when it is not.
+func (h *Handle) watchOutput() bool {
+	if h.output == outputUnknown {
+		if h.output = outputArrived; h.shard.Pending() {
+			h.output = outputAwaited
+			h.shard.Submit((*outputTask)(h))
+		}
+	}
+	return h.output != outputArrived
+}
+
+// outputTask follows the output of the tasks of a handle through the inbox.
+type outputTask Handle
+
+// Run implements Task.
+func (t *outputTask) Run(s *Shard) {
+	if t.output == outputAwaited { // else tasks were queued in the meantime
+		t.output = outputArrived
+	}
+	(*queueTask)(t).Run(s)
 }
 
 // end marks the connection as closed.

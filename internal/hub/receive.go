@@ -23,14 +23,15 @@ func (c *Client) Message(payload []byte, binary bool) {
 }
 
 // receive passes a message to the session. A request that would change the
-// state which running handlers see waits for them.
+// state which running handlers see waits for them, and for their output: its
+// answer comes after that.
 func (c *Client) receive(payload []byte, binary bool) session.Verdict {
-	for c.IsBusy() {
+	for !c.isSettled() {
 		verdict := c.session.ReceiveEvent(payload, binary)
-		if verdict != session.VerdictBusy || c.handle.queue.WatchIdle() {
+		if verdict != session.VerdictBusy || c.Busy() {
 			return verdict
 		}
-		// The queue became idle in the meantime, and no notification follows.
+		// The tasks ended in the meantime, and no notification follows.
 	}
 	return c.session.Receive(payload, binary)
 }
