@@ -15,6 +15,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/stoa-io/stoa/access"
 	"github.com/stoa-io/stoa/internal/engine"
 	"github.com/stoa-io/stoa/internal/hub"
 	"github.com/stoa-io/stoa/wire"
@@ -35,6 +36,10 @@ type Accept struct {
 	// connection that has offered one. The handler gets the choice of
 	// Config.Subprotocols.
 	Protocol string
+	// Identity has the user and the permissions of the client. The handler that
+	// authenticates it sets them; later handlers may add to them. They must not
+	// change afterwards.
+	Identity access.Identity
 
 	values map[any]any
 }
@@ -58,7 +63,7 @@ func (a *Accept) check() error {
 	if a.Protocol != "" && !slices.Contains(a.Protocols(), a.Protocol) {
 		return fmt.Errorf("the client has not offered the subprotocol %q", a.Protocol)
 	}
-	return engine.CheckAnswer(a.Header)
+	return cmp.Or(engine.CheckAnswer(a.Header), a.Identity.Validate())
 }
 
 // Refusal is the error with which an accept handler refuses a client.
@@ -219,24 +224,28 @@ func (u *upgrader) Upgrade(r *http.Request, l *engine.Loop) engine.Decision {
 	return d
 }
 
-// callHandler calls the accept handler.
+// callHandler calls the accept handlers until one refuses.
 func (u *upgrader) callHandler(ctx context.Context, a *Accept, pool *handlerPool) (err error) {
 	result := HandlerPanicked
 	defer pool.accept(a)()
 	defer func() {
 		if result == HandlerPanicked {
 			err = wire.ErrInternal
-			a.Protocol, a.Header = "", nil // not checked
+			a.Protocol, a.Header, a.Identity = "", nil, access.Identity{} // not checked
 			u.log.Error("handler panicked", logHandler, HandlerAccept.String(),
 				logReason, fmt.Sprint(recover()), logStack, string(debug.Stack()))
 		}
 		pool.count(HandlerAccept, result)
 	}()
-	err = u.on.accept(ctx, a)
+	for _, h := range u.on.accept {
+		if err = h(ctx, a); err != nil {
+			break
+		}
+	}
 	result = HandlerOK
 	if unusable := a.check(); unusable != nil {
 		u.log.Error("the accept handler has left an unusable answer", logError, unusable)
-		a.Protocol, a.Header = "", nil
+		a.Protocol, a.Header, a.Identity = "", nil, access.Identity{}
 		err = cmp.Or(err, unusable)
 	}
 	if err != nil {
@@ -255,6 +264,7 @@ func (u *upgrader) NotOpened(l *engine.Loop, value any) {
 	}
 	a, s := value.(*Accept), l.Shard().(*hub.Shard)
 	c := &Conn{node: (*Node)(u), values: a.values}
+	c.identity.Store(&a.Identity)
 	c.handle.InitClosed(s, c, a.Request.RemoteAddr)
 	queue := c.handle.Queue()
 	queue.Init((*taskOwner)(c), poolOf(s).Pool)

@@ -28,9 +28,14 @@ func declared(ns *hub.Namespace) *Namespace { return ns.Declared().(*Namespace) 
 // Accepted implements hub.App.
 func (a *app) Accepted(c *hub.Client, value any) {
 	accepted := value.(*Accept)
-	made := a.ensureHandle(c)
-	made.values = accepted.values
-	made.handle.SetRemoteAddr(accepted.Request.RemoteAddr)
+	if id := accepted.Identity; !id.IsZero() {
+		c.SetIdentity(&id)
+	}
+	if remote := accepted.Request.RemoteAddr; accepted.values != nil || remote != c.RemoteAddr() {
+		made := a.ensureHandle(c)
+		made.values = accepted.values
+		made.handle.SetRemoteAddr(remote)
+	}
 }
 
 // Connected implements hub.App.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 
+	"github.com/stoa-io/stoa/access"
 	"github.com/stoa-io/stoa/internal/engine"
 	"github.com/stoa-io/stoa/internal/hub"
 	"github.com/stoa-io/stoa/wire"
@@ -24,6 +26,8 @@ type Conn struct {
 	handle hub.Handle  // any goroutine
 	values map[any]any // immutable once the connection is open
 
+	identity atomic.Pointer[access.Identity] // nil: not authenticated
+
 	mu         sync.Mutex
 	namespaces []*NSConn // guarded by mu; connected ones
 }
@@ -41,6 +45,19 @@ func (c *Conn) Context() context.Context { return c.handle.Context() }
 // IsClosed reports whether the connection has closed or is about to: nothing
 // can be sent any more.
 func (c *Conn) IsClosed() bool { return c.handle.IsClosed() }
+
+// Identity returns who the connection belongs to, as the accept handlers have
+// said; the zero value if none has. It must not be changed.
+func (c *Conn) Identity() access.Identity {
+	if id := c.identity.Load(); id != nil {
+		return *id
+	}
+	return access.Identity{}
+}
+
+// User returns the ID of the connection's user, empty for a client that is not
+// authenticated.
+func (c *Conn) User() string { return c.Identity().User }
 
 // Value returns the value that the accept handler has set for the key
 // (Accept.Set), else nil.

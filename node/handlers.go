@@ -175,18 +175,20 @@ type NativeEvent struct {
 
 // nodeHandlers are the handlers of connections as a whole.
 type nodeHandlers struct {
-	accept AcceptHandler
+	accept []AcceptHandler
 	opened OpenedHandler
 	closed ClosedHandler
 	native NativeHandler
 }
 
-// OnAccept registers the handler that decides about new connections. It runs on
-// a goroutine of its own for each. Like all On methods it panics after the
-// start of the node, for a nil handler and for a second one.
+// OnAccept registers a handler that decides about new connections. Several are
+// called in the order of their registration, until one refuses: each may add to
+// the Accept. They run on a goroutine of their own for each connection. Like
+// all On methods it panics after the start of the node and for a nil handler;
+// the others also for a second one.
 func (n *Node) OnAccept(h AcceptHandler) {
-	n.register("accept", h == nil, n.on.accept != nil, func() {
-		n.on.accept = h
+	n.register("accept", h == nil, false, func() {
+		n.on.accept = append(n.on.accept, h)
 		n.server.SetUpgrader((*upgrader)(n))
 	})
 }

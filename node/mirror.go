@@ -25,6 +25,7 @@ func (a *app) ensureHandle(c *hub.Client) *Conn {
 		return made
 	}
 	made := &Conn{node: (*Node)(a)}
+	made.identity.Store(c.Identity())
 	c.SetHandle(&made.handle, made)
 	made.handle.Queue().Init((*taskOwner)(made), poolOf(c.Shard()).Pool)
 	for ns := range c.Session().Namespaces() {

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"github.com/stoa-io/stoa/access"
 	"github.com/stoa-io/stoa/internal/connid"
 	"github.com/stoa-io/stoa/internal/engine"
 	"github.com/stoa-io/stoa/internal/session"
@@ -36,6 +37,8 @@ type rare struct {
 	over    *over    // nil while the send queue is within its limit
 	refusal *Refusal // nil unless the client only learns why it is refused
 	charged charged
+
+	identity *access.Identity // nil: the client is not authenticated
 }
 
 // Refusal tells a client why its request was refused, after the WebSocket was
@@ -83,6 +86,18 @@ func (c *Client) needRare() *rare {
 
 // Session returns the connection's session.
 func (c *Client) Session() *session.Session { return &c.session }
+
+// Identity returns the identity of the connection, nil if it is not
+// authenticated. It must not be changed.
+func (c *Client) Identity() *access.Identity {
+	if c.rare == nil {
+		return nil
+	}
+	return c.rare.identity
+}
+
+// SetIdentity sets the identity of the connection.
+func (c *Client) SetIdentity(id *access.Identity) { c.needRare().identity = id }
 
 // Handle returns the application's handle, nil if it has made none.
 func (c *Client) Handle() *Handle { return c.handle }
