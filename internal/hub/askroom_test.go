@@ -66,9 +66,9 @@ func TestAskCountsItsMembers(t *testing.T) {
 			c.Message([]byte(message), false)
 		}
 	})
-	held, release := make(chan struct{}), make(chan struct{})
-	s.Post(func() { close(held); <-release })
-	<-held // so that what follows is taken in one turn
+	reached, release := make(chan struct{}), make(chan struct{})
+	s.Post(func() { close(reached); <-release })
+	<-reached // so that one turn takes the rest
 	var before, after int
 	s.Post(func() { before = s.budget })
 	id := s.hub.peer.Open(func(rpc.Answer, error) {})
