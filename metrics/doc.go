@@ -131,6 +131,18 @@
 //	                                                   own messages; label server
 //	stoa_broker_batch_messages              histogram  messages that left in one batch; label server
 //
+// Authentication. Only an application that registers collectors for its
+// authenticators ([NewAuthCollector]) has these:
+//
+//	stoa_tokens_total            counter    requests and tokens checked for a JSON Web Token; label result: valid,
+//	                                        anonymous (no token, and none required), or the reason of a refusal: see
+//	                                        auth.Result
+//	stoa_jwks_up                 gauge      1 while the last fetch of the JWK Set was good, else 0; 1 without a JWK Set
+//	stoa_jwks_keys               gauge      keys that the last good fetch of the JWK Set has found
+//	stoa_jwks_fetches_total      counter    fetches of the JWK Set; label result: ok, error
+//	stoa_api_keys_total          counter    requests checked for an API key; label result: valid,
+//	                                        anonymous, token_required, ambiguous, unknown_key
+//
 // Handler adds the go_ and process_ metrics of the Prometheus client library:
 // memory, garbage collection, goroutines, threads, processor time and open
 // descriptors.

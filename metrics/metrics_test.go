@@ -144,7 +144,7 @@ func TestCatalogIsComplete(t *testing.T) {
 	for _, match := range row.FindAllStringSubmatch(string(doc), -1) {
 		documented[match[1]] = match[2]
 	}
-	gatherers := prometheus.Gatherers{newRegistry(t, populated(t)), newBrokerRegistry(t, populatedBroker(t))}
+	gatherers := prometheus.Gatherers{newRegistry(t, populated(t)), newBrokerRegistry(t, populatedBroker(t)), newAuthRegistry(t)}
 	families, err := gatherers.Gather()
 	if err != nil {
 		t.Fatal(err)

@@ -47,7 +47,7 @@ var retirements = []retired{
 	{"=hears", "subscribed", ""},
 	{"unhold", "release", ""},
 	{"=hold", "retain", server},
-	{"audience", "membersOf, group", ""},
+	{"audience", "membersOf, group", server + " client cluster"},
 	{"decider", "authorizer", ""},
 	{"deliberate", "authorize", ""},
 	{"deliberation", "authorizeTask", ""},

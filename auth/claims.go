@@ -1,0 +1,164 @@
+package auth
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/stoa-io/stoa/access"
+)
+
+// claims are those of one token. It implements jwt.Claims and
+// jwt.ClaimsValidator.
+type claims struct {
+	config *JWTConfig
+	fields map[string]json.RawMessage
+
+	issuer                       string
+	audience                     jwt.ClaimStrings
+	expires, notBefore, issuedAt *jwt.NumericDate
+}
+
+// UnmarshalJSON implements json.Unmarshaler. The names of claims are compared
+// exactly, unlike those of a struct.
+func (c *claims) UnmarshalJSON(content []byte) error {
+	if err := json.Unmarshal(content, &c.fields); err != nil {
+		return err
+	}
+	if raw, ok := c.fields["iss"]; ok {
+		if err := json.Unmarshal(raw, &c.issuer); err != nil {
+			return err
+		}
+	}
+	if raw, ok := c.fields["aud"]; ok {
+		if err := json.Unmarshal(raw, &c.audience); err != nil {
+			return err
+		}
+	}
+	for _, date := range []struct {
+		name string
+		to   **jwt.NumericDate
+	}{{"exp", &c.expires}, {"nbf", &c.notBefore}, {"iat", &c.issuedAt}} {
+		if raw, ok := c.fields[date.name]; ok {
+			parsed, err := parseDate(raw)
+			if err != nil {
+				return err
+			}
+			*date.to = parsed
+		}
+	}
+	return nil
+}
+
+// maxDate is the end of the year 9999 in seconds. Larger numbers are mostly
+// milliseconds by mistake.
+const maxDate = 253402300799
+
+// parseDate reads a NumericDate of RFC 7519: seconds, possibly with a fraction.
+func parseDate(raw json.RawMessage) (*jwt.NumericDate, error) {
+	seconds, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil || !(seconds >= 0 && seconds <= maxDate) {
+		return nil, errors.New("want a date in seconds")
+	}
+	whole, fraction := math.Modf(seconds)
+	return &jwt.NumericDate{Time: time.Unix(int64(whole), int64(fraction*1e9))}, nil
+}
+
+// GetExpirationTime implements jwt.Claims.
+func (c *claims) GetExpirationTime() (*jwt.NumericDate, error) { return c.expires, nil }
+
+// GetIssuedAt implements jwt.Claims.
+func (c *claims) GetIssuedAt() (*jwt.NumericDate, error) { return c.issuedAt, nil }
+
+// GetNotBefore implements jwt.Claims.
+func (c *claims) GetNotBefore() (*jwt.NumericDate, error) { return c.notBefore, nil }
+
+// GetIssuer implements jwt.Claims.
+func (c *claims) GetIssuer() (string, error) { return c.issuer, nil }
+
+// GetSubject implements jwt.Claims. The user may have another claim.
+func (c *claims) GetSubject() (string, error) { return "", nil }
+
+// GetAudience implements jwt.Claims.
+func (c *claims) GetAudience() (jwt.ClaimStrings, error) { return c.audience, nil }
+
+// Validate implements jwt.ClaimsValidator: the library compares with one issuer
+// only.
+func (c *claims) Validate() error {
+	if len(c.config.Issuers) > 0 && !slices.Contains(c.config.Issuers, c.issuer) {
+		return jwt.ErrTokenInvalidIssuer
+	}
+	return nil
+}
+
+// failure is the result for an error of the library. More than one fault of the
+// claims may be in it; the expiry is the most useful to clients.
+func (c *claims) failure(err error) error {
+	var own *Error
+	if errors.As(err, &own) {
+		return own // of the key
+	}
+	for _, known := range []struct {
+		err    error
+		result Result
+	}{
+		{jwt.ErrTokenMalformed, ResultMalformed},
+		{jwt.ErrTokenUnverifiable, ResultAlgorithm}, // unknown or missing
+		{jwt.ErrTokenSignatureInvalid, ResultBadSignature},
+		{jwt.ErrTokenExpired, ResultExpired},
+		{jwt.ErrTokenNotValidYet, ResultNotValidYet},
+		{jwt.ErrTokenUsedBeforeIssued, ResultIssuedLater},
+		{jwt.ErrTokenInvalidIssuer, ResultWrongIssuer},
+		{jwt.ErrTokenInvalidAudience, ResultWrongAudience},
+	} {
+		if errors.Is(err, known.err) {
+			return &Error{Result: known.result}
+		}
+	}
+	if c.expires == nil && !c.config.AllowNoExpiry {
+		return &Error{Result: ResultNoExpiry}
+	}
+	return &Error{Result: ResultWrongAudience} // the only other required claim
+}
+
+// identity returns the identity in verified claims.
+func (c *claims) identity() (access.Identity, error) {
+	id := access.Identity{Permissions: c.config.DefaultPermissions}
+	names := &c.config.Claims
+	unusable := func(name, fault string) (access.Identity, error) {
+		return access.Identity{}, &Error{ResultUnusableClaim, name + ": " + fault}
+	}
+	if json.Unmarshal(c.fields[names.User], &id.User) != nil || id.User == "" {
+		return unusable(names.User, "want the ID of the user, a text")
+	}
+	if user := (access.Identity{User: id.User}); user.Validate() != nil {
+		return unusable(names.User, fmt.Sprintf("want at most %d bytes without control characters", access.MaxUser))
+	}
+	if raw, ok := c.fields[names.Info]; ok && !isNull(raw) {
+		var info bytes.Buffer
+		if json.Compact(&info, raw) != nil || info.Len() > access.MaxInfo {
+			return unusable(names.Info, fmt.Sprintf("want at most %d bytes", access.MaxInfo))
+		}
+		id.Info = info.Bytes()
+	}
+	if raw, ok := c.fields[names.Permissions]; ok {
+		permissions, err := ParsePermissions(raw)
+		if err != nil {
+			return unusable(names.Permissions, err.Error())
+		}
+		id.Permissions = permissions
+	}
+	if c.expires != nil {
+		id.Expires = c.expires.Add(c.config.ClockSkew)
+	}
+	return id, nil
+}
+
+func isNull(raw json.RawMessage) bool { return string(bytes.TrimSpace(raw)) == "null" }

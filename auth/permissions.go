@@ -1,0 +1,123 @@
+package auth
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/stoa-io/stoa/access"
+)
+
+// permission is an access.Permission in JSON.
+type permission struct {
+	Namespace string   `json:"namespace"`
+	Rooms     []string `json:"rooms,omitempty"`
+	Allow     []string `json:"allow"`
+}
+
+// ParsePermissions reads permissions in JSON, such as the claim of a token:
+//
+//	{"permissions": [
+//	  {"namespace": "chat", "rooms": ["lobby", "user-{user}", "team-*"], "allow": ["join", "emit"]},
+//	  {"namespace": "news", "allow": ["connect"]}
+//	]}
+//
+// See access.Permission for their meaning. The list may also stand alone.
+// Unknown fields and actions are errors, and so is an empty list of rooms, by
+// which the permission would be about the namespace itself: a token with a
+// mistake must not allow more than its author meant. The error names the
+// permission, counted from 0.
+func ParsePermissions(claim []byte) ([]access.Permission, error) {
+	var list []json.RawMessage
+	if trimmed := bytes.TrimSpace(claim); bytes.HasPrefix(trimmed, []byte("[")) {
+		if json.Unmarshal(claim, &list) != nil {
+			return nil, errors.New("want a list of permissions")
+		}
+	} else {
+		var wrapped *struct {
+			Permissions []json.RawMessage `json:"permissions"`
+		}
+		if err := unmarshalStrictly(claim, &wrapped); err != nil {
+			return nil, err
+		}
+		if wrapped == nil {
+			return nil, errors.New("want a list of permissions")
+		}
+		list = wrapped.Permissions
+	}
+	if len(list) > access.MaxPermissions {
+		return nil, fmt.Errorf("%d permissions: want at most %d", len(list), access.MaxPermissions)
+	}
+	all := make([]access.Permission, 0, len(list))
+	for i, raw := range list {
+		p, err := parsePermission(raw)
+		if err != nil {
+			return nil, fmt.Errorf("permissions[%d]: %w", i, err)
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+func parsePermission(raw json.RawMessage) (access.Permission, error) {
+	var in permission
+	if err := unmarshalStrictly(raw, &in); err != nil {
+		return access.Permission{}, err
+	}
+	p := access.Permission{Namespace: in.Namespace, Rooms: in.Rooms}
+	if in.Rooms != nil && len(in.Rooms) == 0 {
+		return p, errors.New("rooms is empty: leave it out for the namespace itself")
+	}
+	for _, name := range in.Allow {
+		action, err := access.ParseActions(name)
+		if err != nil {
+			return p, err
+		}
+		p.Allow |= action
+	}
+	if len(in.Allow) == 0 {
+		return p, errors.New("allow is empty")
+	}
+	return p, p.Validate()
+}
+
+// FormatPermissions returns permissions in JSON for ParsePermissions.
+func FormatPermissions(permissions []access.Permission) ([]byte, error) {
+	var claim struct {
+		Permissions []permission `json:"permissions"`
+	}
+	claim.Permissions = make([]permission, 0, len(permissions))
+	for i := range permissions {
+		p := &permissions[i]
+		if err := p.Validate(); err != nil {
+			return nil, fmt.Errorf("auth: permissions[%d]: %w", i, err)
+		}
+		out := permission{Namespace: p.Namespace, Rooms: p.Rooms, Allow: strings.Split(p.Allow.String(), ",")}
+		if p.Allow == access.AllActions {
+			out.Allow = []string{"*"}
+		}
+		claim.Permissions = append(claim.Permissions, out)
+	}
+	return json.Marshal(claim)
+}
+
+// unmarshalStrictly refuses unknown fields. Its errors quote no value.
+func unmarshalStrictly(raw []byte, to any) error {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(to)
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &wrong) && wrong.Field != "":
+		return fmt.Errorf("%s is a %s", wrong.Field, wrong.Value)
+	case errors.As(err, &wrong):
+		return fmt.Errorf("want an object, not a %s", wrong.Value)
+	case strings.HasPrefix(err.Error(), "json: unknown field"):
+		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	}
+	return errors.New("malformed")
+}
