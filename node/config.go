@@ -73,7 +73,9 @@ type Config struct {
 	// are answered with 421. "*" allows every host, and so does an empty list.
 	// A node that only this machine can reach needs it against web pages whose
 	// name leads to a loopback address: []string{"localhost"}. It holds for
-	// WebSockets, and on the node's own listener for Config.HTTP.
+	// WebSockets, and on the node's own listener for Config.HTTP, except for
+	// the paths /healthz and /readyz: load balancers name an address there, and
+	// a page gains nothing.
 	AllowHosts []string
 
 	// Subprotocols are those of Sec-WebSocket-Protocol that the node speaks, in
@@ -250,6 +252,32 @@ func setDefault[T int | time.Duration](field *T, value T) {
 
 func defaultLoops() int { return min(runtime.NumCPU(), runtime.GOMAXPROCS(0), engine.MaxLoops) }
 
+// healthPaths are those of package ops.
+var healthPaths = []string{"/healthz", "/readyz"}
+
+// allowed parses the origins and hosts. The error names all that cannot be
+// used.
+func (c *Config) allowed() (a engine.Allowed, err error) {
+	var errs []error
+	for _, pattern := range c.AllowOrigins {
+		if _, err := origin.Parse([]string{pattern}); err != nil {
+			errs = append(errs, fmt.Errorf("node: AllowOrigins %w", err))
+		}
+	}
+	for _, host := range c.AllowHosts {
+		if _, err := origin.ParseHosts([]string{host}); err != nil {
+			errs = append(errs, fmt.Errorf("node: AllowHosts %w", err))
+		}
+	}
+	if a.Origins, err = origin.Parse(c.AllowOrigins); err == nil {
+		a.Hosts, err = origin.ParseHosts(c.AllowHosts)
+	}
+	if len(errs) > 0 {
+		err = errors.Join(errs...)
+	}
+	return a, err
+}
+
 // validate reports every field that cannot be used, in one error.
 func (c *Config) validate() error {
 	var errs []error
@@ -268,15 +296,8 @@ func (c *Config) validate() error {
 	if c.Endpoint != "*" && !strings.HasPrefix(c.Endpoint, "/") {
 		errs = append(errs, fmt.Errorf("node: Endpoint %q: want a path that starts with /, or *", c.Endpoint))
 	}
-	for _, pattern := range c.AllowOrigins {
-		if _, err := origin.Parse([]string{pattern}); err != nil {
-			errs = append(errs, fmt.Errorf("node: AllowOrigins %w", err))
-		}
-	}
-	for _, host := range c.AllowHosts {
-		if host == "" || strings.ContainsAny(host, " /@[]") || strings.Count(host, ":") == 1 {
-			errs = append(errs, fmt.Errorf("node: AllowHosts %q: want a name or address without a port, or *", host))
-		}
+	if _, err := c.allowed(); err != nil {
+		errs = append(errs, err)
 	}
 	for _, protocol := range c.Subprotocols {
 		if !engine.IsToken(protocol) {

@@ -15,7 +15,6 @@ import (
 	"github.com/stoa-io/stoa/internal/engine"
 	"github.com/stoa-io/stoa/internal/hub"
 	"github.com/stoa-io/stoa/internal/netpoll"
-	"github.com/stoa-io/stoa/internal/origin"
 	"github.com/stoa-io/stoa/internal/session"
 	"github.com/stoa-io/stoa/wire"
 )
@@ -109,10 +108,10 @@ func New(cfg Config) (*Node, error) {
 
 func (n *Node) engineConfig() engine.Config {
 	cfg := &n.config
-	origins, _ := origin.Parse(cfg.AllowOrigins) // New has checked them
+	allowed, _ := cfg.allowed() // New has checked it
 	return engine.Config{
 		Loops: cfg.Loops, Blocking: cfg.Transport == TransportBlocking,
-		Endpoint: cfg.Endpoint, HTTP: cfg.HTTP, AllowOrigins: origins, AllowHosts: cfg.AllowHosts,
+		Endpoint: cfg.Endpoint, HTTP: cfg.HTTP, Allowed: allowed, AnyHost: healthPaths,
 		Subprotocols: cfg.Subprotocols,
 		Limits: engine.Limits{
 			Header: cfg.Limits.Header, Message: cfg.Limits.Message, SendQueue: cfg.Limits.SendQueue,

@@ -26,13 +26,10 @@ type Config struct {
 	Endpoint string
 	// HTTP serves all requests that are not for the endpoint. Nil answers 404.
 	HTTP http.Handler
-	// AllowOrigins are the origins whose pages may connect in addition to the
-	// page's own host.
-	AllowOrigins origin.List
-	// AllowHosts names the hosts, without ports, that requests may be for in
-	// addition to loopback names and addresses; "*" allows every host. Empty
-	// does so, too.
-	AllowHosts []string
+	// Allowed is what the server allows until SetAllowed.
+	Allowed Allowed
+	// AnyHost are the paths of HTTP that are served for every host.
+	AnyHost []string
 
 	// Subprotocols are those that the server speaks, in order of preference.
 	// Without an Upgrader the first one that a client offers is selected.
@@ -56,6 +53,15 @@ type Config struct {
 	// for Timeouts.Write, and for one that does not answer a ping; 1008 by
 	// default.
 	SlowCode, PingCode uint16
+}
+
+// Allowed says which requests of web pages are served.
+type Allowed struct {
+	// Origins are those whose pages may connect in addition to the page's own
+	// host.
+	Origins origin.List
+	// Hosts are those that requests may be for.
+	Hosts origin.Hosts
 }
 
 // Limits bounds what one peer may cost. Zero and negative values mean no limit.

@@ -84,7 +84,7 @@ func newHTTPSide(s *Server) *httpSide {
 			s.ServeHTTP(w, r)
 			return
 		}
-		if !s.allowsHost(r.Host) {
+		if !s.allowed.Load().Hosts.Allows(r.Host) && !slices.Contains(s.config.AnyHost, r.URL.Path) {
 			s.refused(refusal{HandshakeForbiddenHost, http.StatusMisdirectedRequest, hostReason}, r.RemoteAddr, []byte(r.Host), nil)
 			http.Error(w, hostReason, http.StatusMisdirectedRequest)
 			return

@@ -2,12 +2,8 @@ package engine
 
 import (
 	"bytes"
-	"net"
 	"net/http"
-	"net/netip"
-	"slices"
 	"strconv"
-	"strings"
 )
 
 // Reasons that refused clients receive.
@@ -100,26 +96,6 @@ func (s *Server) wantsUpgrade(head []byte) bool {
 		}
 	}
 	return false
-}
-
-// allowsHost checks the Host field. A page can give its own name an address of
-// the visitor's machine or network (DNS rebinding): its requests are then of
-// the same origin as the server's, and only the name tells them apart. Browsers
-// always send one.
-func (s *Server) allowsHost(host string) bool {
-	if len(s.config.AllowHosts) == 0 || host == "" {
-		return true
-	}
-	name := host
-	if withoutPort, _, err := net.SplitHostPort(host); err == nil {
-		name = withoutPort
-	}
-	name = strings.ToLower(strings.TrimSuffix(strings.Trim(name, "[]"), "."))
-	if address, err := netip.ParseAddr(name); err == nil && address.Unmap().IsLoopback() {
-		return true
-	}
-	return name == "localhost" || strings.HasSuffix(name, ".localhost") ||
-		slices.ContainsFunc(s.config.AllowHosts, func(allowed string) bool { return allowed == "*" || strings.EqualFold(allowed, name) })
 }
 
 // refusalAnswer is the last answer on a connection. It adds to the header.

@@ -180,10 +180,11 @@ func (s *Server) judge(u *upgradeRequest) refusal {
 	if no := u.check(); no.status != 0 {
 		return no
 	}
+	allowed := s.allowed.Load()
 	switch {
-	case !s.allowsHost(string(u.host)):
+	case !allowed.Hosts.Allows(string(u.host)):
 		return refusal{HandshakeForbiddenHost, http.StatusMisdirectedRequest, hostReason}
-	case u.origins > 1 || u.origins == 1 && !s.config.AllowOrigins.Allows(string(u.origin), string(u.host)):
+	case u.origins > 1 || u.origins == 1 && !allowed.Origins.Allows(string(u.origin), string(u.host)):
 		return refusal{HandshakeForbiddenOrigin, http.StatusForbidden, originReason}
 	case s.Draining():
 		return refusal{HandshakeFull, http.StatusServiceUnavailable, drainingReason}

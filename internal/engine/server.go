@@ -31,6 +31,7 @@ type Server struct {
 	listener net.Listener // of blocking I/O, TLS included; immutable after Listen
 
 	// Atomic.
+	allowed      atomic.Pointer[Allowed]
 	started      atomic.Bool
 	draining     atomic.Bool
 	open         atomic.Int64 // WebSockets, for Limits.Connections
@@ -69,6 +70,7 @@ func New(cfg Config) *Server {
 
 		descriptors: newDescriptors(netpoll.DescriptorLimit()),
 	}
+	s.SetAllowed(cfg.Allowed)
 	s.refusals.log = s.log
 	for i := range cfg.Loops {
 		s.loops = append(s.loops, newLoop(s, i))
@@ -84,6 +86,10 @@ func (s *Server) Loops() []*Loop { return s.loops }
 // SetUpgrader sets what decides about upgrade requests. Without it all good
 // ones are accepted. It is called before Start.
 func (s *Server) SetUpgrader(u Upgrader) { s.upgrader = u }
+
+// SetAllowed replaces what the server allows, for later requests. Safe for
+// concurrent use.
+func (s *Server) SetAllowed(a Allowed) { s.allowed.Store(&a) }
 
 // Congestion returns the sources of congestion of the server's connections.
 // Call Loop.ResumeRelieved on every loop when one is relieved.
