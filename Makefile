@@ -41,8 +41,8 @@ examples: ## build the examples to bin/examples
 	go build -o bin/examples/ ./examples/...
 
 .PHONY: js
-js: js-build ## build the TypeScript client and embed it in stoa as /stoa.js
-	cp js/dist/stoa.min.js cmd/stoa/internal/serve/demo/stoa.js
+js: js-build ## build the TypeScript client and embed it in package ops as /stoa.js
+	cp js/dist/stoa.min.js ops/stoa.js
 
 .PHONY: js-build
 js-build: $(JS_PACKAGES)

@@ -35,7 +35,7 @@ const rules = {
 };
 
 export default tseslint.config(
-  { ignores: ["**/node_modules/**", "**/dist/**", "**/build/**", "**/docs/**", "**/demo/stoa.js"] },
+  { ignores: ["**/node_modules/**", "**/dist/**", "**/build/**", "**/docs/**"] },
   { linterOptions: { reportUnusedDisableDirectives: "error" } },
   js.configs.recommended,
   {

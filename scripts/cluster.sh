@@ -150,19 +150,20 @@ trap 'exit 0' TERM HUP
 # --- configuration -------------------------------------------------------------
 
 # render FILE prints the file with local addresses. A line for node1 becomes one for
-# each node; the lines for the other nodes are dropped.
+# each node; the lines for the other nodes are dropped. On loopback addresses the nodes
+# serve metrics on their only port.
 render() {
   awk -v nodes="$nodes" -v base="$base_port" -v inside="$inside_port" '
-    /node1:8080/ {
+    /node1:(8080|9090)/ {
       for (i = 1; i <= nodes; i++) {
         line = $0
-        sub(/node1:8080/, "127.0.0.1:" (base + i), line)
+        sub(/node1:(8080|9090)/, "127.0.0.1:" (base + i), line)
         gsub(/node1/, "node" i, line)
         print line
       }
       next
     }
-    /node[0-9]+:8080/ { next }
+    /node[0-9]+:(8080|9090)/ { next }
     { sub(/bind :8080/, "bind 127.0.0.1:" base); sub(/bind :8404/, "bind 127.0.0.1:" inside) }
     { sub(/listen 8080/, "listen 127.0.0.1:" base); sub(/balancer:8404/, "127.0.0.1:" inside) }
     # Only root may use these paths and limits.

@@ -25,7 +25,7 @@ func (f file) lines() int {
 // the build makes.
 func files(t *testing.T, endings ...string) []file {
 	t.Helper()
-	made := []string{".git", "node_modules", "testdata", "bin", "dist", "js/docs", "demo/stoa.js"}
+	made := []string{".git", "node_modules", "testdata", "bin", "dist", "js/docs", "ops/stoa.js"}
 	var all []file
 	err := filepath.WalkDir(top, func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {

@@ -7,7 +7,7 @@ import { startProgram } from "../../test/compat/js/support/program.js";
 import { limit } from "./support/peers.js";
 
 const built = new URL("../dist/stoa.min.js", import.meta.url);
-const copy = new URL("../../cmd/stoa/internal/serve/demo/stoa.js", import.meta.url);
+const copy = new URL("../../ops/stoa.js", import.meta.url);
 
 let program;
 before(async () => {
@@ -15,9 +15,9 @@ before(async () => {
 });
 after(() => program.kill());
 
-it("the copy in cmd/stoa equals the build", async () => {
+it("the copy in package ops equals the build", async () => {
   const same = (await readFile(built)).equals(await readFile(copy));
-  assert.ok(same, "cmd/stoa/internal/serve/demo/stoa.js is old: run make js and commit it");
+  assert.ok(same, "ops/stoa.js is old: run make js and commit it");
 });
 
 it("a node serves it to pages of every origin, and again only when it has changed", limit, async () => {

@@ -44,15 +44,12 @@ describe("the files for a deployment", () => {
   });
 
   it("name the same nodes", () => {
-    const nodes = ["node1:8080", "node2:8080", "node3:8080"];
+    const nodes = (port) => ["node1", "node2", "node3"].map((name) => `${name}:${port}`);
     const named = (text) => [...new Set(text.match(/node\d:\d+/g))].sort();
-    const files = [
-      "docker-compose.yml",
-      "deploy/haproxy/haproxy.cfg",
-      "deploy/nginx/nginx.conf",
-      "deploy/prometheus/prometheus.yml",
-    ];
-    for (const file of files) assert.deepEqual(named(read(file)), nodes, file);
+    const files = ["docker-compose.yml", "deploy/haproxy/haproxy.cfg", "deploy/nginx/nginx.conf"];
+    for (const file of files) assert.deepEqual(named(read(file)), nodes(8080), file);
+    assert.deepEqual(named(read("deploy/prometheus/prometheus.yml")), nodes(9090));
+    assert.equal(read("docker-compose.yml").match(/--internal-listen :9090/g).length, 3);
   });
 
   it("give nodes enough time to drain", () => {

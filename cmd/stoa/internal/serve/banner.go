@@ -17,7 +17,9 @@ type facts struct {
 	build    cli.Build
 	nodeID   string
 	address  net.Addr
-	secure   bool // over TLS
+	internal net.Addr // nil without an internal port
+	demo     bool     // there is a demo page
+	secure   bool     // over TLS
 	endpoint string
 	loops    int
 	capacity capacity
@@ -31,8 +33,14 @@ func announce(stdout io.Writer, logger *slog.Logger, format string, f facts) {
 		if f.cluster != "" {
 			logger = logger.With("cluster", f.cluster, "redis", f.servers)
 		}
+		if f.demo {
+			logger = logger.With("page", f.page())
+		}
+		if f.internal != nil {
+			logger = logger.With("internal_address", f.internal.String())
+		}
 		logger.Info("serving", "version", f.build.Version, "node", f.nodeID, "address", f.address.String(),
-			"page", f.page(), "endpoint", f.endpoint, "loops", f.loops,
+			"endpoint", f.endpoint, "loops", f.loops,
 			"open_files", f.capacity.files, "connection_limit", f.capacity.held, "available_bytes", f.capacity.memory)
 		if f.capacity.filesAreLow() {
 			logger.Warn("low limit of open files", "open_files", f.capacity.files)
@@ -46,8 +54,13 @@ func announce(stdout io.Writer, logger *slog.Logger, format string, f facts) {
 func (f facts) banner() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Stoa %s, node %s, %s\n\n", f.build.Version, f.nodeID, cli.Count(uint64(f.loops), "loop"))
-	fmt.Fprintf(&b, "  Open       %s in two browser tabs\n", f.page())
+	if f.demo {
+		fmt.Fprintf(&b, "  Open       %s in two browser tabs\n", f.page())
+	}
 	fmt.Fprintf(&b, "  Clients    %s, namespace %q\n", f.socket(), cli.DefaultNamespace)
+	if f.internal != nil {
+		fmt.Fprintf(&b, "  Internal   http://%s/metrics, /healthz and /readyz\n", hostOf(f.internal))
+	}
 	if f.cluster != "" {
 		fmt.Fprintf(&b, "  Cluster    %q on %s: %s\n", f.cluster, cli.Count(uint64(len(f.servers)), "Redis server"), strings.Join(f.servers, ", "))
 	}
@@ -84,11 +97,11 @@ func (c capacity) describe() string {
 
 // page returns the URL of the demo page for a browser on this machine.
 func (f facts) page() string {
-	return (&url.URL{Scheme: f.scheme("http"), Host: f.host(), Path: "/"}).String()
+	return (&url.URL{Scheme: f.scheme("http"), Host: hostOf(f.address), Path: "/"}).String()
 }
 
 func (f facts) socket() string {
-	return (&url.URL{Scheme: f.scheme("ws"), Host: f.host(), Path: pageEndpoint(f.endpoint)}).String()
+	return (&url.URL{Scheme: f.scheme("ws"), Host: hostOf(f.address), Path: pageEndpoint(f.endpoint)}).String()
 }
 
 // scheme returns https or wss with TLS.
@@ -99,12 +112,12 @@ func (f facts) scheme(plain string) string {
 	return plain
 }
 
-// host returns the bound address. An unspecified address becomes localhost,
+// hostOf returns a bound address. An unspecified address becomes localhost,
 // because some browsers cannot open it.
-func (f facts) host() string {
-	bound, ok := f.address.(*net.TCPAddr)
+func hostOf(address net.Addr) string {
+	bound, ok := address.(*net.TCPAddr)
 	if !ok {
-		return f.address.String()
+		return address.String()
 	}
 	host := bound.IP.String()
 	if bound.IP.IsUnspecified() {

@@ -13,6 +13,7 @@ func TestBanner(t *testing.T) {
 		build:    cli.Build{Version: "1.2.3"},
 		nodeID:   "abcd1234",
 		address:  &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080},
+		demo:     true,
 		endpoint: "/ws",
 		loops:    2,
 		capacity: capacity{files: 1 << 20, held: 1<<20 - 72, memory: 2e9},
@@ -27,6 +28,10 @@ Press Ctrl-C to close all connections and stop.
 `
 	if got := f.banner(); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+	f.demo, f.internal = false, &net.TCPAddr{IP: net.IPv6unspecified, Port: 9090}
+	if got, want := f.banner(), "  Internal   http://localhost:9090/metrics, /healthz and /readyz\n"; !strings.Contains(got, want) || strings.Contains(got, "Open ") {
+		t.Errorf("want %q and no page in:\n%s", want, got)
 	}
 	f.cluster, f.servers = "chat", []string{"a:6379", "b:6379"}
 	if got, want := f.banner(), "  Cluster    \"chat\" on 2 Redis servers: a:6379, b:6379\n"; !strings.Contains(got, want) {
@@ -75,7 +80,7 @@ func TestHost(t *testing.T) {
 		{net.IPv6loopback, "[::1]:80"},
 	}
 	for _, c := range cases {
-		if got := (facts{address: &net.TCPAddr{IP: c.ip, Port: 80}}).host(); got != c.want {
+		if got := hostOf(&net.TCPAddr{IP: c.ip, Port: 80}); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.ip, got, c.want)
 		}
 	}

@@ -2,8 +2,9 @@
 //
 // The demo configuration has one open namespace, "default", that relays emits,
 // broadcasts and asks. With --redis the node joins a cluster (clusternode.go).
-// One port serves the WebSocket endpoint, the demo page with the client for
-// browsers (demo.go, demo/), health and metrics (http.go).
+// One port serves the WebSocket endpoint and the demo page (demo.go, demo/).
+// The pages of package ops are on the same port or on an internal one (http.go,
+// internalport.go).
 //
 // # Output
 //

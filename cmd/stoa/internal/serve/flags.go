@@ -16,10 +16,21 @@ import (
 	"github.com/stoa-io/stoa/node"
 )
 
+const (
+	listenFlag         = "listen"
+	internalListenFlag = "internal-listen"
+	demoFlag           = "demo"
+	pprofFlag          = "pprof"
+)
+
 // serveFlags are the flags of serve.
 type serveFlags struct {
+	set                  *pflag.FlagSet
 	listen               string
+	internalListen       string
 	allowUnauthenticated bool
+	demo                 bool
+	pprof                bool
 	endpoint             string
 	allowOrigins         []string
 	allowHosts           []string
@@ -55,11 +66,18 @@ var (
 )
 
 func (f *serveFlags) register(set *pflag.FlagSet) {
+	f.set = set
 	set.SortFlags = false
-	set.StringVar(&f.listen, "listen", "127.0.0.1:8080",
+	set.StringVar(&f.listen, listenFlag, "127.0.0.1:8080",
 		"`address` to listen on, host:port; port 0 selects a free port")
+	set.StringVar(&f.internalListen, internalListenFlag, "",
+		"`address` of the pages for operators: metrics, health, profiles; without TLS and authentication; default: that of --listen, if only this machine can reach it")
 	set.BoolVar(&f.allowUnauthenticated, "allow-unauthenticated", false,
 		"listen on a non-loopback address without authentication")
+	set.BoolVar(&f.demo, demoFlag, true,
+		"serve the demo page; with --internal-listen it is off by default")
+	set.BoolVar(&f.pprof, pprofFlag, false,
+		"serve profiles of the process at /debug/pprof/, next to the metrics")
 	set.StringVar(&f.endpoint, "endpoint", "/ws",
 		"`path` of the WebSocket endpoint; * accepts every path")
 	set.StringArrayVar(&f.allowOrigins, "allow-origin", nil,
@@ -91,9 +109,12 @@ type parsedFlags struct {
 	transport node.Transport
 	logLevel  slog.Level
 	exposed   bool // other machines can reach the address
+	demo      bool
 	loops     int
 	tls       tlsPair
 	cluster   redisbroker.Config // without servers outside of a cluster
+
+	internalExposed bool // other machines can reach the internal address
 }
 
 // The bounds of --max-header. Less has no room for a browser's request; more
@@ -106,7 +127,7 @@ const maxLoops = 64
 // parse checks the flags that package node does not check.
 func (f *serveFlags) parse() (parsedFlags, error) {
 	var parsed parsedFlags
-	var errs [8]error
+	var errs [9]error
 	parsed.transport, errs[0] = transports.Parse("--transport", f.transport)
 	parsed.logLevel, errs[1] = logLevels.Parse("--log-level", f.logLevel)
 	_, errs[2] = logFormats.Parse("--log-format", f.logFormat)
@@ -120,6 +141,8 @@ func (f *serveFlags) parse() (parsedFlags, error) {
 	if f.maxHeader < minHeader || f.maxHeader > maxHeader {
 		errs[7] = fmt.Errorf("--max-header %d: want %d to %d", f.maxHeader, minHeader, maxHeader)
 	}
+	parsed.internalExposed, errs[8] = f.checkInternal(parsed.exposed)
+	parsed.demo = f.demo && (f.internalListen == "" || f.set.Changed(demoFlag))
 	parsed.loops = f.loops
 	if parsed.loops == 0 {
 		parsed.loops = min(runtime.GOMAXPROCS(0), maxLoops)
@@ -143,25 +166,41 @@ func (f *serveFlags) hosts(exposed bool) []string {
 	return append([]string{"localhost"}, f.allowHosts...)
 }
 
-// checkListen reports whether other machines can reach the address. Only
-// literal loopback addresses and "localhost" are safe, because other names may
-// resolve differently later.
+// checkListen reports whether other machines can reach the address, which they
+// may not without authentication.
 func (f *serveFlags) checkListen() (exposed bool, err error) {
-	host, port, err := net.SplitHostPort(f.listen)
-	if err != nil {
-		return false, fmt.Errorf("--listen %q: want host:port", f.listen)
-	}
-	if _, err := net.LookupPort("tcp", port); err != nil {
-		return false, fmt.Errorf("--listen %q: unknown port %q", f.listen, port)
-	}
-	if isLoopback(host) {
-		return false, nil
-	}
-	if !f.allowUnauthenticated {
+	exposed, err = checkAddress(listenFlag, f.listen)
+	if exposed && !f.allowUnauthenticated {
 		return true, fmt.Errorf("--listen %q: other machines can reach this address, and there is no authentication; "+
 			"add --allow-unauthenticated to accept every client", f.listen)
 	}
-	return true, nil
+	return exposed, err
+}
+
+// checkInternal reports whether other machines can reach the internal address.
+func (f *serveFlags) checkInternal(publicExposed bool) (exposed bool, err error) {
+	if f.internalListen != "" {
+		return checkAddress(internalListenFlag, f.internalListen)
+	}
+	if f.pprof && publicExposed {
+		return false, fmt.Errorf("--%s: other machines can reach --%s %s; add --%s for the profiles",
+			pprofFlag, listenFlag, f.listen, internalListenFlag)
+	}
+	return false, nil
+}
+
+// checkAddress reports whether other machines can reach an address to listen
+// on. Only literal loopback addresses and "localhost" are safe, because other
+// names may resolve differently later.
+func checkAddress(flag, address string) (exposed bool, err error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false, fmt.Errorf("--%s %q: want host:port", flag, address)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return false, fmt.Errorf("--%s %q: unknown port %q", flag, address, port)
+	}
+	return !isLoopback(host), nil
 }
 
 func isLoopback(host string) bool {

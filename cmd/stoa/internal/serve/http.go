@@ -1,34 +1,31 @@
 package serve
 
 import (
-	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"time"
+
+	"github.com/stoa-io/stoa/node"
+	"github.com/stoa-io/stoa/ops"
 )
 
-// readyTimeout bounds the check of the broker for /readyz. Load balancers give
-// up after a similar time.
-const readyTimeout = 2 * time.Second
-
-// readiness is the part of a node that /readyz checks.
-type readiness interface {
-	Ready(ctx context.Context) error
-}
-
-// newMux returns the handler of all pages. Unknown paths are answered with 404,
-// methods other than GET and HEAD with 405, both in plain text. warnings
-// returns problems that do not make the node unready; it is nil outside of a
-// cluster.
-func newMux(node readiness, endpoint string, metrics http.Handler, warnings func() []string) *http.ServeMux {
-	mux := http.NewServeMux()
-	registerDemo(mux, endpoint)
-	mux.HandleFunc("GET /healthz", serveHealth)
-	mux.Handle("GET /readyz", serveReady(node, warnings))
-	mux.Handle("GET /metrics", metrics)
-	return mux
+// mountPages adds the pages of the port for clients to mux. It returns those of
+// the internal port, nil without one.
+func mountPages(mux *http.ServeMux, server *node.Node, flags *serveFlags, parsed parsedFlags, options ops.Options) (http.Handler, error) {
+	if parsed.demo {
+		registerDemo(mux, flags.endpoint)
+	}
+	options.Profiles = flags.pprof
+	var internal http.Handler
+	if flags.internalListen != "" {
+		options.AllowHosts = flags.hosts(parsed.internalExposed)
+		internal = ops.Handler(server, options)
+	}
+	// The node checks the hosts of its own port.
+	options.AllowHosts = nil
+	options.Public = flags.internalListen != "" || parsed.exposed
+	ops.Mount(mux, server, options)
+	return internal, checkEndpoint(mux, flags.endpoint)
 }
 
 // checkEndpoint refuses an endpoint that would hide a page.
@@ -39,38 +36,4 @@ func checkEndpoint(mux *http.ServeMux, endpoint string) error {
 	}
 	return fmt.Errorf("--endpoint %q: this is the path of a page; "+
 		"choose another one, or * to accept WebSockets on every path", endpoint)
-}
-
-// serveHealth reports that the process runs; /readyz reports whether it accepts
-// connections.
-func serveHealth(w http.ResponseWriter, _ *http.Request) {
-	writeText(w, http.StatusOK, "ok\n")
-}
-
-func serveReady(node readiness, warnings func() []string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
-		defer cancel()
-		if err := node.Ready(ctx); err != nil {
-			writeText(w, http.StatusServiceUnavailable, err.Error()+"\n")
-			return
-		}
-		text := "ok\n"
-		if warnings != nil {
-			for _, warning := range warnings() {
-				text += "warning: " + warning + "\n"
-			}
-		}
-		writeText(w, http.StatusOK, text)
-	}
-}
-
-func writeText(w http.ResponseWriter, status int, text string) {
-	header := w.Header()
-	header.Set("Content-Type", "text/plain; charset=utf-8")
-	header.Set("Cache-Control", "no-store")
-	header.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	// A write fails only if the client has closed the connection.
-	_, _ = io.WriteString(w, text)
 }

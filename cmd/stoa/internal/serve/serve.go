@@ -17,6 +17,7 @@ import (
 	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
 	"github.com/stoa-io/stoa/metrics"
 	"github.com/stoa-io/stoa/node"
+	"github.com/stoa-io/stoa/ops"
 )
 
 const serveLong = `Serve WebSocket connections in the demo configuration: the namespace "default" is
@@ -26,16 +27,20 @@ same Redis servers and the same cluster name. The node starts without Redis, too
 becomes ready when Redis is reachable.
 With --tls-cert and --tls-key, or STOA_TLS_CERT and STOA_TLS_KEY, the port uses TLS.
 Renewed files are loaded automatically.
+With --internal-listen, metrics and profiles have an address of their own.
 
 ` + PagesAndSignals
 
 // PagesAndSignals is the help on pages, signals and the cluster flags.
 const PagesAndSignals = `The same port serves
-  /          the demo page
-  /stoa.js   the client for browsers, a JavaScript module
-  /healthz   200 while the process runs
-  /readyz    200 while the node accepts connections, else 503 and the reason
-  /metrics   metrics for Prometheus
+  /              the demo page, unless there is an internal port; see --demo
+  /stoa.js       the client for browsers, a JavaScript module
+  /healthz       200 while the process runs
+  /readyz        200 while the node accepts connections, else 503 and the reason
+  /metrics       metrics for Prometheus
+  /debug/pprof/  profiles, with --pprof
+With --internal-listen the internal port serves metrics, profiles and the reason, and
+the port for clients none of these; nor does it when other machines can reach it.
 
 SIGINT and SIGTERM close all connections gracefully; a second signal ends the process
 immediately. SIGHUP is ignored. The exit code is 1 if the node cannot start, and 2 for a wrong flag.
@@ -45,7 +50,7 @@ immediately. SIGHUP is ignored. The exit code is 1 if the node cannot start, and
 const serveExample = `  stoa serve
   stoa serve --listen 127.0.0.1:9000 --endpoint /chat
   stoa serve --allow-origin https://app.example.com --log-format json
-  stoa serve --listen :8080 --allow-unauthenticated
+  stoa serve --listen :8080 --allow-unauthenticated --internal-listen 127.0.0.1:9090
   stoa serve --tls-cert chain.pem --tls-key key.pem
   stoa serve --redis redis://redis.example.com:6379 --cluster-name chat`
 
@@ -80,7 +85,7 @@ func serve(ctx context.Context, flags *serveFlags, stdout, stderr io.Writer) err
 		return err
 	}
 	capacity := measureCapacity(parsed.transport, parsed.tls.given()) // the node uses the raised limit of files
-	server, err := newServer(flags, parsed, self, logger)
+	server, operators, err := newServer(flags, parsed, self, logger)
 	if err != nil {
 		return err
 	}
@@ -88,14 +93,22 @@ func serve(ctx context.Context, flags *serveFlags, stdout, stderr io.Writer) err
 		_ = server.Close() // it never started
 		return err
 	}
-	if parsed.exposed {
-		logger.Warn("no authentication: every client that reaches this address can connect", "listen", flags.listen)
+	var internal *internalPort
+	if operators != nil {
+		if internal, err = listenInternal(flags.internalListen, operators, logger); err != nil {
+			_ = server.Close()
+			return err
+		}
+		defer internal.close() // after the drain, which operators watch
 	}
+	warnExposed(flags, parsed, logger)
 	capacity.held = uint64(server.ConnectionLimit())
 	f := facts{
 		build:    cli.ReadBuild(),
 		nodeID:   server.ID(),
 		address:  server.Addr(),
+		internal: internal.address(),
+		demo:     parsed.demo,
 		secure:   parsed.tls.given(),
 		endpoint: flags.endpoint,
 		loops:    parsed.loops,
@@ -109,16 +122,31 @@ func serve(ctx context.Context, flags *serveFlags, stdout, stderr io.Writer) err
 	return serveUntil(ctx, server, flags.drainDelay+flags.drainTimeout, logger)
 }
 
-// newServer returns a node in the demo configuration, with the pages. It raises
-// GOMAXPROCS to the number of loops. self is nil outside of a cluster.
-func newServer(flags *serveFlags, parsed parsedFlags, self *clusterNode, logger *slog.Logger) (*node.Node, error) {
-	pages := new(pages)
+// warnExposed logs what other machines can reach.
+func warnExposed(flags *serveFlags, parsed parsedFlags, logger *slog.Logger) {
+	if parsed.exposed {
+		logger.Warn("no authentication: every client that reaches this address can connect", "listen", flags.listen)
+	}
+	if parsed.exposed && flags.internalListen == "" {
+		logger.Info("other machines can reach this address, so it serves no metrics: --" + internalListenFlag + " gives them one of their own")
+	}
+	if parsed.internalExposed {
+		logger.Warn("every machine that reaches the internal address can read metrics, and profiles with --"+pprofFlag,
+			"internal_listen", flags.internalListen)
+	}
+}
+
+// newServer returns a node in the demo configuration, with its pages and those
+// of the internal port, if there is one. It raises GOMAXPROCS to the number of
+// loops. self is nil outside of a cluster.
+func newServer(flags *serveFlags, parsed parsedFlags, self *clusterNode, logger *slog.Logger) (*node.Node, http.Handler, error) {
+	mux := http.NewServeMux()
 	config := node.Config{
 		ID:           flags.clusterNode.nodeID,
 		Loops:        parsed.loops,
 		Transport:    parsed.transport,
 		Endpoint:     flags.endpoint,
-		HTTP:         pages,
+		HTTP:         mux,
 		AllowOrigins: flags.allowOrigins,
 		AllowHosts:   flags.hosts(parsed.exposed),
 		Subprotocols: flags.subprotocols,
@@ -129,29 +157,27 @@ func newServer(flags *serveFlags, parsed parsedFlags, self *clusterNode, logger 
 		DrainDelay: flags.drainDelay,
 		Logger:     logger,
 	}
-	var collectors []prometheus.Collector
+	options := ops.Options{Build: metricsBuild(cli.ReadBuild())}
 	if self != nil {
 		config.ID, config.Broker = self.broker.NodeID(), self.broker
-		collectors = append(collectors, metrics.NewBrokerCollector(self.broker))
+		options.Collectors = []prometheus.Collector{metrics.NewBrokerCollector(self.broker)}
+		options.Warnings = self.broker.Warnings
 	}
 	server, err := node.New(config)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var warnings func() []string
 	if self != nil {
 		self.node.Store(server)
-		warnings = self.broker.Warnings
 	}
-	mux := newMux(server, flags.endpoint, metrics.Handler(server, metricsBuild(cli.ReadBuild()), collectors...), warnings)
-	if err := checkEndpoint(mux, flags.endpoint); err != nil {
-		return nil, errors.Join(err, server.Close())
+	operators, err := mountPages(mux, server, flags, parsed, options)
+	if err != nil {
+		return nil, nil, errors.Join(err, server.Close())
 	}
-	pages.handler = mux
 	if runtime.GOMAXPROCS(0) < parsed.loops {
 		runtime.GOMAXPROCS(parsed.loops)
 	}
-	return server, nil
+	return server, operators, nil
 }
 
 // metricsBuild returns the labels of the metric stoa_build_info.
@@ -162,12 +188,6 @@ func metricsBuild(b cli.Build) metrics.BuildInfo {
 	}
 	return metrics.BuildInfo{Version: b.Version, Revision: revision, GoVersion: b.Go}
 }
-
-// pages is the HTTP handler of the node. It breaks a cycle: the node needs a
-// handler, and the handler needs the node. Its content is set before Listen.
-type pages struct{ handler http.Handler }
-
-func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.handler.ServeHTTP(w, r) }
 
 // serveUntil serves until ctx is canceled, and then shuts down in at most
 // timeout, which includes the delay of the drain.
@@ -195,13 +215,13 @@ func serveUntil(ctx context.Context, server *node.Node, timeout time.Duration, l
 	return nil
 }
 
-// explainListen adds advice to the usual errors.
-func explainListen(err error) error {
+// explainListen adds advice to the usual errors. The flag has the address.
+func explainListen(err error, flag string) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%w: choose another address with --listen, or stop the process that uses this one", err)
+		return fmt.Errorf("%w: choose another address with --%s, or stop the process that uses this one", err, flag)
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("%w: choose a port above 1023 with --listen, or run with the permission to use this one", err)
+		return fmt.Errorf("%w: choose a port above 1023 with --%s, or run with the permission to use this one", err, flag)
 	}
 	return err
 }

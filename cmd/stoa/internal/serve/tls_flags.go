@@ -61,7 +61,7 @@ func (f *tlsFlags) resolve() (tlsPair, error) {
 func listen(server *node.Node, address string, pair tlsPair) error {
 	if !pair.given() {
 		if err := server.Listen("tcp", address); err != nil {
-			return cli.Failure(explainListen(err))
+			return cli.Failure(explainListen(err, listenFlag))
 		}
 		return nil
 	}
@@ -70,7 +70,7 @@ func listen(server *node.Node, address string, pair tlsPair) error {
 	case errors.Is(err, node.ErrCertificate):
 		return fmt.Errorf("--%s, --%s: %w", tlsCertFlag, tlsKeyFlag, err)
 	case err != nil:
-		return cli.Failure(explainListen(err))
+		return cli.Failure(explainListen(err, listenFlag))
 	}
 	return nil
 }

@@ -1,0 +1,2 @@
+// Package asset serves embedded files to browsers.
+package asset
