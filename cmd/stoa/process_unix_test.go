@@ -50,15 +50,18 @@ func TestSignalDrains(t *testing.T) {
 // second signal ends it at once.
 func TestDrainDelay(t *testing.T) {
 	p := startProcess(t, "--drain-delay", "1h")
-	p.Signal(syscall.SIGTERM)
-	testkit.Eventually(t, "/readyz fails", func() bool {
+	ready := func() int {
 		response, err := http.Get("http://" + p.address + "/readyz")
 		if err != nil {
 			t.Fatal(err)
 		}
 		_ = response.Body.Close()
-		return response.StatusCode == http.StatusServiceUnavailable
-	})
+		return response.StatusCode
+	}
+	// A node that has not started has nothing to drain.
+	testkit.Eventually(t, "/readyz succeeds", func() bool { return ready() == http.StatusOK })
+	p.Signal(syscall.SIGTERM)
+	testkit.Eventually(t, "/readyz fails", func() bool { return ready() == http.StatusServiceUnavailable })
 	clitest.DialSocket(t, p.address, "/ws")
 	p.Signal(syscall.SIGTERM)
 	status, ok := p.Wait(t).Sys().(syscall.WaitStatus)
