@@ -18,6 +18,8 @@ var (
 		"Calls of the application's handlers that have returned, by kind and result.", "kind", "result")
 	closes = describe("closes_total",
 		"Connections ended, by close code and by the side that ended them.", "code", "initiator")
+	renewals = describe("renewals_total",
+		"Tokens that clients handed in over open connections, by result.", "result")
 	framesPerWrite = describe("frames_per_write",
 		"Frames that left in one write.")
 	loopLag = describe("loop_lag_seconds",
@@ -54,6 +56,8 @@ var scalars = []scalar{
 		func(s *node.Stats) float64 { return float64(s.SendersPaused) }),
 	counter("shares_exceeded_total", "Pauses of clients that publish faster than their messages are delivered.",
 		func(s *node.Stats) float64 { return float64(s.SharesExceeded) }),
+	counter("expiry_notices_total", "Notices to clients that their identity is about to end.",
+		func(s *node.Stats) float64 { return float64(s.ExpiryNotices) }),
 	counter("asks_skipped_total", "Asks that were not sent to a client with too many open ones.",
 		func(s *node.Stats) float64 { return float64(s.AsksSkipped) }),
 	gauge("open_asks", "Asks to clients of this node that have no answer yet.",

@@ -40,7 +40,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for i := range scalars {
 		out <- scalars[i].desc
 	}
-	for _, desc := range []*prometheus.Desc{buildInfo, handshakes, messagesReceived, handlers, closes, framesPerWrite, loopLag} {
+	for _, desc := range []*prometheus.Desc{buildInfo, handshakes, messagesReceived, handlers, closes, renewals, framesPerWrite, loopLag} {
 		out <- desc
 	}
 }
@@ -57,6 +57,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	collectMessages(out, &stats)
 	collectHandlers(out, &stats)
 	collectCloses(out, &stats)
+	collectRenewals(out, &stats)
 	out <- nodeHistogram(framesPerWrite, node.FramesPerWriteBounds(), &stats.FramesPerWrite)
 	out <- nodeHistogram(loopLag, node.LoopLagBounds(), &stats.Lag)
 }
@@ -94,6 +95,12 @@ func collectCloses(out chan<- prometheus.Metric, stats *node.Stats) {
 	for _, key := range node.CloseKeys() {
 		out <- prometheus.MustNewConstMetric(closes, prometheus.CounterValue, float64(stats.Closes[key]),
 			key.Code, key.Initiator.String())
+	}
+}
+
+func collectRenewals(out chan<- prometheus.Metric, stats *node.Stats) {
+	for _, result := range node.RenewalResults() {
+		out <- prometheus.MustNewConstMetric(renewals, prometheus.CounterValue, float64(stats.Renewals[result]), result.String())
 	}
 }
 

@@ -36,6 +36,10 @@
 //	stoa_send_queue_exceeded_total  counter    send queues that exceeded their limit; their connections had to catch up
 //	stoa_senders_paused_total       counter    short pauses of clients whose messages met such a send queue
 //	stoa_shares_exceeded_total      counter    pauses of clients that publish faster than their messages are delivered
+//	stoa_expiry_notices_total       counter    notices to clients that their identity is about to end; the ends are in
+//	                                           stoa_closes_total, code identity_expired
+//	stoa_renewals_total             counter    tokens that clients handed in over open connections; label result:
+//	                                           accepted, refused, forbidden, failed, limited, unhandled
 //	stoa_asks_skipped_total         counter    asks that were not sent to a client with too many open ones
 //	stoa_open_asks                  gauge      asks to clients of this node that have no answer yet
 //

@@ -222,6 +222,7 @@ func populated(t testing.TB) node.Stats {
 	for frame := range stats.MessagesIn {
 		stats.MessagesIn[frame] = counts(node.MessageResults(), &next)
 	}
+	stats.Renewals = counts(node.RenewalResults(), &next)
 	stats.Handlers.Calls = make(map[node.HandlerKind]map[node.HandlerResult]uint64)
 	for _, kind := range node.HandlerKinds() {
 		stats.Handlers.Calls[kind] = counts(node.HandlerResults(), &next)

@@ -11,6 +11,9 @@ import (
 // Authorize implements hub.App: a handler decides about the request, if there
 // is one. Until then the session holds back the messages that follow.
 func (a *app) Authorize(c *hub.Client, r *session.Request) (deferred bool) {
+	if r.Kind == session.Authenticate {
+		return a.authenticate(c, r)
+	}
 	t := a.authorizer(c, r)
 	if t == nil {
 		return false

@@ -86,6 +86,10 @@ type Config struct {
 	// Namespaces are declared by New, under their names. Node.LookupNamespace
 	// returns them, to register handlers; Node.Namespace declares more.
 	Namespaces map[string]NamespaceOptions
+	// AllowLogin lets a client that is not authenticated hand in a token over
+	// its open connection, and so log in; see Node.OnAuthenticate. Without it,
+	// only connections with a user can.
+	AllowLogin bool
 	// NativeOnly switches the protocol off: there is no hello, no namespace and
 	// no room, and every message goes unchanged to the handler of
 	// Node.OnNative. It is for clients that are plain WebSockets.
@@ -149,6 +153,10 @@ type Limits struct {
 	// DrainPerSecond is how many connections Shutdown closes per second; 1,000
 	// by default, negative: all at once.
 	DrainPerSecond int
+	// Authentications is how many tokens a client may hand in per minute over
+	// its open connection; 10 by default. Beyond it the connection is closed.
+	// Each of at most 8 KiB, one after the other.
+	Authentications int
 }
 
 // Timeouts of a connection. Zero means the default; negative switches the
@@ -179,6 +187,12 @@ type Timeouts struct {
 	// above all one that is relayed between clients; 30 s by default. It cannot
 	// be switched off.
 	Ask time.Duration
+	// ExpiryNotice is how long before the end of its identity
+	// (access.Identity.Expires) a client that can hand in a new token receives
+	// notice; 30 s by default, but at most half of the identity's life. To
+	// spread the work it is sent up to a quarter of this time, or a minute,
+	// earlier. Negative: it is not sent.
+	ExpiryNotice time.Duration
 }
 
 const (
@@ -190,6 +204,7 @@ const (
 	defaultAsks         = 64
 	defaultAsksToClient = 256
 	defaultDrain        = 1000
+	defaultTokens       = 10
 )
 
 // withDefaults returns a copy in which every zero is replaced by its default.
@@ -227,6 +242,7 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.Asks, defaultAsks)
 	setDefault(&l.AsksToClient, defaultAsksToClient)
 	setDefault(&l.DrainPerSecond, defaultDrain)
+	setDefault(&l.Authentications, defaultTokens)
 	return l
 }
 
@@ -238,6 +254,7 @@ func (t Timeouts) withDefaults() Timeouts {
 	setDefault(&t.Close, 3*time.Second)
 	setDefault(&t.Message, 30*time.Second)
 	setDefault(&t.Join, 5*time.Second)
+	setDefault(&t.ExpiryNotice, 30*time.Second)
 	if t.Ask <= 0 {
 		t.Ask = 30 * time.Second
 	}

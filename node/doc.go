@@ -74,6 +74,13 @@
 // they wait for handlers. During a shutdown [Node.Emit] still works in handlers
 // that report the close of connections; requests to other connections fail.
 //
+// # The end of an identity
+//
+// A connection is closed with wire.CodeExpired when its identity ends
+// (access.Identity.Expires, set by an accept handler). A client that can hand
+// in a new token receives notice before, and [Node.OnAuthenticate] verifies the
+// token.
+//
 // # In another HTTP server
 //
 // A node is an [http.Handler]: start it with Start and mount it, without Listen

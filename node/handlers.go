@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 
+	"github.com/stoa-io/stoa/access"
 	"github.com/stoa-io/stoa/wire"
 )
 
@@ -18,6 +19,12 @@ type (
 	// error. The context ends with Timeouts.Handshake; a later decision is
 	// answered with 503.
 	AcceptHandler func(ctx context.Context, a *Accept) error
+	// AuthenticateHandler verifies a token that a client hands in over its open
+	// connection, and returns the identity that the connection has from then
+	// on. The client never learns the text of its error: that of Refuse becomes
+	// wire.ErrUnauthorized, wire.ErrForbidden or wire.ErrUnavailable by its
+	// status, any other error wire.ErrUnauthorized.
+	AuthenticateHandler func(ctx context.Context, r *AuthenticateRequest) (access.Identity, error)
 	// OpenedHandler is notified of a connection that can be used.
 	OpenedHandler func(ctx context.Context, e *OpenedEvent)
 	// ClosedHandler is notified of a connection that has closed.
@@ -64,6 +71,14 @@ type ClosedEvent struct {
 	Code wire.Code
 	// By is the side that closed it.
 	By Initiator
+}
+
+// AuthenticateRequest is a token that a client hands in over its open
+// connection.
+type AuthenticateRequest struct {
+	Conn *Conn
+	// Token is as the client sent it, at most 8 KiB. It must not be logged.
+	Token string
 }
 
 // ConnectRequest is a client's request to connect to a namespace.
@@ -175,10 +190,11 @@ type NativeEvent struct {
 
 // nodeHandlers are the handlers of connections as a whole.
 type nodeHandlers struct {
-	accept []AcceptHandler
-	opened OpenedHandler
-	closed ClosedHandler
-	native NativeHandler
+	accept       []AcceptHandler
+	authenticate AuthenticateHandler
+	opened       OpenedHandler
+	closed       ClosedHandler
+	native       NativeHandler
 }
 
 // OnAccept registers a handler that decides about new connections. Several are
@@ -191,6 +207,17 @@ func (n *Node) OnAccept(h AcceptHandler) {
 		n.on.accept = append(n.on.accept, h)
 		n.server.SetUpgrader((*upgrader)(n))
 	})
+}
+
+// OnAuthenticate registers the handler that verifies the tokens which clients
+// hand in over open connections, above all when their identities are about to
+// end (protocol.md section 13). It runs in order with the connection's other
+// handlers, and the messages behind the token wait for it: they are subject to
+// the new permissions. The new identity must have the same user; see
+// Config.AllowLogin for a connection without one. Limits.Authentications bounds
+// the calls. Without the handler, tokens are refused.
+func (n *Node) OnAuthenticate(h AuthenticateHandler) {
+	n.register("authenticate", h == nil, n.on.authenticate != nil, func() { n.on.authenticate = h })
 }
 
 // OnOpened registers the handler that is notified of a connection that can be

@@ -27,6 +27,7 @@ const (
 	HandlerAsk
 	HandlerRelay
 	HandlerNative
+	HandlerAuthenticate
 	handlerKinds
 )
 
@@ -34,7 +35,7 @@ const (
 // registers such a handler.
 func (k HandlerKind) String() string {
 	return [...]string{"none", "accept", "opened", "closed", "connect", "connected", "disconnected", "join", "joined",
-		"leave", "left", "emit", "ask", "relay", "native", "unknown"}[min(k, handlerKinds)]
+		"leave", "left", "emit", "ask", "relay", "native", "authenticate", "unknown"}[min(k, handlerKinds)]
 }
 
 // HandlerKinds returns all kinds but HandlerNone. The slice is the caller's

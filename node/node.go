@@ -98,9 +98,11 @@ func New(cfg Config) (*Node, error) {
 		Limits: hub.Limits{
 			ReceiveQueue: cfg.Limits.ReceiveQueue, LoopQueue: cfg.Limits.LoopQueue,
 			InvalidPayloads: cfg.Limits.InvalidPayloads, Asks: cfg.Limits.Asks, AsksToClient: cfg.Limits.AsksToClient,
+			Authentications: cfg.Limits.Authentications,
 		},
 		JoinTimeout: cfg.Timeouts.Join, AskTimeout: cfg.Timeouts.Ask,
-		ErrClosed: ErrClosed, Logger: n.log,
+		ExpiryNotice: cfg.Timeouts.ExpiryNotice,
+		ErrClosed:    ErrClosed, Logger: n.log,
 	})
 	n.server = n.hub.Server()
 	return n, nil

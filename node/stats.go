@@ -64,6 +64,32 @@ func MessageResults() []MessageResult {
 	return all
 }
 
+// RenewalResult is what became of a token that a client handed in over its open
+// connection.
+type RenewalResult uint8
+
+// The results of a renewal.
+const (
+	RenewalAccepted  = RenewalResult(hub.RenewalAccepted)
+	RenewalRefused   = RenewalResult(hub.RenewalRefused)   // the token is not good, or too long
+	RenewalForbidden = RenewalResult(hub.RenewalForbidden) // another user's, or the client may not log in
+	RenewalFailed    = RenewalResult(hub.RenewalFailed)    // it could not be verified
+	RenewalLimited   = RenewalResult(hub.RenewalLimited)   // too many: the connection was closed
+	RenewalUnhandled = RenewalResult(hub.RenewalUnhandled) // there is no handler for tokens
+)
+
+// String returns the result as one lower-case word.
+func (r RenewalResult) String() string { return hub.RenewalResult(r).String() }
+
+// RenewalResults returns all results. The slice is the caller's own.
+func RenewalResults() []RenewalResult {
+	all := make([]RenewalResult, hub.RenewalResults)
+	for i := range all {
+		all[i] = RenewalResult(i)
+	}
+	return all
+}
+
 // Initiator is the side that closed a connection.
 type Initiator uint8
 
@@ -143,10 +169,12 @@ type Stats struct {
 	Deliveries        uint64                      // one per message and member
 	DroppedFrames     uint64                      // queued, and not written when the connection closed
 	PingsSent         uint64
-	AsksSkipped       uint64              // asks that were not sent to a client with too many open ones
-	SendQueueExceeded uint64              // send queues that exceeded their limit
-	SendersPaused     uint64              // pauses of senders whose messages met such a queue
-	SharesExceeded    uint64              // pauses of clients that publish faster than their messages are delivered
+	AsksSkipped       uint64 // asks that were not sent to a client with too many open ones
+	SendQueueExceeded uint64 // send queues that exceeded their limit
+	SendersPaused     uint64 // pauses of senders whose messages met such a queue
+	SharesExceeded    uint64 // pauses of clients that publish faster than their messages are delivered
+	ExpiryNotices     uint64 // notices to clients that their identity is about to end
+	Renewals          map[RenewalResult]uint64
 	Closes            map[CloseKey]uint64 // those that occurred; see CloseKeys
 	FramesPerWrite    Histogram           // in frames
 	Lag               Histogram           // how late the loops' timers were served, in seconds
@@ -175,7 +203,8 @@ func (n *Node) Stats() Stats {
 		MessagesOut: all.MessagesOut, BytesIn: e.BytesIn, BytesOut: e.BytesOut,
 		Deliveries: all.Deliveries, DroppedFrames: e.DroppedFrames, PingsSent: e.PingsSent,
 		AsksSkipped: all.AsksSkipped, SendQueueExceeded: all.SendQueueExceeded, SendersPaused: all.SendersPaused,
-		SharesExceeded: all.SharesExceeded,
+		SharesExceeded: all.SharesExceeded, ExpiryNotices: all.ExpiryNotices,
+		Renewals:       make(map[RenewalResult]uint64),
 		Closes:         make(map[CloseKey]uint64),
 		FramesPerWrite: Histogram{e.FramesPerWrite.Buckets[:], e.FramesPerWrite.Sum},
 		Lag:            Histogram{e.Lag.Buckets[:], e.Lag.Sum},
@@ -185,6 +214,9 @@ func (n *Node) Stats() Stats {
 	}
 	for result, count := range e.Handshakes {
 		s.Handshakes[HandshakeResult(result)] = count
+	}
+	for result, count := range all.Renewals {
+		s.Renewals[RenewalResult(result)] = count
 	}
 	for key, count := range all.Closes {
 		s.Closes[CloseKey{key.Code, Initiator(key.Initiator)}] = count

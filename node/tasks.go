@@ -12,6 +12,21 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
+// The keys of the node's log lines.
+const (
+	logError     = "error"
+	logConn      = "conn"
+	logReason    = "reason"
+	logNode      = "node"
+	logOpen      = "connections"
+	logHandler   = "handler"
+	logNamespace = "namespace"
+	logEvent     = "event"
+	logStack     = "stack"
+	logCount     = "count"
+	logDelay     = "delay"
+)
+
 // handlerCall is one call of a handler. The type that implements [work] embeds
 // it.
 type handlerCall struct {
@@ -236,4 +251,17 @@ func (c *Conn) publish(channel string, m *Message) {
 	if err != nil && !errors.Is(err, cluster.ErrClosed) {
 		poolOf(c.handle.Shard()).countDropped(m.Binary)
 	}
+}
+
+// logHandler logs the outcome of a handler of the application.
+func (c *Conn) logHandler(level slog.Level, message string, h *handlerCall, args ...any) {
+	log := c.node.log
+	if !log.Enabled(context.Background(), level) {
+		return
+	}
+	about := []any{logConn, c.ID(), logHandler, h.kind.String(), logEvent, h.event}
+	if h.namespace != nil {
+		about = append(about, logNamespace, h.namespace.name)
+	}
+	log.Log(context.Background(), level, message, append(about, args...)...)
 }

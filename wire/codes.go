@@ -29,6 +29,7 @@ const (
 	CodeInvalidFlood    Code = 4001
 	CodePingTimeout     Code = 4002
 	CodeAckTimeout      Code = 4003
+	CodeExpired         Code = 4004 // the identity has ended: authenticate anew
 	CodeUnauthorized    Code = 4401 // as the HTTP status 401: log in again
 	CodeForbidden       Code = 4403 // as the HTTP status 403: not allowed
 )
@@ -66,7 +67,8 @@ type CodeInfo struct {
 	Label string
 	// Sender is the side that sends the code.
 	Sender Sender
-	// Retry says whether a client should connect again, after a back-off.
+	// Retry says whether a client should connect again, after a back-off. After
+	// CodeExpired it must have new credentials.
 	Retry bool
 }
 
@@ -88,6 +90,7 @@ var codes = [...]CodeInfo{
 	{CodeInvalidFlood, "invalid payload flood", "invalid_payload_flood", SenderNode, false},
 	{CodePingTimeout, "ping timeout", "ping_timeout", SenderNode, true},
 	{CodeAckTimeout, "acknowledge timeout", "acknowledge_timeout", SenderNode, true},
+	{CodeExpired, "identity expired", "identity_expired", SenderNode, true},
 	{CodeUnauthorized, "unauthorized", "unauthorized", SenderNode, false},
 	{CodeForbidden, "forbidden", "forbidden", SenderNode, false},
 }

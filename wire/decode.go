@@ -66,12 +66,6 @@ func isTrue(flag []byte) bool { return len(flag) == 1 && flag[0] == '1' }
 
 func isZero(flag []byte) bool { return len(flag) == 1 && flag[0] == '0' }
 
-// IsHello reports whether a payload that arrived before the acknowledgement
-// is the client's hello: only its first byte counts (protocol.md section 2).
-func IsHello(payload []byte) bool {
-	return len(payload) > 0 && payload[0] == Hello[0]
-}
-
 // ParseAck returns the connection ID of an acknowledgement, a view into
 // payload; ok is false if the payload is none.
 func ParseAck(payload []byte) (id []byte, ok bool) {

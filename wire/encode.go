@@ -2,7 +2,8 @@ package wire
 
 import "strings"
 
-// Hello is what a client sends first: it asks for the acknowledgement.
+// Hello is what a client sends first: it asks for the acknowledgement. See
+// AppendHello for a client with features.
 const Hello = "M"
 
 const (

@@ -1,8 +1,11 @@
 package wire
 
-// The names of the system events (protocol.md section 5). Only four of them
+// The names of the system events (protocol.md section 5). Only five of them
 // are requests on the wire: EventNamespaceConnect, EventNamespaceDisconnect,
-// EventRoomJoin and EventRoomLeave.
+// EventRoomJoin, EventRoomLeave, and EventAuthenticate, which is Stoa's own: a
+// client hands in a token with it (protocol.md section 13). Without a token of
+// the message it is the notice of a server that the client's identity is about
+// to end.
 const (
 	EventNamespaceConnect    = "_OnNamespaceConnect"
 	EventNamespaceConnected  = "_OnNamespaceConnected"
@@ -13,6 +16,7 @@ const (
 	EventRoomLeft            = "_OnRoomLeft"
 	EventAny                 = "_OnAnyEvent"
 	EventNativeMessage       = "_OnNativeMessage"
+	EventAuthenticate        = "_OnAuthenticate"
 )
 
 // Kind says what a system request asks for.
@@ -25,6 +29,7 @@ const (
 	KindDisconnect
 	KindJoin
 	KindLeave
+	KindAuthenticate
 )
 
 // String returns the kind as one lower-case word.
@@ -40,6 +45,8 @@ func (k Kind) String() string {
 		return "join"
 	case KindLeave:
 		return "leave"
+	case KindAuthenticate:
+		return "authenticate"
 	}
 	return "invalid"
 }
@@ -56,6 +63,8 @@ func (k Kind) Event() string {
 		return EventRoomJoin
 	case KindLeave:
 		return EventRoomLeave
+	case KindAuthenticate:
+		return EventAuthenticate
 	}
 	return ""
 }
@@ -74,17 +83,19 @@ func SystemKind(event []byte) Kind {
 		return KindJoin
 	case EventRoomLeave, EventRoomLeft:
 		return KindLeave
+	case EventAuthenticate:
+		return KindAuthenticate
 	}
 	return KindNone
 }
 
-// IsSystemEvent reports whether a name is one of the nine system events. No
+// IsSystemEvent reports whether a name is one of the ten system events. No
 // peer may send one of them as an ordinary event.
 func IsSystemEvent(event []byte) bool {
 	switch string(event) {
 	case EventNamespaceConnect, EventNamespaceConnected, EventNamespaceDisconnect,
 		EventRoomJoin, EventRoomJoined, EventRoomLeave, EventRoomLeft,
-		EventAny, EventNativeMessage:
+		EventAny, EventNativeMessage, EventAuthenticate:
 		return true
 	}
 	return false

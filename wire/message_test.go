@@ -227,8 +227,8 @@ func TestAcknowledgementFrames(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			payload := []byte(test.payload)
-			if got := wire.IsHello(payload); got != test.hello {
-				t.Errorf("IsHello(%q) is %t, want %t", payload, got, test.hello)
+			if _, got := wire.ParseHello(payload); got != test.hello {
+				t.Errorf("ParseHello(%q) is %t, want %t", payload, got, test.hello)
 			}
 			if id, ok := wire.ParseAck(payload); string(id) != test.id || ok != test.isAck {
 				t.Errorf("ParseAck(%q) is %q, %t, want %q, %t", payload, id, ok, test.id, test.isAck)

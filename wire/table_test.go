@@ -97,7 +97,7 @@ func TestCodes(t *testing.T) {
 func TestRetry(t *testing.T) {
 	tests := map[wire.Code]bool{
 		1000: false, 1001: true, 1002: false, 1003: false, 1005: true, 1006: true, 1007: false, 1008: false,
-		1009: false, 1011: true, 1012: true, 1013: true, 4000: true, 4001: false, 4002: true, 4003: true,
+		1009: false, 1011: true, 1012: true, 1013: true, 4000: true, 4001: false, 4002: true, 4003: true, 4004: true,
 		4401: false, 4403: false,
 	}
 	for _, info := range wire.Codes() {
@@ -125,6 +125,7 @@ func TestSystemEvents(t *testing.T) {
 		{"_OnRoomLeft", wire.KindLeave, true},
 		{"_OnAnyEvent", wire.KindNone, true},
 		{"_OnNativeMessage", wire.KindNone, true},
+		{"_OnAuthenticate", wire.KindAuthenticate, true},
 		{"", wire.KindNone, false},
 		{"chat", wire.KindNone, false},
 		{"_onroomjoin", wire.KindNone, false},
@@ -138,7 +139,7 @@ func TestSystemEvents(t *testing.T) {
 			t.Errorf("IsSystemEvent(%q) is %t, want %t", test.event, got, test.system)
 		}
 	}
-	for _, kind := range []wire.Kind{wire.KindConnect, wire.KindDisconnect, wire.KindJoin, wire.KindLeave} {
+	for _, kind := range []wire.Kind{wire.KindConnect, wire.KindDisconnect, wire.KindJoin, wire.KindLeave, wire.KindAuthenticate} {
 		if got := wire.SystemKind([]byte(kind.Event())); got != kind {
 			t.Errorf("the event of %s is %q, which is a %s", kind, kind.Event(), got)
 		}
@@ -172,5 +173,22 @@ func TestTokens(t *testing.T) {
 		if got, ok := wire.ParseClientToken([]byte("$" + token)); ok || got != 0 {
 			t.Errorf("ParseClientToken(%q) is %d, %t, want 0, false", "$"+token, got, ok)
 		}
+	}
+}
+
+func TestHelloNamesFeatures(t *testing.T) {
+	for hello, want := range map[string]wire.Features{
+		"M": 0, "M expiry": wire.FeatureExpiry, "M x expiry y": wire.FeatureExpiry, "Mexpiry": wire.FeatureExpiry,
+		"M Expiry": 0, "M expiryx": 0, "M" + strings.Repeat(" ", 300) + "expiry": 0,
+	} {
+		if got, ok := wire.ParseHello([]byte(hello)); got != want || !ok {
+			t.Errorf("ParseHello(%.20q) is %d, %t, want %d", hello, got, ok, want)
+		}
+	}
+	if got := string(wire.AppendHello(nil, wire.FeatureExpiry)); got != "M expiry" {
+		t.Errorf("the hello is %q", got)
+	}
+	if got := string(wire.AppendHello(nil, 0)); got != wire.Hello {
+		t.Errorf("the hello without features is %q", got)
 	}
 }

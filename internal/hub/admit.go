@@ -9,6 +9,9 @@ import (
 // Request implements session.Driver: the client asks for a change that the
 // rules of the protocol allow. The application may decide about it.
 func (c *Client) Request(r *session.Request) {
+	if r.Kind == session.Authenticate && !c.mayAuthenticate(r) {
+		return
+	}
 	if !c.Shard().app.Authorize(c, r) {
 		c.carryOut(r)
 	}
@@ -39,6 +42,9 @@ func (c *Client) carryOut(r *session.Request) {
 		c.session.AcceptDisconnect(r)
 	case session.Leave:
 		c.session.AcceptLeave(r)
+	case session.Authenticate: // the application has no handler for it
+		c.CountRenewal(RenewalUnhandled)
+		c.session.Reject(r, wire.ErrUnhandled.Error())
 	default:
 		c.session.Reject(r, wire.ErrUnhandled.Error())
 	}

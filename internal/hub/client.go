@@ -39,6 +39,7 @@ type rare struct {
 	charged charged
 
 	identity *access.Identity // nil: the client is not authenticated
+	life     *life            // nil unless the identity ends or the client has handed in a token
 }
 
 // Refusal tells a client why its request was refused, after the WebSocket was
@@ -86,18 +87,6 @@ func (c *Client) needRare() *rare {
 
 // Session returns the connection's session.
 func (c *Client) Session() *session.Session { return &c.session }
-
-// Identity returns the identity of the connection, nil if it is not
-// authenticated. It must not be changed.
-func (c *Client) Identity() *access.Identity {
-	if c.rare == nil {
-		return nil
-	}
-	return c.rare.identity
-}
-
-// SetIdentity sets the identity of the connection.
-func (c *Client) SetIdentity(id *access.Identity) { c.needRare().identity = id }
 
 // Handle returns the application's handle, nil if it has made none.
 func (c *Client) Handle() *Handle { return c.handle }
@@ -162,6 +151,10 @@ func (c *Client) Opened(value any) {
 	}
 	if config.NativeOnly {
 		c.SetDeadline(0) // there is no hello to wait for
+		if !c.live() {
+			c.closeExpired()
+			return
+		}
 		s.app.Opened(c)
 	}
 }
@@ -211,6 +204,10 @@ func (c *Client) Hello() {
 		return
 	}
 	c.SetDeadline(0)
+	if !c.live() {
+		c.closeExpired()
+		return
+	}
 	s := c.Shard()
 	// Before messages that the client has sent early are handled.
 	s.app.Opened(c)
@@ -249,6 +246,7 @@ func (c *Client) Ended() {
 	c.session.Close()
 	c.abandonAsks()
 	c.endSharePause()
+	c.Shard().expiries.remove(c)
 	if c.rare != nil {
 		c.rare.backlog = nil
 	}

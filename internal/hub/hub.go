@@ -14,7 +14,8 @@ import (
 	"github.com/stoa-io/stoa/internal/session"
 )
 
-// Config is the configuration of a hub. All fields are required.
+// Config is the configuration of a hub. All fields but ExpiryNotice are
+// required.
 type Config struct {
 	// ID is the node's ID.
 	ID     string
@@ -29,6 +30,9 @@ type Config struct {
 	// JoinTimeout bounds how long a join waits for the broker; AskTimeout, how
 	// long an ask waits for an answer.
 	JoinTimeout, AskTimeout time.Duration
+	// ExpiryNotice is how long before the end of an identity its client
+	// receives notice; zero or negative: it does not.
+	ExpiryNotice time.Duration
 	// ErrClosed is the error of calls that the end of the hub interrupts.
 	ErrClosed error
 	Logger    *slog.Logger
@@ -51,6 +55,9 @@ type Limits struct {
 	Asks int
 	// AsksToClient is how many asks to one connection may wait for its answers.
 	AsksToClient int
+	// Authentications is how many tokens a client may hand in per minute before
+	// it is closed.
+	Authentications int
 }
 
 // Hub connects the connections of one node with the broker. All methods are

@@ -117,7 +117,7 @@ func (s *Shard) postDelivery(d *delivery) {
 
 // Pending implements engine.Shard.
 func (s *Shard) Pending() bool {
-	if s.batchNext < len(s.batch) {
+	if s.batchNext < len(s.batch) || s.expiries.due(s.loop.Now()) {
 		return true
 	}
 	s.inbox.mu.Lock()
@@ -159,6 +159,7 @@ const askCost = 8
 
 // Work implements engine.Shard.
 func (s *Shard) Work() {
+	s.expire()
 	if s.batchNext == len(s.batch) {
 		s.takeInbox()
 	}

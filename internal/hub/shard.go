@@ -33,6 +33,7 @@ type Shard struct {
 	pacers     map[int]*pacer     // by partition of the broker
 	responder  responder          // of the ask that is being sent
 	floods     map[*Client]*flood // of clients that send malformed messages
+	expiries   expiries           // of clients whose identities end
 
 	publisher connid.Nonce // the client that published last
 	others    uint32       // until when another one counts, by the loop's clock

@@ -50,6 +50,8 @@ type Stats struct {
 	SendQueueExceeded uint64                    // send queues that exceeded their limit
 	SendersPaused     uint64                    // pauses of senders whose messages met such a queue
 	SharesExceeded    uint64                    // pauses of connections whose messages wait to be delivered
+	ExpiryNotices     uint64                    // notices to clients that their identity ends
+	Renewals          [RenewalResults]uint64    // tokens that clients handed in
 	Closes            map[CloseKey]uint64
 }
 
@@ -69,6 +71,10 @@ func (s *Stats) add(o *Stats) {
 	s.SendQueueExceeded += o.SendQueueExceeded
 	s.SendersPaused += o.SendersPaused
 	s.SharesExceeded += o.SharesExceeded
+	s.ExpiryNotices += o.ExpiryNotices
+	for i, n := range o.Renewals {
+		s.Renewals[i] += n
+	}
 	for k, n := range o.Closes {
 		s.Closes[k] += n
 	}

@@ -10,7 +10,7 @@ import (
 // the first thing to do on a new connection.
 func (s *Session) Hello() {
 	if s.config.Role == Client && s.state == fresh {
-		s.driver.Send([]byte(wire.Hello), false)
+		s.driver.Send(wire.AppendHello(nil, s.config.Features), false)
 	}
 }
 
@@ -48,6 +48,7 @@ func (s *Session) Refuse(text string) {
 func (s *Session) receiveEarly(payload []byte, isBinary bool) Verdict {
 	id, isAck := wire.ParseAck(payload)
 	text, isRefusal := wire.ParseRefusal(payload)
+	features, isHello := wire.ParseHello(payload)
 	switch {
 	case s.config.Role == Client && isAck:
 		s.state = open
@@ -58,8 +59,8 @@ func (s *Session) receiveEarly(payload []byte, isBinary bool) Verdict {
 		s.Close()
 		s.driver.Refused(string(text))
 		return VerdictHandled
-	case s.config.Role == Server && s.state == fresh && wire.IsHello(payload):
-		s.state = greeted
+	case s.config.Role == Server && s.state == fresh && isHello:
+		s.state, s.features = greeted, features
 		s.driver.Hello()
 		return VerdictHandled
 	case s.config.Role == Server && (isAck || isRefusal):

@@ -48,6 +48,9 @@ func (s *Session) errorOf(kind Kind, text string) error {
 // apply does on this side what the peer has done, unless a request of the peer
 // brought it about in the meantime.
 func (s *Session) apply(result *Answer, generation uint32) {
+	if result.Kind == Authenticate {
+		return
+	}
 	found := s.find([]byte(result.Namespace.Name()))
 	switch result.Kind {
 	case Connect:

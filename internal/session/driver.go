@@ -75,6 +75,8 @@ const (
 	Join
 	Leave
 	EventAsk
+	// Authenticate hands in a token; a client asks it, and a server decides.
+	Authenticate
 )
 
 // String returns the kind as one lower-case word.
@@ -90,6 +92,8 @@ func (k Kind) String() string {
 		return "leave"
 	case EventAsk:
 		return "event"
+	case Authenticate:
+		return "authenticate"
 	}
 	return "invalid"
 }
@@ -105,6 +109,8 @@ func (k Kind) event() string {
 		return wire.EventRoomJoin
 	case Leave:
 		return wire.EventRoomLeave
+	case Authenticate:
+		return wire.EventAuthenticate
 	}
 	return ""
 }
@@ -113,7 +119,7 @@ func (k Kind) event() string {
 // Driver.Request only; Defer returns a copy that lasts.
 type Request struct {
 	Kind Kind
-	// Namespace is nil for Connect: there is none yet.
+	// Namespace is nil for Connect, as there is none yet, and Authenticate.
 	Namespace Namespace
 	// Room is nil unless Kind is Leave.
 	Room Room

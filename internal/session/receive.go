@@ -50,8 +50,8 @@ func (s *Session) ReceiveAnswer(payload []byte, binary bool) Verdict {
 	return VerdictBusy
 }
 
-// ReceiveEvent is Receive, but for requests (connect, disconnect, join, leave)
-// other than a probe:
+// ReceiveEvent is Receive, but for requests (connect, disconnect, join, leave,
+// authenticate) other than a probe:
 // it returns VerdictBusy for them and does nothing, as long as the session is
 // acknowledged. It is for a driver that must end its work on earlier events
 // before namespaces and rooms change.
@@ -167,13 +167,20 @@ func (s *Session) event(c *scratch, payload []byte) Verdict {
 }
 
 // system takes a message with a system event's name. Without a token, or with
-// the no-op flag, none of them has a meaning (protocol.md section 5).
+// the no-op flag, none of them has a meaning (protocol.md section 5), but for
+// the notice of an identity's end.
 func (s *Session) system(c *scratch) Verdict {
 	m := &c.message
-	if len(m.Token) == 0 || m.NoOp {
+	kind := wire.SystemKind(m.Event)
+	switch {
+	case m.NoOp:
+		return VerdictIgnored
+	case len(m.Token) == 0 && kind == wire.KindAuthenticate:
+		return s.expiring(m)
+	case len(m.Token) == 0:
 		return VerdictIgnored
 	}
-	switch wire.SystemKind(m.Event) {
+	switch kind {
 	case wire.KindConnect:
 		return s.requestConnect(c)
 	case wire.KindDisconnect:
@@ -182,6 +189,8 @@ func (s *Session) system(c *scratch) Verdict {
 		return s.requestJoin(c)
 	case wire.KindLeave:
 		return s.requestLeave(c)
+	case wire.KindAuthenticate:
+		return s.authenticate(c)
 	}
 	s.ReplyError(m, wire.ErrUnhandled.Error())
 	return VerdictIgnored
