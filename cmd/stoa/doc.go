@@ -6,6 +6,7 @@
 //	internal/serve    stoa serve: a node in the demo configuration
 //	internal/connect  stoa connect: the interactive client
 //	internal/oneshot  stoa emit, stoa ask: clients for scripts
+//	internal/token    stoa token: JSON Web Tokens for development
 //	internal/dial     flags and connections of the three clients
 //	internal/cli      exit codes, errors, cluster flags, version
 //	internal/clitest  helpers of the tests

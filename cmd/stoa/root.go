@@ -10,6 +10,7 @@ import (
 	"github.com/stoa-io/stoa/cmd/stoa/internal/connect"
 	"github.com/stoa-io/stoa/cmd/stoa/internal/oneshot"
 	"github.com/stoa-io/stoa/cmd/stoa/internal/serve"
+	"github.com/stoa-io/stoa/cmd/stoa/internal/token"
 )
 
 const rootLong = `Stoa is a messaging server. Clients open one WebSocket, connect to namespaces, join
@@ -32,7 +33,7 @@ func newRootCommand() *cobra.Command {
 	root.SetVersionTemplate("stoa {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serve.NewCommand(), connect.NewCommand(), oneshot.NewEmitCommand(), oneshot.NewAskCommand(),
-		newNodesCommand(), newVersionCommand())
+		token.NewCommand(), newNodesCommand(), newVersionCommand())
 	return root
 }
 
