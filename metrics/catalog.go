@@ -16,6 +16,8 @@ var (
 		"Messages from clients, by frame type and by what became of them.", "type", "result")
 	handlers = describe("handlers_total",
 		"Calls of the application's handlers that have returned, by kind and result.", "kind", "result")
+	ratesExceeded = describe("rates_exceeded_total",
+		"Pauses of clients that exceed a rate.", "rate")
 	closes = describe("closes_total",
 		"Connections ended, by close code and by the side that ended them.", "code", "initiator")
 	renewals = describe("renewals_total",
@@ -42,6 +44,8 @@ var scalars = []scalar{
 		func(s *node.Stats) float64 { return float64(s.Pending) }),
 	gauge("paused_connections", "Connections paused because the broker is congested.",
 		func(s *node.Stats) float64 { return float64(s.Paused) }),
+	gauge("over_rate_connections", "Connections paused because they exceed a rate.",
+		func(s *node.Stats) float64 { return float64(s.OverRate) }),
 	counter("sockets_accepted_total", "Sockets accepted, those of plain HTTP included.",
 		func(s *node.Stats) float64 { return float64(s.Accepted) }),
 	counter("accept_errors_total", "Failed accepts.",

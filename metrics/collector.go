@@ -40,7 +40,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for i := range scalars {
 		out <- scalars[i].desc
 	}
-	for _, desc := range []*prometheus.Desc{buildInfo, handshakes, messagesReceived, handlers, closes, renewals, framesPerWrite, loopLag} {
+	for _, desc := range []*prometheus.Desc{buildInfo, handshakes, messagesReceived, handlers, ratesExceeded, closes, renewals, framesPerWrite, loopLag} {
 		out <- desc
 	}
 }
@@ -56,6 +56,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	collectHandshakes(out, &stats)
 	collectMessages(out, &stats)
 	collectHandlers(out, &stats)
+	collectRates(out, &stats)
 	collectCloses(out, &stats)
 	collectRenewals(out, &stats)
 	out <- nodeHistogram(framesPerWrite, node.FramesPerWriteBounds(), &stats.FramesPerWrite)
@@ -88,6 +89,13 @@ func collectHandlers(out chan<- prometheus.Metric, stats *node.Stats) {
 			out <- prometheus.MustNewConstMetric(handlers, prometheus.CounterValue, float64(stats.Handlers.Calls[kind][result]),
 				kind.String(), result.String())
 		}
+	}
+}
+
+func collectRates(out chan<- prometheus.Metric, stats *node.Stats) {
+	for _, kind := range node.RateKinds() {
+		out <- prometheus.MustNewConstMetric(ratesExceeded, prometheus.CounterValue, float64(stats.RatesExceeded[kind]),
+			kind.String())
 	}
 }
 

@@ -24,6 +24,7 @@
 //	stoa_connection_limit           gauge      connections beyond which upgrades are answered with 503; 0: no limit
 //	stoa_pending_handshakes         gauge      accepted sockets whose handshake is not finished
 //	stoa_paused_connections         gauge      connections paused because the broker is congested
+//	stoa_over_rate_connections      gauge      connections paused because they exceed a rate
 //	stoa_sockets_accepted_total     counter    sockets accepted, those of plain HTTP included
 //	stoa_accept_errors_total        counter    failed accepts, and pauses for want of descriptors
 //	stoa_http_handovers_total       counter    sockets handed to net/http because they asked for no WebSocket
@@ -40,6 +41,8 @@
 //	                                           stoa_closes_total, code identity_expired
 //	stoa_renewals_total             counter    tokens that clients handed in over open connections; label result:
 //	                                           accepted, refused, forbidden, failed, limited, unhandled
+//	stoa_rates_exceeded_total       counter    pauses of clients that exceed a rate; label rate: messages, bytes,
+//	                                           user_messages, user_bytes, joins
 //	stoa_asks_skipped_total         counter    asks that were not sent to a client with too many open ones
 //	stoa_open_asks                  gauge      asks to clients of this node that have no answer yet
 //

@@ -227,6 +227,7 @@ func populated(t testing.TB) node.Stats {
 	for _, kind := range node.HandlerKinds() {
 		stats.Handlers.Calls[kind] = counts(node.HandlerResults(), &next)
 	}
+	stats.RatesExceeded = counts(node.RateKinds(), &next)
 	stats.FramesPerWrite.Buckets = buckets(len(node.FramesPerWriteBounds())+1, &next)
 	stats.Lag.Buckets = buckets(len(node.LoopLagBounds())+1, &next)
 	stats.Closes = map[node.CloseKey]uint64{

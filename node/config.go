@@ -13,7 +13,6 @@ import (
 	"github.com/stoa-io/stoa/internal/connid"
 	"github.com/stoa-io/stoa/internal/engine"
 	"github.com/stoa-io/stoa/internal/origin"
-	"github.com/stoa-io/stoa/wire"
 )
 
 // Transport is how a node's own listeners serve their connections.
@@ -109,56 +108,6 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Limits bounds what one peer may cost. Zero means the default; negative means
-// no limit.
-type Limits struct {
-	// Message is the size of the largest message, all fragments together, in
-	// bytes; 64 KiB by default. A broker may have a limit, too, such as
-	// redisbroker.Config.MaxMessage.
-	Message int
-	// Names bounds the lengths of names and tokens. Its Message is ignored.
-	Names wire.Limits
-	// Header is the size of an HTTP request head in bytes; 8 KiB by default.
-	Header int
-	// Namespaces and Rooms of one connection; 16 and 128 by default.
-	Namespaces, Rooms int
-	// SendQueue is the size in bytes, overhead included, of the frames that are
-	// queued for one connection; 1 MiB by default. Beyond it the connection is
-	// closed as a slow consumer.
-	SendQueue int
-	// ReceiveQueue is the size in bytes of the messages of one connection that
-	// are queued behind one that is being handled; 64 KiB by default. Beyond it
-	// the connection is not read.
-	ReceiveQueue int
-	// LoopQueue is the size in bytes of the deliveries that are queued for one
-	// loop; 16 MiB by default. Beyond it publishing connections are not read.
-	LoopQueue int
-	// InvalidPayloads is how many malformed messages a connection may send in
-	// ten seconds before it is closed; 100 by default.
-	InvalidPayloads int
-	// Connections is how many connections the node holds; further ones are
-	// answered with 503. By default it is the limit of open files of the
-	// process, as New finds it, less a reserve of 64 and 4 for each loop, but
-	// at least half of it. In any case the last 24 descriptors are left to the
-	// broker and to files: until one more is free, new connections wait
-	// unaccepted.
-	Connections int
-	// Asks is how many asks of one connection to other clients may be in
-	// flight; 64 by default.
-	Asks int
-	// AsksToClient is how many asks of a room's members to one of them may wait
-	// for its answer; 256 by default. Beyond it an ask to the room leaves this
-	// member out.
-	AsksToClient int
-	// DrainPerSecond is how many connections Shutdown closes per second; 1,000
-	// by default, negative: all at once.
-	DrainPerSecond int
-	// Authentications is how many tokens a client may hand in per minute over
-	// its open connection; 10 by default. Beyond it the connection is closed.
-	// Each of at most 8 KiB, one after the other.
-	Authentications int
-}
-
 // Timeouts of a connection. Zero means the default; negative switches the
 // timeout off. A sweep checks them, so they are late by up to an eighth of the
 // shortest, or a second.
@@ -193,19 +142,10 @@ type Timeouts struct {
 	// spread the work it is sent up to a quarter of this time, or a minute,
 	// earlier. Negative: it is not sent.
 	ExpiryNotice time.Duration
+	// OverRate: how long a connection may exceed its rates before it is closed,
+	// with OverRateClose; 10 s by default. It cannot be switched off.
+	OverRate time.Duration
 }
-
-const (
-	defaultHeader       = 8 << 10
-	defaultSendQueue    = 1 << 20
-	defaultReceiveQueue = 64 << 10
-	defaultLoopQueue    = 16 << 20
-	defaultInvalid      = 100
-	defaultAsks         = 64
-	defaultAsksToClient = 256
-	defaultDrain        = 1000
-	defaultTokens       = 10
-)
 
 // withDefaults returns a copy in which every zero is replaced by its default.
 func (c Config) withDefaults() Config {
@@ -230,22 +170,6 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-func (l Limits) withDefaults() Limits {
-	l.Names.Message = l.Message
-	l.Names = l.Names.WithDefaults()
-	l.Message = l.Names.Message
-	setDefault(&l.Header, defaultHeader)
-	setDefault(&l.SendQueue, defaultSendQueue)
-	setDefault(&l.ReceiveQueue, defaultReceiveQueue)
-	setDefault(&l.LoopQueue, defaultLoopQueue)
-	setDefault(&l.InvalidPayloads, defaultInvalid)
-	setDefault(&l.Asks, defaultAsks)
-	setDefault(&l.AsksToClient, defaultAsksToClient)
-	setDefault(&l.DrainPerSecond, defaultDrain)
-	setDefault(&l.Authentications, defaultTokens)
-	return l
-}
-
 func (t Timeouts) withDefaults() Timeouts {
 	setDefault(&t.Handshake, 10*time.Second)
 	setDefault(&t.Ping, 25*time.Second)
@@ -257,6 +181,9 @@ func (t Timeouts) withDefaults() Timeouts {
 	setDefault(&t.ExpiryNotice, 30*time.Second)
 	if t.Ask <= 0 {
 		t.Ask = 30 * time.Second
+	}
+	if t.OverRate <= 0 {
+		t.OverRate = 10 * time.Second
 	}
 	return t
 }
@@ -321,6 +248,7 @@ func (c *Config) validate() error {
 			errs = append(errs, fmt.Errorf("node: Subprotocols %q: want a token of RFC 9110, such as chat.v1", protocol))
 		}
 	}
+	errs = append(errs, c.Limits.check()...)
 	for name, options := range c.Namespaces {
 		errs = append(errs, options.validate(name)...)
 	}

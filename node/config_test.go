@@ -1,11 +1,29 @@
 package node_test
 
 import (
+	"math"
+	"os"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/stoa-io/stoa/node"
 )
+
+// Every limit has a line in docs/limits.md.
+func TestLimitsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../docs/limits.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, group := range []reflect.Type{reflect.TypeFor[node.Limits](), reflect.TypeFor[node.Timeouts]()} {
+		for i := range group.NumField() {
+			if name := group.Name() + "." + group.Field(i).Name; !strings.Contains(string(page), "`"+name) {
+				t.Errorf("%s is not in docs/limits.md", name)
+			}
+		}
+	}
+}
 
 func TestConfigRefused(t *testing.T) {
 	for _, c := range []struct {
@@ -30,6 +48,11 @@ func TestConfigRefused(t *testing.T) {
 		{"empty host", func(c *node.Config) { c.AllowHosts = []string{""} }, "AllowHosts"},
 		{"pattern in the middle", func(c *node.Config) { c.AllowOrigins = []string{"https://chat.*.com"} }, `AllowOrigins "https://chat.*.com": want scheme://host[:port]`},
 		{"subprotocol", func(c *node.Config) { c.Subprotocols = []string{"chat v1"} }, `Subprotocols "chat v1": want a token`},
+		{"burst without a rate", func(c *node.Config) { c.Limits.Messages.Burst = 5 }, "Limits.Messages"},
+		{"negative rate", func(c *node.Config) { c.Limits.UserBytes.PerSecond = -1 }, "Limits.UserBytes: PerSecond -1"},
+		{"rate that is no number", func(c *node.Config) { c.Limits.Bytes.PerSecond = math.NaN() }, "Limits.Bytes"},
+		{"negative burst", func(c *node.Config) { c.Limits.Joins = node.Rate{PerSecond: 1, Burst: -1} }, "Limits.Joins: Burst -1"},
+		{"unknown policy", func(c *node.Config) { c.Limits.OverRate = 2 }, "Limits.OverRate 2"},
 		{"empty origin", func(c *node.Config) { c.AllowOrigins = []string{""} }, "AllowOrigins"},
 		{"unknown relay", func(c *node.Config) {
 			c.Namespaces = map[string]node.NamespaceOptions{"chat": {Relay: 1 << 3}}

@@ -99,6 +99,7 @@ func New(cfg Config) (*Node, error) {
 			ReceiveQueue: cfg.Limits.ReceiveQueue, LoopQueue: cfg.Limits.LoopQueue,
 			InvalidPayloads: cfg.Limits.InvalidPayloads, Asks: cfg.Limits.Asks, AsksToClient: cfg.Limits.AsksToClient,
 			Authentications: cfg.Limits.Authentications,
+			Joins:           cfg.Limits.Joins.bucket(),
 		},
 		JoinTimeout: cfg.Timeouts.Join, AskTimeout: cfg.Timeouts.Ask,
 		ExpiryNotice: cfg.Timeouts.ExpiryNotice,
@@ -118,13 +119,14 @@ func (n *Node) engineConfig() engine.Config {
 		Limits: engine.Limits{
 			Header: cfg.Limits.Header, Message: cfg.Limits.Message, SendQueue: cfg.Limits.SendQueue,
 			Connections: cfg.Limits.Connections, DrainPerSecond: cfg.Limits.DrainPerSecond,
+			Rates: cfg.rates(),
 		},
 		Timeouts: engine.Timeouts{
 			Handshake: cfg.Timeouts.Handshake, Ping: cfg.Timeouts.Ping, Pong: cfg.Timeouts.Pong,
 			Write: cfg.Timeouts.Write, Close: cfg.Timeouts.Close, Message: cfg.Timeouts.Message,
 		},
 		Base: n.handling, Failed: func(error) { _ = n.Close() }, Logger: n.log,
-		SlowCode: uint16(wire.CodeSlowConsumer), PingCode: uint16(wire.CodePingTimeout),
+		SlowCode: uint16(wire.CodeSlowConsumer), PingCode: uint16(wire.CodePingTimeout), RateCode: uint16(wire.CodeRateExceeded),
 	}
 }
 

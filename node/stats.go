@@ -1,6 +1,7 @@
 package node
 
 import (
+	"github.com/stoa-io/stoa/internal/bucket"
 	"github.com/stoa-io/stoa/internal/engine"
 	"github.com/stoa-io/stoa/internal/hub"
 	"github.com/stoa-io/stoa/wire"
@@ -90,6 +91,31 @@ func RenewalResults() []RenewalResult {
 	return all
 }
 
+// RateKind is a rate that a connection can exceed.
+type RateKind uint8
+
+// The rates.
+const (
+	RateMessages     = RateKind(bucket.Messages)      // Limits.Messages
+	RateBytes        = RateKind(bucket.Bytes)         // Limits.Bytes
+	RateUserMessages = RateKind(bucket.GroupMessages) // Limits.UserMessages
+	RateUserBytes    = RateKind(bucket.GroupBytes)    // Limits.UserBytes
+	RateJoins        = RateKind(bucket.Causes)        // Limits.Joins
+)
+
+// String returns the rate in lower-case words joined by "_".
+func (k RateKind) String() string {
+	if k == RateJoins {
+		return "joins"
+	}
+	return bucket.Cause(k).String()
+}
+
+// RateKinds returns all rates. The slice is the caller's own.
+func RateKinds() []RateKind {
+	return []RateKind{RateMessages, RateBytes, RateUserMessages, RateUserBytes, RateJoins}
+}
+
 // Initiator is the side that closed a connection.
 type Initiator uint8
 
@@ -151,6 +177,7 @@ type Stats struct {
 	QueueBytes      int // in send queues, overhead included
 	InboxBytes      int // deliveries that wait for loops, overhead included
 	Paused          int // connections that are not read because the broker is congested
+	OverRate        int // connections that are not read because they exceed a rate
 	Subscriptions   int // channels subscribed at the broker
 	PendingCalls    int // asks of this node and its clients to others that have not ended
 	OpenAsks        int // asks to clients of this node that have no answer yet
@@ -175,6 +202,7 @@ type Stats struct {
 	SharesExceeded    uint64 // pauses of clients that publish faster than their messages are delivered
 	ExpiryNotices     uint64 // notices to clients that their identity is about to end
 	Renewals          map[RenewalResult]uint64
+	RatesExceeded     map[RateKind]uint64 // pauses of clients that exceed a rate
 	Closes            map[CloseKey]uint64 // those that occurred; see CloseKeys
 	FramesPerWrite    Histogram           // in frames
 	Lag               Histogram           // how late the loops' timers were served, in seconds
@@ -193,7 +221,7 @@ func (n *Node) Stats() Stats {
 	s := Stats{
 		Loops: n.config.Loops, Connections: e.Connections, ConnectionLimit: n.ConnectionLimit(), Pending: e.Pending,
 		Rooms: all.Rooms, Memberships: all.Memberships,
-		QueueBytes: e.QueueBytes, InboxBytes: all.InboxBytes, Paused: e.Paused,
+		QueueBytes: e.QueueBytes, InboxBytes: all.InboxBytes, Paused: e.Paused, OverRate: e.OverRate,
 		Subscriptions: n.hub.Subscriptions(), PendingCalls: n.hub.Peer().Pending(),
 		OpenAsks:  n.hub.OpenAsks(),
 		Congested: n.server.Congestion().Set() != 0, Draining: n.draining.Load(),
@@ -205,6 +233,7 @@ func (n *Node) Stats() Stats {
 		AsksSkipped: all.AsksSkipped, SendQueueExceeded: all.SendQueueExceeded, SendersPaused: all.SendersPaused,
 		SharesExceeded: all.SharesExceeded, ExpiryNotices: all.ExpiryNotices,
 		Renewals:       make(map[RenewalResult]uint64),
+		RatesExceeded:  map[RateKind]uint64{RateJoins: all.JoinsDelayed},
 		Closes:         make(map[CloseKey]uint64),
 		FramesPerWrite: Histogram{e.FramesPerWrite.Buckets[:], e.FramesPerWrite.Sum},
 		Lag:            Histogram{e.Lag.Buckets[:], e.Lag.Sum},
@@ -217,6 +246,9 @@ func (n *Node) Stats() Stats {
 	}
 	for result, count := range all.Renewals {
 		s.Renewals[RenewalResult(result)] = count
+	}
+	for cause, count := range e.RatePauses {
+		s.RatesExceeded[RateKind(cause)] = count
 	}
 	for key, count := range all.Closes {
 		s.Closes[CloseKey{key.Code, Initiator(key.Initiator)}] = count

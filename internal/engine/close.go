@@ -112,6 +112,7 @@ func (c *Conn) startClose(code uint16, by Initiator, state connState) {
 	}
 	c.state = state
 	c.closeCode, c.closeBy = code, by
+	c.endMeter()
 	c.rare = nil
 	c.SetDeadline(max(c.loop.times.close, 1))
 	c.end()
@@ -181,6 +182,7 @@ func (c *Conn) forget() {
 		c.out = nil
 		l.freeQueue(q)
 	}
+	c.endMeter()
 	c.in, c.rare = nil, nil
 	l.freeSlot(c.slot)
 }

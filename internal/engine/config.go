@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/stoa-io/stoa/internal/bucket"
 	"github.com/stoa-io/stoa/internal/closecode"
 	"github.com/stoa-io/stoa/internal/origin"
 )
@@ -49,10 +50,10 @@ type Config struct {
 	// Logger receives what an operator should know.
 	Logger *slog.Logger
 
-	// SlowCode and PingCode are the close codes for a peer that takes no bytes
-	// for Timeouts.Write, and for one that does not answer a ping; 1008 by
-	// default.
-	SlowCode, PingCode uint16
+	// SlowCode, PingCode and RateCode are the close codes for a peer that takes
+	// no bytes for Timeouts.Write, for one that does not answer a ping, and for
+	// one that exceeds a rate for too long; 1008 by default.
+	SlowCode, PingCode, RateCode uint16
 }
 
 // Allowed says which requests of web pages are served.
@@ -77,6 +78,9 @@ type Limits struct {
 	Connections int
 	// DrainPerSecond is how many connections Shutdown closes per second.
 	DrainPerSecond int
+	// Rates bounds what a connection may send, in frames and in bytes with
+	// their headers. Above a rate it is not read. Close frames do not count.
+	Rates bucket.Limits
 }
 
 // Timeouts of a connection; zero or negative switches a timeout off. A sweep
@@ -108,6 +112,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.PingCode == 0 {
 		c.PingCode = closecode.Policy
+	}
+	if c.RateCode == 0 {
+		c.RateCode = closecode.Policy
 	}
 	return c
 }

@@ -4,6 +4,10 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+
+	"github.com/gobwas/ws"
+
+	"github.com/stoa-io/stoa/internal/bucket"
 )
 
 // CongestionSet is a set of sources of congestion, one bit each.
@@ -116,5 +120,113 @@ func (l *Loop) ResumeRelieved() {
 			continue
 		}
 		c.Resume(pauseCongested)
+	}
+}
+
+// SetRates replaces the rates of all connections. Safe for concurrent use.
+func (s *Server) SetRates(rates bucket.Limits) {
+	for _, l := range s.loops {
+		l.Post(func() { l.setRates(&rates) })
+	}
+}
+
+func (l *Loop) setRates(rates *bucket.Limits) {
+	if l.rates = rates; rates.IsZero() {
+		l.rates = nil
+	}
+}
+
+// pauseIfOverRate counts a frame, and pauses a connection that exceeds a rate
+// with it.
+func (c *Conn) pauseIfOverRate(h *ws.Header, frame []byte) bool {
+	l := c.loop
+	meter := c.needMeter()
+	wait, cause := meter.Admit(l.rates, l.now, len(frame))
+	if wait == 0 {
+		return false
+	}
+	if h.OpCode.IsData() && h.Fin && c.awaits(h, frame) {
+		meter.Pass()
+		return false
+	}
+	l.stats.RatePauses[cause]++
+	l.stats.OverRate++
+	c.pause |= pauseRate
+	l.setAlarm(c, wait, alarmRate)
+	return true
+}
+
+// awaits asks the owner about a message of one frame, which is still masked.
+func (c *Conn) awaits(h *ws.Header, frame []byte) bool {
+	var start [24]byte // longer than a token
+	n := copy(start[:], frame[len(frame)-int(h.Length):])
+	ws.Cipher(start[:n], h.Mask, 0)
+	return !c.fragmented() && c.handler.Awaits(start[:n])
+}
+
+func (c *Conn) needMeter() *bucket.Meter {
+	rare := c.needRare()
+	if rare.meter == nil {
+		rare.meter, rare.probed = new(bucket.Meter), c.loop.now
+	}
+	return rare.meter
+}
+
+// Uncount takes back that a message of so many bytes counted against the rates.
+func (c *Conn) Uncount(size int) {
+	if c.rare != nil && c.rare.meter != nil {
+		c.rare.meter.Return(size)
+	}
+}
+
+// SetGroup makes the connection share the rates of a group. Nil ends that.
+func (c *Conn) SetGroup(g *bucket.Group) {
+	if g != nil || c.rare != nil && c.rare.meter != nil {
+		c.needMeter().SetGroup(g)
+	}
+}
+
+// onRateAlarm ends the pause of a connection that has exceeded a rate.
+func (c *Conn) onRateAlarm() {
+	if c.pause&pauseRate == 0 {
+		return
+	}
+	l := c.loop
+	if l.rates != nil {
+		wait, exceeded := c.rare.meter.Wake(l.rates, l.now)
+		if exceeded {
+			c.Close(l.server.config.RateCode, rateReason)
+			return
+		}
+		c.probe()
+		if wait > 0 {
+			l.setAlarm(c, wait, alarmRate)
+			return
+		}
+	}
+	l.stats.OverRate--
+	c.Resume(pauseRate)
+}
+
+// probe pings a connection that is not read most of the time. The answer would
+// be behind the messages that wait, but a peer that is gone resets the socket.
+func (c *Conn) probe() {
+	l := c.loop
+	if l.times.ping > 0 && l.now-c.rare.probed >= l.times.ping {
+		c.rare.probed = l.now
+		l.stats.PingsSent++
+		c.Send(pingFrame, 1)
+	}
+}
+
+// rateReason is the reason of a close. The client should not be back at once.
+const rateReason = "sends too much; retry-after=5000"
+
+// endMeter ends the pause of a connection that has ended.
+func (c *Conn) endMeter() {
+	if c.pause&pauseRate != 0 {
+		c.pause &^= pauseRate
+		c.loop.stats.OverRate--
+		c.rare.meter.End()
 	}
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"github.com/gobwas/ws"
 
+	"github.com/stoa-io/stoa/internal/bucket"
 	"github.com/stoa-io/stoa/internal/netpoll"
 )
 
@@ -45,6 +46,7 @@ type PauseBits uint8
 
 const (
 	pauseCongested PauseBits = 1 << iota // in loop.congested
+	pauseRate                            // exceeds a rate; an alarm is set
 	// PauseBacklog is for owners whose backlog for the connection is full.
 	PauseBacklog
 	// PauseSlow is for owners of a connection whose own peer, or the peers that
@@ -79,14 +81,16 @@ type Conn struct {
 
 	in   []byte     // received, not yet a whole frame; nil while idle
 	out  *sendQueue // nil while idle
-	rare *connRare  // nil while idle
+	rare *connRare  // nil while idle, unless rates are limited
 }
 
 // connRare holds state that few connections have at a time.
 type connRare struct {
 	fragment fragment
-	partial  bool   // fragment is in use
-	end      func() // the close that waits for FinishClose
+	partial  bool          // fragment is in use
+	end      func()        // the close that waits for FinishClose
+	probed   uint32        // the loop's clock; when a connection above its rate was pinged last
+	meter    *bucket.Meter // nil until the connection has sent something that a rate limits
 }
 
 // fragment is a message of which more frames are to come.
@@ -162,7 +166,7 @@ func (c *Conn) needRare() *connRare {
 }
 
 func (c *Conn) tidyRare() {
-	if c.rare != nil && !c.rare.partial && c.rare.end == nil {
+	if c.rare != nil && !c.rare.partial && c.rare.end == nil && c.rare.meter == nil {
 		c.rare = nil
 	}
 }

@@ -43,6 +43,7 @@ func (c *echoConn) Message(payload []byte, binary bool) {
 
 func (c *echoConn) ID() string                    { return fmt.Sprint(c.Slot()) }
 func (c *echoConn) Opened(any)                    { c.SetDeadline(0) }
+func (*echoConn) Awaits([]byte) bool              { return false }
 func (*echoConn) HalfClosed()                     {}
 func (*echoConn) Closing() bool                   { return false }
 func (*echoConn) Ended()                          {}
@@ -51,6 +52,7 @@ func (*echoConn) Deadline()                       {}
 func (*echoConn) Drained()                        {}
 func (c *echoConn) Slow()                         { c.Close(1008, "slow consumer") }
 func (*echoConn) Tick()                           {}
+func (*echoConn) Alarm()                          {}
 
 // startEcho runs an echo server until the test ends.
 func startEcho(t *testing.T, blocking bool) net.Addr {

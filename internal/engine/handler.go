@@ -32,6 +32,9 @@ type Handler interface {
 	// Message receives a message. Text is valid UTF-8. The payload is valid
 	// during the call only.
 	Message(payload []byte, binary bool)
+	// Awaits reports whether the owner has asked for the message that begins
+	// so: it does not wait for a rate. The owner calls Conn.Uncount for it.
+	Awaits(start []byte) bool
 	// HalfClosed is called when the peer has closed its side while the
 	// connection is paused, so that the bytes before the end are still to be
 	// read.
@@ -56,6 +59,8 @@ type Handler interface {
 	Drained()
 	// Tick is called once per sweep while Conn.WantTick is set.
 	Tick()
+	// Alarm is called for an open connection after Conn.SetAlarm.
+	Alarm()
 }
 
 // Initiator is the side that closed a connection.

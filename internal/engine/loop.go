@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync/atomic"
 
+	"github.com/stoa-io/stoa/internal/bucket"
 	"github.com/stoa-io/stoa/internal/closecode"
 	"github.com/stoa-io/stoa/internal/netpoll"
 )
@@ -85,6 +86,9 @@ type Loop struct {
 	eased     []*Conn // their send queue is half empty, which the owner does not know yet
 	congested []*Conn // are paused because a source that they feed is congested
 
+	rates  *bucket.Limits // nil: none
+	alarms alarms
+
 	sweep        sweep
 	forgiveUntil uint32 // no timeout applies before; 0: all apply
 	drain        drain
@@ -112,6 +116,7 @@ func newLoop(s *Server, number int) *Loop {
 		writeBuffer: make([]byte, 0, writeBufferSize),
 	}
 	l.base, l.endBase = context.WithCancel(s.config.Base)
+	l.setRates(&s.config.Limits.Rates)
 	l.shard = s.config.NewShard(l)
 	return l
 }
@@ -205,6 +210,7 @@ func (l *Loop) turn() error {
 	l.runTasks()
 	l.shard.Work()
 	l.tick()
+	l.ringAlarms()
 	l.flushDirty()
 	return nil
 }

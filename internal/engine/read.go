@@ -252,6 +252,9 @@ func (c *Conn) consumeFrame(data []byte) int {
 	if h.OpCode.IsData() && c.state == connOpen && c.pauseIfCongested() {
 		return 0
 	}
+	if c.loop.rates != nil && c.state == connOpen && h.OpCode != ws.OpClose && c.pauseIfOverRate(&h, data[:end]) {
+		return 0
+	}
 	c.loop.frames--
 	payload := data[size:end]
 	ws.Cipher(payload, h.Mask, 0)

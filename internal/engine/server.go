@@ -98,6 +98,12 @@ func (s *Server) Congestion() *Congestion { return &s.congestion }
 // elapsed is the loops' clock.
 func (s *Server) elapsed() uint32 { return uint32(time.Since(s.epoch).Milliseconds()) }
 
+// timeOf is the time at which the loops' clock has a value that is near.
+func (s *Server) timeOf(clock uint32) time.Time {
+	now := time.Since(s.epoch).Milliseconds()
+	return s.epoch.Add(time.Duration(now+int64(int32(clock-uint32(now)))) * time.Millisecond)
+}
+
 // Start opens the pollers and starts the loops. On an error the server is
 // abandoned.
 func (s *Server) Start() error {

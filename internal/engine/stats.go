@@ -1,6 +1,10 @@
 package engine
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/stoa-io/stoa/internal/bucket"
+)
 
 // HandshakeResult is how an attempt to open a WebSocket ended.
 type HandshakeResult uint8
@@ -75,6 +79,7 @@ type Stats struct {
 	Pending     int // accepted, handshake not finished
 	QueueBytes  int // in send queues, overhead included
 	Paused      int // connections that are not read because a source that they feed is congested
+	OverRate    int // connections that are not read because they exceed a rate
 
 	// Counters.
 	Accepted       uint64 // sockets accepted, HTTP included
@@ -85,6 +90,7 @@ type Stats struct {
 	BytesOut       uint64 // written to sockets
 	DroppedFrames  uint64 // queued, and not written when the connection ended
 	PingsSent      uint64
+	RatePauses     [bucket.Causes]uint64
 	FramesPerWrite Histogram
 	Lag            Histogram // how late the loop's timer was served
 	Turns          uint64
@@ -96,6 +102,7 @@ func (s *Stats) Add(o *Stats) {
 	s.Pending += o.Pending
 	s.QueueBytes += o.QueueBytes
 	s.Paused += o.Paused
+	s.OverRate += o.OverRate
 	s.Accepted += o.Accepted
 	s.AcceptErrors += o.AcceptErrors
 	for i := range o.Handshakes {
@@ -106,6 +113,9 @@ func (s *Stats) Add(o *Stats) {
 	s.BytesOut += o.BytesOut
 	s.DroppedFrames += o.DroppedFrames
 	s.PingsSent += o.PingsSent
+	for i := range o.RatePauses {
+		s.RatePauses[i] += o.RatePauses[i]
+	}
 	s.FramesPerWrite.add(&o.FramesPerWrite)
 	s.Lag.add(&o.Lag)
 	s.Turns += o.Turns

@@ -23,10 +23,16 @@ type sweep struct {
 func (l *Loop) nextTick() time.Time {
 	if l.live == 0 && l.acceptAgain == 0 && !l.drain.active {
 		l.sweep.next = time.Time{}
+		l.alarms = nil // of connections that are gone
 		return l.sweep.next
 	}
 	if l.sweep.next.IsZero() {
 		l.sweep.next = time.Now().Add(l.times.sweep / sweepParts)
+	}
+	if len(l.alarms) > 0 {
+		if first := l.server.timeOf(l.alarms[0].at); first.Before(l.sweep.next) {
+			return first
+		}
 	}
 	return l.sweep.next
 }
@@ -146,5 +152,92 @@ func (c *Conn) onDeadline() {
 	case connClosing, connDiscarding:
 		c.destroy(c.closeCode, c.closeBy)
 	case connGone:
+	}
+}
+
+// alarm is an appointment of one connection that cannot wait for the sweep.
+type alarm struct {
+	at               uint32 // the loop's clock
+	slot, generation uint32
+	kind             alarmKind
+}
+
+// alarmKind says what an alarm is for.
+type alarmKind uint8
+
+const (
+	alarmRate  alarmKind = iota + 1 // the end of a pauseRate
+	alarmOwner                      // Handler.Alarm
+)
+
+// maxAlarm is the longest time to an alarm, in milliseconds: those of
+// connections that are gone must not pile up.
+const maxAlarm = 1000
+
+// alarmsPerTurn bounds how many connections continue in one turn.
+const alarmsPerTurn = 256
+
+// alarms is a heap: the first one is due first.
+type alarms []alarm
+
+// setAlarm sets an alarm of the connection. It may go off early.
+func (l *Loop) setAlarm(c *Conn, milliseconds uint32, kind alarmKind) {
+	l.alarms.push(alarm{l.now + min(milliseconds, maxAlarm), c.slot, c.generation, kind})
+}
+
+// SetAlarm makes the loop call Handler.Alarm once, after so many milliseconds
+// or earlier.
+func (c *Conn) SetAlarm(milliseconds uint32) { c.loop.setAlarm(c, milliseconds, alarmOwner) }
+
+// ringAlarms runs the alarms that are due.
+func (l *Loop) ringAlarms() {
+	for range alarmsPerTurn {
+		if len(l.alarms) == 0 || Before(l.now, l.alarms[0].at) {
+			return
+		}
+		due := l.alarms.pop()
+		c := l.lookup(due.slot, due.generation)
+		switch {
+		case c == nil:
+		case due.kind == alarmRate:
+			c.onRateAlarm()
+		case c.state == connOpen:
+			c.handler.Alarm()
+		}
+	}
+}
+
+func (a *alarms) push(new alarm) {
+	h := append(*a, new)
+	*a = h
+	for i := len(h) - 1; i > 0; {
+		parent := (i - 1) / 2
+		if !Before(h[i].at, h[parent].at) {
+			return
+		}
+		h[i], h[parent] = h[parent], h[i]
+		i = parent
+	}
+}
+
+func (a *alarms) pop() alarm {
+	h := *a
+	first, last := h[0], len(h)-1
+	h[0] = h[last]
+	h = h[:last]
+	*a = h
+	for i := 0; ; {
+		child := 2*i + 1
+		if child >= last {
+			return first
+		}
+		if child+1 < last && Before(h[child+1].at, h[child].at) {
+			child++
+		}
+		if !Before(h[child].at, h[i].at) {
+			return first
+		}
+		h[i], h[child] = h[child], h[i]
+		i = child
 	}
 }

@@ -13,6 +13,7 @@ const (
 	testSlowCode     uint16 = 4000
 	testPingCode     uint16 = 4002
 	testDeadlineCode uint16 = 4003
+	testRateCode     uint16 = 4429
 )
 
 // ending is how a connection ended.
@@ -23,8 +24,9 @@ type ending struct {
 
 // testShard owns connections that do nothing, and counts their ends.
 type testShard struct {
-	loop   *Loop
-	closed map[ending]int
+	loop     *Loop
+	closed   map[ending]int
+	messages int
 }
 
 func (s *testShard) NewConn() *Conn {
@@ -45,7 +47,8 @@ type testConn struct {
 
 func (*testConn) ID() string                         { return "test" }
 func (*testConn) Opened(any)                         {}
-func (*testConn) Message([]byte, bool)               {}
+func (c *testConn) Message([]byte, bool)             { c.shard.messages++ }
+func (*testConn) Awaits(start []byte) bool           { return string(start) == "answer" }
 func (*testConn) HalfClosed()                        {}
 func (*testConn) Closing() bool                      { return false }
 func (*testConn) Ended()                             {}
@@ -53,6 +56,7 @@ func (c *testConn) Closed(code uint16, by Initiator) { c.shard.closed[ending{cod
 func (c *testConn) Deadline()                        { c.Close(testDeadlineCode, "no hello") }
 func (*testConn) Slow()                              {}
 func (*testConn) Tick()                              {}
+func (*testConn) Alarm()                             {}
 func (*testConn) Drained()                           {}
 
 // closes counts the connections of the loop that ended so.
@@ -74,7 +78,7 @@ func idleLoop(tb testing.TB, timeouts Timeouts) *Loop {
 		NewShard: func(l *Loop) Shard { return &testShard{loop: l, closed: make(map[ending]int)} },
 		Base:     context.Background(),
 		Logger:   slog.New(slog.DiscardHandler),
-		SlowCode: testSlowCode, PingCode: testPingCode,
+		SlowCode: testSlowCode, PingCode: testPingCode, RateCode: testRateCode,
 	})
 	tb.Cleanup(func() {
 		s.Abandon()

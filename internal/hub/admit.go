@@ -12,6 +12,9 @@ func (c *Client) Request(r *session.Request) {
 	if r.Kind == session.Authenticate && !c.mayAuthenticate(r) {
 		return
 	}
+	if r.Kind != session.Authenticate {
+		c.countJoin()
+	}
 	if !c.Shard().app.Authorize(c, r) {
 		c.carryOut(r)
 	}

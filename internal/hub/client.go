@@ -40,6 +40,8 @@ type rare struct {
 
 	identity *access.Identity // nil: the client is not authenticated
 	life     *life            // nil unless the identity ends or the client has handed in a token
+	group    *userGroup       // nil without rates of users
+	joins    joinRate
 }
 
 // Refusal tells a client why its request was refused, after the WebSocket was
@@ -255,6 +257,7 @@ func (c *Client) Ended() {
 // Closed implements engine.Handler.
 func (c *Client) Closed(code uint16, by engine.Initiator) {
 	s := c.Shard()
+	c.leaveUser()
 	if c.refusal() != nil {
 		delete(s.floods, c)
 		return // it was never open for the application

@@ -144,6 +144,7 @@ func (c *Client) Identity() *access.Identity {
 // ends, its life begins with the client's hello.
 func (c *Client) SetIdentity(id *access.Identity) {
 	c.needRare().identity = id
+	c.enterUser(id.User)
 	if c.session.Acknowledged() {
 		c.live()
 	}

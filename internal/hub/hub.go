@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/bucket"
 	"github.com/stoa-io/stoa/internal/connid"
 	"github.com/stoa-io/stoa/internal/engine"
 	"github.com/stoa-io/stoa/internal/rpc"
@@ -58,6 +59,9 @@ type Limits struct {
 	// Authentications is how many tokens a client may hand in per minute before
 	// it is closed.
 	Authentications int
+	// Joins is how many requests of one connection are handled: joins and
+	// leaves, connects and disconnects. Further ones wait.
+	Joins bucket.Rate
 }
 
 // Hub connects the connections of one node with the broker. All methods are
@@ -72,6 +76,7 @@ type Hub struct {
 	interest *cluster.Interest
 	counting cluster.CountingPublisher // the broker; nil if it does not count
 
+	users     userRates
 	openAsks  atomic.Int64 // to clients of this node
 	overShare atomic.Int32 // connections that have used up their share
 

@@ -15,9 +15,13 @@ func (c *Client) Message(payload []byte, binary bool) {
 	} else {
 		verdict = c.receive(payload, binary)
 	}
-	if verdict == session.VerdictBusy {
+	switch verdict {
+	case session.VerdictBusy:
 		c.push(payload, binary)
 		return
+	case session.VerdictAnswer:
+		// The node has asked for it.
+		c.Uncount(len(payload))
 	}
 	c.judge(verdict, binary)
 }
@@ -32,6 +36,9 @@ func (c *Client) receive(payload []byte, binary bool) session.Verdict {
 			return verdict
 		}
 		// The tasks ended in the meantime, and no notification follows.
+	}
+	if c.overJoins() {
+		return c.receiveOverJoins(payload, binary)
 	}
 	return c.session.Receive(payload, binary)
 }

@@ -52,6 +52,7 @@ type Stats struct {
 	SharesExceeded    uint64                    // pauses of connections whose messages wait to be delivered
 	ExpiryNotices     uint64                    // notices to clients that their identity ends
 	Renewals          [RenewalResults]uint64    // tokens that clients handed in
+	JoinsDelayed      uint64                    // times that requests of a connection began to wait for their rate
 	Closes            map[CloseKey]uint64
 }
 
@@ -75,6 +76,7 @@ func (s *Stats) add(o *Stats) {
 	for i, n := range o.Renewals {
 		s.Renewals[i] += n
 	}
+	s.JoinsDelayed += o.JoinsDelayed
 	for k, n := range o.Closes {
 		s.Closes[k] += n
 	}

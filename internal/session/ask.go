@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/stoa-io/stoa/wire"
@@ -178,6 +179,18 @@ func (s *Session) ownToken(token []byte) (id uint64, own bool) {
 		id, own = wire.ParseServerToken(token)
 	}
 	return id, own && id >= 1 && id <= s.lastAsk
+}
+
+// Awaits reports whether the message that begins so is the answer to an ask of
+// this side that is in flight.
+func (s *Session) Awaits(start []byte) bool {
+	token, _, _ := bytes.Cut(start, []byte(";"))
+	id, own := s.ownToken(token)
+	i := -1
+	if own {
+		i = s.askIndex(id)
+	}
+	return i >= 0 && !s.work.asks[i].ended
 }
 
 // asking reports whether an ask of this kind is in flight for the namespace,

@@ -61,6 +61,24 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+func TestAwaits(t *testing.T) {
+	p := newServer(nil)
+	a := connected(t, p)
+	if p.session.Awaits([]byte("1;a;;q")) {
+		t.Error("awaits an answer before the first ask")
+	}
+	must(t)(p.session.Ask(a, nil, "q", nil, false))
+	for start, want := range map[string]bool{"1;a;;q;0;0;": true, "1;": true, "2;a;;q": false, "$1;a": false, ";a": false, "": false} {
+		if got := p.session.Awaits([]byte(start)); got != want {
+			t.Errorf("%q: %v, want %v", start, got, want)
+		}
+	}
+	p.receive(t, "1;a;;q;0;0;", session.VerdictAnswer)
+	if p.session.Awaits([]byte("1;a;;q;0;0;")) {
+		t.Error("awaits a second answer")
+	}
+}
+
 func TestTokenOwner(t *testing.T) {
 	tests := map[string]struct {
 		role  session.Role

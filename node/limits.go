@@ -1,0 +1,179 @@
+package node
+
+import (
+	"fmt"
+
+	"github.com/stoa-io/stoa/internal/bucket"
+	"github.com/stoa-io/stoa/wire"
+)
+
+// Limits bounds what one peer may cost. Zero means the default; negative means
+// no limit.
+type Limits struct {
+	// Message is the size of the largest message, all fragments together, in
+	// bytes; 64 KiB by default. A broker may have a limit, too, such as
+	// redisbroker.Config.MaxMessage.
+	Message int
+	// Names bounds the lengths of names and tokens. Its Message is ignored.
+	Names wire.Limits
+	// Header is the size of an HTTP request head in bytes; 8 KiB by default.
+	Header int
+	// Namespaces and Rooms of one connection; 16 and 128 by default.
+	Namespaces, Rooms int
+	// SendQueue is the size in bytes, overhead included, of the frames that are
+	// queued for one connection; 1 MiB by default. Beyond it the connection is
+	// closed as a slow consumer.
+	SendQueue int
+	// ReceiveQueue is the size in bytes of the messages of one connection that
+	// are queued behind one that is being handled; 64 KiB by default. Beyond it
+	// the connection is not read.
+	ReceiveQueue int
+	// LoopQueue is the size in bytes of the deliveries that are queued for one
+	// loop; 16 MiB by default. Beyond it publishing connections are not read.
+	LoopQueue int
+	// InvalidPayloads is how many malformed messages a connection may send in
+	// ten seconds before it is closed; 100 by default.
+	InvalidPayloads int
+	// Connections is how many connections the node holds; further ones are
+	// answered with 503. By default it is the limit of open files of the
+	// process, as New finds it, less a reserve of 64 and 4 for each loop, but
+	// at least half of it. In any case the last 24 descriptors are left to the
+	// broker and to files: until one more is free, new connections wait
+	// unaccepted.
+	Connections int
+	// Asks is how many asks of one connection to other clients may be in
+	// flight; 64 by default.
+	Asks int
+	// AsksToClient is how many asks of a room's members to one of them may wait
+	// for its answer; 256 by default. Beyond it an ask to the room leaves this
+	// member out.
+	AsksToClient int
+	// DrainPerSecond is how many connections Shutdown closes per second; 1,000
+	// by default, negative: all at once.
+	DrainPerSecond int
+	// Authentications is how many tokens a client may hand in per minute over
+	// its open connection; 10 by default. Beyond it the connection is closed.
+	// Each of at most 8 KiB, one after the other.
+	Authentications int
+
+	// Messages and Bytes are the rates of what one connection sends. A message
+	// is a frame of any kind but close, and its bytes include the header.
+	// Answers to asks of the node and of its clients do not count. Above a rate
+	// the connection is not read, so that TCP slows the client down; see
+	// OverRate. No limit by default.
+	Messages, Bytes Rate
+	// UserMessages and UserBytes are the rates of what all connections of one
+	// user to this node send together. They hold for connections whose Identity
+	// has a User. No limit by default.
+	UserMessages, UserBytes Rate
+	// OverRate is the policy for a connection that stays above one of these
+	// rates; OverRatePause by default.
+	OverRate OverRate
+	// Joins is the rate of the requests of one connection: joins and leaves,
+	// connects and disconnects. Further ones wait, in order, and so do the
+	// messages after them, within ReceiveQueue. A client that reconnects joins
+	// all its rooms at once, which the burst should allow. No limit by default.
+	Joins Rate
+}
+
+// Rate limits how often something may occur. The zero value is no limit.
+type Rate struct {
+	// PerSecond is the number per second that is possible for any length of
+	// time, 0.001 to 1e12, with three decimals. Zero is no limit.
+	PerSecond float64
+	// Burst is the number that is possible at once after a quiet time, at most
+	// 2^31 - 1. Zero is that of one second, at least 1.
+	Burst int
+}
+
+// check returns why the rate cannot be used.
+func (r Rate) check(name string) error {
+	switch {
+	case r.PerSecond == 0 && r.Burst == 0:
+		return nil
+	case r.PerSecond == 0:
+		return fmt.Errorf("node: Limits.%s: has a Burst and no PerSecond", name)
+	case !(r.PerSecond >= bucket.MinPerSecond && r.PerSecond <= bucket.MaxPerSecond):
+		return fmt.Errorf("node: Limits.%s: PerSecond %v: want %v to %v, or 0 for no limit", name, r.PerSecond, bucket.MinPerSecond, bucket.MaxPerSecond)
+	case r.Burst < 0 || r.Burst > bucket.MaxBurst:
+		return fmt.Errorf("node: Limits.%s: Burst %d: want 0 to %d", name, r.Burst, bucket.MaxBurst)
+	}
+	return nil
+}
+
+func (r Rate) bucket() bucket.Rate { return bucket.NewRate(r.PerSecond, r.Burst) }
+
+// OverRate is a policy for connections that send more than their rates allow.
+type OverRate uint8
+
+// The policies. The zero value, OverRatePause, slows such a connection down.
+const (
+	OverRatePause OverRate = iota
+	// OverRateClose closes it with wire.CodeRateExceeded when it was slowed
+	// down for Timeouts.OverRate longer than it was not.
+	OverRateClose
+)
+
+// String returns the policy as one lower-case word.
+func (o OverRate) String() string {
+	switch o {
+	case OverRatePause:
+		return "pause"
+	case OverRateClose:
+		return "close"
+	}
+	return "unknown"
+}
+
+// check returns every rate that cannot be used.
+func (l *Limits) check() []error {
+	errs := []error{
+		l.Messages.check("Messages"), l.Bytes.check("Bytes"),
+		l.UserMessages.check("UserMessages"), l.UserBytes.check("UserBytes"), l.Joins.check("Joins"),
+	}
+	if l.OverRate > OverRateClose {
+		errs = append(errs, fmt.Errorf("node: Limits.OverRate %d is unknown", l.OverRate))
+	}
+	return errs
+}
+
+// rates returns the rates of messages for the engine.
+func (c *Config) rates() bucket.Limits {
+	l := &c.Limits
+	rates := bucket.Limits{
+		Messages: l.Messages.bucket(), Bytes: l.Bytes.bucket(),
+		GroupMessages: l.UserMessages.bucket(), GroupBytes: l.UserBytes.bucket(),
+	}
+	if l.OverRate == OverRateClose {
+		rates.CloseAfter = uint32(min(max(c.Timeouts.OverRate.Milliseconds(), 1), 1<<30))
+	}
+	return rates
+}
+
+const (
+	defaultHeader       = 8 << 10
+	defaultSendQueue    = 1 << 20
+	defaultReceiveQueue = 64 << 10
+	defaultLoopQueue    = 16 << 20
+	defaultInvalid      = 100
+	defaultAsks         = 64
+	defaultAsksToClient = 256
+	defaultDrain        = 1000
+	defaultTokens       = 10
+)
+
+func (l Limits) withDefaults() Limits {
+	l.Names.Message = l.Message
+	l.Names = l.Names.WithDefaults()
+	l.Message = l.Names.Message
+	setDefault(&l.Header, defaultHeader)
+	setDefault(&l.SendQueue, defaultSendQueue)
+	setDefault(&l.ReceiveQueue, defaultReceiveQueue)
+	setDefault(&l.LoopQueue, defaultLoopQueue)
+	setDefault(&l.InvalidPayloads, defaultInvalid)
+	setDefault(&l.Asks, defaultAsks)
+	setDefault(&l.AsksToClient, defaultAsksToClient)
+	setDefault(&l.DrainPerSecond, defaultDrain)
+	setDefault(&l.Authentications, defaultTokens)
+	return l
+}
