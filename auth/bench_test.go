@@ -1,12 +1,10 @@
 package auth_test
 
 import (
-	"context"
 	"net/http"
 	"testing"
 
 	"github.com/stoa-io/stoa/auth"
-	"github.com/stoa-io/stoa/node"
 )
 
 // BenchmarkVerify measures a check of a token by algorithm: one signature and
@@ -42,33 +40,5 @@ func BenchmarkAPIKey(b *testing.B) {
 		if _, err := keys.Check(r); err != nil {
 			b.Fatal(err)
 		}
-	}
-}
-
-// BenchmarkHandshake measures a WebSocket from dial to the answer, both ends
-// included: without an accept handler, with one that does nothing, and with
-// tokens.
-func BenchmarkHandshake(b *testing.B) {
-	run := func(name, line string, handlers ...node.AcceptHandler) {
-		b.Run(name, func(b *testing.B) {
-			n := startNode(b, node.Config{}, handlers...)
-			b.ReportAllocs()
-			for b.Loop() {
-				response, c := handshake(b, n, "/ws", line)
-				if response.StatusCode != http.StatusSwitchingProtocols {
-					b.Fatal(response.Status)
-				}
-				_ = c.Close()
-			}
-		})
-	}
-	header := func(algorithm string) string {
-		return "Authorization: Bearer " + sign(b, algorithm, signingKey(algorithm), "k", ann(nil))
-	}
-	run("open", header("HS256"))
-	run("empty handler", header("HS256"), func(context.Context, *node.Accept) error { return nil })
-	for _, algorithm := range []string{"HS256", "ES256", "RS256"} {
-		verifier := newJWT(b, auth.JWTConfig{Keys: []auth.VerificationKey{keyFor(b, algorithm, "k")}, Required: true})
-		run(algorithm, header(algorithm), verifier.Accept)
 	}
 }

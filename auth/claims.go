@@ -9,14 +9,15 @@ import (
 	"slices"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/stoa-io/stoa/access"
 )
 
-// claims are those of one token. It implements jwt.Claims and
-// jwt.ClaimsValidator.
+// claims are those of one token, after the check of its signature. It
+// implements jwt.Claims and jwt.ClaimsValidator.
 type claims struct {
 	config *JWTConfig
 	fields map[string]json.RawMessage
@@ -26,14 +27,14 @@ type claims struct {
 	expires, notBefore, issuedAt *jwt.NumericDate
 }
 
-// UnmarshalJSON implements json.Unmarshaler. The names of claims are compared
-// exactly, unlike those of a struct.
-func (c *claims) UnmarshalJSON(content []byte) error {
+// unmarshal reads the claims. Their names are compared exactly, unlike those of
+// a struct.
+func (c *claims) unmarshal(content []byte) error {
 	if err := json.Unmarshal(content, &c.fields); err != nil {
 		return err
 	}
 	if raw, ok := c.fields["iss"]; ok {
-		if err := json.Unmarshal(raw, &c.issuer); err != nil {
+		if err := unmarshalText(raw, &c.issuer); err != nil {
 			return err
 		}
 	}
@@ -55,6 +56,16 @@ func (c *claims) UnmarshalJSON(content []byte) error {
 		}
 	}
 	return nil
+}
+
+// unmarshalText is json.Unmarshal for a text, which is mostly a plain one. raw
+// is valid JSON, or empty.
+func unmarshalText(raw json.RawMessage, to *string) error {
+	if n := len(raw); n > 2 && raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
+		*to = string(raw[1 : n-1])
+		return nil
+	}
+	return json.Unmarshal(raw, to)
 }
 
 // maxDate is the end of the year 9999 in seconds. Larger numbers are mostly
@@ -98,20 +109,13 @@ func (c *claims) Validate() error {
 	return nil
 }
 
-// failure is the result for an error of the library. More than one fault of the
-// claims may be in it; the expiry is the most useful to clients.
-func (c *claims) failure(err error) error {
-	var own *Error
-	if errors.As(err, &own) {
-		return own // of the key
-	}
+// failure is the result for an error of jwt.Validator, in which there may be
+// more than one fault. The expiry is the most useful one to clients.
+func (c *claims) failure(err error) *Error {
 	for _, known := range []struct {
 		err    error
 		result Result
 	}{
-		{jwt.ErrTokenMalformed, ResultMalformed},
-		{jwt.ErrTokenUnverifiable, ResultAlgorithm}, // unknown or missing
-		{jwt.ErrTokenSignatureInvalid, ResultBadSignature},
 		{jwt.ErrTokenExpired, ResultExpired},
 		{jwt.ErrTokenNotValidYet, ResultNotValidYet},
 		{jwt.ErrTokenUsedBeforeIssued, ResultIssuedLater},
@@ -135,7 +139,7 @@ func (c *claims) identity() (access.Identity, error) {
 	unusable := func(name, fault string) (access.Identity, error) {
 		return access.Identity{}, &Error{ResultUnusableClaim, name + ": " + fault}
 	}
-	if json.Unmarshal(c.fields[names.User], &id.User) != nil || id.User == "" {
+	if unmarshalText(c.fields[names.User], &id.User) != nil || id.User == "" {
 		return unusable(names.User, "want the ID of the user, a text")
 	}
 	if user := (access.Identity{User: id.User}); user.Validate() != nil {

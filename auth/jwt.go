@@ -33,12 +33,13 @@ type JWT struct {
 
 var _ Verifier = (*JWT)(nil)
 
-// jwtState is a configuration in force. It is immutable.
+// jwtState is a configuration in force. It is immutable, but for its cache.
 type jwtState struct {
-	config JWTConfig
-	parser *jwt.Parser
-	keys   *keySet
-	remote *remote // nil without a JWKS
+	config    JWTConfig
+	validator *jwt.Validator
+	headers   headerCache
+	keys      *keySet
+	remote    *remote // nil without a JWKS
 }
 
 // now is the clock of all checks.
@@ -69,14 +70,14 @@ func (j *JWT) Replace(config JWTConfig) error {
 	if err != nil {
 		return err
 	}
-	options := []jwt.ParserOption{jwt.WithStrictDecoding(), jwt.WithLeeway(config.ClockSkew), jwt.WithIssuedAt(), jwt.WithTimeFunc(now)}
+	options := []jwt.ParserOption{jwt.WithLeeway(config.ClockSkew), jwt.WithIssuedAt(), jwt.WithTimeFunc(now)}
 	if len(config.Audiences) > 0 {
 		options = append(options, jwt.WithAudience(config.Audiences...))
 	}
 	if !config.AllowNoExpiry {
 		options = append(options, jwt.WithExpirationRequired())
 	}
-	next := &jwtState{config: config, parser: jwt.NewParser(options...), keys: keys}
+	next := &jwtState{config: config, validator: jwt.NewValidator(options...), keys: keys}
 
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -1,10 +1,6 @@
 package auth
 
-import (
-	"slices"
-
-	"github.com/golang-jwt/jwt/v5"
-)
+import "slices"
 
 // maxTries bounds the signature checks of one token. A token with the kid of a
 // key needs one.
@@ -33,15 +29,15 @@ func (s *keySet) allows(algorithm string) bool {
 func (s *keySet) hasID(id string) bool { return id != "" && len(s.byID[id]) > 0 }
 
 // withID returns the keys for the algorithm that have the ID.
-func (s *keySet) withID(id, algorithm string) []jwt.VerificationKey {
+func (s *keySet) withID(id, algorithm string) []any {
 	return allowed(s.byID[id], algorithm)
 }
 
 // withAnyID returns all keys for the algorithm.
-func (s *keySet) withAnyID(algorithm string) []jwt.VerificationKey { return allowed(s.all, algorithm) }
+func (s *keySet) withAnyID(algorithm string) []any { return allowed(s.all, algorithm) }
 
-func allowed(from []verifier, algorithm string) []jwt.VerificationKey {
-	var keys []jwt.VerificationKey
+func allowed(from []verifier, algorithm string) []any {
+	var keys []any
 	for i := range from {
 		if slices.Contains(from[i].algorithms, algorithm) {
 			keys = append(keys, from[i].material)
