@@ -15,6 +15,9 @@ const (
 	KindNode
 	// KindCluster is the channel of all nodes.
 	KindCluster
+	// KindUser is the channel of all connections of one user. No client can
+	// name it.
+	KindUser
 )
 
 func (k ChannelKind) String() string {
@@ -27,6 +30,8 @@ func (k ChannelKind) String() string {
 		return "node"
 	case KindCluster:
 		return "cluster"
+	case KindUser:
+		return "user"
 	}
 	return "unknown"
 }
@@ -37,6 +42,7 @@ type Address struct {
 	Namespace string // of KindRoom and KindNamespace
 	Room      string // empty unless Kind is KindRoom; may be empty then too
 	Node      string // the ID of the node if Kind is KindNode
+	User      string // the ID of the user if Kind is KindUser
 }
 
 // A channel name is a letter for its kind and up to two escaped names:
@@ -44,6 +50,7 @@ type Address struct {
 //	n:<namespace>
 //	r:<namespace>:<room>
 //	i:<node>
+//	u:<user>
 //	c:
 //
 // Bytes outside [A-Za-z0-9_.-] are escaped as %XX with upper-case digits. So
@@ -54,6 +61,7 @@ const (
 	roomPrefix      = "r:"
 	namespacePrefix = "n:"
 	nodePrefix      = "i:"
+	userPrefix      = "u:"
 	clusterChannel  = "c:"
 	separator       = ':'
 	escape          = '%'
@@ -82,6 +90,12 @@ func NamespaceChannel(namespace string) string {
 // NodeChannel returns the inbox of a node, which only that node subscribes to.
 func NodeChannel(nodeID string) string {
 	return singleChannel(nodePrefix, nodeID)
+}
+
+// UserChannel returns the channel of the connections of a user, on every node.
+// The ID may be any bytes; the result has at most 3 bytes per byte, and 2 more.
+func UserChannel(user string) string {
+	return singleChannel(userPrefix, user)
 }
 
 // ClusterChannel returns the channel that every node subscribes to.
@@ -116,6 +130,13 @@ func ParseChannel(channel string) (Address, error) {
 			return Address{}, ErrInvalidChannel
 		}
 		return Address{Kind: KindNode, Node: node}, nil
+	}
+	if rest, is := strings.CutPrefix(channel, userPrefix); is {
+		user, ok := unescape(rest)
+		if !ok {
+			return Address{}, ErrInvalidChannel
+		}
+		return Address{Kind: KindUser, User: user}, nil
 	}
 	if channel == clusterChannel {
 		return Address{Kind: KindCluster}, nil
@@ -215,6 +236,8 @@ func KindOf(channel string) ChannelKind {
 		return KindNamespace
 	case nodePrefix:
 		return KindNode
+	case userPrefix:
+		return KindUser
 	}
 	if channel == clusterChannel {
 		return KindCluster

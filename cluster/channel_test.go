@@ -32,6 +32,10 @@ var channelNames = []struct {
 	{"node", cluster.Address{Kind: cluster.KindNode, Node: "k3n7x1qa"}, "i:k3n7x1qa"},
 	{"node with a star", cluster.Address{Kind: cluster.KindNode, Node: "*"}, "i:%2A"},
 	{"cluster", cluster.Address{Kind: cluster.KindCluster}, "c:"},
+	{"user", user("ann"), "u:ann"},
+	{"user without an ID", user(""), "u:"},
+	{"user named as a channel", user("r:chat:lobby"), "u:r%3Achat%3Alobby"},
+	{"user with odd bytes", user("a b*\x00\xff{"), "u:a%20b%2A%00%FF%7B"},
 }
 
 func TestChannelNames(t *testing.T) {
@@ -69,6 +73,8 @@ func TestParseChannelRefuses(t *testing.T) {
 		{"needless escape", "n:%61"},
 		{"needless escape of a node", "i:%61"},
 		{"cluster with a name", "c:a"},
+		{"needless escape of a user", "u:%61"},
+		{"user with a second name", "u:ann:bob"},
 		{"needless escape of a dot", "n:%2E"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -106,6 +112,7 @@ func FuzzParseChannel(f *testing.F) {
 	f.Add("r:%")
 	f.Add(cluster.NodeChannel("n0de_1"))
 	f.Add(cluster.ClusterChannel())
+	f.Add(cluster.UserChannel("ann"))
 	f.Fuzz(func(t *testing.T, channel string) {
 		address, err := cluster.ParseChannel(channel)
 		if err != nil {
@@ -120,16 +127,16 @@ func FuzzParseChannel(f *testing.F) {
 	})
 }
 
-var safe = regexp.MustCompile(`^[rn]:[A-Za-z0-9_.%:-]*$`)
+var safe = regexp.MustCompile(`^[rnu]:[A-Za-z0-9_.%:-]*$`)
 
-// FuzzRoomChannel checks that any two names make a channel of harmless
-// characters and bounded length, which leads back to them.
+// FuzzRoomChannel checks that any two names make channels of harmless
+// characters and bounded length, which lead back to them.
 func FuzzRoomChannel(f *testing.F) {
 	for _, c := range channelNames {
 		f.Add(c.address.Namespace, c.address.Room)
 	}
 	f.Fuzz(func(t *testing.T, namespaceName, roomName string) {
-		for _, address := range []cluster.Address{room(namespaceName, roomName), namespace(namespaceName)} {
+		for _, address := range []cluster.Address{room(namespaceName, roomName), namespace(namespaceName), user(roomName)} {
 			channel := channelOf(address)
 			if got, err := cluster.ParseChannel(channel); err != nil || got != address {
 				t.Fatalf("ParseChannel(%q) = (%+v, %v), want %+v", channel, got, err, address)
@@ -137,7 +144,7 @@ func FuzzRoomChannel(f *testing.F) {
 			if !safe.MatchString(channel) || strings.Count(channel, ":") > 2 {
 				t.Fatalf("channel of %+v = %q, want only harmless characters", address, channel)
 			}
-			if most := 3*(len(address.Namespace)+len(address.Room)) + 3; len(channel) > most {
+			if most := 3*(len(address.Namespace)+len(address.Room)+len(address.User)) + 3; len(channel) > most {
 				t.Fatalf("channel of %+v has %d bytes, want at most %d", address, len(channel), most)
 			}
 		}
@@ -146,7 +153,7 @@ func FuzzRoomChannel(f *testing.F) {
 
 func TestKindString(t *testing.T) {
 	for kind, want := range map[cluster.ChannelKind]string{
-		cluster.KindRoom: "room", cluster.KindNamespace: "namespace", 0: "unknown", 200: "unknown",
+		cluster.KindRoom: "room", cluster.KindNamespace: "namespace", cluster.KindUser: "user", 0: "unknown", 200: "unknown",
 	} {
 		if got := kind.String(); got != want {
 			t.Errorf("ChannelKind(%d).String() = %q, want %q", kind, got, want)
@@ -162,6 +169,10 @@ func namespace(name string) cluster.Address {
 	return cluster.Address{Kind: cluster.KindNamespace, Namespace: name}
 }
 
+func user(id string) cluster.Address {
+	return cluster.Address{Kind: cluster.KindUser, User: id}
+}
+
 func channelOf(address cluster.Address) string {
 	switch address.Kind {
 	case cluster.KindNamespace:
@@ -170,6 +181,8 @@ func channelOf(address cluster.Address) string {
 		return cluster.NodeChannel(address.Node)
 	case cluster.KindCluster:
 		return cluster.ClusterChannel()
+	case cluster.KindUser:
+		return cluster.UserChannel(address.User)
 	}
 	return cluster.RoomChannel(address.Namespace, address.Room)
 }

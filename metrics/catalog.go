@@ -12,6 +12,8 @@ var (
 		"The program that runs; the value is always 1.", "version", "revision", "goversion")
 	handshakes = describe("handshakes_total",
 		"Attempts to open a WebSocket, by result.", "result")
+	userRefusals = describe("user_refusals_total",
+		"Connections of users that were refused or closed, by reason: blocked, beyond the limit of connections per user, or not subscribed in time.", "reason")
 	messagesReceived = describe("messages_received_total",
 		"Messages from clients, by frame type and by what became of them.", "type", "result")
 	handlers = describe("handlers_total",
@@ -92,6 +94,12 @@ var scalars = []scalar{
 		func(s *node.Stats) float64 { return float64(s.Rooms) }),
 	gauge("memberships", "Memberships: pairs of a connection and a room.",
 		func(s *node.Stats) float64 { return float64(s.Memberships) }),
+	gauge("users", "Users with a connection, counted once for each loop that has one.",
+		func(s *node.Stats) float64 { return float64(s.Users) }),
+	gauge("user_connections", "Connections of users.",
+		func(s *node.Stats) float64 { return float64(s.UserConns) }),
+	gauge("blocked_users", "Users that are blocked.",
+		func(s *node.Stats) float64 { return float64(s.BlockedUsers) }),
 	gauge("subscriptions", "Channels subscribed at the broker.",
 		func(s *node.Stats) float64 { return float64(s.Subscriptions) }),
 	gauge("loops", "Event loops.",

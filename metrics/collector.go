@@ -40,7 +40,9 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for i := range scalars {
 		out <- scalars[i].desc
 	}
-	for _, desc := range []*prometheus.Desc{buildInfo, handshakes, messagesReceived, handlers, ratesExceeded, closes, renewals, framesPerWrite, loopLag} {
+	for _, desc := range []*prometheus.Desc{
+		buildInfo, handshakes, userRefusals, messagesReceived, handlers, ratesExceeded, closes, renewals, framesPerWrite, loopLag,
+	} {
 		out <- desc
 	}
 }
@@ -54,6 +56,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	out <- c.build
 	collectHandshakes(out, &stats)
+	collectUserRefusals(out, &stats)
 	collectMessages(out, &stats)
 	collectHandlers(out, &stats)
 	collectRates(out, &stats)
@@ -71,6 +74,12 @@ func collectHandshakes(out chan<- prometheus.Metric, stats *node.Stats) {
 	for _, result := range node.HandshakeResults() {
 		out <- prometheus.MustNewConstMetric(handshakes, prometheus.CounterValue, float64(stats.Handshakes[result]),
 			result.String())
+	}
+}
+
+func collectUserRefusals(out chan<- prometheus.Metric, stats *node.Stats) {
+	for _, why := range node.UserRefusals() {
+		out <- prometheus.MustNewConstMetric(userRefusals, prometheus.CounterValue, float64(stats.UserRefusals[why]), why.String())
 	}
 }
 

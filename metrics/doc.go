@@ -81,6 +81,11 @@
 //
 //	stoa_rooms                      gauge      rooms with a member, counted once for each loop that has one
 //	stoa_memberships                gauge      memberships: pairs of a connection and a room
+//	stoa_users                      gauge      users with a connection, counted once for each loop that has one
+//	stoa_user_connections           gauge      connections of users
+//	stoa_blocked_users              gauge      users that are blocked
+//	stoa_user_refusals_total        counter    connections of users that were refused or closed; label reason:
+//	                                           unavailable (not subscribed in time), blocked, limit
 //	stoa_subscriptions              gauge      channels subscribed at the broker
 //
 // The node:

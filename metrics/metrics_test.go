@@ -230,6 +230,7 @@ func populated(t testing.TB) node.Stats {
 	stats.RatesExceeded = counts(node.RateKinds(), &next)
 	stats.FramesPerWrite.Buckets = buckets(len(node.FramesPerWriteBounds())+1, &next)
 	stats.Lag.Buckets = buckets(len(node.LoopLagBounds())+1, &next)
+	stats.UserRefusals = counts(node.UserRefusals(), &next)
 	stats.Closes = map[node.CloseKey]uint64{
 		{Code: "normal", Initiator: node.ByPeer}:       1,
 		{Code: "going_away", Initiator: node.ByServer}: 2,

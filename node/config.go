@@ -237,6 +237,9 @@ func (c *Config) validate() error {
 	if c.Transport == TransportEpoll && !hasEpoll() {
 		errs = append(errs, errors.New("node: Transport epoll: this system has no epoll"))
 	}
+	if c.Limits.UserOverflow > UserOverflowRefuse {
+		errs = append(errs, fmt.Errorf("node: Limits.UserOverflow %d is unknown", c.Limits.UserOverflow))
+	}
 	if c.Endpoint != "*" && !strings.HasPrefix(c.Endpoint, "/") {
 		errs = append(errs, fmt.Errorf("node: Endpoint %q: want a path that starts with /, or *", c.Endpoint))
 	}

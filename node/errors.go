@@ -25,8 +25,12 @@ var (
 	// ErrCloseCode: a close frame must not carry the code (RFC 6455 section
 	// 7.4).
 	ErrCloseCode = errors.New("node: invalid close code")
-	// ErrRoom: a message to a namespace names a room.
-	ErrRoom = errors.New("node: message to a namespace names a room")
+	// ErrRoom: a message to a namespace or a user names a room.
+	ErrRoom = errors.New("node: message to a namespace or a user names a room")
+	// ErrUser: no identity can have this ID of a user.
+	ErrUser = errors.New("node: invalid user ID")
+	// ErrBlockDuration: the duration of a block is not positive.
+	ErrBlockDuration = errors.New("node: a block needs a positive duration")
 )
 
 // closedError has a text of its own; that of net.ErrClosed is about one network

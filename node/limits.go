@@ -48,6 +48,15 @@ type Limits struct {
 	// for its answer; 256 by default. Beyond it an ask to the room leaves this
 	// member out.
 	AsksToClient int
+	// ConnectionsPerUser is how many connections a user may have in the whole
+	// cluster; any number by default. UserOverflow says what happens beyond it.
+	// It is exact within a second, if the clocks of the nodes agree. Each
+	// connection then costs a question to the nodes that have others of the
+	// user.
+	ConnectionsPerUser int
+	// UserOverflow is the outcome for connections beyond ConnectionsPerUser;
+	// UserOverflowClose by default.
+	UserOverflow UserOverflow
 	// DrainPerSecond is how many connections Shutdown closes per second; 1,000
 	// by default, negative: all at once.
 	DrainPerSecond int

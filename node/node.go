@@ -98,8 +98,9 @@ func New(cfg Config) (*Node, error) {
 		Limits: hub.Limits{
 			ReceiveQueue: cfg.Limits.ReceiveQueue, LoopQueue: cfg.Limits.LoopQueue,
 			InvalidPayloads: cfg.Limits.InvalidPayloads, Asks: cfg.Limits.Asks, AsksToClient: cfg.Limits.AsksToClient,
-			Authentications: cfg.Limits.Authentications,
-			Joins:           cfg.Limits.Joins.bucket(),
+			Authentications:    cfg.Limits.Authentications,
+			Joins:              cfg.Limits.Joins.bucket(),
+			ConnectionsPerUser: cfg.Limits.ConnectionsPerUser, RefuseNewest: cfg.Limits.UserOverflow == UserOverflowRefuse,
 		},
 		JoinTimeout: cfg.Timeouts.Join, AskTimeout: cfg.Timeouts.Ask,
 		ExpiryNotice: cfg.Timeouts.ExpiryNotice,
@@ -242,13 +243,14 @@ func (n *Node) startBroker() error {
 	if err := n.broker.Start(ctx, n.hub.Handler()); err != nil {
 		return fmt.Errorf("node: start broker: %w", err)
 	}
-	// The channel of requests from other nodes. Start may have used up its
+	// The channels of requests from other nodes. Start may have used up its
 	// time.
 	ctx, cancel = context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := n.broker.Subscribe(ctx, n.hub.NodeChannel()); err != nil {
-		return fmt.Errorf("node: subscribe to the node's own channel: %w", err)
+	if err := n.broker.Subscribe(ctx, n.hub.Channels()...); err != nil {
+		return fmt.Errorf("node: subscribe to the channels of nodes: %w", err)
 	}
+	n.hub.Blocks().Learn()
 	return nil
 }
 

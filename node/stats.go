@@ -174,6 +174,9 @@ type Stats struct {
 	Pending         int // accepted connections whose handshake is not finished
 	Rooms           int // rooms with a member, counted once per loop
 	Memberships     int
+	Users           int // users with a connection, counted once per loop
+	UserConns       int // connections of users
+	BlockedUsers    int
 	QueueBytes      int // in send queues, overhead included
 	InboxBytes      int // deliveries that wait for loops, overhead included
 	Paused          int // connections that are not read because the broker is congested
@@ -202,14 +205,15 @@ type Stats struct {
 	SharesExceeded    uint64 // pauses of clients that publish faster than their messages are delivered
 	ExpiryNotices     uint64 // notices to clients that their identity is about to end
 	Renewals          map[RenewalResult]uint64
-	RatesExceeded     map[RateKind]uint64 // pauses of clients that exceed a rate
-	Closes            map[CloseKey]uint64 // those that occurred; see CloseKeys
-	FramesPerWrite    Histogram           // in frames
-	Lag               Histogram           // how late the loops' timers were served, in seconds
-	Turns             uint64              // of loops
-	LateAnswers       uint64              // to calls of this node that had ended
-	BadRequests       uint64              // malformed requests of other nodes
-	CertificateErrors uint64              // changes of ListenTLS' files that left nothing to use
+	RatesExceeded     map[RateKind]uint64    // pauses of clients that exceed a rate
+	Closes            map[CloseKey]uint64    // those that occurred; see CloseKeys
+	FramesPerWrite    Histogram              // in frames
+	Lag               Histogram              // how late the loops' timers were served, in seconds
+	Turns             uint64                 // of loops
+	LateAnswers       uint64                 // to calls of this node that had ended
+	BadRequests       uint64                 // malformed requests of other nodes
+	CertificateErrors uint64                 // changes of ListenTLS' files that left nothing to use
+	UserRefusals      map[UserRefusal]uint64 // connections of users that were refused or closed
 
 	Handlers HandlerStats
 }
@@ -221,6 +225,7 @@ func (n *Node) Stats() Stats {
 	s := Stats{
 		Loops: n.config.Loops, Connections: e.Connections, ConnectionLimit: n.ConnectionLimit(), Pending: e.Pending,
 		Rooms: all.Rooms, Memberships: all.Memberships,
+		Users: all.Users, UserConns: all.UserConns, BlockedUsers: n.hub.Blocks().Users(),
 		QueueBytes: e.QueueBytes, InboxBytes: all.InboxBytes, Paused: e.Paused, OverRate: e.OverRate,
 		Subscriptions: n.hub.Subscriptions(), PendingCalls: n.hub.Peer().Pending(),
 		OpenAsks:  n.hub.OpenAsks(),
@@ -239,7 +244,11 @@ func (n *Node) Stats() Stats {
 		Lag:            Histogram{e.Lag.Buckets[:], e.Lag.Sum},
 		Turns:          e.Turns,
 		LateAnswers:    n.hub.Peer().LateAnswers(), BadRequests: n.hub.Peer().BadRequests(),
-		Handlers: n.handlerStats(),
+		UserRefusals: make(map[UserRefusal]uint64),
+		Handlers:     n.handlerStats(),
+	}
+	for why, count := range n.hub.UserRefusals() {
+		s.UserRefusals[UserRefusal(why)] = count
 	}
 	for result, count := range e.Handshakes {
 		s.Handshakes[HandshakeResult(result)] = count

@@ -32,6 +32,7 @@ const (
 	CodeExpired         Code = 4004 // the identity has ended: authenticate anew
 	CodeUnauthorized    Code = 4401 // as the HTTP status 401: log in again
 	CodeForbidden       Code = 4403 // as the HTTP status 403: not allowed
+	CodeReplaced        Code = 4409 // the user has connected again, too often for this connection
 	CodeRateExceeded    Code = 4429 // as the HTTP status 429: the client sends too much
 )
 
@@ -94,6 +95,7 @@ var codes = [...]CodeInfo{
 	{CodeExpired, "identity expired", "identity_expired", SenderNode, true},
 	{CodeUnauthorized, "unauthorized", "unauthorized", SenderNode, false},
 	{CodeForbidden, "forbidden", "forbidden", SenderNode, false},
+	{CodeReplaced, "replaced", "replaced", SenderNode, false},
 	{CodeRateExceeded, "rate exceeded", "rate_exceeded", SenderNode, true},
 }
 

@@ -98,7 +98,7 @@ func TestRetry(t *testing.T) {
 	tests := map[wire.Code]bool{
 		1000: false, 1001: true, 1002: false, 1003: false, 1005: true, 1006: true, 1007: false, 1008: false,
 		1009: false, 1011: true, 1012: true, 1013: true, 4000: true, 4001: false, 4002: true, 4003: true, 4004: true,
-		4401: false, 4403: false, 4429: true,
+		4401: false, 4403: false, 4409: false, 4429: true,
 	}
 	for _, info := range wire.Codes() {
 		if want, ok := tests[info.Code]; !ok || info.Retry != want {

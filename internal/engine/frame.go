@@ -81,6 +81,18 @@ func NewFrame(op ws.OpCode, payload []byte) []byte {
 	return append(frame, payload...)
 }
 
+// PayloadOf returns the payload of a frame that NewFrame has built, a part of
+// the frame.
+func PayloadOf(frame []byte) []byte {
+	switch frame[1] {
+	case 126: // RFC 6455 section 5.2: two bytes of length follow
+		return frame[4:]
+	case 127:
+		return frame[10:]
+	}
+	return frame[2:]
+}
+
 // NewFrameStart builds the start of a frame whose payload is start and so many
 // bytes more.
 func NewFrameStart(op ws.OpCode, start []byte, more int) []byte {

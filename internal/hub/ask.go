@@ -43,15 +43,15 @@ func (c *Client) needAsks() *asks {
 }
 
 func (c *Client) openAsks() *asks {
-	if c.rare == nil {
+	if c.rare() == nil {
 		return nil
 	}
-	return c.rare.asks
+	return c.rare().asks
 }
 
 func (c *Client) tidyAsks() {
 	if a := c.openAsks(); a != nil && len(a.open) == 0 && len(a.relayed) == 0 {
-		c.rare.asks = nil
+		c.rare().asks = nil
 		c.tidyTick()
 	}
 }
@@ -164,6 +164,6 @@ func (c *Client) abandonAsks() {
 	for _, relayed := range asks.relayed {
 		c.Shard().hub.peer.Abandon(relayed.id)
 	}
-	c.rare.asks = nil
+	c.rare().asks = nil
 	c.tidyTick()
 }

@@ -47,12 +47,7 @@ type openedAsk struct {
 // Run implements Task.
 func (a *memberAsk) Run(s *Shard) {
 	defer a.call.Done()
-	to := s.channels[a.call.Channel].members
-	if to == nil {
-		return
-	}
-	// A member that is closed as too slow leaves at once.
-	for _, c := range slices.Clone(to.Members()) {
+	for _, c := range s.membersToAsk(a.call) {
 		if !c.IsOpen() || c.is(a.except) {
 			continue
 		}
@@ -73,6 +68,21 @@ func (a *memberAsk) Run(s *Shard) {
 	if a.call.IsAnswered() {
 		(*endMemberAsk)(a).Run(s)
 	}
+}
+
+// membersToAsk are the members of a room on this loop, or the connections of a
+// user in the namespace. The slice is a copy: a member that is closed as too
+// slow leaves at once.
+func (s *Shard) membersToAsk(call *rpc.RoomCall) (members []*Client) {
+	if to := s.channels[call.Channel].members; to != nil {
+		return slices.Clone(to.Members())
+	}
+	for c := s.users[call.Channel]; c != nil; c = c.extra.next {
+		if c.session.Namespace(call.Message.Namespace) != nil {
+			members = append(members, c)
+		}
+	}
+	return members
 }
 
 // endRoom ends the asks to the members that have not answered.

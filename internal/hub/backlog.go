@@ -24,7 +24,7 @@ type message struct {
 // in bytes.
 const messageOverhead = 40
 
-func (c *Client) hasBacklog() bool { return c.rare != nil && c.rare.backlog != nil }
+func (c *Client) hasBacklog() bool { return c.rare() != nil && c.rare().backlog != nil }
 
 // push queues a copy of a message.
 func (b *backlog) push(payload []byte, binary bool) {
@@ -68,10 +68,10 @@ func (c *Client) push(payload []byte, binary bool) {
 func (c *Client) drainBacklog() {
 	c.session.Resume()
 	for c.hasBacklog() && c.IsOpen() {
-		b := c.rare.backlog
+		b := c.rare().backlog
 		m, ok := b.first()
 		if !ok {
-			c.rare.backlog = nil
+			c.rare().backlog = nil
 			break
 		}
 		verdict := c.receive(m.payload, m.binary)
@@ -90,7 +90,7 @@ func (c *Client) drainBacklog() {
 func (c *Client) waitingBytes(limit int) int {
 	bytes := 0
 	if c.hasBacklog() {
-		bytes = c.rare.backlog.bytes
+		bytes = c.rare().backlog.bytes
 	}
 	if c.handle != nil {
 		bytes += c.handle.queue.WatchBytes(limit-bytes, c.Shard().limits.ReceiveQueue/2)

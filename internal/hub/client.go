@@ -17,7 +17,7 @@ type Client struct {
 	engine.Conn
 	nonce  connid.Nonce
 	handle *Handle // the application's; nil until it needs one
-	rare   *rare   // nil until first needed
+	extra  *extra  // nil until first needed
 	// Last, as it is the largest.
 	session session.Session
 }
@@ -28,6 +28,16 @@ var (
 	_ session.Gate   = (*Client)(nil)
 )
 
+// extra holds state that idle listeners without a user do not have. It is small
+// because those with a user have it.
+type extra struct {
+	rare     *rare            // nil until first needed
+	identity *access.Identity // nil: the client is not authenticated
+	life     *life            // nil unless the identity ends or the client has handed in a token
+	next     *Client          // another connection of the user on this loop
+	since    int64            // when it became one of the user's, in Unix microseconds; 0: it is none
+}
+
 // rare holds state that idle listeners do not have.
 type rare struct {
 	paced   int      // requests that wait for their turn
@@ -37,11 +47,8 @@ type rare struct {
 	over    *over    // nil while the send queue is within its limit
 	refusal *Refusal // nil unless the client only learns why it is refused
 	charged charged
-
-	identity *access.Identity // nil: the client is not authenticated
-	life     *life            // nil unless the identity ends or the client has handed in a token
-	group    *userGroup       // nil without rates of users
-	joins    joinRate
+	group   *userGroup // nil without rates of users
+	joins   joinRate
 }
 
 // Refusal tells a client why its request was refused, after the WebSocket was
@@ -81,10 +88,26 @@ func (c *Client) ID() string {
 }
 
 func (c *Client) needRare() *rare {
-	if c.rare == nil {
-		c.rare = new(rare)
+	extra := c.needExtra()
+	if extra.rare == nil {
+		extra.rare = new(rare)
 	}
-	return c.rare
+	return extra.rare
+}
+
+// rare returns the state that needRare has made, or nil.
+func (c *Client) rare() *rare {
+	if c.extra == nil {
+		return nil
+	}
+	return c.extra.rare
+}
+
+func (c *Client) needExtra() *extra {
+	if c.extra == nil {
+		c.extra = new(extra)
+	}
+	return c.extra
 }
 
 // Session returns the connection's session.
@@ -157,6 +180,10 @@ func (c *Client) Opened(value any) {
 			c.closeExpired()
 			return
 		}
+		if c.User() != "" {
+			c.joinUser(func() { s.app.Opened(c) })
+			return
+		}
 		s.app.Opened(c)
 	}
 }
@@ -184,10 +211,18 @@ func (c *Client) Send(payload []byte, binary bool) {
 
 // refusal returns the reason of a client that is refused, else nil.
 func (c *Client) refusal() *Refusal {
-	if c.rare == nil {
+	if c.rare() == nil {
 		return nil
 	}
-	return c.rare.refusal
+	return c.rare().refusal
+}
+
+// User returns the ID of the connection's user, empty if it has none.
+func (c *Client) User() string {
+	if id := c.Identity(); id != nil {
+		return id.User
+	}
+	return ""
 }
 
 // refuse tells the client why it is refused, and closes the connection. A
@@ -210,6 +245,15 @@ func (c *Client) Hello() {
 		c.closeExpired()
 		return
 	}
+	if c.User() != "" {
+		c.joinUser(c.acknowledge)
+		return
+	}
+	c.acknowledge()
+}
+
+// acknowledge answers the client's hello.
+func (c *Client) acknowledge() {
 	s := c.Shard()
 	// Before messages that the client has sent early are handled.
 	s.app.Opened(c)
@@ -246,11 +290,12 @@ func (c *Client) Ended() {
 		c.handle.end()
 	}
 	c.session.Close()
+	c.leaveUserRoom()
 	c.abandonAsks()
 	c.endSharePause()
 	c.Shard().expiries.remove(c)
-	if c.rare != nil {
-		c.rare.backlog = nil
+	if c.rare() != nil {
+		c.rare().backlog = nil
 	}
 }
 

@@ -84,7 +84,7 @@ type testShard struct {
 
 // startShard runs a hub until the test ends. decides: an Upgrader decides about
 // the connections.
-func startShard(t *testing.T, decides bool, change func(*Config)) testShard {
+func startShard(t testing.TB, decides bool, change func(*Config)) testShard {
 	t.Helper()
 	sessions := session.Config{Role: session.Server}.WithDefaults()
 	cfg := Config{
@@ -124,7 +124,7 @@ func startShard(t *testing.T, decides bool, change func(*Config)) testShard {
 }
 
 // dial opens a WebSocket and does not say hello. The connection has slot 0.
-func (s testShard) dial(t *testing.T) (*Client, net.Conn) {
+func (s testShard) dial(t testing.TB) (*Client, net.Conn) {
 	t.Helper()
 	conn, _, _, err := ws.Dial(t.Context(), "ws://"+s.address+"/ws")
 	if err != nil {

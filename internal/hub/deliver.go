@@ -61,7 +61,7 @@ const maxMergedFrame = 32 << 10
 func (s *Shard) deliverRun(run []entry) int {
 	to := s.channels[run[0].channel].members
 	if to == nil {
-		return 1
+		return 1 + s.deliverToUser(run)
 	}
 	queued, whole, slow := 1, run, false
 	for len(run) > 0 {

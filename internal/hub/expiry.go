@@ -57,7 +57,7 @@ func (e *expiries) due(loop uint32) bool { return len(e.heap) > 0 && e.heap[0].a
 
 // set enters a connection, or moves it.
 func (e *expiries) set(c *Client, at int64) {
-	l := c.rare.life
+	l := c.extra.life
 	if l.index < 0 {
 		l.index = len(e.heap)
 		e.heap = append(e.heap, expiry{client: c})
@@ -68,11 +68,11 @@ func (e *expiries) set(c *Client, at int64) {
 
 // remove takes a connection out, if it is in.
 func (e *expiries) remove(c *Client) {
-	if c.rare == nil || c.rare.life == nil || c.rare.life.index < 0 {
+	if c.extra == nil || c.extra.life == nil || c.extra.life.index < 0 {
 		return
 	}
-	heap.Remove(e, c.rare.life.index)
-	c.rare.life.index = -1
+	heap.Remove(e, c.extra.life.index)
+	c.extra.life.index = -1
 	const small = 1 << 10
 	if size := cap(e.heap); size > small && len(e.heap) < size/4 {
 		e.heap = append(make([]expiry, 0, size/2), e.heap...)
@@ -88,8 +88,8 @@ func (e *expiries) Less(i, j int) bool { return e.heap[i].at < e.heap[j].at }
 // Swap implements heap.Interface.
 func (e *expiries) Swap(i, j int) {
 	e.heap[i], e.heap[j] = e.heap[j], e.heap[i]
-	e.heap[i].client.rare.life.index = i
-	e.heap[j].client.rare.life.index = j
+	e.heap[i].client.extra.life.index = i
+	e.heap[j].client.extra.life.index = j
 }
 
 // Push implements heap.Interface; set does its work without boxing the entry.
@@ -115,7 +115,7 @@ func (s *Shard) expire() {
 
 // expire gives the client notice or, at the end, closes the connection.
 func (c *Client) expire() {
-	s, l := c.Shard(), c.rare.life
+	s, l := c.Shard(), c.extra.life
 	left := l.ends - s.expiries.now(s.loop.Now())
 	if left <= 0 {
 		s.expiries.remove(c)
@@ -134,16 +134,16 @@ func (c *Client) closeExpired() { c.Close(uint16(wire.CodeExpired), wire.CodeExp
 // Identity returns the identity of the connection, nil if it is not
 // authenticated. It must not be changed.
 func (c *Client) Identity() *access.Identity {
-	if c.rare == nil {
+	if c.extra == nil {
 		return nil
 	}
-	return c.rare.identity
+	return c.extra.identity
 }
 
 // SetIdentity sets the identity of the connection, for its next message. If it
 // ends, its life begins with the client's hello.
 func (c *Client) SetIdentity(id *access.Identity) {
-	c.needRare().identity = id
+	c.needExtra().identity = id
 	c.enterUser(id.User)
 	if c.session.Acknowledged() {
 		c.live()
@@ -189,9 +189,9 @@ func (c *Client) lead(notice time.Duration) int64 {
 }
 
 func (c *Client) needLife() *life {
-	rare := c.needRare()
-	if rare.life == nil {
-		rare.life = &life{index: -1}
+	extra := c.needExtra()
+	if extra.life == nil {
+		extra.life = &life{index: -1}
 	}
-	return rare.life
+	return extra.life
 }

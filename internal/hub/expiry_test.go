@@ -113,7 +113,7 @@ func TestNoticeAndRenewal(t *testing.T) {
 		c, conn := s.dial(t)
 		enter(t, conn, "M expiry")
 		s.onLoop(func() {
-			at := s.expiries.heap[0].at - c.rare.life.ends + 30_000
+			at := s.expiries.heap[0].at - c.extra.life.ends + 30_000
 			if at > 0 || at < -7500 {
 				t.Errorf("the notice is due %d ms after the configured time, want at most 7500 before it", at)
 			}
@@ -170,7 +170,7 @@ func TestNoticeOfAShortLife(t *testing.T) {
 	c, conn := s.dial(t)
 	enter(t, conn, "M expiry")
 	s.onLoop(func() {
-		if before := c.rare.life.ends - s.expiries.heap[0].at; before < 9_900 || before > 12_500 {
+		if before := c.extra.life.ends - s.expiries.heap[0].at; before < 9_900 || before > 12_500 {
 			t.Errorf("the notice comes %d ms before the end, want 10 to 12.5 s", before)
 		}
 	})
@@ -263,7 +263,7 @@ func TestExpiriesInOrder(t *testing.T) {
 	var e expiries
 	var in, out []*Client
 	for range 3000 {
-		c := &Client{rare: &rare{life: &life{index: -1}}}
+		c := &Client{extra: &extra{life: &life{index: -1}}}
 		out = append(out, c)
 	}
 	for range 30_000 {
@@ -281,8 +281,8 @@ func TestExpiriesInOrder(t *testing.T) {
 		}
 	}
 	for i, entry := range e.heap {
-		if entry.client.rare.life.index != i {
-			t.Fatalf("entry %d says that it is %d", i, entry.client.rare.life.index)
+		if entry.client.extra.life.index != i {
+			t.Fatalf("entry %d says that it is %d", i, entry.client.extra.life.index)
 		}
 	}
 	if len(e.heap) != len(in) {

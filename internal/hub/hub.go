@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/blocklist"
 	"github.com/stoa-io/stoa/internal/bucket"
 	"github.com/stoa-io/stoa/internal/connid"
 	"github.com/stoa-io/stoa/internal/engine"
@@ -62,6 +63,11 @@ type Limits struct {
 	// Joins is how many requests of one connection are handled: joins and
 	// leaves, connects and disconnects. Further ones wait.
 	Joins bucket.Rate
+	// ConnectionsPerUser is how many connections a user may have in the
+	// cluster. Beyond it the oldest ones are closed, or, with RefuseNewest, new
+	// ones are refused.
+	ConnectionsPerUser int
+	RefuseNewest       bool
 }
 
 // Hub connects the connections of one node with the broker. All methods are
@@ -80,6 +86,9 @@ type Hub struct {
 	openAsks  atomic.Int64 // to clients of this node
 	overShare atomic.Int32 // connections that have used up their share
 
+	userRefusals [UserRefusals]atomic.Uint64
+	blocks       *blocklist.Shared // immutable
+
 	mu      sync.Mutex
 	started bool     // guarded by mu
 	last    []*Stats // guarded by mu; of loops that have ended
@@ -96,6 +105,7 @@ func New(cfg Config) *Hub {
 		ID: cfg.ID, Broker: cfg.Broker, Local: (*local)(h), Timeout: cfg.AskTimeout,
 		Closed: h.server.Stopped(), ErrClosed: cfg.ErrClosed,
 	})
+	h.blocks = blocklist.NewShared(blocklist.Config{ID: cfg.ID, Peer: h.peer, Enforce: h.enforceBlocks})
 	h.interest = cluster.NewInterest(cfg.Broker, cluster.InterestConfig{
 		SubscribeTimeout: max(cfg.JoinTimeout, 0),
 		Logger:           cfg.Logger,
@@ -108,6 +118,9 @@ func (h *Hub) Server() *engine.Server { return h.server }
 
 // Peer returns the node's end of requests to other nodes.
 func (h *Hub) Peer() *rpc.Peer { return h.peer }
+
+// Blocks are the users that are blocked in the cluster.
+func (h *Hub) Blocks() *blocklist.Shared { return h.blocks }
 
 // Subscriptions is how many channels the node is subscribed to.
 func (h *Hub) Subscriptions() int {
@@ -128,7 +141,10 @@ func (h *Hub) Start() error {
 }
 
 // Close ends the subscriptions, after the engine has ended.
-func (h *Hub) Close(ctx context.Context) error { return h.interest.Close(ctx) }
+func (h *Hub) Close(ctx context.Context) error {
+	h.blocks.Stop()
+	return h.interest.Close(ctx)
+}
 
 // shardOf returns the shard of a connection of this node, nil for a reference
 // that cannot be one.
@@ -168,9 +184,11 @@ func (h *Hub) relieve(set engine.CongestionSet) {
 	}
 }
 
-// NodeChannel is the channel of requests to this node, to which the broker must
-// be subscribed before Start.
-func (h *Hub) NodeChannel() string { return cluster.NodeChannel(h.config.ID) }
+// Channels are those of requests to this node and to all nodes. The broker must
+// be subscribed to them before Start.
+func (h *Hub) Channels() []string {
+	return []string{cluster.NodeChannel(h.config.ID), cluster.ClusterChannel()}
+}
 
 // Handler returns the hub as the handler of its broker.
 func (h *Hub) Handler() cluster.Handler { return (*brokerHandler)(h) }

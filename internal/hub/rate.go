@@ -72,24 +72,25 @@ func (u *userRates) tidy(l *bucket.Limits, now uint32) {
 
 // enterUser makes the connection share the rates of its user, if there are any.
 func (c *Client) enterUser(user string) {
-	h, rare := c.Shard().hub, c.needRare()
-	if rare.group != nil && rare.group.user == user {
+	rates := &c.Shard().hub.config.Engine.Limits.Rates
+	if !rates.HasGroup() || c.rare() != nil && c.rare().group != nil && c.rare().group.user == user {
 		return
 	}
 	c.leaveUser()
-	if rates := &h.config.Engine.Limits.Rates; user != "" && rates.HasGroup() {
-		rare.group = h.users.enter(user, rates, c.Loop().Now())
+	if user != "" {
+		rare := c.needRare()
+		rare.group = c.Shard().hub.users.enter(user, rates, c.Loop().Now())
 		c.SetGroup(&rare.group.Group)
 	}
 }
 
 // leaveUser undoes enterUser.
 func (c *Client) leaveUser() {
-	if c.rare != nil && c.rare.group != nil {
+	if c.rare() != nil && c.rare().group != nil {
 		c.SetGroup(nil)
 		h := c.Shard().hub
-		h.users.leave(c.rare.group, &h.config.Engine.Limits.Rates, c.Loop().Now())
-		c.rare.group = nil
+		h.users.leave(c.rare().group, &h.config.Engine.Limits.Rates, c.Loop().Now())
+		c.rare().group = nil
 	}
 }
 
@@ -105,7 +106,7 @@ type joinRate struct {
 // overJoins reports whether the next request of the connection must wait.
 func (c *Client) overJoins() bool {
 	s := c.Shard()
-	return !s.limits.Joins.IsZero() && c.rare != nil && c.rare.joins.bucket.Wait(&s.limits.Joins, s.loop.Now(), 1) > 0
+	return !s.limits.Joins.IsZero() && c.rare() != nil && c.rare().joins.bucket.Wait(&s.limits.Joins, s.loop.Now(), 1) > 0
 }
 
 // countJoin counts a request.
@@ -118,7 +119,7 @@ func (c *Client) countJoin() {
 // receiveOverJoins is receive for a connection whose next request must wait.
 func (c *Client) receiveOverJoins(payload []byte, binary bool) session.Verdict {
 	verdict := c.session.ReceiveEvent(payload, binary)
-	if joins := &c.rare.joins; verdict == session.VerdictBusy && !joins.alarmed {
+	if joins := &c.rare().joins; verdict == session.VerdictBusy && !joins.alarmed {
 		s := c.Shard()
 		s.stats.JoinsDelayed++
 		joins.alarmed = true
@@ -129,6 +130,6 @@ func (c *Client) receiveOverJoins(payload []byte, binary bool) session.Verdict {
 
 // Alarm implements engine.Handler: a request that waits may have its turn.
 func (c *Client) Alarm() {
-	c.rare.joins.alarmed = false
+	c.rare().joins.alarmed = false
 	c.drainBacklog()
 }

@@ -25,6 +25,19 @@ func (l *local) Execute(r *rpc.Request) {
 	s.Submit(&requestTask{request: r, ref: ref})
 }
 
+// ExecuteForUsers implements rpc.Local.
+func (l *local) ExecuteForUsers(r *rpc.Request) {
+	h := (*Hub)(l)
+	switch r.Op {
+	case rpc.OpUserConns:
+		h.runForUsers(r, userTarget{channel: cluster.UserChannel(r.Target)})
+	case rpc.OpCloseUser:
+		h.runForUsers(r, userTarget{cluster.UserChannel(r.Target), wire.Code(r.Code), string(r.Payload)})
+	default:
+		h.blocks.Execute(r)
+	}
+}
+
 // AskRoom implements rpc.Local.
 func (l *local) AskRoom(call *rpc.RoomCall) { (*Hub)(l).askRoom(call) }
 
@@ -55,6 +68,9 @@ func (t *requestTask) Run(s *Shard) {
 		// The asking node has checked the code and the reason.
 		c.Close(r.Code, string(r.Payload))
 		s.hub.peer.Reply(r, nil, false, nil)
+		return
+	case rpc.OpEvict:
+		c.evict(wire.Code(r.Code))
 		return
 	case rpc.OpFind:
 		s.hub.peer.Reply(r, c.info(), false, nil)

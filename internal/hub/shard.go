@@ -30,6 +30,7 @@ type Shard struct {
 	index      rooms.Index[*Client]
 	namespaces map[string]*Namespace
 	channels   map[string]subscription
+	users      map[string]*Client // by channel of the user: the newest of its connections
 	pacers     map[int]*pacer     // by partition of the broker
 	responder  responder          // of the ask that is being sent
 	floods     map[*Client]*flood // of clients that send malformed messages
@@ -52,6 +53,7 @@ func (h *Hub) newShard(l *engine.Loop) engine.Shard {
 		app:        h.config.App,
 		namespaces: make(map[string]*Namespace),
 		channels:   make(map[string]subscription),
+		users:      make(map[string]*Client),
 		pacers:     make(map[int]*pacer),
 		floods:     make(map[*Client]*flood),
 	}

@@ -166,7 +166,7 @@ func (c *Client) charge(size int) *marker {
 
 // pauseForShare stops reading a connection that has used up its share.
 func (c *Client) pauseForShare() {
-	s, charged := c.Shard(), &c.rare.charged
+	s, charged := c.Shard(), &c.rare().charged
 	if charged.paused || !c.IsOpen() {
 		return
 	}
@@ -199,10 +199,10 @@ func (t *passedTask) Run(s *Shard) {
 
 // endSharePause ends the count of a paused connection.
 func (c *Client) endSharePause() (was bool) {
-	if c.rare == nil || !c.rare.charged.paused {
+	if c.rare() == nil || !c.rare().charged.paused {
 		return false
 	}
-	c.rare.charged.paused = false
+	c.rare().charged.paused = false
 	c.Shard().hub.overShare.Add(-1)
 	c.tidyTick()
 	return true
@@ -210,10 +210,10 @@ func (c *Client) endSharePause() (was bool) {
 
 // boundSharePause ends a pause that has lasted too long.
 func (c *Client) boundSharePause() {
-	if c.rare == nil || !c.rare.charged.paused || c.Loop().Now()-c.rare.charged.since < maxSharePause {
+	if c.rare() == nil || !c.rare().charged.paused || c.Loop().Now()-c.rare().charged.since < maxSharePause {
 		return
 	}
-	c.rare.charged.bytes = 0
+	c.rare().charged.bytes = 0
 	if c.endSharePause() {
 		c.Resume(engine.PauseShare)
 	}
@@ -221,7 +221,7 @@ func (c *Client) boundSharePause() {
 
 // tidyTick wants ticks while there is a reason.
 func (c *Client) tidyTick() {
-	rare := c.rare
+	rare := c.rare()
 	c.WantTick(rare != nil && (rare.asks != nil || rare.over != nil || rare.charged.paused))
 }
 

@@ -49,20 +49,20 @@ func (c *Client) Slow() {
 
 // Drained implements engine.Handler.
 func (c *Client) Drained() {
-	if c.rare == nil || c.rare.over == nil {
+	if c.rare() == nil || c.rare().over == nil {
 		return
 	}
-	c.rare.over = nil
+	c.rare().over = nil
 	c.tidyTick()
 	c.Resume(engine.PauseSlow)
 }
 
 // judgeSlow closes a connection whose socket has not taken enough in a window.
 func (c *Client) judgeSlow() {
-	if c.rare == nil || c.rare.over == nil {
+	if c.rare() == nil || c.rare().over == nil {
 		return
 	}
-	o, now := c.rare.over, c.Loop().Now()
+	o, now := c.rare().over, c.Loop().Now()
 	if now-o.since < slowWindow {
 		return
 	}
@@ -84,8 +84,8 @@ func (c *Client) closeSlow() {
 
 // countPrivate counts a frame that only this connection receives.
 func (c *Client) countPrivate(size int) {
-	if c.rare != nil && c.rare.over != nil {
-		c.rare.over.private += size
+	if c.rare() != nil && c.rare().over != nil {
+		c.rare().over.private += size
 	}
 }
 
@@ -124,7 +124,7 @@ type resumeTask connid.Ref
 
 // Run implements Task.
 func (t resumeTask) Run(s *Shard) {
-	if c := s.Find(connid.Ref(t)); c != nil && (c.rare == nil || c.rare.over == nil) {
+	if c := s.Find(connid.Ref(t)); c != nil && (c.rare() == nil || c.rare().over == nil) {
 		c.Resume(engine.PauseSlow)
 	}
 }

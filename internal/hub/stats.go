@@ -40,6 +40,8 @@ type Stats struct {
 	// State.
 	Rooms       int // rooms with a member on this loop
 	Memberships int
+	Users       int // users with a connection on this loop
+	UserConns   int // connections of users
 	InboxBytes  int // deliveries waiting for the loop
 
 	// Counters.
@@ -60,6 +62,8 @@ func (s *Stats) add(o *Stats) {
 	s.Engine.Add(&o.Engine)
 	s.Rooms += o.Rooms
 	s.Memberships += o.Memberships
+	s.Users += o.Users
+	s.UserConns += o.UserConns
 	s.InboxBytes += o.InboxBytes
 	for i := range o.MessagesIn {
 		for j := range o.MessagesIn[i] {
@@ -92,6 +96,7 @@ func (s *Shard) Stats() Stats {
 	}
 	now.Rooms = s.index.Rooms()
 	now.Memberships = s.index.Memberships()
+	now.Users = len(s.users)
 	s.inbox.mu.Lock()
 	now.InboxBytes = s.inbox.bytes
 	s.inbox.mu.Unlock()

@@ -10,7 +10,8 @@ import (
 )
 
 // subscription is the shard's interest in a channel. It exists while the shard
-// has members in the channel, or while a join is in progress.
+// has members in the channel, or while a join is in progress. The members of a
+// user's channel are in Shard.users instead.
 type subscription struct {
 	members group    // nil: none
 	joining *joining // nil: no join is in progress
@@ -43,7 +44,7 @@ func (s *Shard) subscribed(channel string) bool {
 	if j != nil && j.waiting {
 		return false
 	}
-	existing := sub.members != nil || j != nil
+	existing := sub.members != nil || j != nil || s.users[channel] != nil
 	if existing && !s.hub.interest.Interrupted(channel) {
 		return true
 	}
@@ -151,7 +152,7 @@ func (c *Client) await(channel string, then func(error)) {
 
 // hadTurn reads the client again when its last request has had its turn.
 func (c *Client) hadTurn() {
-	if c.rare.paced--; c.rare.paced == 0 {
+	if c.rare().paced--; c.rare().paced == 0 {
 		c.Resume(engine.PauseTurn)
 	}
 }
@@ -172,12 +173,14 @@ func (s *Shard) dropMembers(channel string) {
 
 // store replaces a subscription and ends it when it has no reason left.
 func (s *Shard) store(channel string, sub subscription) {
-	if sub.members == nil && sub.joining == nil {
-		delete(s.channels, channel)
-		s.hub.interest.Release(channel, s.loop.Number())
+	if sub.members != nil || sub.joining != nil {
+		s.channels[channel] = sub
 		return
 	}
-	s.channels[channel] = sub
+	delete(s.channels, channel)
+	if s.users[channel] == nil {
+		s.hub.interest.Release(channel, s.loop.Number())
+	}
 }
 
 // releaseUnused ends a subscription that has neither members nor a join in

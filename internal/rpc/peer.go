@@ -16,6 +16,9 @@ type Local interface {
 	// Execute carries out a request about one connection, and answers with
 	// Peer.Reply. It neither blocks nor calls the broker.
 	Execute(r *Request)
+	// ExecuteForUsers carries out a request about users, and answers with
+	// Peer.Reply and Peer.Finish. It neither blocks nor calls the broker.
+	ExecuteForUsers(r *Request)
 	// AskRoom asks the members of a room on this node. It neither blocks nor
 	// calls the broker.
 	AskRoom(c *RoomCall)
@@ -112,12 +115,14 @@ func (p *Peer) serve(r *Request) {
 		p.onAnswer(r)
 	case OpDone:
 		p.onDone(r)
-	case OpAskRoom:
+	case OpAskRoom, OpAskUser:
 		p.askRoomHere(r)
 	case OpEnd:
 		p.endRoomHere(r)
 	case OpProbe:
 		p.config.Local.Defer(func() { p.answerProbe(r) })
+	case OpUserConns, OpCloseUser, OpBlock, OpBlocks, OpDigest:
+		p.config.Local.ExecuteForUsers(r)
 	default:
 		p.config.Local.Execute(r)
 	}

@@ -23,11 +23,19 @@ const (
 	OpFind                     // one connection; answered with a description
 	OpProbe                    // whether a room call is still served; OpDone if it is not
 	OpEnd                      // a room call has ended: no more answers are wanted; not answered
+	OpAskUser                  // the connections of a user; otherwise as OpAskRoom
+	OpUserConns                // the connections of a user; any number of answers list them, then OpDone
+	OpCloseUser                // the connections of a user; answered with their number, then OpDone
+	OpBlock                    // the blocks of users in the payload; answered with the number of closed connections, then OpDone
+	OpBlocks                   // all blocks of users; sent with OpBlock, then OpDone
+	OpDigest                   // of all blocks of users; not answered
+	OpEvict                    // one connection that its user has too many of; not answered
 	ops
 )
 
 // Request is a message between two nodes, in a control envelope. It travels in
-// a node's own channel, or, with OpAskRoom, in the room's.
+// a node's own channel, or, with OpAskRoom, in the room's, or in the channel of
+// a user or of the cluster.
 //
 //	version op flags id timeout code from target err payload
 //
@@ -39,11 +47,11 @@ type Request struct {
 	All     bool   // OpAskRoom: all answers are wanted, not the first
 	ID      uint64 // of the call at the asking node; 0: no answer is wanted
 	Timeout uint32 // milliseconds that the asking node waits
-	Code    uint16 // OpClose: the close code
+	Code    uint16 // OpClose, OpCloseUser, OpEvict: the close code
 	From    string // the asking or answering node
-	Target  string // the connection it is about; OpAskRoom: the connection that is not asked
+	Target  string // the connection it is about; OpAskRoom: the connection that is not asked; the user
 	Err     string // OpAnswer: the error's text, empty for a good answer
-	Payload []byte // a wire message; OpAnswer: the body; OpClose: the reason
+	Payload []byte // a wire message; OpAnswer: the body; OpClose, OpCloseUser: the reason
 }
 
 const version = 1

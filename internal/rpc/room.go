@@ -10,15 +10,26 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// RoomMessage is a wire message to the members of a room.
+// RoomMessage is a wire message to the members of a room, or to the connections
+// of a user.
 type RoomMessage struct {
 	Namespace, Room string
+	User            string // if not empty, to the user's connections in the namespace
 	Payload         []byte
 	Binary          bool
 }
 
-// AskRoom asks all members of a room, on every node, and returns the first
-// answer; one that only says that the event is not handled does not count.
+// channel is where the members receive it.
+func (m *RoomMessage) channel() string {
+	if m.User != "" {
+		return cluster.UserChannel(m.User)
+	}
+	return cluster.RoomChannel(m.Namespace, m.Room)
+}
+
+// AskRoom asks all members of a room, or all connections of a user, on every
+// node, and returns the first answer; one that only says that the event is not
+// handled does not count.
 func (p *Peer) AskRoom(ctx context.Context, m *RoomMessage) (Answer, error) {
 	all, err := p.wait(ctx, false, func(c *call) uint64 {
 		id := p.pending.add(c)
@@ -35,14 +46,18 @@ func (p *Peer) AskRoom(ctx context.Context, m *RoomMessage) (Answer, error) {
 func (p *Peer) AskAll(ctx context.Context, m *RoomMessage) (Answers, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.config.Timeout)
 	defer cancel()
+	return p.askNodes(ctx, &Request{Op: OpAskRoom, All: true, Binary: m.Binary, Payload: m.Payload})
+}
+
+// askNodes sends a request to every known node, this one included, and returns
+// the answers that arrive before ctx ends. It sets the request's ID, From and
+// Timeout.
+func (p *Peer) askNodes(ctx context.Context, r *Request) (Answers, error) {
 	nodes := p.knownNodes()
 	all, err := p.wait(ctx, true, func(c *call) uint64 {
 		c.perNode, c.waitingFor = true, slices.Clone(nodes)
 		id := p.pending.add(c)
-		r := &Request{
-			Op: OpAskRoom, All: true, ID: id, From: p.config.ID,
-			Timeout: p.timeout(ctx), Binary: m.Binary, Payload: m.Payload,
-		}
+		r.ID, r.From, r.Timeout = id, p.config.ID, p.timeout(ctx)
 		for _, node := range nodes {
 			p.send(node, r, func(error) { p.onNodeLost(id, node) })
 		}
@@ -86,7 +101,10 @@ func (p *Peer) Forward(id uint64, m *RoomMessage, except string, timeout uint32,
 		Op: OpAskRoom, ID: id, From: p.config.ID, Target: except,
 		Timeout: timeout, Binary: m.Binary, Payload: m.Payload,
 	}
-	channel := cluster.RoomChannel(m.Namespace, m.Room)
+	if m.User != "" {
+		r.Op, r.Target = OpAskUser, m.User
+	}
+	channel := m.channel()
 	p.publish(channel, r, func(nodes int, err error) {
 		if published != nil {
 			published(nodes, err)
@@ -127,7 +145,7 @@ func (p *Peer) endRoomHere(r *Request) {
 type RoomCall struct {
 	// Immutable.
 	Message wire.Message
-	Channel string // of the room
+	Channel string // of the room or user
 	Except  string // the ID of a connection that is not asked
 	Timeout uint32 // milliseconds
 	peer    *Peer
@@ -150,6 +168,9 @@ func (p *Peer) askRoomHere(r *Request) {
 	c := &RoomCall{
 		Message: m, Channel: cluster.RoomChannel(string(m.Namespace), string(m.Room)),
 		Except: r.Target, Timeout: r.Timeout, peer: p, request: r,
+	}
+	if r.Op == OpAskUser {
+		c.Channel, c.Except = cluster.UserChannel(r.Target), ""
 	}
 	if !r.All {
 		p.rooms.begin(r, c)

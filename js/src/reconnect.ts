@@ -2,7 +2,7 @@ import type { Clock, Options, ReconnectOptions } from "./options.js";
 import type { Close } from "./transport.js";
 
 // The close codes after which a client does not reconnect; see wire/codes.go.
-const final = [1000, 1002, 1003, 1007, 1008, 1009, 4001, 4401, 4403];
+const final = [1000, 1002, 1003, 1007, 1008, 1009, 4001, 4401, 4403, 4409];
 
 /**
  * Returns the delay in milliseconds before an attempt, undefined if another

@@ -188,7 +188,7 @@ describe("close codes of a node", () => {
     });
   }
 
-  for (const code of [1000, 1002, 1007, 1008, 1009, 4001, 4401, 4403]) {
+  for (const code of [1000, 1002, 1007, 1008, 1009, 4001, 4401, 4403, 4409]) {
     it(`closes after ${code}`, limit, async () => {
       const ada = await enter(program.url, "ada", ["hall"]);
       ada.ns.emit("end", `${code} because`);
