@@ -54,6 +54,8 @@ var scalars = []scalar{
 		func(s *node.Stats) float64 { return float64(s.AcceptErrors) }),
 	counter("http_handovers_total", "Sockets handed to net/http because they asked for no WebSocket.",
 		func(s *node.Stats) float64 { return float64(s.HandedToHTTP) }),
+	counter("http_evictions_total", "Connections of net/http closed because descriptors had run out.",
+		func(s *node.Stats) float64 { return float64(s.HTTPEvicted) }),
 	counter("pings_sent_total", "WebSocket pings sent.",
 		func(s *node.Stats) float64 { return float64(s.PingsSent) }),
 	counter("send_queue_exceeded_total", "Send queues that exceeded their limit; their connections had to catch up.",

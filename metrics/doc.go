@@ -28,9 +28,11 @@
 //	stoa_sockets_accepted_total     counter    sockets accepted, those of plain HTTP included
 //	stoa_accept_errors_total        counter    failed accepts, and pauses for want of descriptors
 //	stoa_http_handovers_total       counter    sockets handed to net/http because they asked for no WebSocket
+//	stoa_http_evictions_total       counter    connections of net/http closed because descriptors had run out
 //	stoa_handshakes_total           counter    attempts to open a WebSocket; label result: accepted, bad_request,
 //	                                           forbidden_origin, bad_version, header_too_large, timeout, full, aborted,
-//	                                           refused (by the application), forbidden_host
+//	                                           refused (by the application), forbidden_host,
+//	                                           evicted (without a request, to make room)
 //	stoa_closes_total               counter    connections ended; labels code: a close code of package wire or
 //	                                           "other"; initiator: peer, server
 //	stoa_pings_sent_total           counter    WebSocket pings sent

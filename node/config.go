@@ -166,6 +166,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.Limits = c.Limits.withDefaults()
 	setDefault(&c.Limits.Connections, engine.DefaultConnections(c.Loops))
+	setDefault(&c.Limits.PendingHandshakes, engine.DefaultPendingHandshakes())
 	c.Timeouts = c.Timeouts.withDefaults()
 	return c
 }

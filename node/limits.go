@@ -41,6 +41,14 @@ type Limits struct {
 	// broker and to files: until one more is free, new connections wait
 	// unaccepted.
 	Connections int
+	// PendingHandshakes is how many accepted sockets may be without a whole
+	// request; by default a quarter of the limit of open files of the process,
+	// as New finds it. Each loop has an equal share. Beyond it, and while
+	// descriptors run out, the socket that has been open for longest is closed
+	// once it is a quarter of a second old; until then new ones wait. So a
+	// client that opens many and sends nothing keeps no other client from the
+	// node.
+	PendingHandshakes int
 	// Asks is how many asks of one connection to other clients may be in
 	// flight; 64 by default.
 	Asks int

@@ -120,7 +120,8 @@ func (n *Node) engineConfig() engine.Config {
 		Limits: engine.Limits{
 			Header: cfg.Limits.Header, Message: cfg.Limits.Message, SendQueue: cfg.Limits.SendQueue,
 			Connections: cfg.Limits.Connections, DrainPerSecond: cfg.Limits.DrainPerSecond,
-			Rates: cfg.rates(),
+			Rates:             cfg.rates(),
+			PendingHandshakes: cfg.Limits.PendingHandshakes,
 		},
 		Timeouts: engine.Timeouts{
 			Handshake: cfg.Timeouts.Handshake, Ping: cfg.Timeouts.Ping, Pong: cfg.Timeouts.Pong,

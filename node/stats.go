@@ -22,6 +22,7 @@ const (
 	HandshakeAborted         = HandshakeResult(engine.HandshakeAborted)
 	HandshakeRefused         = HandshakeResult(engine.HandshakeRefused) // by the accept handler
 	HandshakeForbiddenHost   = HandshakeResult(engine.HandshakeForbiddenHost)
+	HandshakeEvicted         = HandshakeResult(engine.HandshakeEvicted) // closed without a request, to make room
 )
 
 // String returns the result in lower-case words joined by "_".
@@ -192,6 +193,7 @@ type Stats struct {
 	AcceptErrors      uint64
 	Handshakes        map[HandshakeResult]uint64
 	HandedToHTTP      uint64                      // connections given to Config.HTTP
+	HTTPEvicted       uint64                      // of those, closed because descriptors had run out
 	MessagesIn        [2]map[MessageResult]uint64 // by frame type: 0 text, 1 binary
 	MessagesOut       uint64                      // data frames queued, deliveries not included
 	BytesIn           uint64                      // read from sockets
@@ -232,6 +234,7 @@ func (n *Node) Stats() Stats {
 		Congested: n.server.Congestion().Set() != 0, Draining: n.draining.Load(),
 
 		Accepted: e.Accepted, AcceptErrors: e.AcceptErrors, HandedToHTTP: e.HandedToHTTP,
+		HTTPEvicted: e.HTTPEvicted,
 		Handshakes:  make(map[HandshakeResult]uint64),
 		MessagesOut: all.MessagesOut, BytesIn: e.BytesIn, BytesOut: e.BytesOut,
 		Deliveries: all.Deliveries, DroppedFrames: e.DroppedFrames, PingsSent: e.PingsSent,

@@ -3,8 +3,6 @@ package engine
 import (
 	"errors"
 	"net"
-	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/stoa-io/stoa/internal/netpoll"
@@ -24,20 +22,28 @@ func (l *Loop) accept() {
 		return
 	}
 	for range acceptsPerTurn {
-		if !l.server.descriptors.available() {
+		if !l.server.descriptors.Available() && !l.freeDescriptor() {
+			l.server.askForRoom(l)
 			l.acceptFailed(errSpare)
+			return
+		}
+		if l.pending.isFull(l) {
+			l.acceptAgain = max(1, l.now+pendingGrace)
 			return
 		}
 		fd, err := netpoll.Accept(l.listener)
 		switch {
 		case err == nil:
-			if !l.server.descriptors.admits(fd) {
+			if !l.server.descriptors.Admits(fd) {
 				netpoll.Close(fd)
 				l.acceptFailed(errSpare)
 				return
 			}
 			l.stats.Accepted++
-			l.addSocket(fd)
+			if c := l.addSocket(fd); c != nil {
+				c.setPending(true)
+				l.makeRoom()
+			}
 		case err == netpoll.ErrAgain:
 			l.acceptMore = false
 			return
@@ -101,7 +107,10 @@ func (t *acceptedTask) run(l *Loop) {
 		l.server.tasks.Go(func() { _ = t.conn.Close() })
 		return
 	}
-	l.addBlocking(t.conn)
+	if c := l.addBlocking(t.conn); c != nil {
+		c.setPending(true)
+		l.makeRoom()
+	}
 }
 
 func (t *acceptedTask) dropped(*Loop) { _ = t.conn.Close() }
@@ -136,38 +145,18 @@ func (s *Server) acceptLoop(listener net.Listener) {
 
 // acceptNext waits for a connection.
 func (s *Server) acceptNext(listener net.Listener) (net.Conn, error) {
-	if !s.descriptors.available() {
+	if !s.descriptors.Available() && !s.awaitRoom() {
 		return nil, errSpare
 	}
 	nc, err := listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	if !s.descriptors.admits(descriptorOf(nc)) {
+	if !s.descriptors.Admits(netpoll.DescriptorOf(nc)) {
 		_ = nc.Close()
 		return nil, errSpare
 	}
 	return nc, nil
-}
-
-// descriptorOf returns the number of a connection's descriptor, 0 if it has
-// none that can be seen.
-func descriptorOf(nc net.Conn) (number int) {
-	if wrapped, ok := nc.(interface{ NetConn() net.Conn }); ok { // TLS
-		nc = wrapped.NetConn()
-	}
-	socket, ok := nc.(syscall.Conn)
-	if !ok {
-		return 0
-	}
-	raw, err := socket.SyscallConn()
-	if err != nil {
-		return 0
-	}
-	if err := raw.Control(func(fd uintptr) { number = int(fd) }); err != nil {
-		return 0
-	}
-	return number
 }
 
 // closeListener stops accepting.
@@ -180,60 +169,212 @@ func (l *Loop) closeListener() {
 	l.acceptMore = false
 }
 
-const (
-	// reservedDescriptors are those of a process that are not for WebSockets:
-	// listeners, the links of a broker, files, and connections that a full
-	// server answers, such as health checks and refused clients.
-	reservedDescriptors = 64
-	// loopDescriptors are those of one loop: its poller and its listener.
-	loopDescriptors = 4
-	// spareDescriptors are those that no accepted connection takes. A process
-	// without a free one could not open its broker links again.
-	spareDescriptors = 24
-)
-
 // errSpare is the reason for a pause of accepting.
 var errSpare = errors.New("all descriptors are in use except for a reserve")
 
-// DefaultConnections returns how many WebSockets the descriptors of this
-// process allow a server with this number of loops; 0 if they are unlimited.
-func DefaultConnections(loops int) int {
-	limit := netpoll.DescriptorLimit()
-	if limit == 0 {
-		return 0
+// pending lists the connections of a loop that are not open WebSockets: those
+// without a whole request, and those whose refusal was answered. A client that
+// opens many and stays silent must not keep others out until they time out. So
+// the oldest ones are closed to make room: each client has as much time as the
+// others, and one that sends a request byte by byte has no more of it.
+//
+// A request that the Upgrader decides on is not in the list: its client has
+// done its part.
+type pending struct {
+	queue []pendingConn // oldest first; some are open or gone
+	next  int           // entries before it are taken
+	count int           // of the connections with flagPending
+	full  bool          // nothing is accepted until one of them has left
+}
+
+type pendingConn struct {
+	slot, generation uint32
+	since            uint32 // the loop's clock
+}
+
+// pendingGrace is the age in milliseconds at which a connection may be closed
+// to make room. Until the oldest one has it, new ones wait in the kernel. So a
+// crowd of clients that do send requests is served as before.
+const pendingGrace = 250
+
+// evictWarning is the time between two warnings about closed connections, in
+// milliseconds.
+const evictWarning = 60_000
+
+// setPending enters the connection into the list of its loop, or takes it out.
+func (c *Conn) setPending(on bool) {
+	if on == (c.flags&flagPending != 0) {
+		return
 	}
-	return max(1, limit-min(reservedDescriptors+loopDescriptors*loops, limit/2))
-}
-
-// descriptors keep accepted connections from taking the last descriptors. The
-// system gives each new descriptor the lowest free number, so a number shows
-// that all numbers below are in use, also by other parts of the process.
-type descriptors struct {
-	end     int          // no accepted connection has this number or a larger one; 0: no limit
-	highest atomic.Int64 // number of an accepted connection so far
-}
-
-func newDescriptors(limit int) *descriptors {
-	return &descriptors{end: limit - min(spareDescriptors, limit/4)}
-}
-
-// available reports whether one more connection may be accepted. Until a number
-// was near the end, it asks the system nothing.
-func (d *descriptors) available() bool {
-	if d.end == 0 || d.highest.Load() < int64(d.end)-2*MaxLoops {
-		return true
+	c.flags ^= flagPending
+	p := &c.loop.pending
+	if !on {
+		p.count--
+		if p.full {
+			p.full, c.loop.acceptAgain = false, 0
+		}
+		return
 	}
-	next := netpoll.NextDescriptor()
-	return next >= 0 && next < d.end
+	p.count++
+	if len(p.queue)-p.next > 2*p.count+acceptsPerTurn {
+		p.compact(c.loop)
+	}
+	p.queue = append(p.queue, pendingConn{c.slot, c.generation, c.loop.now})
 }
 
-// admits notes the number of an accepted connection. It reports false if the
-// connection must be closed: others took the free descriptors first.
-func (d *descriptors) admits(fd int) bool {
-	for {
-		highest := d.highest.Load()
-		if int64(fd) <= highest || d.highest.CompareAndSwap(highest, int64(fd)) {
-			return d.end == 0 || fd < d.end
+// compact removes the entries of connections that are not pending any more.
+func (p *pending) compact(l *Loop) {
+	kept := p.queue[:0]
+	for _, e := range p.queue[p.next:] {
+		if c := l.lookup(e.slot, e.generation); c != nil && c.flags&flagPending != 0 {
+			kept = append(kept, e)
 		}
 	}
+	p.queue, p.next = kept, 0
+}
+
+// isFull reports whether no connection may be accepted: the loop's share of the
+// limit is used up by connections that are too young to be closed.
+func (p *pending) isFull(l *Loop) bool {
+	p.full = l.limits.PendingHandshakes > 0 && p.count >= l.pendingShare() && !p.hasOld(l)
+	return p.full
+}
+
+// pendingShare is the loop's share of the limit.
+func (l *Loop) pendingShare() int {
+	loops := len(l.server.loops)
+	return (l.limits.PendingHandshakes + loops - 1) / loops
+}
+
+// makeRoom closes the oldest pending connections beyond the loop's share of the
+// limit.
+func (l *Loop) makeRoom() {
+	if l.limits.PendingHandshakes <= 0 {
+		return
+	}
+	for share := l.pendingShare(); l.pending.count > share && l.pending.hasOld(l); {
+		l.pending.take(l).evict()
+	}
+}
+
+// freeDescriptor closes the oldest pending connection. It reports false if
+// there is none that may be closed.
+func (l *Loop) freeDescriptor() bool {
+	for l.pending.hasOld(l) {
+		if l.pending.take(l).evict() {
+			return true
+		}
+	}
+	return false
+}
+
+// hasOld reports whether the oldest connection may be closed.
+func (p *pending) hasOld(l *Loop) bool {
+	for ; p.next < len(p.queue); p.next++ {
+		e := p.queue[p.next]
+		if c := l.lookup(e.slot, e.generation); c != nil && c.flags&flagPending != 0 {
+			return l.now-e.since >= pendingGrace
+		}
+	}
+	p.queue, p.next = p.queue[:0], 0
+	return false
+}
+
+// take takes the oldest connection out of the queue, after hasOld.
+func (p *pending) take(l *Loop) *Conn {
+	e := p.queue[p.next]
+	p.next++
+	return l.lookup(e.slot, e.generation)
+}
+
+// evict closes a pending connection to make room, unless its request has
+// arrived in the meantime. It reports whether a descriptor is free.
+func (c *Conn) evict() bool {
+	l := c.loop
+	if c.state == connHandshake && c.blocking == nil {
+		c.onReadable(c.flags&flagHangup != 0)
+		if c.state != connHandshake {
+			return c.state == connGone && c.fd >= 0 // else net/http has it
+		}
+	}
+	if c.state == connHandshake {
+		l.stats.Handshakes[HandshakeEvicted]++
+		l.logDebug("connection closed to make room: it has sent no request", c)
+		if l.evictWarn == 0 || l.now-l.evictWarn > evictWarning {
+			l.evictWarn = max(1, l.now)
+			l.log.Warn("connections without a request are closed to make room for others", logLoop, l.number,
+				logLimit, l.limits.PendingHandshakes)
+		}
+	}
+	c.destroy(neverOpen, ByServer)
+	return true
+}
+
+// askForRoom makes the other loops and net/http close a connection, since the
+// descriptors are used up. needy is nil for the accept loop.
+func (s *Server) askForRoom(needy *Loop) {
+	for _, l := range s.loops {
+		if l != needy {
+			l.post(&evictTask{needy})
+		}
+	}
+	if nc := s.http.oldest(time.Now()); nc != nil {
+		s.tasks.Go(func() { // it may block for the closing alert of TLS
+			_ = nc.Close()
+			s.httpEvicted.Add(1)
+			s.madeRoom(needy)
+		})
+	}
+}
+
+// madeRoom notifies a loop, or the accept loop, that a descriptor is free.
+func (s *Server) madeRoom(needy *Loop) {
+	if needy != nil {
+		needy.post(roomTask{})
+		return
+	}
+	select {
+	case s.room <- struct{}{}:
+	default:
+	}
+}
+
+// evictTask closes the oldest pending connection for a loop that has none.
+type evictTask struct{ needy *Loop }
+
+func (t *evictTask) run(l *Loop) {
+	// A connection over blocking I/O notifies the accept loop when it is
+	// closed.
+	if l.freeDescriptor() && t.needy != nil {
+		l.server.madeRoom(t.needy)
+	}
+}
+
+func (*evictTask) dropped(*Loop) {}
+
+// roomTask ends a pause of accepting.
+type roomTask struct{}
+
+func (roomTask) run(l *Loop)   { l.acceptAgain = 0 }
+func (roomTask) dropped(*Loop) {}
+
+// awaitRoom makes the loops close pending connections until a descriptor is
+// free. It reports false if none is after acceptBackoff.
+func (s *Server) awaitRoom() bool {
+	limit := time.NewTimer(acceptBackoff * time.Millisecond)
+	defer limit.Stop()
+	again := time.NewTicker(acceptBackoff / 4 * time.Millisecond)
+	defer again.Stop()
+	for !s.descriptors.Available() {
+		s.askForRoom(nil)
+		select {
+		case <-s.room:
+		case <-again.C:
+		case <-limit.C:
+			return s.descriptors.Available()
+		case <-s.stopped:
+			return false
+		}
+	}
+	return true
 }

@@ -154,5 +154,8 @@ func (b *blockingIO) closeWrite() {
 // does not run on the loop.
 func (b *blockingIO) close() {
 	b.once.Do(func() { close(b.stop) })
-	b.loop.server.tasks.Go(func() { _ = b.conn.Close() })
+	b.loop.server.tasks.Go(func() {
+		_ = b.conn.Close()
+		b.loop.server.madeRoom(nil)
+	})
 }

@@ -184,6 +184,7 @@ func (c *Conn) forget() {
 	}
 	c.endMeter()
 	c.in, c.rare = nil, nil
+	c.setPending(false)
 	l.freeSlot(c.slot)
 }
 

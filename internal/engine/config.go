@@ -8,6 +8,7 @@ import (
 
 	"github.com/stoa-io/stoa/internal/bucket"
 	"github.com/stoa-io/stoa/internal/closecode"
+	"github.com/stoa-io/stoa/internal/netpoll"
 	"github.com/stoa-io/stoa/internal/origin"
 )
 
@@ -76,6 +77,9 @@ type Limits struct {
 	SendQueue int
 	// Connections is how many open WebSockets the server holds.
 	Connections int
+	// PendingHandshakes is how many accepted connections may be without a whole
+	// request. Beyond it the oldest is closed. Each loop has an equal share.
+	PendingHandshakes int
 	// DrainPerSecond is how many connections Shutdown closes per second.
 	DrainPerSecond int
 	// Rates bounds what a connection may send, in frames and in bytes with
@@ -117,6 +121,37 @@ func (c Config) withDefaults() Config {
 		c.RateCode = closecode.Policy
 	}
 	return c
+}
+
+const (
+	// reservedDescriptors are those of a process that are not for WebSockets:
+	// listeners, the links of a broker, files, and connections that a full
+	// server answers, such as health checks and refused clients.
+	reservedDescriptors = 64
+	// loopDescriptors are those of one loop: its poller and its listener.
+	loopDescriptors = 4
+	// spareDescriptors are those that no accepted connection takes. A process
+	// without a free one could not open its broker links again.
+	spareDescriptors = 24
+)
+
+// DefaultConnections returns how many WebSockets the descriptors of this
+// process allow a server with this number of loops; 0 if they are unlimited.
+func DefaultConnections(loops int) int {
+	limit := netpoll.DescriptorLimit()
+	if limit == 0 {
+		return 0
+	}
+	return max(1, limit-min(reservedDescriptors+loopDescriptors*loops, limit/2))
+}
+
+// DefaultPendingHandshakes is how many connections without a request the
+// descriptors of this process allow; 0 if they are unlimited.
+func DefaultPendingHandshakes() int {
+	if limit := netpoll.DescriptorLimit(); limit > 0 {
+		return max(1, limit/4)
+	}
+	return 0
 }
 
 // times are the server's timeouts in the loop's unit, milliseconds; 0 is off.

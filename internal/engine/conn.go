@@ -19,7 +19,7 @@ const (
 	connGone                            // closed; kept only by lists that have not dropped it yet
 )
 
-type connFlags uint16
+type connFlags uint32
 
 const (
 	flagDirty     connFlags = 1 << iota // in loop.dirty
@@ -38,6 +38,7 @@ const (
 	flagPartial                         // deadline is that of a message that has begun
 	flagRefused                         // is a WebSocket only to learn why it is refused
 	flagKept                            // in holds whole frames that wait for the next turn
+	flagPending                         // counted in loop.pending
 )
 
 // PauseBits say why a connection is not read. Each owner of a reason sets and
@@ -72,8 +73,8 @@ type Conn struct {
 
 	lastRead  uint32 // the loop's clock
 	deadline  uint32 // counts while flagDeadline is set
-	closeCode uint16
 	flags     connFlags
+	closeCode uint16
 	feeds     CongestionSet // sources that the connection publishes to
 	state     connState
 	closeBy   Initiator
@@ -192,6 +193,7 @@ func (c *Conn) opened(value any) {
 	l := c.loop
 	c.state = connOpen
 	c.flags |= flagUpgraded
+	c.setPending(false)
 	l.stats.Pending--
 	l.stats.Connections++
 	l.server.open.Add(1)
@@ -204,6 +206,7 @@ func (c *Conn) opened(value any) {
 func (c *Conn) explain(value any) {
 	c.state = connOpen
 	c.flags |= flagUpgraded | flagRefused
+	c.setPending(true)
 	c.loop.stats.Handshakes[HandshakeRefused]++
 	c.handler.Opened(value)
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"container/list"
 	"crypto/tls"
 	"net"
 	"net/http"
@@ -70,9 +71,12 @@ type httpSide struct {
 	addr   net.Addr
 
 	mu     sync.Mutex
-	queue  []net.Conn    // guarded by mu
-	closed bool          // guarded by mu
-	signal chan struct{} // capacity 1: queue or closed has changed
+	conns  map[net.Conn]*list.Element // guarded by mu; of *httpConn, those that are not hijacked
+	idle   list.List                  // guarded by mu; wait for the next request, longest first
+	active list.List                  // guarded by mu; are served, longest first
+	queue  []net.Conn                 // guarded by mu
+	closed bool                       // guarded by mu
+	signal chan struct{}              // capacity 1: queue or closed has changed
 }
 
 func newHTTPSide(s *Server) *httpSide {
@@ -91,8 +95,9 @@ func newHTTPSide(s *Server) *httpSide {
 		}
 		s.config.HTTP.ServeHTTP(w, r)
 	})
-	return &httpSide{
+	h := &httpSide{
 		signal: make(chan struct{}, 1),
+		conns:  make(map[net.Conn]*list.Element),
 		server: &http.Server{
 			Handler:           handler,
 			ReadHeaderTimeout: 10 * time.Second,
@@ -104,6 +109,57 @@ func newHTTPSide(s *Server) *httpSide {
 			ConnContext:       withTLSState,
 		},
 	}
+	h.server.ConnState = h.track
+	return h
+}
+
+// httpConn is a connection of net/http.
+type httpConn struct {
+	conn  net.Conn
+	in    *list.List
+	since time.Time // when it entered the list
+}
+
+// track follows the connections, for http.Server.ConnState.
+func (h *httpSide) track(nc net.Conn, state http.ConnState) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if e := h.conns[nc]; e != nil {
+		e.Value.(*httpConn).in.Remove(e)
+		delete(h.conns, nc)
+	}
+	in := &h.active
+	switch state {
+	case http.StateClosed, http.StateHijacked:
+		return
+	case http.StateIdle:
+		in = &h.idle
+	case http.StateNew, http.StateActive:
+	}
+	h.conns[nc] = in.PushBack(&httpConn{nc, in, time.Now()})
+}
+
+// requestGrace is how long a request is served before its connection may be
+// closed to make room. Clients that send or read slowly could keep it for
+// minutes.
+const requestGrace = 2 * time.Second
+
+// oldest returns the connection to close when the descriptors are used up: the
+// one that has been idle for longest, or else the one whose request has taken
+// longest. It is nil if there is none.
+func (h *httpSide) oldest(now time.Time) net.Conn {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	e := h.idle.Front()
+	if e == nil {
+		if e = h.active.Front(); e == nil || now.Sub(e.Value.(*httpConn).since) < requestGrace {
+			return nil
+		}
+	}
+	c := e.Value.(*httpConn)
+	c.in.Remove(e)
+	delete(h.conns, c.conn)
+	return c.conn
 }
 
 // give never blocks; loops call it.

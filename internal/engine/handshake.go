@@ -114,6 +114,7 @@ func refusalAnswer(status int, reason string, header http.Header) []byte {
 // read it: closing at once would reset the connection if unread bytes are left.
 func (c *Conn) refuseWith(answer []byte) {
 	c.state = connDiscarding
+	c.setPending(true)
 	c.flags |= flagHalfClose
 	c.SetDeadline(max(c.loop.times.close, 1))
 	c.Send(answer, 0)

@@ -68,6 +68,8 @@ type Loop struct {
 	acceptMore  bool
 	acceptAgain uint32 // when to try again after running out of descriptors; 0: now
 	acceptWarn  uint32 // when such an error was logged last
+	pending     pending
+	evictWarn   uint32 // when a connection that was closed to make room was logged last
 
 	now        uint32 // milliseconds since the server started, wraps after 49 days
 	yielded    uint32 // when the loop last yielded

@@ -39,9 +39,11 @@ type Server struct {
 	undrained    atomic.Int32 // loops that have yet to start their drain
 	nextLoop     atomic.Uint32
 	acceptErrors atomic.Uint64
+	httpEvicted  atomic.Uint64
 	handshakes   [HandshakeResults]atomic.Uint64 // those of net/http
 
-	descriptors   *descriptors
+	descriptors   *netpoll.Descriptors
+	room          chan struct{} // capacity 1: a descriptor was freed
 	congestion    Congestion
 	hijackWarning sync.Once
 	refusals      refusals
@@ -68,7 +70,8 @@ func New(cfg Config) *Server {
 		stopped: make(chan struct{}),
 		empty:   make(chan struct{}, 1),
 
-		descriptors: newDescriptors(netpoll.DescriptorLimit()),
+		descriptors: netpoll.NewDescriptors(spareDescriptors, 2*MaxLoops),
+		room:        make(chan struct{}, 1),
 	}
 	s.SetAllowed(cfg.Allowed)
 	s.refusals.log = s.log

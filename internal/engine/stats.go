@@ -21,13 +21,14 @@ const (
 	HandshakeAborted
 	HandshakeRefused // by the Upgrader
 	HandshakeForbiddenHost
+	HandshakeEvicted // closed without a request, to make room
 	HandshakeResults // how many there are
 )
 
 // String returns the result in lower-case words joined by "_".
 func (r HandshakeResult) String() string {
 	return [...]string{"accepted", "bad_request", "forbidden_origin", "bad_version",
-		"header_too_large", "timeout", "full", "aborted", "refused", "forbidden_host", "unknown"}[min(r, HandshakeResults)]
+		"header_too_large", "timeout", "full", "aborted", "refused", "forbidden_host", "evicted", "unknown"}[min(r, HandshakeResults)]
 }
 
 // histogramBounds is how many upper bounds a Histogram has.
@@ -86,6 +87,7 @@ type Stats struct {
 	AcceptErrors   uint64
 	Handshakes     [HandshakeResults]uint64
 	HandedToHTTP   uint64
+	HTTPEvicted    uint64 // connections of net/http closed to make room
 	BytesIn        uint64 // read from sockets
 	BytesOut       uint64 // written to sockets
 	DroppedFrames  uint64 // queued, and not written when the connection ended
@@ -109,6 +111,7 @@ func (s *Stats) Add(o *Stats) {
 		s.Handshakes[i] += o.Handshakes[i]
 	}
 	s.HandedToHTTP += o.HandedToHTTP
+	s.HTTPEvicted += o.HTTPEvicted
 	s.BytesIn += o.BytesIn
 	s.BytesOut += o.BytesOut
 	s.DroppedFrames += o.DroppedFrames
@@ -140,5 +143,6 @@ func (s *Server) Stats() Stats {
 		total.Handshakes[i] = s.handshakes[i].Load()
 	}
 	total.AcceptErrors = s.acceptErrors.Load()
+	total.HTTPEvicted = s.httpEvicted.Load()
 	return total
 }

@@ -63,6 +63,7 @@ func (l *Loop) tick() {
 		}
 	}
 	l.sweep.part = (l.sweep.part + 1) % sweepParts
+	l.makeRoom() // of the blocking transport, which accepts in any case
 	l.paceDrain()
 }
 

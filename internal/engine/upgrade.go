@@ -28,6 +28,7 @@ func (c *Conn) decide(head, answer []byte) {
 		return
 	}
 	c.state = connAccepting
+	c.setPending(false)
 	t := &upgradeTask{
 		slot: c.slot, generation: c.generation, answer: answer,
 		// Stays if Upgrade does not return: its code called runtime.Goexit.
