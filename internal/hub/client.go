@@ -32,10 +32,17 @@ var (
 // because those with a user have it.
 type extra struct {
 	rare     *rare            // nil until first needed
-	identity *access.Identity // nil: the client is not authenticated
-	life     *life            // nil unless the identity ends or the client has handed in a token
-	next     *Client          // another connection of the user on this loop
-	since    int64            // when it became one of the user's, in Unix microseconds; 0: it is none
+	identity *identity // nil: the client is not authenticated
+	life     *life     // nil unless the identity ends or the client has handed in a token
+	next     *Client   // another connection of the user on this loop
+}
+
+// identity is that of a connection, with the time at which the connection
+// became one of the user's, in Unix microseconds; 0: it is none. Together they
+// fill a size class of Go's allocator.
+type identity struct {
+	access.Identity
+	since int64
 }
 
 // rare holds state that idle listeners do not have.

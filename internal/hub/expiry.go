@@ -137,13 +137,23 @@ func (c *Client) Identity() *access.Identity {
 	if c.extra == nil {
 		return nil
 	}
-	return c.extra.identity
+	if id := c.extra.identity; id != nil {
+		return &id.Identity
+	}
+	return nil
 }
 
-// SetIdentity sets the identity of the connection, for its next message. If it
-// ends, its life begins with the client's hello.
+// SetIdentity sets a copy of the identity of the connection, for its next
+// message. If it ends, its life begins with the client's hello.
 func (c *Client) SetIdentity(id *access.Identity) {
-	c.needExtra().identity = id
+	set := &identity{Identity: *id}
+	if before := c.needExtra().identity; before != nil {
+		set.since = before.since
+		if set.User == before.User {
+			set.User = before.User // one copy in memory
+		}
+	}
+	c.extra.identity = set
 	c.enterUser(id.User)
 	if c.session.Acknowledged() {
 		c.live()

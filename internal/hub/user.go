@@ -37,6 +37,9 @@ func (c *Client) joinUser(admitted func()) {
 		return
 	}
 	channel := cluster.UserChannel(c.User())
+	if name := channel[max(0, len(channel)-len(c.User())):]; name == c.User() {
+		c.extra.identity.User = name // one copy in memory
+	}
 	if s.subscribed(channel) {
 		c.enterUserRoom(channel)
 		c.limitUser(admitted)
@@ -65,9 +68,10 @@ func (c *Client) joinUser(admitted func()) {
 // subscribed to the channel.
 func (c *Client) enterUserRoom(channel string) {
 	s := c.Shard()
-	c.extra.since, c.extra.next = time.Now().UnixMicro(), s.users[channel]
+	id := c.extra.identity
+	id.since, c.extra.next = time.Now().UnixMicro(), s.users[channel]
 	if before := c.extra.next; before != nil {
-		c.extra.since = max(c.extra.since, before.extra.since+1) // if the clock was set back
+		id.since = max(id.since, before.extra.identity.since+1) // if the clock was set back
 	}
 	s.users[channel] = c
 	s.stats.UserConns++
@@ -76,13 +80,13 @@ func (c *Client) enterUserRoom(channel string) {
 // leaveUserRoom takes the connection out of those of its user, and the shard
 // out of the channel with the last one.
 func (c *Client) leaveUserRoom() {
-	if c.extra == nil || c.extra.since == 0 {
+	if c.Identity() == nil || c.extra.identity.since == 0 {
 		return
 	}
 	s, channel := c.Shard(), cluster.UserChannel(c.User())
 	s.stats.UserConns--
 	next := c.extra.next
-	c.extra.next, c.extra.since = nil, 0
+	c.extra.next, c.extra.identity.since = nil, 0
 	switch first := s.users[channel]; {
 	case first != c:
 		for first.extra.next != c {

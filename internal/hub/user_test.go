@@ -45,8 +45,8 @@ func TestUserList(t *testing.T) {
 					t.Fatalf("%d connections, want %d in the order of their entry, and a subscription", len(found), len(all))
 				}
 				for i, c := range found[1:] {
-					if c.extra.since <= found[i].extra.since {
-						t.Errorf("entered at %d after %d", c.extra.since, found[i].extra.since)
+					if c.extra.identity.since <= found[i].extra.identity.since {
+						t.Errorf("entered at %d after %d", c.extra.identity.since, found[i].extra.identity.since)
 					}
 				}
 				i := random.IntN(len(all))
@@ -125,11 +125,11 @@ func heapInUse() int {
 }
 
 // The cost of a user does not grow unnoticed. Maps double, so it depends on the
-// number of users; this is close to the average.
+// number of users; this one is close to the average.
 func TestUserMemory(t *testing.T) {
 	s := startShard(t, false, nil)
 	base, _ := s.dial(t)
-	const limit = 360
+	const limit = 340
 	if got := userMemory(t, s, base, 20_000); got > limit {
 		t.Errorf("a connection with a user costs %d bytes more than one without, want at most %d", got, limit)
 	} else {

@@ -80,7 +80,7 @@ func (t *userTask) Run(s *Shard) {
 		for c := s.users[target.channel]; c != nil; {
 			next := c.extra.next
 			if target.code == 0 {
-				conns = append(conns, UserConn{c.ID(), s.hub.config.ID, c.extra.since, c.peerAddr()})
+				conns = append(conns, UserConn{c.ID(), s.hub.config.ID, c.extra.identity.since, c.peerAddr()})
 			} else {
 				c.refuse(&Refusal{Text: target.reason, Code: target.code, Reason: target.reason})
 				t.closed.Add(1)
