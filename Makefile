@@ -60,8 +60,12 @@ docs-map: ## draw the packages and their imports to docs/architecture.svg
 docs-conformance: ## write docs/conformance.md
 	go test ./test/clients -run TestConformance -update
 
+.PHONY: docs-configuration
+docs-configuration: ## write the reference in docs/configuration.md and deploy/stoa.schema.json
+	go test ./config -run TestGeneratedFilesAreCurrent -update
+
 .PHONY: generate
-generate: js docs-map docs-conformance ## write every generated file that is committed
+generate: js docs-map docs-conformance docs-configuration ## write every generated file that is committed
 
 .PHONY: fmt
 fmt: ## format the Go code

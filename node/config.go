@@ -147,8 +147,9 @@ type Timeouts struct {
 	OverRate time.Duration
 }
 
-// withDefaults returns a copy in which every zero is replaced by its default.
-func (c Config) withDefaults() Config {
+// WithDefaults returns the configuration that New would use: a copy in which
+// every zero is replaced by its default.
+func (c Config) WithDefaults() Config {
 	if c.ID == "" {
 		c.ID = connid.NewNodeID()
 	}
@@ -221,6 +222,13 @@ func (c *Config) allowed() (a engine.Allowed, err error) {
 		err = errors.Join(errs...)
 	}
 	return a, err
+}
+
+// Validate reports every field that New would refuse, in one error (see
+// errors.Join). It opens nothing and starts nothing.
+func (c Config) Validate() error {
+	c = c.WithDefaults()
+	return c.validate()
 }
 
 // validate reports every field that cannot be used, in one error.

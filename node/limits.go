@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/stoa-io/stoa/internal/bucket"
+	"github.com/stoa-io/stoa/internal/session"
 	"github.com/stoa-io/stoa/wire"
 )
 
@@ -184,6 +185,8 @@ func (l Limits) withDefaults() Limits {
 	l.Names = l.Names.WithDefaults()
 	l.Message = l.Names.Message
 	setDefault(&l.Header, defaultHeader)
+	setDefault(&l.Namespaces, session.DefaultMaxNamespaces)
+	setDefault(&l.Rooms, session.DefaultMaxRooms)
 	setDefault(&l.SendQueue, defaultSendQueue)
 	setDefault(&l.ReceiveQueue, defaultReceiveQueue)
 	setDefault(&l.LoopQueue, defaultLoopQueue)

@@ -65,7 +65,7 @@ const (
 
 // New checks the configuration and makes a node. It opens no descriptor.
 func New(cfg Config) (*Node, error) {
-	cfg = cfg.withDefaults()
+	cfg = cfg.WithDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}

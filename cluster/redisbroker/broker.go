@@ -77,7 +77,7 @@ var (
 // name servers by address; no error, log record or figure contains a password.
 // The first connection turns off the log of go-redis for the whole process.
 func New(config Config) (*Broker, error) {
-	config = config.withDefaults()
+	config = config.WithDefaults()
 	servers, err := config.servers()
 	if err != nil {
 		return nil, err

@@ -90,7 +90,9 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-func (c Config) withDefaults() Config {
+// WithDefaults returns the configuration that New would use: a copy in which
+// every zero is replaced by its default.
+func (c Config) WithDefaults() Config {
 	if c.Cluster == "" {
 		c.Cluster = defaultClusterName
 	}

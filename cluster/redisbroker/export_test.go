@@ -89,7 +89,7 @@ type Trace struct {
 // Introduce opens a connection to the server of a URL as the successor of
 // another one, and returns its trace. alive reports whether it still answers.
 func Introduce(ctx context.Context, url string, name string, previous Trace) (own Trace, alive func() bool, end func(), err error) {
-	config := Config{Servers: []string{url}}.withDefaults()
+	config := Config{Servers: []string{url}}.WithDefaults()
 	servers, err := config.servers()
 	if err != nil {
 		return Trace{}, nil, nil, err

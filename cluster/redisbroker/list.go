@@ -30,7 +30,7 @@ var ErrUnregistered = errors.New("not all nodes of the cluster are registered")
 // A server without memory refuses entries, for instance, and the machine of a
 // node may have vanished with its connections open.
 func ListNodes(ctx context.Context, config Config) ([]cluster.NodeInfo, error) {
-	config = config.withDefaults()
+	config = config.WithDefaults()
 	servers, err := config.servers()
 	if err != nil {
 		return nil, err

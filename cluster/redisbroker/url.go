@@ -180,3 +180,20 @@ func (s *endpoint) useTLS(config *tls.Config) {
 		s.tls = config.Clone()
 	}
 }
+
+// SplitServers returns the URLs of a list, for Config.Servers. It splits at
+// each comma that a URL follows: the URL of a group of Sentinels contains
+// commas, too.
+func SplitServers(list string) []string {
+	var urls []string
+	for part := range strings.SplitSeq(list, ",") {
+		trimmed := strings.TrimSpace(part)
+		switch {
+		case len(urls) > 0 && trimmed != "" && !strings.Contains(trimmed, "://"):
+			urls[len(urls)-1] += "," + trimmed
+		case trimmed != "":
+			urls = append(urls, trimmed)
+		}
+	}
+	return urls
+}

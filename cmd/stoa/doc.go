@@ -3,13 +3,15 @@
 // The file main.go turns signals into a context, root.go joins the subcommands,
 // and the small ones, nodes and version, are here. The others have packages:
 //
-//	internal/serve    stoa serve: a node in the demo configuration
-//	internal/connect  stoa connect: the interactive client
-//	internal/oneshot  stoa emit, stoa ask: clients for scripts
-//	internal/token    stoa token: JSON Web Tokens for development
-//	internal/dial     flags and connections of the three clients
-//	internal/cli      exit codes, errors, cluster flags, version
-//	internal/clitest  helpers of the tests
+//	internal/serve      stoa serve: a node
+//	internal/configcmd  stoa config: checks and describes the configuration
+//	internal/settings   the flags of both
+//	internal/connect    stoa connect: the interactive client
+//	internal/oneshot    stoa emit, stoa ask: clients for scripts
+//	internal/token      stoa token: JSON Web Tokens for development
+//	internal/dial       flags and connections of the three clients
+//	internal/cli        exit codes, errors, cluster flags, version
+//	internal/clitest    helpers of the tests
 //
 // A new subcommand is a function that returns a *cobra.Command, and a line in
 // root.go.
@@ -23,7 +25,8 @@
 //	3  a client was answered with an error
 //	4  a client received no answer
 //
-// Every code but 0 comes with one line on standard error.
+// Every code but 0 comes with a line on standard error, several mistakes in a
+// configuration with a line each.
 //
 // # Signals
 //

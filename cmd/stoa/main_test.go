@@ -59,9 +59,9 @@ func TestUsageErrors(t *testing.T) {
 		{"drain delay", []string{"--drain-delay", "-1s"}, "--drain-delay -1s"},
 		{"not a duration", []string{"--drain-timeout", "soon"}, "--drain-timeout"},
 		{"host with a port", []string{"--allow-host", "a.test:80"}, `AllowHosts "a.test:80"`},
-		{"size of a head", []string{"--max-header", "0"}, "--max-header 0: want 1024 to 1048576"},
-		{"too many loops", []string{"--loops", "1000"}, "Loops 1000"},
-		{"fewer than no loops", []string{"--loops", "-1"}, "Loops -1"},
+		{"size of a head", []string{"--max-header", "0"}, "--max-header 0: want 1KiB to 1MiB"},
+		{"too many loops", []string{"--loops", "1000"}, "--loops 1000: want 1 to 64"},
+		{"fewer than no loops", []string{"--loops", "-1"}, "--loops -1: want 1 to 64"},
 		{"endpoint", []string{"--endpoint", "ws"}, `Endpoint "ws"`},
 		{"endpoint of the demo page", []string{"--endpoint", "/"}, `--endpoint "/": this is the path of a page`},
 		{"endpoint of a page", []string{"--endpoint", "/metrics"}, `--endpoint "/metrics"`},
@@ -71,9 +71,9 @@ func TestUsageErrors(t *testing.T) {
 		{"redis without a scheme", []string{"--redis", "127.0.0.1:6379"}, "Redis server 1: the URL must begin with redis://"},
 		{"second redis", []string{"--redis", "redis://a", "--redis", "redis://b:port"}, "Redis server 2: "},
 		{"cluster name", []string{"--redis", "redis://127.0.0.1", "--cluster-name", "a b"}, `"a b"`},
-		{"no cluster name", []string{"--redis", "redis://127.0.0.1", "--cluster-name", ""}, "--cluster-name is empty"},
-		{"cluster name without a cluster", []string{"--cluster-name", "chat"}, "--cluster-name needs a cluster: add --redis"},
-		{"address without a cluster", []string{"--advertise", "a:80"}, "--advertise needs a cluster: add --redis"},
+		{"no cluster name", []string{"--redis", "redis://127.0.0.1", "--cluster-name", ""}, `--cluster-name "": want a name`},
+		{"cluster name without a cluster", []string{"--cluster-name", "chat"}, "--cluster-name: there is no cluster: add --redis"},
+		{"address without a cluster", []string{"--advertise", "a:80"}, "--advertise: there is no cluster: add --redis"},
 		{"address", []string{"--redis", "redis://127.0.0.1", "--advertise", "a\tb"}, `--advertise "a\tb"`},
 		{"node ID", []string{"--redis", "redis://127.0.0.1", "--node-id", "a/b"}, `ID "a/b"`},
 		{"node ID without a cluster", []string{"--node-id", "a/b"}, `ID "a/b"`},
@@ -82,7 +82,6 @@ func TestUsageErrors(t *testing.T) {
 		{"nodes of a wrong name", []string{"nodes", "--redis", "redis://127.0.0.1", "--cluster-name", ""}, "--cluster-name"},
 		{"format of nodes", []string{"nodes", "--redis", "redis://127.0.0.1", "--format", "xml"}, `--format "xml": want table or json`},
 		{"argument to nodes", []string{"nodes", "now"}, `"now"`},
-		{"several", []string{"--loops", "-1", "--endpoint", "ws"}, "; "},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -92,6 +91,20 @@ func TestUsageErrors(t *testing.T) {
 			}
 			p.CheckOneLine(t, c.want)
 		})
+	}
+}
+
+// Each mistake has a line of its own.
+func TestSeveralUsageErrors(t *testing.T) {
+	code, _, stderr := runProgram(t, "--loops", "-1", "--endpoint", "ws", "--log-level", "loud")
+	lines := strings.Split(strings.TrimSpace(stderr), "\n")
+	if code != cli.ExitUsage || len(lines) != 3 || strings.Count(stderr, "--help") != 1 {
+		t.Errorf("exit code %d, want %d and three lines:\n%s", code, cli.ExitUsage, stderr)
+	}
+	for _, line := range lines {
+		if !strings.HasPrefix(line, "stoa: --") {
+			t.Errorf("the line does not name the flag: %s", line)
+		}
 	}
 }
 

@@ -7,10 +7,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
+	"github.com/stoa-io/stoa/cmd/stoa/internal/configcmd"
 	"github.com/stoa-io/stoa/cmd/stoa/internal/connect"
 	"github.com/stoa-io/stoa/cmd/stoa/internal/oneshot"
 	"github.com/stoa-io/stoa/cmd/stoa/internal/serve"
 	"github.com/stoa-io/stoa/cmd/stoa/internal/token"
+	"github.com/stoa-io/stoa/internal/similar"
 )
 
 const rootLong = `Stoa is a messaging server. Clients open one WebSocket, connect to namespaces, join
@@ -32,7 +34,7 @@ func newRootCommand() *cobra.Command {
 	root.Version = cli.ReadBuild().String()
 	root.SetVersionTemplate("stoa {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serve.NewCommand(), connect.NewCommand(), oneshot.NewEmitCommand(), oneshot.NewAskCommand(),
+	root.AddCommand(serve.NewCommand(), configcmd.NewCommand(), connect.NewCommand(), oneshot.NewEmitCommand(), oneshot.NewAskCommand(),
 		token.NewCommand(), newNodesCommand(), newVersionCommand())
 	return root
 }
@@ -48,8 +50,8 @@ func noCommand(root *cobra.Command, args []string) error {
 	for _, command := range root.Commands() {
 		known = append(known, command.Name())
 	}
-	if similar := cli.Similar(args[0], known); len(similar) > 0 {
-		err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(similar, " or "))
+	if found := similar.Words(args[0], known); len(found) > 0 {
+		err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(found, " or "))
 	}
 	return err
 }

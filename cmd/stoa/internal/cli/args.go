@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/stoa-io/stoa/internal/similar"
 )
 
 // Args checks the number of arguments. names are all arguments, of which the
@@ -37,45 +39,8 @@ func suggestFlag(command *cobra.Command, err error) error {
 	}
 	command.Flags().VisitAll(add)
 	command.InheritedFlags().VisitAll(add)
-	if similar := Similar(unknown.GetSpecifiedName(), known); len(similar) > 0 {
-		return fmt.Errorf("%w; did you mean --%s?", err, strings.Join(similar, " or --"))
+	if found := similar.Words(unknown.GetSpecifiedName(), known); len(found) > 0 {
+		return fmt.Errorf("%w; did you mean --%s?", err, strings.Join(found, " or --"))
 	}
 	return err
-}
-
-// Similar returns the words that may be meant by a mistyped one: those at most
-// two edits away, or that it begins.
-func Similar(word string, known []string) []string {
-	var similar []string
-	for _, k := range known {
-		begins := len(word) > 1 && strings.HasPrefix(k, word)
-		if begins || min(len(word), len(k)) > 2 && distance(word, k) <= 2 {
-			similar = append(similar, k)
-		}
-	}
-	return similar
-}
-
-// distance is the number of insertions, deletions and replacements of bytes
-// that turn a into b. A swap of neighbors counts as one.
-func distance(a, b string) int {
-	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := range len(a) {
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			row[j+1] = min(last[j]+cost, last[j+1]+1, row[j]+1)
-			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
-				row[j+1] = min(row[j+1], before[j-1]+1)
-			}
-		}
-		before, last, row = last, row, before
-	}
-	return last[len(b)]
 }

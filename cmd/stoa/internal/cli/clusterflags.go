@@ -2,7 +2,6 @@ package cli
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"os"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/stoa-io/stoa/cluster/redisbroker"
+	"github.com/stoa-io/stoa/internal/certwatch"
 )
 
 // The environment can replace these flags, because every user of the machine
@@ -62,7 +62,7 @@ precedence.`
 func (f *ClusterFlags) Resolve() (redisbroker.Config, error) {
 	config := redisbroker.Config{Servers: f.redis, Cluster: f.name}
 	if !f.set.Changed(RedisFlag) {
-		config.Servers = splitURLs(os.Getenv(RedisVariable))
+		config.Servers = redisbroker.SplitServers(os.Getenv(RedisVariable))
 	}
 	if name := os.Getenv(ClusterNameVariable); name != "" && !f.set.Changed(ClusterNameFlag) {
 		config.Cluster = name
@@ -88,38 +88,9 @@ func (f *ClusterFlags) resolveCA(servers []string) (*tls.Config, error) {
 	if !slices.ContainsFunc(servers, func(url string) bool { return strings.HasPrefix(url, "rediss") }) {
 		return nil, fmt.Errorf("%s: no server uses TLS; want a URL with rediss://", source)
 	}
-	authorities, err := ReadCertificates(path)
+	authorities, err := certwatch.ReadAuthorities(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", source, err)
 	}
 	return &tls.Config{RootCAs: authorities}, nil
-}
-
-// ReadCertificates reads CA certificates from a PEM file.
-func ReadCertificates(path string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	authorities := x509.NewCertPool()
-	if !authorities.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%q contains no certificate in PEM form", path)
-	}
-	return authorities, nil
-}
-
-// splitURLs splits at each comma that a URL follows: the URL of a group of
-// Sentinels contains commas, too.
-func splitURLs(text string) []string {
-	var urls []string
-	for _, part := range strings.Split(text, ",") {
-		trimmed := strings.TrimSpace(part)
-		switch {
-		case len(urls) > 0 && trimmed != "" && !strings.Contains(trimmed, "://"):
-			urls[len(urls)-1] += "," + trimmed
-		case trimmed != "":
-			urls = append(urls, trimmed)
-		}
-	}
-	return urls
 }

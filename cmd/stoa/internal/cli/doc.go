@@ -1,7 +1,8 @@
 // Package cli holds the conventions that all subcommands of stoa share.
 //
-// Run executes a command tree, prints the error as one line on standard error,
-// and returns the exit code. An error without a code counts as a mistake in the
+// Run executes a command tree, prints the error as one line on standard error
+// (several mistakes of a configuration as one line each), and returns the exit
+// code. An error without a code counts as a mistake in the
 // command line; Failure and ExitError say otherwise. Run also removes
 // passwords from that line, because an error may quote a URL.
 //
@@ -12,5 +13,5 @@
 // ClusterFlags name the Redis servers of a cluster, Choices are the values of a
 // flag, and ReadBuild returns the version.
 //
-// It imports cluster/redisbroker, and no other package of this module.
+// It knows nothing of nodes and clients.
 package cli

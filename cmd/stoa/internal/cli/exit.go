@@ -25,11 +25,16 @@ func (e *ExitError) Unwrap() error { return e.Err }
 // Failure wraps an error that the command line did not cause.
 func Failure(err error) error { return &ExitError{ExitFailure, err} }
 
-// exitCode returns ExitUsage for an error that has no code of its own.
-func exitCode(err error) int {
+// Mistake wraps an error for which the help of the command is no help, such as
+// one about the content of a file.
+func Mistake(err error) error { return &ExitError{ExitUsage, err} }
+
+// exitCode returns ExitUsage and false for an error that has no code of its
+// own.
+func exitCode(err error) (code int, hasCode bool) {
 	var exit *ExitError
 	if errors.As(err, &exit) {
-		return exit.Code
+		return exit.Code, true
 	}
-	return ExitUsage
+	return ExitUsage, false
 }

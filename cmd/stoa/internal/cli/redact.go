@@ -4,6 +4,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/stoa-io/stoa/cluster/redisbroker"
 )
 
 // redact removes URLs that may contain a password, except for their scheme. It
@@ -11,7 +13,7 @@ import (
 // never quote them, but other code does if a URL is misplaced: after a
 // forgotten flag name, for example.
 func redact(line string, args []string) string {
-	for _, text := range append(splitURLs(os.Getenv(RedisVariable)), args...) {
+	for _, text := range append(redisbroker.SplitServers(os.Getenv(RedisVariable)), args...) {
 		_, rest, found := strings.Cut(text, "://")
 		if !found || !strings.ContainsAny(rest, "@?") {
 			continue

@@ -10,6 +10,7 @@ import (
 	"github.com/stoa-io/stoa/client"
 	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
 	"github.com/stoa-io/stoa/cmd/stoa/internal/dial"
+	"github.com/stoa-io/stoa/internal/similar"
 )
 
 // errQuit is the result of the command quit.
@@ -94,8 +95,8 @@ func advice(name string) string {
 	for _, command := range commands {
 		known = append(known, command.name)
 	}
-	if similar := cli.Similar(name, known); len(similar) > 0 {
-		return "did you mean " + strings.Join(similar, " or ") + "?"
+	if found := similar.Words(name, known); len(found) > 0 {
+		return "did you mean " + strings.Join(found, " or ") + "?"
 	}
 	return "type \"help\" for the list"
 }

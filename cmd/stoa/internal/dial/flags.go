@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/stoa-io/stoa/client"
-	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
+	"github.com/stoa-io/stoa/internal/certwatch"
 )
 
 // Flags are the flags of every client command.
@@ -81,7 +81,7 @@ func (f *Flags) readAuthorities() (*x509.CertPool, error) {
 	if f.ca == "" {
 		return nil, nil
 	}
-	authorities, err := cli.ReadCertificates(f.ca)
+	authorities, err := certwatch.ReadAuthorities(f.ca)
 	if err != nil {
 		return nil, fmt.Errorf("--%s: %w", caFlag, err)
 	}

@@ -4,12 +4,16 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
+	"github.com/stoa-io/stoa/config"
+	"github.com/stoa-io/stoa/node"
 )
 
 // facts are the output at startup.
@@ -23,8 +27,29 @@ type facts struct {
 	endpoint string
 	loops    int
 	capacity capacity
-	cluster  string   // its name; empty without a cluster
-	servers  []string // of the cluster: addresses, never URLs
+
+	namespaces []string // their names
+	cluster    string   // its name; empty without a cluster
+	servers    []string // of the cluster: addresses, never URLs
+}
+
+// newFacts is called after Listen. self is nil outside of a cluster.
+func newFacts(c *config.Config, server *node.Node, self *clusterNode, capacity capacity) facts {
+	f := facts{
+		build:      cli.ReadBuild(),
+		nodeID:     server.ID(),
+		address:    server.Addr(),
+		demo:       c.Demo(),
+		secure:     c.TLS.Cert != "",
+		endpoint:   c.Listen.Endpoint,
+		loops:      c.Node().Loops,
+		capacity:   capacity,
+		namespaces: slices.Sorted(maps.Keys(c.Namespaces)),
+	}
+	if self != nil {
+		f.cluster, f.servers = c.Cluster.Name, self.servers()
+	}
+	return f
 }
 
 // announce writes the facts to stdout, or as one record to a log in JSON.
@@ -57,7 +82,7 @@ func (f facts) banner() string {
 	if f.demo {
 		fmt.Fprintf(&b, "  Open       %s in two browser tabs\n", f.page())
 	}
-	fmt.Fprintf(&b, "  Clients    %s, namespace %q\n", f.socket(), cli.DefaultNamespace)
+	fmt.Fprintf(&b, "  Clients    %s, %s\n", f.socket(), f.describeNamespaces())
 	if f.internal != nil {
 		fmt.Fprintf(&b, "  Internal   http://%s/metrics, /healthz and /readyz\n", hostOf(f.internal))
 	}
@@ -93,6 +118,25 @@ func (c capacity) describe() string {
 	default:
 		return fmt.Sprintf("about %s idle connections (%s; %s would allow %s)", roughly(c.byMemory()), memory, files, roughly(c.byFiles()))
 	}
+}
+
+// maxNamed is how many namespaces the output names.
+const maxNamed = 4
+
+func (f facts) describeNamespaces() string {
+	switch n := len(f.namespaces); {
+	case n == 0:
+		return "no namespace"
+	case n == 1:
+		return fmt.Sprintf("namespace %q", f.namespaces[0])
+	case n > maxNamed:
+		return fmt.Sprintf("%d namespaces", n)
+	}
+	quoted := make([]string, len(f.namespaces))
+	for i, name := range f.namespaces {
+		quoted[i] = strconv.Quote(name)
+	}
+	return "namespaces " + strings.Join(quoted, ", ")
 }
 
 // page returns the URL of the demo page for a browser on this machine.

@@ -16,7 +16,9 @@ func TestBanner(t *testing.T) {
 		demo:     true,
 		endpoint: "/ws",
 		loops:    2,
-		capacity: capacity{files: 1 << 20, held: 1<<20 - 72, memory: 2e9},
+
+		namespaces: []string{"default"},
+		capacity:   capacity{files: 1 << 20, held: 1<<20 - 72, memory: 2e9},
 	}
 	want := `Stoa 1.2.3, node abcd1234, 2 loops
 

@@ -3,6 +3,7 @@ package serve
 import (
 	"math"
 
+	"github.com/stoa-io/stoa/config"
 	"github.com/stoa-io/stoa/node"
 )
 
@@ -31,12 +32,12 @@ type capacity struct {
 
 // measureCapacity raises the limit of open files to its maximum and returns the
 // capacity for connections of this kind.
-func measureCapacity(transport node.Transport, secure bool) capacity {
+func measureCapacity(conf *config.Config) capacity {
 	c := capacity{files: raiseFileLimit(), memory: availableMemory()}
 	switch {
-	case secure:
+	case conf.TLS.Cert != "":
 		c.each = bytesPerTLS
-	case transport == node.TransportBlocking:
+	case conf.Listen.Transport == node.TransportBlocking.String():
 		c.each = bytesPerBlocking
 	}
 	return c

@@ -8,17 +8,24 @@ import (
 	"net/url"
 	"path"
 
-	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
+	"github.com/stoa-io/stoa/config"
 	"github.com/stoa-io/stoa/internal/asset"
 )
 
 //go:embed demo
 var demoFiles embed.FS
 
+// demoPage is the configuration of the demo page.
+type demoPage struct{ endpoint, namespace string }
+
+func newDemoPage(c *config.Config) demoPage {
+	return demoPage{c.Listen.Endpoint, c.FirstNamespace()}
+}
+
 // registerDemo adds the demo page to mux: index.html at the root, the other
 // files next to it. It panics if an embedded file is broken; a test covers all
 // of them.
-func registerDemo(mux *http.ServeMux, endpoint string) {
+func registerDemo(mux *http.ServeMux, p demoPage) {
 	entries, err := demoFiles.ReadDir("demo")
 	if err != nil {
 		panic(err)
@@ -29,7 +36,7 @@ func registerDemo(mux *http.ServeMux, endpoint string) {
 			panic(err)
 		}
 		if entry.Name() == "index.html" {
-			mux.Handle("GET /{$}", asset.New(entry.Name(), renderIndex(content, endpoint)))
+			mux.Handle("GET /{$}", asset.New(entry.Name(), renderIndex(content, p)))
 			continue
 		}
 		mux.Handle("GET /"+entry.Name(), asset.New(entry.Name(), content))
@@ -37,11 +44,11 @@ func registerDemo(mux *http.ServeMux, endpoint string) {
 }
 
 // renderIndex inserts the configuration into the page.
-func renderIndex(source []byte, endpoint string) []byte {
+func renderIndex(source []byte, p demoPage) []byte {
 	page := template.Must(template.New("index.html").Parse(string(source)))
 	var rendered bytes.Buffer
-	address := url.URL{Path: pageEndpoint(endpoint)}
-	err := page.Execute(&rendered, struct{ Endpoint, Namespace string }{address.EscapedPath(), cli.DefaultNamespace})
+	address := url.URL{Path: pageEndpoint(p.endpoint)}
+	err := page.Execute(&rendered, struct{ Endpoint, Namespace string }{address.EscapedPath(), p.namespace})
 	if err != nil {
 		panic(err)
 	}

@@ -1,7 +1,9 @@
-// Package serve is "stoa serve": a node in the demo configuration.
+// Package serve is "stoa serve": a node with the configuration that package
+// config has read.
 //
-// The demo configuration has one open namespace, "default", that relays emits,
-// broadcasts and asks. With --redis the node joins a cluster (clusternode.go).
+// Without a file that is the demo configuration: one open namespace, "default",
+// relays emits, broadcasts and asks. With Redis servers the node joins a
+// cluster (clusternode.go).
 // One port serves the WebSocket endpoint and the demo page (demo.go, demo/).
 // The pages of package ops are on the same port or on an internal one (http.go,
 // internalport.go).

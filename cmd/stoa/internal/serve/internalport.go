@@ -21,7 +21,7 @@ type internalPort struct {
 func listenInternal(address string, pages http.Handler, logger *slog.Logger) (*internalPort, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, cli.Failure(explainListen(err, internalListenFlag))
+		return nil, cli.Failure(explainListen(err, "internal-listen"))
 	}
 	p := &internalPort{
 		listener: listener,

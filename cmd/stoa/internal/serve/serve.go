@@ -15,13 +15,18 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
+	"github.com/stoa-io/stoa/cmd/stoa/internal/settings"
+	"github.com/stoa-io/stoa/config"
 	"github.com/stoa-io/stoa/metrics"
 	"github.com/stoa-io/stoa/node"
 	"github.com/stoa-io/stoa/ops"
 )
 
-const serveLong = `Serve WebSocket connections in the demo configuration: the namespace "default" is
-open, and relays emits and asks to the other members of a room.
+const serveLong = `Serve WebSocket connections. Without a configuration file the namespace "default"
+is open, and relays emits and asks to the other members of a room.
+With --config or STOA_CONFIG the node has the configuration of a file; "stoa config default"
+prints one with all keys. Environment variables take precedence over the file, and
+flags over both.
 With --redis or STOA_REDIS the node joins a cluster: rooms span all nodes with the
 same Redis servers and the same cluster name. The node starts without Redis, too, and
 becomes ready when Redis is reachable.
@@ -43,11 +48,13 @@ With --internal-listen the internal port serves metrics, profiles and the reason
 the port for clients none of these; nor does it when other machines can reach it.
 
 SIGINT and SIGTERM close all connections gracefully; a second signal ends the process
-immediately. SIGHUP is ignored. The exit code is 1 if the node cannot start, and 2 for a wrong flag.
+immediately. SIGHUP is ignored. The exit code is 1 if the node cannot start, and 2 for a wrong flag
+or a mistake in the configuration.
 
 ` + cli.ClusterHelp
 
 const serveExample = `  stoa serve
+  stoa serve --config stoa.yaml
   stoa serve --listen 127.0.0.1:9000 --endpoint /chat
   stoa serve --allow-origin https://app.example.com --log-format json
   stoa serve --listen :8080 --allow-unauthenticated --internal-listen 127.0.0.1:9090
@@ -56,7 +63,7 @@ const serveExample = `  stoa serve
 
 // NewCommand returns "stoa serve".
 func NewCommand() *cobra.Command {
-	var flags serveFlags
+	var flags settings.Flags
 	command := &cobra.Command{
 		Use:     "serve",
 		Short:   "Serve WebSocket connections (the default command)",
@@ -67,117 +74,105 @@ func NewCommand() *cobra.Command {
 			return serve(command.Context(), &flags, command.OutOrStdout(), command.ErrOrStderr())
 		},
 	}
-	flags.register(command.Flags())
+	flags.Register(command.Flags())
 	return command
 }
 
 // serve runs a node until ctx is canceled, and drains it.
-func serve(ctx context.Context, flags *serveFlags, stdout, stderr io.Writer) error {
-	parsed, err := flags.parse()
+func serve(ctx context.Context, flags *settings.Flags, stdout, stderr io.Writer) error {
+	c, err := flags.Load()
 	if err != nil {
 		return err
 	}
-	records := cli.NewLogWriter(stderr, flags.logFormat)
+	if err := CheckPages(c); err != nil {
+		return err
+	}
+	records := cli.NewLogWriter(stderr, c.Log.Format)
 	defer records.Close()
-	logger := cli.NewLogger(records, flags.logFormat, parsed.logLevel)
-	self, err := newClusterNode(&flags.clusterNode, parsed.cluster, logger)
+	logger := cli.NewLogger(records, c.Log.Format, c.LogLevel())
+	self, err := newClusterNode(c, logger)
 	if err != nil {
 		return err
 	}
-	capacity := measureCapacity(parsed.transport, parsed.tls.given()) // the node uses the raised limit of files
-	server, operators, err := newServer(flags, parsed, self, logger)
+	capacity := measureCapacity(c) // the node uses the raised limit of files
+	server, operators, err := newServer(c, self, logger)
 	if err != nil {
 		return err
 	}
-	if err := listen(server, flags.listen, parsed.tls); err != nil {
+	if err := listen(server, c); err != nil {
 		_ = server.Close() // it never started
 		return err
 	}
 	var internal *internalPort
 	if operators != nil {
-		if internal, err = listenInternal(flags.internalListen, operators, logger); err != nil {
+		if internal, err = listenInternal(c.Listen.Internal, operators, logger); err != nil {
 			_ = server.Close()
 			return err
 		}
 		defer internal.close() // after the drain, which operators watch
 	}
-	warnExposed(flags, parsed, logger)
+	warnExposed(c, logger)
 	capacity.held = uint64(server.ConnectionLimit())
-	f := facts{
-		build:    cli.ReadBuild(),
-		nodeID:   server.ID(),
-		address:  server.Addr(),
-		internal: internal.address(),
-		demo:     parsed.demo,
-		secure:   parsed.tls.given(),
-		endpoint: flags.endpoint,
-		loops:    parsed.loops,
-		capacity: capacity,
-	}
-	if self != nil {
-		f.cluster, f.servers = parsed.cluster.Cluster, self.servers()
-	}
+	f := newFacts(c, server, self, capacity)
+	f.internal = internal.address()
 	defer surviveSignals(logger)()
-	announce(stdout, logger, flags.logFormat, f)
-	return serveUntil(ctx, server, flags.drainDelay+flags.drainTimeout, logger)
+	announce(stdout, logger, c.Log.Format, f)
+	return serveUntil(ctx, server, c.DrainTimeout(), logger)
 }
 
 // warnExposed logs what other machines can reach.
-func warnExposed(flags *serveFlags, parsed parsedFlags, logger *slog.Logger) {
-	if parsed.exposed {
-		logger.Warn("no authentication: every client that reaches this address can connect", "listen", flags.listen)
+func warnExposed(c *config.Config, logger *slog.Logger) {
+	if c.Exposed() {
+		logger.Warn("no authentication: every client that reaches this address can connect", "listen", c.Listen.Address)
 	}
-	if parsed.exposed && flags.internalListen == "" {
-		logger.Info("other machines can reach this address, so it serves no metrics: --" + internalListenFlag + " gives them one of their own")
+	if c.Exposed() && c.Listen.Internal == "" {
+		logger.Info("other machines can reach this address, so it serves no metrics: --internal-listen gives them one of their own")
 	}
-	if parsed.internalExposed {
-		logger.Warn("every machine that reaches the internal address can read metrics, and profiles with --"+pprofFlag,
-			"internal_listen", flags.internalListen)
+	if c.InternalExposed() {
+		logger.Warn("every machine that reaches the internal address can read metrics, and profiles with --pprof",
+			"internal_listen", c.Listen.Internal)
 	}
 }
 
-// newServer returns a node in the demo configuration, with its pages and those
-// of the internal port, if there is one. It raises GOMAXPROCS to the number of
-// loops. self is nil outside of a cluster.
-func newServer(flags *serveFlags, parsed parsedFlags, self *clusterNode, logger *slog.Logger) (*node.Node, http.Handler, error) {
+// newServer returns a node with its pages, and those of the internal port, if
+// there is one. It raises GOMAXPROCS to the number of loops. self is nil
+// outside of a cluster.
+func newServer(c *config.Config, self *clusterNode, logger *slog.Logger) (*node.Node, http.Handler, error) {
 	mux := http.NewServeMux()
-	config := node.Config{
-		ID:           flags.clusterNode.nodeID,
-		Loops:        parsed.loops,
-		Transport:    parsed.transport,
-		Endpoint:     flags.endpoint,
-		HTTP:         mux,
-		AllowOrigins: flags.allowOrigins,
-		AllowHosts:   flags.hosts(parsed.exposed),
-		Subprotocols: flags.subprotocols,
-		Limits:       node.Limits{Header: flags.maxHeader},
-		Namespaces: map[string]node.NamespaceOptions{
-			cli.DefaultNamespace: {Relay: node.RelayRooms | node.RelayNamespace | node.RelayAsks},
-		},
-		DrainDelay: flags.drainDelay,
-		Logger:     logger,
-	}
+	nodeConfig := c.Node()
+	nodeConfig.HTTP, nodeConfig.Logger = mux, logger
 	options := ops.Options{Build: metricsBuild(cli.ReadBuild())}
 	if self != nil {
-		config.ID, config.Broker = self.broker.NodeID(), self.broker
+		nodeConfig.ID, nodeConfig.Broker = self.broker.NodeID(), self.broker
 		options.Collectors = []prometheus.Collector{metrics.NewBrokerCollector(self.broker)}
 		options.Warnings = self.broker.Warnings
 	}
-	server, err := node.New(config)
+	server, err := node.New(nodeConfig)
 	if err != nil {
 		return nil, nil, err
 	}
 	if self != nil {
 		self.node.Store(server)
 	}
-	operators, err := mountPages(mux, server, flags, parsed, options)
-	if err != nil {
-		return nil, nil, errors.Join(err, server.Close())
-	}
-	if runtime.GOMAXPROCS(0) < parsed.loops {
-		runtime.GOMAXPROCS(parsed.loops)
+	operators := mountPages(mux, server, c, options)
+	if runtime.GOMAXPROCS(0) < nodeConfig.Loops {
+		runtime.GOMAXPROCS(nodeConfig.Loops)
 	}
 	return server, operators, nil
+}
+
+// listen binds the address, with TLS if there is a certificate.
+func listen(server *node.Node, c *config.Config) error {
+	var err error
+	if c.TLS.Cert == "" {
+		err = server.Listen("tcp", c.Listen.Address)
+	} else {
+		err = server.ListenTLS("tcp", c.Listen.Address, c.TLS.Cert, c.TLS.Key)
+	}
+	if err != nil {
+		return cli.Failure(explainListen(err, "listen"))
+	}
+	return nil
 }
 
 // metricsBuild returns the labels of the metric stoa_build_info.

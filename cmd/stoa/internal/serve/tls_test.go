@@ -55,8 +55,8 @@ func TestServeTLS(t *testing.T) {
 // The environment can name the files, and flags take precedence.
 func TestServeTLSFromTheEnvironment(t *testing.T) {
 	pair := clitest.WriteCertificate(t)
-	t.Setenv(tlsCertVariable, filepath.Join(t.TempDir(), "missing.pem"))
-	t.Setenv(tlsKeyVariable, pair.Key)
+	t.Setenv("STOA_TLS_CERT", filepath.Join(t.TempDir(), "missing.pem"))
+	t.Setenv("STOA_TLS_KEY", pair.Key)
 	p := startProgram(t, "--tls-cert", pair.Cert)
 	if !strings.HasPrefix(p.URL, "https://") {
 		t.Errorf("the page is at %q, want https", p.URL)
@@ -72,10 +72,10 @@ func TestServeTLSRefused(t *testing.T) {
 		code int
 		want string
 	}{
-		{"no key", []string{"--tls-cert", pair.Cert}, cli.ExitUsage, "--tls-key or STOA_TLS_KEY"},
-		{"no certificate", []string{"--tls-key", pair.Key}, cli.ExitUsage, "--tls-cert or STOA_TLS_CERT"},
+		{"no key", []string{"--tls-cert", pair.Cert}, cli.ExitUsage, "add --tls-key"},
+		{"no certificate", []string{"--tls-key", pair.Key}, cli.ExitUsage, "add --tls-cert"},
 		{"missing file", []string{"--tls-cert", missing, "--tls-key", pair.Key}, cli.ExitUsage, fmt.Sprintf("open %s", missing)},
-		{"no pair", []string{"--tls-cert", pair.Cert, "--tls-key", pair.Cert}, cli.ExitUsage, "--tls-cert, --tls-key"},
+		{"no pair", []string{"--tls-cert", pair.Cert, "--tls-key", pair.Cert}, cli.ExitUsage, "--tls-cert: unusable with the key"},
 		{"epoll", []string{"--tls-cert", pair.Cert, "--tls-key", pair.Key, "--transport", "epoll"}, cli.ExitUsage, "TLS needs the blocking transport"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,11 +1,13 @@
-package cli
+package similar_test
 
 import (
 	"slices"
 	"testing"
+
+	"github.com/stoa-io/stoa/internal/similar"
 )
 
-func TestSimilar(t *testing.T) {
+func TestWords(t *testing.T) {
 	known := []string{"serve", "connect", "emit", "ask", "listen", "log-level"}
 	cases := []struct {
 		word string
@@ -23,7 +25,7 @@ func TestSimilar(t *testing.T) {
 		{"x", nil},
 	}
 	for _, c := range cases {
-		if got := Similar(c.word, known); !slices.Equal(got, c.want) {
+		if got := similar.Words(c.word, known); !slices.Equal(got, c.want) {
 			t.Errorf("%q: got %q, want %q", c.word, got, c.want)
 		}
 	}

@@ -1,11 +1,13 @@
-package cli
+package redisbroker_test
 
 import (
 	"strings"
 	"testing"
+
+	"github.com/stoa-io/stoa/cluster/redisbroker"
 )
 
-func TestSplitURLs(t *testing.T) {
+func TestSplitServers(t *testing.T) {
 	cases := []struct {
 		name, text string
 		want       []string
@@ -18,7 +20,7 @@ func TestSplitURLs(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			if got := splitURLs(c.text); strings.Join(got, "|") != strings.Join(c.want, "|") {
+			if got := redisbroker.SplitServers(c.text); strings.Join(got, "|") != strings.Join(c.want, "|") {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})

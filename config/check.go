@@ -1,0 +1,237 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/stoa-io/stoa/cluster/redisbroker"
+	"github.com/stoa-io/stoa/internal/certwatch"
+)
+
+// maxAdvertise bounds the advertised address, in bytes.
+const maxAdvertise = 255
+
+// brokerOverhead is what the broker may add to a message between nodes.
+const brokerOverhead = 128
+
+// check reports the mistakes of a configuration whose values are fine each on
+// its own.
+func (c *Config) check() Errors {
+	var all Errors
+	for _, rule := range []func(*Config) Errors{
+		(*Config).checkListen, (*Config).checkTLS, (*Config).checkCluster, (*Config).checkSizes,
+	} {
+		all = append(all, rule(c)...)
+	}
+	if len(all) == 0 {
+		all = append(all, c.checkNode()...)
+	}
+	return all
+}
+
+// mistake is an error about a key of a section that is in no map.
+func (c *Config) mistake(path, value, format string, args ...any) *Error {
+	origin := c.Origin(path)
+	return &Error{Origin: origin, Key: path, Value: value, Text: fmt.Sprintf(format, args...)}
+}
+
+// given reports whether some layer sets a key.
+func (c *Config) given(path string) bool { return c.Origin(path).Layer != LayerDefault }
+
+// checkListen refuses addresses that cannot be used, and those that other
+// machines reach unless the operator wants it.
+func (c *Config) checkListen() Errors {
+	all := c.checkAddress("listen.address", c.Listen.Address)
+	if c.Listen.Internal != "" {
+		all = append(all, c.checkAddress("listen.internal", c.Listen.Internal)...)
+	}
+	if c.Exposed() && !c.Listen.AllowUnauthenticated {
+		all = append(all, c.mistake("listen.address", fmt.Sprintf("%q", c.Listen.Address),
+			"other machines can reach this address, and there is no authentication; "+
+				"add %s to accept every client", c.advice("listen.allow_unauthenticated", "true")))
+	}
+	if c.Listen.Pprof && c.Exposed() && c.Listen.Internal == "" {
+		all = append(all, c.mistake("listen.pprof", "", "other machines can reach listen.address %q; add %s for the profiles",
+			c.Listen.Address, c.advice("listen.internal", "")))
+	}
+	return all
+}
+
+func (c *Config) checkAddress(path, address string) Errors {
+	quoted := fmt.Sprintf("%q", address)
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return Errors{c.mistake(path, quoted, "want host:port")}
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return Errors{c.mistake(path, quoted, "unknown port %q", port)}
+	}
+	return nil
+}
+
+// advice names a key in the words of the user: the flag for users of flags.
+func (c *Config) advice(path, value string) string {
+	k := lookup(strings.ReplaceAll(path, ".", delimiter))
+	if c.hasFile() || k.flag == "" {
+		return fmt.Sprintf("%q", strings.TrimSpace(path+": "+value))
+	}
+	return "--" + k.flag
+}
+
+func (c *Config) hasFile() bool {
+	for _, origin := range c.origins {
+		if origin.Layer == LayerFile {
+			return true
+		}
+	}
+	return false
+}
+
+// checkTLS reads the certificate as the node does.
+func (c *Config) checkTLS() Errors {
+	cert, key := c.TLS.Cert, c.TLS.Key
+	switch {
+	case cert == "" && key != "":
+		return Errors{c.mistake("tls.key", "", "missing the certificate for the key %q: add %s", key, c.advice("tls.cert", ""))}
+	case key == "" && cert != "":
+		return Errors{c.mistake("tls.cert", "", "missing the key for the certificate %q: add %s", cert, c.advice("tls.key", ""))}
+	case cert == "":
+		return nil
+	case c.Listen.Transport == "epoll":
+		return Errors{c.mistake("listen.transport", c.Listen.Transport, "TLS needs the blocking transport")}
+	}
+	if _, err := certwatch.Open(cert, key, slog.New(slog.DiscardHandler)); err != nil {
+		return Errors{c.mistake("tls.cert", "", "unusable with the key %q: %s", key, err)}
+	}
+	return nil
+}
+
+// checkCluster refuses keys that have no effect without Redis: with a forgotten
+// server, messages would silently not reach the other nodes.
+func (c *Config) checkCluster() Errors {
+	var all Errors
+	servers := c.Cluster.Redis
+	for _, k := range root.child("cluster").keys {
+		if k.name == "redis" || k.name == "redis_ca" || k.name == "node_id" {
+			continue // the ID is useful alone, too
+		}
+		value, _ := c.value(k.koanfPath())
+		if c.given(k.path) && len(servers) == 0 && k.format(value) != k.standard {
+			all = append(all, c.mistake(k.path, "", "there is no cluster: add %s", c.advice("cluster.redis", "")))
+		}
+	}
+	if c.Cluster.Name == "" {
+		all = append(all, c.mistake("cluster.name", `""`, "want a name"))
+	}
+	if len(c.Cluster.Advertise) > maxAdvertise || strings.ContainsFunc(c.Cluster.Advertise, notPlain) {
+		all = append(all, c.mistake("cluster.advertise", fmt.Sprintf("%q", c.Cluster.Advertise),
+			"want an address of at most %d bytes without spaces", maxAdvertise))
+	}
+	secure := slices.ContainsFunc(servers, func(url string) bool { return strings.HasPrefix(url, "rediss") })
+	if c.Cluster.RedisCA != "" && !secure {
+		all = append(all, c.mistake("cluster.redis_ca", "", "no server uses TLS; want a URL with rediss://"))
+	}
+	if len(all) > 0 || len(servers) == 0 {
+		return all
+	}
+	config, err := c.Redis()
+	if err != nil {
+		return append(all, c.mistake("cluster.redis_ca", "", "%s", err))
+	}
+	return append(all, c.checkRedis(config)...)
+}
+
+// checkRedis has package redisbroker check its configuration; it connects to
+// nothing.
+func (c *Config) checkRedis(config redisbroker.Config) Errors {
+	var all Errors
+	try := func(path string, config redisbroker.Config) {
+		if _, err := redisbroker.New(config); err != nil {
+			for _, err := range separate(err) {
+				all = append(all, c.mistake(path, "", "%s", strings.TrimPrefix(err.Error(), "redisbroker: ")))
+			}
+		}
+	}
+	local := []string{"redis://localhost"}
+	try("cluster.redis", redisbroker.Config{Servers: config.Servers})
+	try("cluster.name", redisbroker.Config{Servers: local, Cluster: config.Cluster})
+	if config.NodeID != "" {
+		try("cluster.node_id", redisbroker.Config{Servers: local, NodeID: config.NodeID})
+	}
+	return all
+}
+
+// checkSizes refuses limits that contradict each other.
+func (c *Config) checkSizes() Errors {
+	limit, between := c.Limits.Message, c.Cluster.MaxMessage
+	if len(c.Cluster.Redis) > 0 && (limit < 0 || limit > between-brokerOverhead) {
+		path := "limits.message"
+		if !c.given(path) {
+			path = "cluster.max_message"
+		}
+		k := lookup(strings.ReplaceAll(path, ".", delimiter))
+		value := limit
+		if path == "cluster.max_message" {
+			value = between
+		}
+		return Errors{c.mistake(path, k.format(value), "messages of clients would be too large for the cluster: "+
+			"want cluster.max_message to be at least %d bytes above limits.message", brokerOverhead)}
+	}
+	return nil
+}
+
+// checkNode has package node check its configuration. To find the key of an
+// error, it tries every value that is set on its own.
+func (c *Config) checkNode() Errors {
+	var all Errors
+	known := make(map[string]bool)
+	for path, origin := range c.origins {
+		if _, ok := c.value(path); !ok {
+			continue
+		}
+		for _, err := range nodeErrors(c.only(path)) {
+			all = append(all, &Error{Origin: origin, Key: display(path), Text: err})
+			known[err] = true
+		}
+	}
+	for _, err := range nodeErrors(c) {
+		if !known[err] {
+			all = append(all, &Error{Text: err})
+		}
+	}
+	return all
+}
+
+func nodeErrors(c *Config) []string {
+	var texts []string
+	for _, err := range separate(c.Node().Validate()) {
+		texts = append(texts, strings.TrimPrefix(err.Error(), "node: "))
+	}
+	return texts
+}
+
+// separate returns the errors that errors.Join has joined.
+func separate(err error) []error {
+	var joined interface{ Unwrap() []error }
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &joined):
+		var all []error
+		for _, err := range joined.Unwrap() {
+			all = append(all, separate(err)...)
+		}
+		return all
+	}
+	return []error{err}
+}
+
+// notPlain reports whether a character would break a column of text.
+func notPlain(r rune) bool {
+	return r == unicode.ReplacementChar || unicode.IsSpace(r) || !unicode.IsPrint(r)
+}

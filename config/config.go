@@ -1,0 +1,134 @@
+package config
+
+import (
+	"time"
+
+	"github.com/stoa-io/stoa/node"
+)
+
+// Config is the configuration of a stoa process. Load and Default return one.
+// It is not changed afterwards, so it may be shared between goroutines.
+//
+// Where a key accepts "off", its value is then -1, and where it accepts "auto",
+// its value is then 0, as in package node.
+type Config struct {
+	Listen       Listen               `key:"listen" doc:"The public port."`
+	TLS          TLS                  `key:"tls" doc:"TLS of the public port. Changed files are loaded automatically."`
+	Origins      []string             `key:"origins" flag:"allow-origin" example:"https://app.example.com" doc:"Origins whose pages may connect, in addition to the node's own: https://app.example.com, https://*.example.com for all subdomains, null, or *."`
+	Hosts        []string             `key:"hosts" flag:"allow-host" example:"chat.example.com" doc:"Hosts that requests may be for, without ports, in addition to loopback names and addresses. * allows all. Empty allows all, except on a loopback address, where it allows loopback names only."`
+	Subprotocols []string             `key:"subprotocols" flag:"subprotocol" example:"chat.v1" doc:"WebSocket subprotocols that are selected if a client offers them, the preferred one first."`
+	Cluster      Cluster              `key:"cluster" doc:"The cluster and the node's part in it. Without Redis servers the node is alone."`
+	Namespaces   map[string]Namespace `key:"namespaces" doc:"The namespaces by name; others do not exist. Without this key there is one, default, that relays everything."`
+	Limits       Limits               `key:"limits" doc:"The resources that one client, or all of them, may take."`
+	Timeouts     Timeouts             `key:"timeouts" doc:"Timeouts of a connection. They are late by up to an eighth of the shortest, or a second."`
+	Drain        Drain                `key:"drain" doc:"The shutdown after SIGINT or SIGTERM."`
+	Log          Log                  `key:"log" doc:"The log on standard error."`
+
+	origins map[string]Origin // by path; values without an entry are defaults
+}
+
+// Listen is the section of the public port.
+type Listen struct {
+	Address              string `key:"address" default:"127.0.0.1:8080" flag:"listen" doc:"Address of the public port, host:port. Port 0 selects a free one."`
+	AllowUnauthenticated bool   `key:"allow_unauthenticated" default:"false" flag:"allow-unauthenticated" doc:"Permits an address that other machines can reach, without authentication."`
+	Internal             string `key:"internal" flag:"internal-listen" example:"127.0.0.1:9090" doc:"Address of the pages for operators: metrics, health and profiles, without TLS and authentication. By default they are on the public port if only this machine can reach it."`
+	Demo                 string `key:"demo" default:"auto" enum:"auto on off" flag:"demo" doc:"The demo page. auto serves it unless there is an internal port."`
+	Pprof                bool   `key:"pprof" default:"false" flag:"pprof" doc:"Profiles of the process at /debug/pprof/, next to the metrics."`
+	Endpoint             string `key:"endpoint" default:"/ws" flag:"endpoint" doc:"Path of the WebSocket endpoint. * accepts an upgrade on every path."`
+	Transport            string `key:"transport" default:"auto" enum:"auto epoll blocking" flag:"transport" doc:"How connections are served: by event loops on epoll, or by goroutines with blocking I/O. auto is epoll where the system has it, without TLS."`
+	Loops                int    `key:"loops" default:"auto" auto:"one per processor" max:"64" flag:"loops" doc:"Number of event loops."`
+}
+
+// TLS is the section of the certificate.
+type TLS struct {
+	Cert string `key:"cert" flag:"tls-cert" example:"/etc/stoa/chain.pem" doc:"PEM file with the certificate chain. It enables TLS for the whole port."`
+	Key  string `key:"key" flag:"tls-key" example:"/etc/stoa/key.pem" doc:"PEM file with the private key of the certificate."`
+}
+
+// Cluster is the section of the cluster.
+type Cluster struct {
+	Redis         []string      `key:"redis" flag:"redis" env:"STOA_REDIS" list:"urls" secret:"url" example:"redis://redis.example.com:6379" doc:"URLs of the Redis servers. Every node must name the same ones."`
+	RedisCA       string        `key:"redis_ca" flag:"redis-ca" env:"STOA_REDIS_CA" example:"/etc/stoa/redis-ca.pem" doc:"PEM file with the CA certificates for rediss servers, in place of the system's."`
+	Name          string        `key:"name" default:"stoa" flag:"cluster-name" doc:"Name of the cluster. Clusters with different names can share a Redis server."`
+	NodeID        string        `key:"node_id" flag:"node-id" example:"node1" doc:"ID of the node, unique in its cluster: at most 64 letters, digits, _, . and -. By default it is random."`
+	Advertise     string        `key:"advertise" flag:"advertise" example:"node1.example.com:8080" doc:"Address of the node in stoa nodes. By default it is the listen address."`
+	Queue         int           `key:"queue" default:"64MiB" unit:"size" doc:"Messages that may wait for one Redis server. From half of it on, clients that publish are not read; beyond it messages are dropped."`
+	QueueAge      time.Duration `key:"queue_age" default:"30s" doc:"How long a message may wait for its Redis server before it is dropped."`
+	MaxMessage    int           `key:"max_message" default:"1MiB" unit:"size" doc:"Largest message between nodes, with about a hundred bytes that the broker adds. All nodes should have the same limit."`
+	ProbeInterval time.Duration `key:"probe_interval" default:"1s" doc:"Interval between probes of each Redis server. It counts as dead if it does not answer for two."`
+	Lease         time.Duration `key:"lease" default:"8s" doc:"How long a node is known after its last sign of life."`
+	DialTimeout   time.Duration `key:"dial_timeout" default:"3s" doc:"Maximum time of one attempt to connect to a Redis server."`
+	FlushWait     time.Duration `key:"flush_wait" default:"3s" doc:"How long queued messages wait, after an outage, for the known nodes to subscribe again."`
+	RetryMax      time.Duration `key:"retry_max" default:"1s" doc:"Longest pause between two attempts to connect to a Redis server."`
+}
+
+// Namespace is the configuration of one namespace.
+type Namespace struct {
+	Relay []string `key:"relay" default:"rooms,namespace,asks" enum:"rooms namespace asks" doc:"Messages of clients that are passed on to other clients: emits into rooms, emits to the whole namespace, and asks to rooms."`
+}
+
+// Limits is the section of the limits.
+type Limits struct {
+	Message         int `key:"message" default:"64KiB" unit:"size" off:"no limit" doc:"Largest message, all fragments together."`
+	Header          int `key:"header" default:"8KiB" unit:"size" min:"1KiB" max:"1MiB" flag:"max-header" doc:"Largest head of an HTTP request, cookies included. Larger ones are answered with 431."`
+	Connections     int `key:"connections" default:"auto" auto:"by the limit of open files" off:"no limit" doc:"Connections that the node holds. Further ones are answered with 503."`
+	Namespaces      int `key:"namespaces" default:"16" off:"no limit" doc:"Namespaces of one connection."`
+	Rooms           int `key:"rooms" default:"128" off:"no limit" doc:"Rooms of one connection, in all namespaces."`
+	Asks            int `key:"asks" default:"64" off:"no limit" doc:"Asks of one connection to other clients that may be in flight."`
+	AsksToClient    int `key:"asks_to_client" default:"256" off:"no limit" doc:"Asks of a room's members to one of them that may wait for its answer. Beyond it an ask to the room leaves this member out."`
+	InvalidPayloads int `key:"invalid_payloads" default:"100" off:"no limit" doc:"Malformed messages that a connection may send in ten seconds before it is closed."`
+	Authentications int `key:"authentications" default:"10" off:"no limit" doc:"Tokens that a client may hand in per minute over its open connection. Beyond it the connection is closed."`
+
+	PendingHandshakes int `key:"pending_handshakes" default:"auto" auto:"a quarter of the limit of open files" off:"no limit" doc:"Accepted sockets that may be without a whole request. Beyond it the socket that has been open for longest is closed."`
+
+	ConnectionsPerUser int    `key:"connections_per_user" default:"off" off:"any number" doc:"Connections of one user in the whole cluster."`
+	UserOverflow       string `key:"user_overflow" default:"close" enum:"close refuse" doc:"The outcome beyond connections_per_user: the oldest connection is closed, or the new one is refused."`
+
+	Messages     node.Rate `key:"messages" default:"off" off:"no limit" doc:"Messages of one connection. Above the rate it is not read, so that TCP slows the client down; see over_rate."`
+	Bytes        node.Rate `key:"bytes" default:"off" unit:"size" off:"no limit" doc:"Bytes of the messages of one connection, headers included, as messages."`
+	UserMessages node.Rate `key:"user_messages" default:"off" off:"no limit" doc:"Messages of all connections of one user to this node, as messages."`
+	UserBytes    node.Rate `key:"user_bytes" default:"off" unit:"size" off:"no limit" doc:"Bytes of all connections of one user to this node, as bytes."`
+	Joins        node.Rate `key:"joins" default:"off" off:"no limit" doc:"Joins, leaves, connects and disconnects of one connection. Further ones wait. A client that reconnects joins all its rooms at once, which the burst should allow."`
+	OverRate     string    `key:"over_rate" default:"pause" enum:"pause close" doc:"The policy for a connection that stays above its rates: it is only slowed down, or closed after timeouts.over_rate."`
+
+	SendQueue    int   `key:"send_queue" default:"1MiB" unit:"size" off:"no limit" doc:"Frames that may be queued for one connection. Beyond it the connection is closed as a slow consumer."`
+	ReceiveQueue int   `key:"receive_queue" default:"64KiB" unit:"size" off:"no limit" doc:"Messages of one connection that may be queued behind one that is being handled. Beyond it the connection is not read."`
+	LoopQueue    int   `key:"loop_queue" default:"16MiB" unit:"size" off:"no limit" doc:"Deliveries that may be queued for one event loop. Beyond it publishing connections are not read."`
+	Names        Names `key:"names" doc:"Lengths of names in messages."`
+}
+
+// Names is the section of the lengths of names.
+type Names struct {
+	Token     int `key:"token" default:"320B" unit:"size" off:"no limit" doc:"Longest token of an ask."`
+	Namespace int `key:"namespace" default:"128B" unit:"size" off:"no limit" doc:"Longest name of a namespace."`
+	Room      int `key:"room" default:"256B" unit:"size" off:"no limit" doc:"Longest name of a room."`
+	Event     int `key:"event" default:"128B" unit:"size" off:"no limit" doc:"Longest name of an event."`
+}
+
+// Timeouts is the section of the timeouts.
+type Timeouts struct {
+	Handshake time.Duration `key:"handshake" default:"10s" off:"no timeout" doc:"From accepting a connection to the first message of its client."`
+	Ping      time.Duration `key:"ping" default:"25s" off:"no pings" doc:"Time without traffic from a client after which it gets a ping."`
+	Pong      time.Duration `key:"pong" default:"20s" off:"no timeout" doc:"How long a client may send nothing at all after a ping."`
+	Write     time.Duration `key:"write" default:"10s" off:"no timeout" doc:"How long the socket of a client may take nothing while frames are queued."`
+	Close     time.Duration `key:"close" default:"3s" off:"the answer is not awaited" doc:"How long a client may take to answer a close frame."`
+	Message   time.Duration `key:"message" default:"30s" off:"no timeout" doc:"How long a message may take from its first byte to its last."`
+	Join      time.Duration `key:"join" default:"5s" doc:"How long a join or connect may wait for the broker."`
+	Ask       time.Duration `key:"ask" default:"30s" doc:"How long an ask that is relayed between clients waits for an answer."`
+
+	ExpiryNotice time.Duration `key:"expiry_notice" default:"30s" off:"no notice" doc:"How long before the end of its identity a client is asked for a new token, but at most half of the identity's life."`
+	OverRate     time.Duration `key:"over_rate" default:"10s" doc:"How long a connection may exceed its rates before it is closed, with limits.over_rate: close."`
+}
+
+// Drain is the section of the shutdown.
+type Drain struct {
+	Delay   time.Duration `key:"delay" default:"0s" min:"0s" flag:"drain-delay" doc:"Time in which /readyz fails already and connections are still accepted and served."`
+	Timeout time.Duration `key:"timeout" default:"30s" min:"0s" flag:"drain-timeout" doc:"Maximum time for closing connections after the delay. 0s cuts them at once."`
+	Rate    int           `key:"rate" default:"1000/s" unit:"rate" off:"all at once" doc:"How many connections are closed per second."`
+}
+
+// Log is the section of the log.
+type Log struct {
+	Level  string `key:"level" default:"info" enum:"debug info warn error" flag:"log-level" doc:"Minimum level of a record."`
+	Format string `key:"format" default:"text" enum:"text json" flag:"log-format" doc:"Format of the records."`
+}
