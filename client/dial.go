@@ -96,14 +96,22 @@ func newConn(ctx context.Context, address *url.URL, o Options) *Conn {
 		// The size of a message bounds its parts, limitName those that stay.
 		sessions: session.Config{
 			Role: session.Client, MaxNamespaces: o.MaxNamespaces, MaxRooms: o.MaxRooms,
-			Limits: wire.Limits{Message: -1, Token: -1, Namespace: -1, Room: -1, Event: -1},
-			Native: o.OnNative != nil, NativeOnly: o.NativeOnly,
+			Limits:   wire.Limits{Message: -1, Token: -1, Namespace: -1, Room: -1, Event: -1},
+			Features: features(&o), Native: o.OnNative != nil, NativeOnly: o.NativeOnly,
 		}.WithDefaults(),
 	}
 	c.backoff.attempt = 1
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.handlers.init(c.ctx, o.Logger)
 	return c
+}
+
+// features are those that the hello names.
+func features(o *Options) wire.Features {
+	if o.Authenticate == nil {
+		return 0
+	}
+	return wire.FeatureExpiry
 }
 
 // parseAddress parses the URL of a server.
@@ -311,31 +319,6 @@ func (c *Conn) header(ctx context.Context) (http.Header, error) {
 		header[http.CanonicalHeaderKey(name)] = values
 	}
 	return header, nil
-}
-
-func (c *Conn) authenticate(ctx context.Context) (http.Header, error) {
-	type result struct {
-		header http.Header
-		err    error
-	}
-	done := make(chan result, 1)
-	go func() {
-		r := result{err: wire.ErrInternal}
-		defer func() {
-			// A panic must not end the process, as with handlers.
-			if cause := recover(); cause != nil {
-				c.handlers.reportPanic("authenticate", cause)
-			}
-			done <- r
-		}()
-		r.header, r.err = c.options.Authenticate(ctx)
-	}()
-	select {
-	case r := <-done:
-		return r.header, r.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 // tls returns the TLS configuration of a connection to the server.

@@ -13,6 +13,7 @@ import (
 var (
 	_ session.Driver        = (*transport)(nil)
 	_ session.RefusalDriver = (*transport)(nil)
+	_ session.ExpiryDriver  = (*transport)(nil)
 )
 
 // Send implements session.Driver.

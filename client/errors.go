@@ -23,7 +23,8 @@ var (
 	// have received it.
 	ErrDisconnected = errors.New("client: connection lost")
 	// ErrRefused: the server refused the client; see RefusedError. If the error
-	// of Options.Authenticate wraps it, the Conn is closed.
+	// of Options.Authenticate wraps it or wire.ErrUnauthorized, the Conn is
+	// closed.
 	ErrRefused = errors.New("client: refused")
 	// ErrGaveUp: Reconnect.Attempts attempts have failed in a row.
 	ErrGaveUp = errors.New("client: gave up connecting")
@@ -49,6 +50,8 @@ var (
 	// ErrOptions: the address or the options of Dial cannot work.
 	ErrOptions = errors.New("client: bad options")
 
+	// errNoToken: an identity cannot be renewed without a token.
+	errNoToken = errors.New("client: Authenticate has returned no bearer token")
 	// errAnswerSize is sent to the server in place of an answer above
 	// Options.MessageLimit. The text is that of stoa-client.
 	errAnswerSize = errors.New("message too big")
@@ -139,7 +142,7 @@ func (e *RefusedError) Unwrap() []error {
 // one.
 func codeErrors(code wire.Code) []error {
 	switch code {
-	case wire.CodeUnauthorized:
+	case wire.CodeUnauthorized, wire.CodeExpired:
 		return []error{wire.ErrUnauthorized}
 	case wire.CodeForbidden:
 		return []error{wire.ErrForbidden}

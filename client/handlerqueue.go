@@ -36,6 +36,18 @@ func (t *task) Do(ctx context.Context) error {
 	return t.run(ctx)
 }
 
+// The keys of the package's log lines.
+const (
+	logNamespace = "namespace"
+	logEvent     = "event"
+	logHandler   = "handler"
+	logError     = "error"
+	logReason    = "reason"
+	logStack     = "stack"
+	logAttempt   = "attempt"
+	logDelay     = "delay"
+)
+
 // handlerQueue runs the handlers of a Conn one at a time and in order.
 type handlerQueue struct {
 	ctx        context.Context // immutable

@@ -64,8 +64,19 @@ type Options struct {
 	Header http.Header
 	// Authenticate is called before each attempt to connect; its result is
 	// added to Header. An error fails the attempt, and closes the Conn if it
-	// wraps ErrRefused. The context is canceled with the attempt.
+	// wraps ErrRefused or wire.ErrUnauthorized. The context is canceled with
+	// the attempt. See Bearer for a token.
+	//
+	// It is also called when the server announces that the identity of the open
+	// connection is about to end; the bearer token of the field Authorization
+	// then replaces the old one. After a failure this is repeated, with growing
+	// pauses, until the end. Then the server closes the connection with
+	// wire.CodeExpired, and the Conn reconnects; without Authenticate it is
+	// closed.
 	Authenticate func(ctx context.Context) (http.Header, error)
+	// OnRenewal is notified of each attempt to renew the identity of an open
+	// connection. It runs in order with the handlers.
+	OnRenewal RenewalHandler
 	// TLS is used for wss; nil means the defaults of crypto/tls.
 	TLS *tls.Config
 	// Proxy returns the proxy for a request: http or https, with CONNECT for ws

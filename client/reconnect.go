@@ -159,14 +159,15 @@ func (c *Conn) final(tr *transport, err error) error {
 	case r.Off:
 		return err
 	case errors.As(err, &closed):
-		if !closed.Code.Retry() {
+		// Without others, the ended credentials would be sent again.
+		if !closed.Code.Retry() || closed.Code == wire.CodeExpired && c.options.Authenticate == nil {
 			return err
 		}
 	case errors.As(err, &refused):
 		if refused.isFinal(c.state == StateConnecting) {
 			return err
 		}
-	case errors.Is(err, ErrRefused):
+	case isFinal(err):
 		return err
 	case c.state == StateConnecting && hopeless(err):
 		return err

@@ -45,6 +45,7 @@ type transport struct {
 	readySince    time.Time
 	deferred      []frame // queued behind a deferred request
 	deferredBytes int     // of deferred
+	renewal       renewal
 
 	queue   []outgoing
 	queued  int           // bytes in queue
@@ -110,6 +111,7 @@ func (t *transport) run() {
 	both.Go(t.write)
 	both.Wait()
 	_ = t.socket.Close()
+	t.renewal.running.Wait()
 	c := t.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -173,6 +175,9 @@ func (t *transport) end(how ending, code wire.Code) {
 	t.over, t.ending, t.code = true, how, code
 	t.session.Close()
 	t.deferred, t.deferredBytes = nil, 0
+	if t.renewal.cancel != nil {
+		t.renewal.cancel()
+	}
 	if t.timer != nil {
 		t.timer.Stop()
 	}
