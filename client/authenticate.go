@@ -114,7 +114,7 @@ func (t *transport) Expiring(milliseconds int64) {
 	})
 }
 
-// longestRenewal bounds the time for a renewal, whatever the server says.
+// longestRenewal bounds the time for a renewal.
 const longestRenewal = 24 * time.Hour
 
 // renew hands in new tokens until the server takes one or the time is over. The

@@ -52,13 +52,14 @@
 // A Conn reconnects automatically ([Reconnect]) after a random delay, whose
 // bound grows up to a cap. The server can suggest a delay at the end of the
 // reason of a close frame: "; retry-after=MILLISECONDS". [Options].Authenticate
-// is called before each attempt. On the new connection, which has another ID,
-// the Conn connects to the same namespaces in the same order, joins the rooms,
-// sends the buffered emits, and then reports StateConnected. Handles stay the
-// same; OnConnected and OnJoined are not called. If the server now refuses a
-// namespace or a room, it ends: OnDisconnected or OnLeft receives the error,
-// and the others are restored. If the server cannot decide at the moment
-// (wire.ErrUnavailable, wire.ErrTimeout), the attempt counts as failed.
+// is called before each attempt, and when the identity of the connection is
+// about to end. On the new connection, which has another ID, the Conn connects
+// to the same namespaces in the same order, joins the rooms, sends the buffered
+// emits, and then reports StateConnected. Handles stay the same; OnConnected
+// and OnJoined are not called. If the server now refuses a namespace or a room,
+// it ends: OnDisconnected or OnLeft receives the error, and the others are
+// restored. If the server cannot decide at the moment (wire.ErrUnavailable,
+// wire.ErrTimeout), the attempt counts as failed.
 //
 // While the Conn is not connected:
 //

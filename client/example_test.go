@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"net/http"
 
 	"github.com/stoa-io/stoa/client"
 	"github.com/stoa-io/stoa/codec"
@@ -182,11 +181,9 @@ func ExampleOptions() {
 
 	states := make(chan *client.StateEvent, 100)
 	conn, err := client.Dial(ctx, address, client.Options{
-		OnState: func(_ context.Context, e *client.StateEvent) { states <- e },
-		Authenticate: func(context.Context) (http.Header, error) {
-			return http.Header{"Authorization": {"Bearer " + "token"}}, nil
-		},
-		Buffer: client.Buffer{Policy: client.BufferFail},
+		OnState:      func(_ context.Context, e *client.StateEvent) { states <- e },
+		Authenticate: client.Bearer(func(context.Context) (string, error) { return "token", nil }),
+		Buffer:       client.Buffer{Policy: client.BufferFail},
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -1,11 +1,12 @@
 import { encode, hello, serialize } from "./codec.js";
+import { tokenOf } from "./credentials.js";
 import type { Driver } from "./driver.js";
-import { closeCause, ErrBadNamespace, ErrClosed, ErrDisconnected, ErrTimeout, ErrTooBig, gaveUp } from "./errors.js";
+import { closeCause, ErrBadNamespace, ErrClosed, ErrDisconnected, ErrTimeout, ErrTooBig, gaveUp, isUnauthorized, StoaError, toError } from "./errors.js";
 import type { AnyEvents, Name } from "./events.js";
 import type { Table } from "./handlers.js";
 import { Message, toBytes, type Data } from "./message.js";
 import type * as model from "./model.js";
-import { isSystemEvent } from "./names.js";
+import { isSystemEvent, OnAuthenticate } from "./names.js";
 import { NSConn } from "./nsconn.js";
 import type { AskOptions, Clock, Options } from "./options.js";
 import { after, onAbort, withTimeout } from "./promises.js";
@@ -29,6 +30,11 @@ const systemClock: Clock = {
 // How long the server may take to answer a probe, in milliseconds.
 const probeTimeout = 5000;
 
+// The close code of an identity that has ended; see wire/codes.go.
+const expired = 4004;
+// The longest time for a renewal, in milliseconds: a day.
+const longestRenewal = 86_400_000;
+
 /** A connection across reconnects: one transport after the other. */
 export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
   ID = "";
@@ -49,6 +55,9 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
   private _exponent = 0;
   private _timer: unknown;
   private _stableTimer: unknown;
+  private _renewTimer: unknown;
+  /** The connection whose identity is being renewed. */
+  private _renewing?: Transport;
   // Removes the listeners on the platform and on the signal.
   private _end = new AbortController();
 
@@ -197,7 +206,7 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
   private _dial(): void {
     this._timer = undefined;
     const transport = new Transport(this._clock, this._options, {
-      _opened: () => transport._send(hello),
+      _opened: () => transport._send(this._options.authenticate ? `${hello} expiry` : hello),
       _receive: (payload) => this._session._receive(payload),
       _probe: () => this._session._probe(),
       _lost: (close) => this._lost(close),
@@ -232,8 +241,39 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
     this._attempt = 0;
   }
 
+  /** Hands in a new token, as the server will close the connection. */
+  _expiring(left: number): void {
+    const transport = this._transport;
+    if (!this._options.authenticate || !transport || this._renewing === transport || !(left > 0)) return;
+    this._renewing = transport;
+    void this._renew(transport, Math.min(left, longestRenewal));
+  }
+
+  /** The pauses double: about six attempts, as a node takes few per minute. */
+  private async _renew(transport: Transport, left: number, pause = left / 32): Promise<void> {
+    let error: Error | undefined;
+    let again = pause < left;
+    try {
+      const Body = tokenOf(await this._options.authenticate?.());
+      if (!Body) throw new StoaError("authenticate has returned no token", "unauthorized");
+      if (!transport._isOpen) return;
+      error = await new Promise((resolve) => this._session._request(new Message({ Event: OnAuthenticate, Body }), (_, failed) => resolve(failed)));
+    } catch (thrown) {
+      error = toError(thrown);
+      again &&= !isUnauthorized(error);
+    }
+    if (error && !transport._isOpen) return;
+    const delay = error && again ? (pause * (1 + this._clock.random())) / 2 : undefined;
+    if (delay) this._renewTimer = this._clock.setTimeout(() => void this._renew(transport, left, 2 * pause), delay);
+    else this._renewing = undefined;
+    this._emitEvent("renewal", { error, delay });
+  }
+
   private _lost(close: Close): void {
     this._clock.clearTimeout(this._stableTimer);
+    this._clock.clearTimeout(this._renewTimer);
+    // Without others, the ended credentials would be sent again.
+    if (close.code === expired && !this._options.authenticate) close.final = true;
     this._session._fail(ErrDisconnected);
     // The loss of a connection is no failed attempt.
     const failed = ++this._attempt - +(this.state !== "connecting");
@@ -250,6 +290,7 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
     this._transport?._close();
     this._clock.clearTimeout(this._timer);
     this._clock.clearTimeout(this._stableTimer);
+    this._clock.clearTimeout(this._renewTimer);
     this._end.abort();
     const error = byApplication ? close.error : closeCause(close);
     this._setState("closed", { ...close, error });

@@ -32,6 +32,8 @@ export interface Driver {
   _accepted(id: string): void;
   /** The server has refused the connection. */
   _refused(text: string): void;
+  /** The server ends the identity of the connection in so many milliseconds. */
+  _expiring(milliseconds: number): void;
   /** Makes a namespace with its handlers; undefined if it is not declared. */
   _newNamespace(namespace: string): NSConn | undefined;
   /** Calls the application's listeners. */

@@ -82,7 +82,7 @@ export function errorFor(text: string): StoaError {
 }
 
 // The words for the close codes that refuse a client; see wire/codes.go.
-const refusals: Record<number, string | undefined> = { 1013: "unavailable", 4401: "unauthorized", 4403: "forbidden" };
+const refusals: Record<number, string | undefined> = { 1013: "unavailable", 4004: "unauthorized", 4401: "unauthorized", 4403: "forbidden" };
 
 /** Converts a refusal with a text and the close code that followed it. */
 export function refusalFor(text: string, code: number): StoaError {
@@ -103,6 +103,9 @@ export function gaveUp(cause: Error): Error {
 export function toError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
+
+/** Reports whether authenticate has said that the client cannot log in. */
+export const isUnauthorized = (error: unknown): boolean => (error as StoaError | undefined)?.code === "unauthorized";
 
 /** Reports whether an error says that the connection is closed or was lost. */
 export function isCloseError(error: unknown): boolean {

@@ -1,7 +1,7 @@
 import type { AnswerOf, AnyEvents, BodyOf, BodyParameter, Name } from "./events.js";
 import type { Message, Reply } from "./message.js";
 import type { AskOptions, EventsOptions } from "./options.js";
-import type { Drop, State, Transition } from "./state.js";
+import type { Drop, Renewal, State, Transition } from "./state.js";
 
 // Types only: the classes that implement these interfaces import this module,
 // and it imports none of them.
@@ -134,6 +134,8 @@ export interface ConnEvents {
   state: Transition;
   /** A message that was dropped instead of sent. */
   drop: Drop;
+  /** An attempt to renew the identity of the open connection. */
+  renewal: Renewal;
   /** A namespace that either side has connected. */
   namespace: NSConn;
   /**

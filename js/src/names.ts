@@ -16,6 +16,8 @@ export const OnRoomLeave = "_OnRoomLeave";
 export const OnRoomLeft = "_OnRoomLeft";
 /** Any event that has no handler of its own. */
 export const OnAnyEvent = "_OnAnyEvent";
+/** Hands in a token, or announces that the last one ends. */
+export const OnAuthenticate = "_OnAuthenticate";
 /** A payload that is not a message; in the namespace "". */
 export const OnNativeMessage = "_OnNativeMessage";
 
@@ -27,9 +29,10 @@ const systemEvents = [
   OnRoomJoined,
   OnRoomLeave,
   OnRoomLeft,
+  OnAuthenticate,
 ];
 
-/** Reports whether an event is one of the seven of namespaces and rooms. */
+/** Reports whether an event is one that clients cannot send as their own. */
 export function isSystemEvent(event: string): boolean {
   return systemEvents.includes(event);
 }

@@ -113,8 +113,18 @@ export interface Options {
   maxRooms?: number;
   /** Headers of every dial; see Credentials. */
   headers?: Record<string, string>;
-  /** Called before every dial; an error counts as a failed attempt. */
-  authenticate?: () => Credentials | Promise<Credentials>;
+  /**
+   * Called before every dial. A token is sent as the header Authorization, with
+   * the scheme Bearer; see Credentials for others. An error counts as a failed
+   * attempt, and closes the connection if its code is "unauthorized".
+   *
+   * Also called when the server announces that the identity of the open
+   * connection is about to end: the token of the header Authorization then
+   * replaces the old one, after failures with growing pauses until the end. See
+   * the event "renewal". Then the server closes the connection, and the client
+   * dials again; without authenticate it stays closed.
+   */
+  authenticate?: () => string | Credentials | Promise<string | Credentials>;
   /**
    * The offered subprotocols. The server must select one, or browsers fail the
    * connection: see --subprotocol of stoa serve and OnAccept of package node.

@@ -81,6 +81,7 @@ export class Session implements SessionRequests {
     if (number && +number <= this._asks) return this._settle(message.wait, message, message.Err);
     // Only an answer can be an error: events would bounce for ever.
     if (message.isError) return;
+    if (message.Event === names.OnAuthenticate && !message.wait) return this._driver._expiring(+message.Body);
     const { _queue, _receiveLimit } = this._driver;
     if (_queue._size > _receiveLimit) this._driver._failed(errors.ErrSlowReader);
     else _queue._push(() => this._handle(message, epoch), sizeOf(payload));

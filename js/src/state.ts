@@ -29,6 +29,14 @@ export interface Transition {
   final?: boolean;
 }
 
+/** An attempt to renew the identity of an open connection. */
+export interface Renewal {
+  /** Why it has failed; undefined if the server has taken the new token. */
+  error?: Error;
+  /** Milliseconds until the next attempt; undefined if there is none. */
+  delay?: number;
+}
+
 /** A message that was dropped. */
 export interface Drop {
   message: Message;

@@ -1,6 +1,7 @@
-import { ErrIdle, ErrTimeout, refusalFor, toError } from "./errors.js";
+import { credentialsOf } from "./credentials.js";
+import { ErrIdle, ErrTimeout, isUnauthorized, refusalFor, toError } from "./errors.js";
 import { toBytes, type Data } from "./message.js";
-import type { Clock, Credentials, Options, WebSocketLike } from "./options.js";
+import type { Clock, Options, WebSocketLike } from "./options.js";
 import { after } from "./promises.js";
 import { absoluteURL, openWith, platform, withParameters } from "./socket.js";
 import type { Transition } from "./state.js";
@@ -48,7 +49,7 @@ export class Transport {
     if (timeout) this._stop = after(this._clock, timeout, () => this._fail(ErrTimeout));
     try {
       const target = absoluteURL(url);
-      const { headers, query }: Credentials = (await options.authenticate?.()) ?? {};
+      const { headers, query } = credentialsOf(await options.authenticate?.());
       if (this._isOver) return;
       const all = { ...options.headers, ...headers };
       // neffos servers pass the number of attempts on to the application.
@@ -65,7 +66,8 @@ export class Transport {
       });
     } catch (thrown) {
       // Another attempt with an invalid URL would fail in the same way.
-      this._fail(toError(thrown), thrown instanceof TypeError || (thrown as Error)?.name === "SyntaxError");
+      const isBad = thrown instanceof TypeError || (thrown as Error)?.name === "SyntaxError";
+      this._fail(toError(thrown), isBad || isUnauthorized(thrown));
     }
   }
 

@@ -1,6 +1,6 @@
 // A client of stoa-client that plays the role in the argument, as goActor does, and prints
 // the results, the states and the calls of its handlers.
-import { dial, ErrClosed, ErrDisconnected } from "../../js/dist/esm/index.js";
+import { dial, ErrClosed, ErrDisconnected, ErrUnauthorized } from "../../js/dist/esm/index.js";
 
 const role = JSON.parse(process.argv[2]);
 const slow = 1000;
@@ -59,6 +59,18 @@ const options = {
   maxRooms: some(role.maxRooms),
   onState: turned,
 };
+let tokens = 0;
+if (role.tokens) {
+  options.authenticate = () => {
+    if (++tokens > role.tokens) throw ErrUnauthorized;
+    return `token ${tokens}`;
+  };
+}
+
+function renewed({ error, delay }) {
+  if (error) note(shown.states, `not renewed ${describe(error)}${delay ? "" : " finally"}`);
+  else note(shown.states, "renewed");
+}
 
 const result = (what, promise) =>
   promise.then(
@@ -84,7 +96,7 @@ const acts = {
       (error) => note(shown.results, `ask: ${describe(error)}`),
     ),
   start: (...words) => void asks.push(acts.ask(...words)),
-  await: (what) => (what === "ask" ? Promise.all(asks) : awaitState(what)),
+  await: (...words) => (words[0] === "ask" ? Promise.all(asks) : awaitState(words.join(" ").trim())),
   close: () => {
     isClosing = true;
     conn.close();
@@ -111,7 +123,10 @@ for (const act of role.acts) {
     const dialing = dial(role.url, { a: handlers("a"), b: handlers("b") }, options);
     await result(
       "dial",
-      dialing.then((made) => (conn = made)),
+      dialing.then((made) => {
+        conn = made;
+        conn.on("renewal", renewed);
+      }),
     );
   } else if (conn) await acts[name](first, second, rest.join(" "));
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stoa-io/stoa/client"
 	"github.com/stoa-io/stoa/internal/testkit"
+	"github.com/stoa-io/stoa/wire"
 )
 
 // role is a script for a client: its options and its acts, one after the other.
@@ -44,6 +45,9 @@ type role struct {
 	Messages      int    `json:"messages"`
 	MaxNamespaces int    `json:"maxNamespaces"`
 	MaxRooms      int    `json:"maxRooms"`
+	// Tokens is how many tokens Authenticate has before it refuses; zero: there
+	// is no Authenticate.
+	Tokens int `json:"tokens"`
 }
 
 // performance is what a client of either kind has shown. States and Calls are
@@ -69,6 +73,7 @@ type goActor struct {
 	shown   performance   // guarded by mu
 	changed chan struct{} // guarded by mu; closed and replaced at each change
 	awaited int           // states that were awaited
+	tokens  int           // that were given out; by one call at a time
 	asks    sync.WaitGroup
 }
 
@@ -166,7 +171,7 @@ func (a *goActor) act(ctx context.Context, act string) {
 		if words[1] == "ask" {
 			a.asks.Wait()
 		} else {
-			a.await(ctx, words[1])
+			a.await(ctx, strings.TrimPrefix(act, "await "))
 		}
 	case "close":
 		if err := a.conn.Close(); err != nil {
@@ -209,6 +214,10 @@ func (a *goActor) options() client.Options {
 		MaxNamespaces: a.role.MaxNamespaces, MaxRooms: a.role.MaxRooms,
 		OnState: a.state,
 	}
+	if a.role.Tokens != 0 {
+		o.Authenticate = client.Bearer(a.token)
+		o.OnRenewal = a.renewed
+	}
 	calls := &a.shown.Calls
 	for _, name := range declaredNamespaces {
 		ns := new(client.Namespace)
@@ -229,6 +238,25 @@ func (a *goActor) options() client.Options {
 		o.Namespaces[name] = ns
 	}
 	return o
+}
+
+// token returns the next token, while there is one.
+func (a *goActor) token(context.Context) (string, error) {
+	if a.tokens++; a.tokens > a.role.Tokens {
+		return "", wire.ErrUnauthorized
+	}
+	return fmt.Sprint("token ", a.tokens), nil
+}
+
+func (a *goActor) renewed(_ context.Context, e *client.RenewalEvent) {
+	switch {
+	case e.Err == nil:
+		a.note(&a.shown.States, "renewed")
+	case e.Delay == 0:
+		a.note(&a.shown.States, "not renewed %s finally", describe(e.Err))
+	default:
+		a.note(&a.shown.States, "not renewed %s", describe(e.Err))
+	}
 }
 
 // ending describes how a namespace or room has ended. An end by Close has an
@@ -284,6 +312,8 @@ func describe(err error) string {
 		return "closed"
 	case errors.Is(err, client.ErrDisconnected):
 		return "connection lost"
+	case errors.Is(err, wire.ErrUnauthorized):
+		return wire.ErrUnauthorized.Error()
 	}
 	return err.Error()
 }

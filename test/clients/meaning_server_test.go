@@ -29,6 +29,9 @@ import (
 //	mute    any text: no acknowledgement
 //	deny    room=TEXT: how a join of the room is refused; empty: it is not
 //
+// The list verify has the refusals of the tokens that clients hand in, empty
+// for one that is good.
+//
 // The event of an ask or emit sets the reaction:
 //
 //	close   sends a close frame with the code and the reason in the body
@@ -44,7 +47,8 @@ type actingServer struct {
 	mu      sync.Mutex
 	sockets []net.Conn // guarded by mu; all that were accepted
 	answers []string   // guarded by mu; of clients to requests of the server
-	emits   []string   // guarded by mu; that have no meaning here
+	emits   []string   // guarded by mu; that have no meaning here; credentials
+	tokens  int        // guarded by mu; that clients have handed in
 }
 
 func startActing(t testing.TB) *actingServer {
@@ -97,9 +101,13 @@ func of(list string, number int) string {
 
 func (s *actingServer) serve(socket net.Conn, number int) {
 	in := bufio.NewReader(socket)
-	head, query, err := readHead(in)
+	head, request, err := readHead(in)
 	if err != nil {
 		return
+	}
+	query := request.URL.Query()
+	if credentials := request.Header.Get("Authorization"); credentials != "" {
+		s.note(&s.emits, credentials)
 	}
 	if status := of(query.Get("status"), number); status != "" && status != "101" {
 		after := ""
@@ -131,7 +139,7 @@ func (s *actingServer) serve(socket net.Conn, number int) {
 }
 
 // readHead reads a request, and returns its bytes for the upgrade.
-func readHead(in *bufio.Reader) (head string, query url.Values, err error) {
+func readHead(in *bufio.Reader) (head string, request *http.Request, err error) {
 	for {
 		line, err := in.ReadString('\n')
 		if head += line; err != nil {
@@ -141,17 +149,14 @@ func readHead(in *bufio.Reader) (head string, query url.Values, err error) {
 			break
 		}
 	}
-	request, err := http.ReadRequest(bufio.NewReader(strings.NewReader(head)))
-	if err != nil {
-		return "", nil, err
-	}
-	return head, request.URL.Query(), nil
+	request, err = http.ReadRequest(bufio.NewReader(strings.NewReader(head)))
+	return head, request, err
 }
 
 // act reacts to a payload; false ends the connection.
 func (s *actingServer) act(socket net.Conn, number int, query url.Values, payload string) bool {
 	send := func(text string) { _ = ws.WriteFrame(socket, ws.NewTextFrame([]byte(text))) }
-	if payload == wire.Hello {
+	if _, isHello := wire.ParseHello([]byte(payload)); isHello {
 		switch refuse := of(query.Get("refuse"), number); {
 		case refuse != "":
 			send("H" + refuse)
@@ -178,6 +183,9 @@ func (s *actingServer) act(socket net.Conn, number int, query url.Values, payloa
 		if room == string(m.Room) {
 			refusal = text
 		}
+	case wire.EventAuthenticate:
+		s.note(&s.emits, body)
+		refusal = of(query.Get("verify"), s.countToken())
 	case "close":
 		code, reason, _ := strings.Cut(body, " ")
 		var data []byte
@@ -214,6 +222,14 @@ func (s *actingServer) act(socket net.Conn, number int, query url.Values, payloa
 		send(string(wire.Append(nil, &m)))
 	}
 	return true
+}
+
+// countToken returns the number of a token, from 0.
+func (s *actingServer) countToken() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tokens++
+	return s.tokens - 1
 }
 
 func (s *actingServer) note(list *[]string, line string) {

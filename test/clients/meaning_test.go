@@ -50,7 +50,8 @@ func endings() (all []scene) {
 			continue
 		}
 		s := scene{name: fmt.Sprintf("close code %d %s", info.Code, info.Name)}
-		if info.Retry {
+		// After the end of an identity, a client needs other credentials.
+		if info.Retry && info.Code != wire.CodeExpired {
 			s.role.Acts = after(fmt.Sprintf("emit a close %d why", info.Code), "await reconnecting", "await connected", "room a r e")
 			s.want = performance{
 				Results: results("emit: true", "room: true"),
@@ -275,9 +276,58 @@ func bufferScenes() (all []scene) {
 	return all
 }
 
+// identityScenes are those of clients with an Authenticate, whose identities
+// end.
+func identityScenes() []scene {
+	unauthorized := "closed unauthorized"
+	return []scene{
+		{
+			name: "an identity that has ended", role: role{Tokens: 9, Acts: after("emit a close 4004 why", "await reconnecting", "await connected")}, dials: 2,
+			want: performance{
+				Results: results("emit: true"), States: []string{"connected", "reconnecting 4004 why attempt 1", "connected"}, Calls: inRoom,
+			},
+			emits: []string{"Bearer token 1", "Bearer token 2"},
+		},
+		{
+			name: "renewal", query: "verify=unauthorized,another+user,", role: role{Tokens: 9, Acts: after("emit a send "+endsIn6400, "await renewed", "ask a e x")}, dials: 1,
+			want: performance{
+				Results: results("emit: true", "ask: x"), Calls: inRoom,
+				States: []string{"connected", "not renewed unauthorized", "not renewed another user", "renewed"},
+			},
+			emits: []string{"Bearer token 1", "token 2", "token 3", "token 4"},
+		},
+		{
+			name: "renewal without a token", role: role{Tokens: 1, Acts: after("emit a send "+endsIn6400, "await not renewed", "ask a e x")}, dials: 1,
+			want: performance{
+				Results: results("emit: true", "ask: x"), States: []string{"connected", "not renewed unauthorized finally"}, Calls: inRoom,
+			},
+			emits: []string{"Bearer token 1"},
+		},
+		{
+			name: "a notice to a client without authenticate", role: role{Acts: after("emit a send "+endsIn6400, "ask a e x")}, dials: 1,
+			want: performance{Results: results("emit: true", "ask: x"), States: []string{"connected"}, Calls: inRoom},
+		},
+		{
+			name: "no credentials after a loss", role: role{Tokens: 1, Acts: after("emit a cut", "await closed")}, dials: 1,
+			want: performance{
+				Results: results("emit: true"), States: []string{"connected", lostOne, unauthorized},
+				Calls: calledIn("left a/r forced unauthorized", "disconnected a forced unauthorized"),
+			},
+		},
+		{
+			name: "no credentials at first", role: role{Tokens: -1, Acts: []string{"dial"}},
+			want: performance{Results: []string{"dial: unauthorized"}, States: []string{unauthorized}},
+		},
+	}
+}
+
+// endsIn6400 is the notice of a server. It makes the first pause of a renewal a
+// tenth of a second.
+const endsIn6400 = ";;;_OnAuthenticate;0;0;6400"
+
 // scenes are all scenes.
 func scenes() []scene {
-	return slices.Concat(endings(), refusals(), errorScenes(), membershipScenes(), bufferScenes())
+	return slices.Concat(endings(), refusals(), errorScenes(), membershipScenes(), bufferScenes(), identityScenes())
 }
 
 // TestMeaning compares both clients with one table.
