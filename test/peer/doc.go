@@ -8,6 +8,8 @@
 //	refuse=TEXT   the connection is refused: HTTP status 403, or that of status=NUMBER
 //	              (neffos: the text, in the acknowledgement)
 //	bring=NAME    the server connects the client to this namespace
+//	life=TIME     the identity of the connection ends after this time, "2s"; a token
+//	              that the client hands in is the time of the next one (not neffos)
 //
 // Namespaces: "default", "second", "brought", "deny" (refuses: "not allowed"),
 // "n;s" (answers the event "e;v" with the body), and "" for native messages,

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/stoa-io/stoa/access"
 	"github.com/stoa-io/stoa/node"
 	"github.com/stoa-io/stoa/wire"
 )
@@ -69,8 +70,14 @@ func declare(n *node.Node) {
 			return refuse(reason, query.Get("status"))
 		}
 		a.Set(requestKey{}, request{a.Request.Header, query})
+		if life := query.Get("life"); life != "" {
+			id, err := living(life)
+			a.Identity = id
+			return err
+		}
 		return nil
 	})
+	n.OnAuthenticate(func(_ context.Context, r *node.AuthenticateRequest) (access.Identity, error) { return living(r.Token) })
 	n.OnOpened(func(ctx context.Context, e *node.OpenedEvent) {
 		namespace := requestOf(e.Conn).query.Get("bring")
 		if namespace == "" {
@@ -130,6 +137,12 @@ func declareDefault(ns *node.Namespace) {
 	})
 	ns.OnEmit("do", do)
 	ns.OnEmit("end", end)
+}
+
+// living returns the identity of a user that ends after a duration.
+func living(life string) (access.Identity, error) {
+	d, err := time.ParseDuration(life)
+	return access.Identity{User: "ann", Expires: time.Now().Add(d)}, err
 }
 
 // refuse refuses a client with the status, 403 unless it is a number. A client
