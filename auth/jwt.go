@@ -178,6 +178,12 @@ func (j *JWT) Verify(ctx context.Context, token string) (access.Identity, error)
 	return id, err
 }
 
+// Authenticate is a node.AuthenticateHandler: it verifies a token that a client
+// hands in over its open connection.
+func (j *JWT) Authenticate(ctx context.Context, r *node.AuthenticateRequest) (access.Identity, error) {
+	return j.Verify(ctx, r.Token)
+}
+
 // verify starts over if the check waited for keys of a configuration that is no
 // longer in force.
 func (j *JWT) verify(ctx context.Context, token string) (access.Identity, error) {

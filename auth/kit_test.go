@@ -198,6 +198,13 @@ func startNode(tb testing.TB, config node.Config, handlers ...node.AcceptHandler
 	for _, h := range handlers {
 		n.OnAccept(h)
 	}
+	serve(tb, n)
+	return n
+}
+
+// serve serves a node until the test ends.
+func serve(tb testing.TB, n *node.Node) {
+	tb.Helper()
 	if err := n.Listen("tcp", "127.0.0.1:0"); err != nil {
 		tb.Fatal(err)
 	}
@@ -211,7 +218,6 @@ func startNode(tb testing.TB, config node.Config, handlers ...node.AcceptHandler
 		}
 		<-served
 	})
-	return n
 }
 
 // client is one end of a socket to a node.

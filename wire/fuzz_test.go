@@ -119,3 +119,21 @@ func FuzzTokens(f *testing.F) {
 		}
 	})
 }
+
+// FuzzHello: the features of any hello are known ones, and are read again from
+// the hello that names them.
+func FuzzHello(f *testing.F) {
+	for _, hello := range []string{"M", "M expiry", "M x expiry", "Mexpiry ", "A", ""} {
+		f.Add([]byte(hello))
+	}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		features, ok := wire.ParseHello(payload)
+		if want := len(payload) > 0 && payload[0] == 'M'; ok != want || !ok && features != 0 {
+			t.Fatalf("features %d, %t, want a hello: %t", features, ok, want)
+		}
+		written := wire.AppendHello(nil, features)
+		if again, _ := wire.ParseHello(written); again != features {
+			t.Fatalf("features %d are written as %q, which has %d", features, written, again)
+		}
+	})
+}
