@@ -31,7 +31,7 @@ var (
 // extra holds state that idle listeners without a user do not have. It is small
 // because those with a user have it.
 type extra struct {
-	rare     *rare            // nil until first needed
+	rare     *rare     // nil until first needed
 	identity *identity // nil: the client is not authenticated
 	life     *life     // nil unless the identity ends or the client has handed in a token
 	next     *Client   // another connection of the user on this loop
