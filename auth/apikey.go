@@ -204,3 +204,14 @@ func (k *Keys) Accept(_ context.Context, a *node.Accept) error {
 	k.results.add(result)
 	return err
 }
+
+// RequireIdentity is a node.AcceptHandler that refuses a request which no
+// earlier handler has authenticated.
+func RequireIdentity(_ context.Context, a *node.Accept) error {
+	if !a.Identity.IsZero() {
+		return nil
+	}
+	required := &Error{Result: ResultTokenRequired}
+	required.challenge(a.Header)
+	return required
+}

@@ -129,6 +129,23 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
+// Check reports every mistake of the configuration. It reads the files of the
+// keys, as NewJWT does, but fetches no JWKS. The error contains no secret.
+func (c JWTConfig) Check() error {
+	_, err := c.prepare()
+	return err
+}
+
+// prepare checks the configuration, which has its defaults then, and reads the
+// keys.
+func (c *JWTConfig) prepare() (*keySet, error) {
+	*c = c.withDefaults()
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	return readKeys(c.Keys)
+}
+
 // validate reports every field that cannot be used, in one error. The keys are
 // checked when they are read.
 func (c *JWTConfig) validate() error {

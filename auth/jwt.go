@@ -62,11 +62,7 @@ func NewJWT(config JWTConfig) (*JWT, error) {
 // JWKS stay known if its configuration is the same. After an error the previous
 // configuration stays in force.
 func (j *JWT) Replace(config JWTConfig) error {
-	config = config.withDefaults()
-	if err := config.validate(); err != nil {
-		return err
-	}
-	keys, err := readKeys(config.Keys)
+	keys, err := config.prepare()
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ const brokerOverhead = 128
 func (c *Config) check() Errors {
 	var all Errors
 	for _, rule := range []func(*Config) Errors{
-		(*Config).checkListen, (*Config).checkTLS, (*Config).checkCluster, (*Config).checkSizes,
+		(*Config).checkListen, (*Config).checkTLS, (*Config).checkCluster, (*Config).checkSizes, (*Config).checkAuth,
 	} {
 		all = append(all, rule(c)...)
 	}
@@ -50,7 +50,7 @@ func (c *Config) checkListen() Errors {
 	if c.Listen.Internal != "" {
 		all = append(all, c.checkAddress("listen.internal", c.Listen.Internal)...)
 	}
-	if c.Exposed() && !c.Listen.AllowUnauthenticated {
+	if c.Exposed() && !c.Listen.AllowUnauthenticated && !c.Authenticated() {
 		all = append(all, c.mistake("listen.address", fmt.Sprintf("%q", c.Listen.Address),
 			"other machines can reach this address, and there is no authentication; "+
 				"add %s to accept every client", c.advice("listen.allow_unauthenticated", "true")))

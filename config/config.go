@@ -19,6 +19,7 @@ type Config struct {
 	Subprotocols []string             `key:"subprotocols" flag:"subprotocol" example:"chat.v1" doc:"WebSocket subprotocols that are selected if a client offers them, the preferred one first."`
 	Cluster      Cluster              `key:"cluster" doc:"The cluster and the node's part in it. Without Redis servers the node is alone."`
 	Namespaces   map[string]Namespace `key:"namespaces" doc:"The namespaces by name; others do not exist. Without this key there is one, default, that relays everything."`
+	Auth         Auth                 `key:"auth" doc:"Authentication: tokens of users, and keys of services. Without it every client is anonymous."`
 	Limits       Limits               `key:"limits" doc:"The resources that one client, or all of them, may take."`
 	Timeouts     Timeouts             `key:"timeouts" doc:"Timeouts of a connection. They are late by up to an eighth of the shortest, or a second."`
 	Drain        Drain                `key:"drain" doc:"The shutdown after SIGINT or SIGTERM."`

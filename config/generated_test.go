@@ -43,7 +43,8 @@ func TestDefaultFileChangesNothing(t *testing.T) {
 		t.Errorf("got %+v, want %+v", c, want)
 	}
 	everyLeaf(root, func(k *key) {
-		if line := "# " + k.name + ": "; k.standard == "" && !strings.Contains(file.String(), line) {
+		line := regexp.MustCompile(`(?m)^ *# +` + k.name + `: `)
+		if k.standard == "" && !line.Match(file.Bytes()) {
 			t.Errorf("%s is not there", k.path)
 		}
 	})

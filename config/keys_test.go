@@ -1,6 +1,9 @@
 package config
 
 import (
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"path/filepath"
 	"reflect"
@@ -49,6 +52,32 @@ var effects = []struct {
 	{"cluster.flush_wait", "4s", fields{"redis.FlushWait": "4s"}},
 	{"cluster.retry_max", "5s", fields{"redis.RetryMax": "5s"}},
 	{"namespaces.*.relay", "[asks, rooms]", fields{"node.Namespaces[default].Relay": "5"}},
+	{"auth.required", "false", fields{"jwt.Required": "false"}},
+	{"auth.jwt.keys.*.file", "PUBLIC", fields{"jwt.Keys[1].ID": "default", "jwt.Keys[1].File": "PUBLIC"}},
+	{"auth.jwt.keys.*.secret", secret, fields{"jwt.Keys[1].ID": "default", "jwt.Keys[1].Secret": secret}},
+	{"auth.jwt.keys.*.secret_file", "SECRET", fields{"jwt.Keys[1].ID": "default", "jwt.Keys[1].SecretFile": "SECRET"}},
+	{"auth.jwt.keys.*.algorithm", "HS256", fields{"jwt.Keys[1].Algorithm": "HS256"}},
+	{"auth.jwt.jwks.url", "https://a.test/keys", fields{"jwt.JWKS.URL": "https://a.test/keys"}},
+	{"auth.jwt.jwks.allow_http", "true", fields{"jwt.JWKS.AllowHTTP": "true"}},
+	{"auth.jwt.jwks.refresh", "1h", fields{"jwt.JWKS.Refresh": "1h0m0s"}},
+	{"auth.jwt.jwks.cooldown", "3s", fields{"jwt.JWKS.Cooldown": "3s"}},
+	{"auth.jwt.jwks.timeout", "4s", fields{"jwt.JWKS.Timeout": "4s"}},
+	{"auth.jwt.jwks.max_size", "1MiB", fields{"jwt.JWKS.MaxSize": "1048576"}},
+	{"auth.jwt.issuers", "[https://login.test/]", fields{"jwt.Issuers": "[https://login.test/]"}},
+	{"auth.jwt.audiences", "[chat]", fields{"jwt.Audiences": "[chat]"}},
+	{"auth.jwt.allow_no_expiry", "true", fields{"jwt.AllowNoExpiry": "true"}},
+	{"auth.jwt.clock_skew", "off", fields{"jwt.ClockSkew": "-1ns"}},
+	{"auth.jwt.token_size", "1KiB", fields{"jwt.TokenSize": "1024"}},
+	{"auth.jwt.sources", "[header, 'cookie:session']", fields{"jwt.Sources": "[header cookie:session]"}},
+	{"auth.jwt.allow_login", "true", fields{"node.AllowLogin": "true"}},
+	{"auth.jwt.claims.user", "user", fields{"jwt.Claims.User": "user"}},
+	{"auth.jwt.claims.info", "about", fields{"jwt.Claims.Info": "about"}},
+	{"auth.jwt.claims.permissions", "may", fields{"jwt.Claims.Permissions": "may"}},
+	{"auth.jwt.default_permissions", "['chat:lobby:join']", fields{"jwt.DefaultPermissions": "[{chat [lobby] join}]"}},
+	{"auth.api_keys.*.keys", "[" + apiKey + "]", fields{"keys[0].Name": "default", "keys[0].Secret": apiKey, "keys[0].Scopes": "[]", "keys[0].Permissions": "[]"}},
+	{"auth.api_keys.*.sha256", "[" + hash + "]", fields{"keys[1].Name": "default", "keys[1].SHA256": hash, "keys[1].Scopes": "[]", "keys[1].Permissions": "[]"}},
+	{"auth.api_keys.*.scopes", "[publish]", fields{"keys[0].Scopes": "[publish]"}},
+	{"auth.api_keys.*.permissions", "['*:join']", fields{"keys[0].Permissions": "[{* [] join}]"}},
 	{"limits.message", "32KiB", fields{"node.Limits.Message": "32768", "node.Limits.Names.Message": "32768"}},
 	{"limits.header", "16KiB", fields{"node.Limits.Header": "16384"}},
 	{"limits.connections", "1_000", fields{"node.Limits.Connections": "1000"}},
@@ -93,17 +122,26 @@ var effects = []struct {
 
 type fields = map[string]string
 
+// Keys for tests.
+const (
+	secret = "0123456789abcdef0123456789abcdef"
+	apiKey = "sk_0123456789abcdef0123456789abcdef"
+)
+
+var hash = strings.Repeat("0a", 32)
+
 // withoutKey are the fields that no key sets.
 var withoutKey = map[string]string{
 	"node.HTTP":                            "the pages of stoa serve",
 	"node.Broker":                          "made from the section cluster",
 	"node.Logger":                          "made from the section log",
-	"node.AllowLogin":                      "without authentication there is no login",
 	"node.Limits.UserBytes.Burst":          "tested with limits.bytes",
 	"node.Limits.Joins.Burst":              "tested with limits.messages",
 	"node.NativeOnly":                      "needs a handler in Go",
 	"node.Namespaces[default].MaxHandlers": "without handlers in Go there is nothing to limit",
 	"redis.Info":                           "set by stoa serve",
+	"jwt.JWKS.Client":                      "the default is enough",
+	"jwt.Logger":                           "set by stoa serve",
 	"redis.Logger":                         "made from the section log",
 }
 
@@ -112,6 +150,11 @@ var needed = map[string]string{
 	"tls.cert": "tls: {key: KEY}", "tls.key": "tls: {cert: CERT}",
 	"listen.loops":     "limits: {connections: 1}", // which depends on the loops
 	"cluster.redis_ca": "cluster: {redis: [rediss://a]}",
+	// The algorithm restricts the second key.
+	"auth.jwt.keys.*.algorithm":   "auth: {jwt: {keys: {a: {secret: " + secret + "}, default: {secret: " + secret + "}}}}",
+	"auth.api_keys.*.sha256":      "auth: {api_keys: {default: {keys: [" + apiKey + "]}}}",
+	"auth.api_keys.*.scopes":      "auth: {api_keys: {default: {keys: [" + apiKey + "]}}}",
+	"auth.api_keys.*.permissions": "auth: {api_keys: {default: {keys: [" + apiKey + "]}}}",
 }
 
 func TestEveryKeyHasAnEffect(t *testing.T) {
@@ -122,6 +165,9 @@ func TestEveryKeyHasAnEffect(t *testing.T) {
 		tested[e.key] = true
 		t.Run(e.key, func(t *testing.T) {
 			base := needed[e.key]
+			if base == "" && strings.HasPrefix(e.key, "auth.") && !strings.HasPrefix(e.key, "auth.api_keys") {
+				base = "auth: {jwt: {keys: {a: {secret: " + secret + "}}}}"
+			}
 			if base == "" && strings.HasPrefix(e.key, "cluster.") && e.key != "cluster.redis" {
 				base = "cluster: {redis: [redis://localhost]}"
 			}
@@ -167,7 +213,24 @@ func certificate(t *testing.T) *strings.Replacer {
 	certPEM, keyPEM := testkit.PEMPair(t, 1)
 	testkit.ReplaceFile(t, cert, certPEM)
 	testkit.ReplaceFile(t, key, keyPEM)
-	return strings.NewReplacer("CERT", cert, "KEY", key)
+	public, shared := filepath.Join(t.TempDir(), "public.pem"), filepath.Join(t.TempDir(), "secret")
+	testkit.ReplaceFile(t, public, publicPEM(t))
+	testkit.ReplaceFile(t, shared, []byte(secret))
+	return strings.NewReplacer("CERT", cert, "KEY", key, "PUBLIC", public, "SECRET", shared)
+}
+
+// publicPEM returns a public key.
+func publicPEM(t *testing.T) []byte {
+	t.Helper()
+	public, _, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 }
 
 // everyLeaf calls f for all keys with values, those in maps included.
@@ -208,6 +271,14 @@ func load(t *testing.T, pair *strings.Replacer, base string, setting ...string) 
 	}
 	flatten(all, "node", reflect.ValueOf(c.Node().WithDefaults()))
 	flatten(all, "redis", reflect.ValueOf(redis))
+	flatten(all, "jwt", reflect.ValueOf(c.JWT(nil)))
+	for i, k := range c.APIKeys() {
+		flatten(all, fmt.Sprintf("keys[%d]", i), reflect.ValueOf(k))
+	}
+	for i, k := range c.JWT(nil).Keys {
+		flatten(all, fmt.Sprintf("jwt.Keys[%d]", i), reflect.ValueOf(k))
+	}
+	delete(all, "jwt.Keys") // one by one
 	flatten(all, "Config", reflect.ValueOf(*c))
 	if c.Cluster.NodeID == "" {
 		delete(all, "node.ID") // random

@@ -35,6 +35,7 @@ func (c *Config) Node() node.Config {
 		Timeouts:     c.Timeouts.node(),
 		DrainDelay:   c.Drain.Delay,
 	}
+	config.AllowLogin = c.Auth.HasJWT() && c.Auth.JWT.AllowLogin
 	if config.Loops == 0 {
 		config.Loops = min(runtime.GOMAXPROCS(0), maxLoops)
 	}

@@ -11,7 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
@@ -95,7 +94,12 @@ func serve(ctx context.Context, flags *settings.Flags, stdout, stderr io.Writer)
 		return err
 	}
 	capacity := measureCapacity(c) // the node uses the raised limit of files
-	server, operators, err := newServer(c, self, logger)
+	verified, err := newAuthentication(c, logger)
+	if err != nil {
+		return err
+	}
+	defer verified.close()
+	server, operators, err := newServer(c, self, verified, logger)
 	if err != nil {
 		return err
 	}
@@ -122,7 +126,7 @@ func serve(ctx context.Context, flags *settings.Flags, stdout, stderr io.Writer)
 
 // warnExposed logs what other machines can reach.
 func warnExposed(c *config.Config, logger *slog.Logger) {
-	if c.Exposed() {
+	if c.Exposed() && !c.Authenticated() {
 		logger.Warn("no authentication: every client that reaches this address can connect", "listen", c.Listen.Address)
 	}
 	if c.Exposed() && c.Listen.Internal == "" {
@@ -137,14 +141,14 @@ func warnExposed(c *config.Config, logger *slog.Logger) {
 // newServer returns a node with its pages, and those of the internal port, if
 // there is one. It raises GOMAXPROCS to the number of loops. self is nil
 // outside of a cluster.
-func newServer(c *config.Config, self *clusterNode, logger *slog.Logger) (*node.Node, http.Handler, error) {
+func newServer(c *config.Config, self *clusterNode, verified *authentication, logger *slog.Logger) (*node.Node, http.Handler, error) {
 	mux := http.NewServeMux()
 	nodeConfig := c.Node()
 	nodeConfig.HTTP, nodeConfig.Logger = mux, logger
-	options := ops.Options{Build: metricsBuild(cli.ReadBuild())}
+	options := ops.Options{Build: metricsBuild(cli.ReadBuild()), Collectors: verified.collectors()}
 	if self != nil {
 		nodeConfig.ID, nodeConfig.Broker = self.broker.NodeID(), self.broker
-		options.Collectors = []prometheus.Collector{metrics.NewBrokerCollector(self.broker)}
+		options.Collectors = append(options.Collectors, metrics.NewBrokerCollector(self.broker))
 		options.Warnings = self.broker.Warnings
 	}
 	server, err := node.New(nodeConfig)
@@ -154,6 +158,7 @@ func newServer(c *config.Config, self *clusterNode, logger *slog.Logger) (*node.
 	if self != nil {
 		self.node.Store(server)
 	}
+	verified.register(server)
 	operators := mountPages(mux, server, c, options)
 	if runtime.GOMAXPROCS(0) < nodeConfig.Loops {
 		runtime.GOMAXPROCS(nodeConfig.Loops)
