@@ -37,9 +37,11 @@ var (
 	ErrTooManyRooms = errors.New("too many rooms")
 	// ErrTimeout: no answer came in time.
 	ErrTimeout = errors.New("timeout")
-	// ErrUnauthorized: the client must log in, or log in again.
+	// ErrUnauthorized: the client must log in, or log in again. A
+	// DetailedError may say for what.
 	ErrUnauthorized = errors.New("unauthorized")
-	// ErrForbidden: the request is understood and not allowed.
+	// ErrForbidden: the request is understood and not allowed. A DetailedError
+	// may say which permission is missing.
 	ErrForbidden = errors.New("forbidden")
 	// ErrUnavailable: the request cannot be served now; it may be repeated
 	// later.
@@ -51,6 +53,10 @@ var (
 	ErrNobody = errors.New("nobody there")
 	// ErrTooManyAsks: the connection has as many asks open as it may.
 	ErrTooManyAsks = errors.New("too many asks")
+	// ErrRoomFull: the room has as many members as it may.
+	ErrRoomFull = errors.New("room full")
+	// ErrTooBig: the message is larger than its namespace allows.
+	ErrTooBig = errors.New("message too big")
 	// ErrInternal: the peer's handler panicked.
 	ErrInternal = errors.New("internal error")
 )
@@ -62,7 +68,7 @@ var texts = textTable(
 	ErrUnhandled, ErrNameTooLong, ErrInvalidName,
 	ErrTooManyNamespaces, ErrTooManyRooms,
 	ErrTimeout, ErrUnauthorized, ErrForbidden, ErrUnavailable,
-	ErrGone, ErrNobody, ErrTooManyAsks, ErrInternal,
+	ErrGone, ErrNobody, ErrTooManyAsks, ErrRoomFull, ErrTooBig, ErrInternal,
 )
 
 func textTable(all ...error) map[string]error {
@@ -71,6 +77,35 @@ func textTable(all ...error) map[string]error {
 		table[err.Error()] = err
 	}
 	return table
+}
+
+// DetailedError is ErrUnauthorized or ErrForbidden with a text that says for
+// what, such as the missing permission. It travels as the text of the error, a
+// colon, a blank and the detail, and matches the error with errors.Is. Values
+// are comparable.
+type DetailedError struct {
+	// Err is ErrUnauthorized or ErrForbidden; other errors have no details.
+	Err error
+	// Detail is for people. A peer may have chosen it: quote it in logs.
+	Detail string
+}
+
+// detailSeparator is between an error text and its detail.
+const detailSeparator = ": "
+
+// Error returns the text as it travels.
+func (e DetailedError) Error() string { return e.Err.Error() + detailSeparator + e.Detail }
+
+// Unwrap returns Err.
+func (e DetailedError) Unwrap() error { return e.Err }
+
+// detailed returns the error for a text with a detail, nil for any other text.
+func detailed(text string) error {
+	before, detail, found := strings.Cut(text, detailSeparator)
+	if found && (before == ErrUnauthorized.Error() || before == ErrForbidden.Error()) {
+		return DetailedError{texts[before], detail}
+	}
+	return nil
 }
 
 // serverErrors are the errors that only a server can report: they are about the
@@ -109,10 +144,14 @@ type RemoteError string
 func (e RemoteError) Error() string { return string(e) }
 
 // ErrorFor resolves an error text from the wire to the error value of this
-// package with exactly that text, else to a RemoteError. The result is never
-// nil: an empty text is an error too (protocol.md, bug B15).
+// package with exactly that text, to a DetailedError, or else to a RemoteError.
+// The result is never nil: an empty text is an error too (protocol.md, bug
+// B15).
 func ErrorFor(text string) error {
 	if err, ok := texts[text]; ok {
+		return err
+	}
+	if err := detailed(text); err != nil {
 		return err
 	}
 	if text == "" {

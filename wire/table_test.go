@@ -25,6 +25,8 @@ func TestErrorTexts(t *testing.T) {
 		"unauthorized":        wire.ErrUnauthorized,
 		"forbidden":           wire.ErrForbidden,
 		"unavailable":         wire.ErrUnavailable,
+		"room full":           wire.ErrRoomFull,
+		"message too big":     wire.ErrTooBig,
 		"internal error":      wire.ErrInternal,
 	}
 	for text, want := range tests {
@@ -43,6 +45,33 @@ func TestErrorTexts(t *testing.T) {
 	}
 	if err := wire.ErrorFor(""); err == nil || err.Error() == "" {
 		t.Errorf("ErrorFor of an empty text is %#v, want an error with a text", err)
+	}
+}
+
+// An error can say for what, and is the same error.
+func TestDetails(t *testing.T) {
+	for text, want := range map[string]error{
+		"forbidden: needs join":    wire.ErrForbidden,
+		"forbidden: ":              wire.ErrForbidden,
+		"unauthorized: a: b; c":    wire.ErrUnauthorized,
+		"forbidden:needs join":     nil,
+		"Forbidden: needs join":    nil,
+		"timeout: ":                nil,
+		": forbidden":              nil,
+		"forbiddenness: not known": nil,
+	} {
+		err := wire.ErrorFor(text)
+		var remote wire.RemoteError
+		if err.Error() != text || want != nil && !errors.Is(err, want) || errors.As(err, &remote) != (want == nil) {
+			t.Errorf("ErrorFor(%q) is %#v, want %v", text, err, want)
+		}
+		if err != wire.ErrorFor(text) {
+			t.Errorf("ErrorFor(%q) does not equal itself", text)
+		}
+	}
+	// A client cannot make a statement of the server's.
+	if err := wire.ClientError("forbidden: needs join"); err != wire.RemoteError("remote: forbidden: needs join") {
+		t.Errorf("ClientError returned %#v", err)
 	}
 }
 

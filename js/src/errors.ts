@@ -42,9 +42,9 @@ export const ErrInvalidName = define("invalid name");
 export const ErrTimeout = define("timeout");
 /** The request crossed its opposite, or cannot be served at the moment. */
 export const ErrUnavailable = define("unavailable");
-/** The client must log in, or log in again. */
+/** The client must log in, or log in again; its code is also that of errors with a detail. */
 export const ErrUnauthorized = define("unauthorized");
-/** The request is understood and not allowed. */
+/** The request is understood and not allowed; its code is also that of errors with a detail. */
 export const ErrForbidden = define("forbidden");
 /** The handler of the other side has panicked. */
 export const ErrInternal = define("internal error");
@@ -56,6 +56,8 @@ export const ErrTooManyNamespaces = define("too many namespaces");
 export const ErrTooManyRooms = define("too many rooms");
 /** The connection has as many asks open as it may. */
 export const ErrTooManyAsks = define("too many asks");
+/** The room has as many members as it may. */
+export const ErrRoomFull = define("room full");
 /** The connection that was asked does not exist any more. */
 export const ErrGone = define("gone");
 /** The room that was asked has no other members. */
@@ -64,7 +66,7 @@ export const ErrNobody = define("nobody there");
 export const ErrClosed = define("use of closed connection");
 /** The connection was lost before the answer arrived, or is reconnecting. */
 export const ErrDisconnected = define("connection lost");
-/** The message is longer than Options.messageLimit. */
+/** The message is longer than Options.messageLimit, or than the server allows. */
 export const ErrTooBig = define("message too big");
 /** The server sent nothing for Options.idleTimeout. */
 export const ErrIdle = define("idle timeout");
@@ -78,7 +80,7 @@ export const unspecified = "unspecified error";
 
 /** Converts an error text of the server; an empty text is an error, too. */
 export function errorFor(text: string): StoaError {
-  return known.get(text) ?? new StoaError(text || unspecified, "remote");
+  return known.get(text) ?? new StoaError(text || unspecified, /^(forbidden|unauthorized): /.exec(text)?.[1] ?? "remote");
 }
 
 // The words for the close codes that refuse a client; see wire/codes.go.

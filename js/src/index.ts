@@ -17,6 +17,7 @@ export {
   ErrInvalidPayload,
   ErrNameTooLong,
   ErrNobody,
+  ErrRoomFull,
   ErrSlowReader,
   ErrTimeout,
   ErrTooBig,

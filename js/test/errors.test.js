@@ -21,6 +21,22 @@ test("each error text of the protocol has a constant and a code", async () => {
   }
 });
 
+test("an error with a detail has the code of the error", async () => {
+  const at = await connected();
+  for (const [text, code] of Object.entries({
+    'forbidden: needs join in room "x"': "forbidden",
+    "unauthorized: needs a user": "unauthorized",
+    "timeout: not one of these": "remote",
+    "is forbidden: no": "remote",
+  })) {
+    const asking = rejection(at.default.ask("e"));
+    await settle();
+    at.socket.answerAll(([token]) => `${token};default;;e;1;0;${text}`);
+    const error = await asking;
+    assert.deepEqual([error.message, error.code], [text, code]);
+  }
+});
+
 test("a disconnect by the server has its reason", async () => {
   const ends = [];
   const log = (ns, { Event, Err, IsLocal, IsForced }) => void ends.push([Event, Err?.message, Err?.code, IsLocal, IsForced]);
