@@ -30,6 +30,12 @@ func TestCrossingAsks(t *testing.T) {
 		"late disconnect is followed":         {[]string{"s connect", ".", "s join", ".", "s disconnect", "s!"}, "map[]"},
 		"late connect that is asked again":    {[]string{"s connect", "s!", "s connect"}, "map[a:map[]]"},
 		"late join that is asked again":       {[]string{"s connect", ".", "s join", "s!", "s join"}, "map[a:map[x:true]]"},
+		"forced leave":                        {[]string{"c connect", ".", "c join", ".", "s force leave"}, "map[a:map[]]"},
+		"forced leave crosses a leave":        {[]string{"c connect", ".", "c join", ".", "s force leave", "c leave"}, "map[a:map[]]"},
+		"forced leave crosses a disconnect":    {[]string{"c connect", ".", "c join", ".", "s force leave", "c disconnect", ">s", ".", "c connect", ".", "c join"}, "map[a:map[x:true]]"},
+		"forced disconnect":                   {[]string{"c connect", ".", "c join", ".", "s force disconnect"}, "map[]"},
+		"forced disconnect crosses a join":    {[]string{"c connect", ".", "s force disconnect", "c join"}, "map[]"},
+		"forced disconnect before a connect":  {[]string{"c connect", ".", "c join", ".", "s force disconnect", "s connect"}, "map[a:map[]]"},
 		"late join of an old namespace":       {[]string{"s connect", ".", "s join", "s!", "c disconnect", ".", "c connect"}, "map[a:map[]]"},
 	}
 	for name, test := range tests {
@@ -80,6 +86,10 @@ func (s *side) ask(what string) {
 		id, err = s.session.AskConnect(&place{name: "a"}, nil)
 	case session.Disconnect.String():
 		id, err = s.session.AskDisconnect(namespace)
+	case "force leave":
+		id, err = s.session.ForceLeave(namespace, room)
+	case "force disconnect":
+		id, err = s.session.ForceDisconnect(namespace)
 	case session.Join.String():
 		id, err = s.session.AskJoin(namespace, room, nil)
 	case session.Leave.String():

@@ -44,12 +44,14 @@ type Driver interface {
 	// side asked for it.
 	Connected(namespace Namespace, local bool)
 	// Disconnected reports that a namespace is no longer connected, after Left
-	// for each of its rooms. Forced: the connection has ended.
+	// for each of its rooms. Forced: the connection has ended, or this side did
+	// not wait for the peer to agree.
 	Disconnected(namespace Namespace, local, forced bool)
 	// Joined reports that a room is joined.
 	Joined(namespace Namespace, room Room, local bool)
 	// Left reports that a room is no longer joined. Forced: because its
-	// namespace is being disconnected or the connection has ended.
+	// namespace is being disconnected, the connection has ended, or this side
+	// did not wait for the peer to agree.
 	Left(namespace Namespace, room Room, local, forced bool)
 	// Event reports an emit, an ask or a native message.
 	Event(e *Event)

@@ -233,11 +233,19 @@ func (s *side) operate() {
 			if s.model.chance(60) {
 				return
 			}
-			id, err = s.session.AskDisconnect(namespace)
+			if s.forces() {
+				id, err = s.session.ForceDisconnect(namespace)
+			} else {
+				id, err = s.session.AskDisconnect(namespace)
+			}
 		case session.Join:
 			id, err = s.session.AskJoin(namespace, &place{name: roomName}, nil)
 		case session.Leave:
-			id, err = s.session.AskLeave(namespace, &place{name: roomName})
+			if s.forces() {
+				id, err = s.session.ForceLeave(namespace, &place{name: roomName})
+			} else {
+				id, err = s.session.AskLeave(namespace, &place{name: roomName})
+			}
 		case session.EventAsk:
 			id, err = s.session.Ask(namespace, s.session.Room(namespace, []byte(roomName)), "event", []byte("body"), s.model.chance(50))
 		default:
@@ -251,6 +259,12 @@ func (s *side) operate() {
 	s.model.note("%s asks %v %s/%s: %d", s.name, kind, name, roomName, id)
 	s.asks[id] += 0
 	s.given = append(s.given, id)
+}
+
+// forces reports whether the next leave or disconnect does not wait for the
+// client, which must not refuse it.
+func (s *side) forces() bool {
+	return s == s.model.sides[0] && !s.model.stubborn && s.model.chance(50)
 }
 
 func (s *side) cancel() {
