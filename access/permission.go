@@ -138,8 +138,10 @@ func (id *Identity) matchesAny(patterns []string, room string) bool {
 // matches compares piece by piece, so that nothing is built for a template. The
 // ID of a user is taken as it is: a * in it has no meaning.
 func (id *Identity) matches(pattern, room string) bool {
-	prefix := strings.HasSuffix(pattern, "*")
-	pattern = strings.TrimSuffix(pattern, "*")
+	pattern, prefix := strings.CutSuffix(pattern, "*")
+	if strings.IndexByte(pattern, userMark[0]) < 0 { // most patterns
+		return len(pattern) <= len(room) && room[:len(pattern)] == pattern && (prefix || len(pattern) == len(room))
+	}
 	for {
 		literal, after, marked := strings.Cut(pattern, userMark)
 		rest, ok := strings.CutPrefix(room, literal)

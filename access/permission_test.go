@@ -1,6 +1,9 @@
 package access
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 func TestAllows(t *testing.T) {
 	id := Identity{User: "ann", Permissions: []Permission{
@@ -108,5 +111,24 @@ func TestParseActions(t *testing.T) {
 	}
 	if _, err := ParseActions("fly"); err == nil {
 		t.Error("no error for an unknown action")
+	}
+}
+
+// BenchmarkAllows asks for what only the last permission allows.
+func BenchmarkAllows(b *testing.B) {
+	for _, count := range []int{1, 10, MaxPermissions} {
+		b.Run(fmt.Sprintf("permissions=%d", count), func(b *testing.B) {
+			id := Identity{User: "ann"}
+			for i := range count {
+				id.Permissions = append(id.Permissions, Permission{Namespace: "chat", Rooms: []string{fmt.Sprintf("team-%d-*", i)}, Allow: Emit})
+			}
+			room := fmt.Sprintf("team-%d-lobby", count-1)
+			b.ReportAllocs()
+			for b.Loop() {
+				if !id.Allows(Emit, "chat", room) {
+					b.Fatal("not allowed")
+				}
+			}
+		})
 	}
 }

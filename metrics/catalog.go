@@ -24,6 +24,8 @@ var (
 		"Connections ended, by close code and by the side that ended them.", "code", "initiator")
 	renewals = describe("renewals_total",
 		"Tokens that clients handed in over open connections, by result.", "result")
+	denied = describe("denied_total",
+		"Messages and requests of clients that a rule of their namespace refused, by namespace and rule.", "namespace", "rule")
 	framesPerWrite = describe("frames_per_write",
 		"Frames that left in one write.")
 	loopLag = describe("loop_lag_seconds",

@@ -41,7 +41,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 		out <- scalars[i].desc
 	}
 	for _, desc := range []*prometheus.Desc{
-		buildInfo, handshakes, userRefusals, messagesReceived, handlers, ratesExceeded, closes, renewals, framesPerWrite, loopLag,
+		buildInfo, handshakes, userRefusals, messagesReceived, handlers, ratesExceeded, closes, renewals, denied, framesPerWrite, loopLag,
 	} {
 		out <- desc
 	}
@@ -62,6 +62,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	collectRates(out, &stats)
 	collectCloses(out, &stats)
 	collectRenewals(out, &stats)
+	for key, count := range stats.Denied {
+		out <- prometheus.MustNewConstMetric(denied, prometheus.CounterValue, float64(count), key.Namespace, key.Rule.String())
+	}
 	out <- nodeHistogram(framesPerWrite, node.FramesPerWriteBounds(), &stats.FramesPerWrite)
 	out <- nodeHistogram(loopLag, node.LoopLagBounds(), &stats.Lag)
 }

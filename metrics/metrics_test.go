@@ -237,6 +237,10 @@ func populated(t testing.TB) node.Stats {
 		{Code: "other", Initiator: node.ByPeer}:        3,
 		{Code: "other", Initiator: node.ByServer}:      4,
 	}
+	stats.Denied = map[node.DeniedKey]uint64{
+		{Namespace: "chat", Rule: node.RuleJoin}:     5,
+		{Namespace: "chat", Rule: node.RuleRoomFull}: 6,
+	}
 	return stats
 }
 

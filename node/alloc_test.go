@@ -2,6 +2,7 @@ package node
 
 import (
 	"bufio"
+	"context"
 	"net"
 	"net/http"
 	"runtime"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"github.com/stoa-io/stoa/access"
 	"github.com/stoa-io/stoa/internal/engine"
 	"github.com/stoa-io/stoa/internal/testkit"
 )
@@ -69,13 +71,22 @@ func (c *client) skip(count int) {
 
 // relayAllocs returns the allocations per message that is received and relayed
 // to so many other members, over a real node. The client's side allocates
-// nothing.
-func relayAllocs(t *testing.T, members, together int) float64 {
+// nothing. Each message follows so many emits without a room.
+func relayAllocs(t *testing.T, o NamespaceOptions, members, together, before int) float64 {
 	t.Helper()
 	const rounds = 300
-	n, err := New(Config{Loops: 1, Namespaces: map[string]NamespaceOptions{"default": {Relay: RelayRooms}}})
+	n, err := New(Config{Loops: 1})
 	if err != nil {
 		t.Fatal(err)
+	}
+	n.Namespace("default", o)
+	if o.Access != (Access{}) {
+		n.OnAccept(func(_ context.Context, a *Accept) error {
+			a.Identity = access.Identity{User: "ann", Permissions: []access.Permission{
+				{Namespace: "default", Rooms: []string{"other", "{user}-*", "r"}, Allow: access.Emit},
+			}}
+			return nil
+		})
 	}
 	if err := n.Listen("tcp", "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
@@ -94,6 +105,9 @@ func relayAllocs(t *testing.T, members, together int) float64 {
 	text := ";default;r;chat;0;0;" + strings.Repeat("x", 64)
 	var batch []byte
 	for range together {
+		for range before {
+			batch = append(batch, clientFrame(";default;;chat;0;0;x")...)
+		}
 		batch = append(batch, clientFrame(text)...)
 	}
 	delivered := together * len(engine.NewFrame(ws.OpText, []byte(text)))
@@ -106,13 +120,13 @@ func relayAllocs(t *testing.T, members, together int) float64 {
 	for range rounds { // buffers and queues find their sizes
 		round()
 	}
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
+	var start, end runtime.MemStats
+	runtime.ReadMemStats(&start)
 	for range rounds {
 		round()
 	}
-	runtime.ReadMemStats(&after)
-	return float64(after.Mallocs-before.Mallocs) / float64(rounds*together)
+	runtime.ReadMemStats(&end)
+	return float64(end.Mallocs-start.Mallocs) / float64(rounds*together)
 }
 
 // A message that is received and relayed costs at most three allocations, and
@@ -120,7 +134,8 @@ func relayAllocs(t *testing.T, members, together int) float64 {
 func TestRelayAllocations(t *testing.T) {
 	const limit = 3
 	for _, together := range []int{1, 64} {
-		few, many := relayAllocs(t, 1, together), relayAllocs(t, 101, together)
+		options := NamespaceOptions{Relay: RelayRooms}
+		few, many := relayAllocs(t, options, 1, together, 0), relayAllocs(t, options, 101, together, 0)
 		t.Logf("%d together: %.2f allocations per message with 1 other member, %.2f with 101", together, few, many)
 		if few > limit || many > limit {
 			t.Errorf("%d together: %.2f and %.2f allocations per message, want at most %d", together, few, many, limit)

@@ -67,7 +67,7 @@ func (a *app) Disconnected(c *hub.Client, in *hub.Namespace, forced bool) {
 	ns := declared(in)
 	gone := handle.removeNamespace(ns.name)
 	if h := ns.handlers.disconnected; h != nil && gone != nil {
-		a.dispatch(c, &notice{handlerCall{kind: HandlerDisconnected, namespace: ns, ending: forced}, func(ctx context.Context) error {
+		a.dispatch(c, &notice{handlerCall{kind: HandlerDisconnected, namespace: ns, ending: handle.IsClosed()}, func(ctx context.Context) error {
 			h(ctx, &DisconnectedEvent{NSConn: gone, Forced: forced})
 			return nil
 		}})

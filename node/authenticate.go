@@ -115,6 +115,6 @@ func (t *authenticateTask) Run(*hub.Shard) {
 		c.Decide(t.request, t.err)
 		return
 	}
-	t.conn.identity.Store(t.id)
+	t.conn.replaceIdentity(c, t.id)
 	c.Renew(t.request, t.id)
 }

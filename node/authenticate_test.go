@@ -244,3 +244,17 @@ func TestNativeIdentityEnds(t *testing.T) {
 	})
 	upgrade(t, n).expectClose(ws.StatusCode(wire.CodeExpired))
 }
+
+// A connection leaves the rooms that only the identity before the renewal
+// allowed, before its next message is handled.
+func TestRenewalTakesPermissions(t *testing.T) {
+	n := startHandling(t, nil, func(n *node.Node) {
+		acceptIdentities(n)
+		n.OnAuthenticate(verify)
+		n.Namespace("chat", node.NamespaceOptions{Relay: node.RelayRooms, Access: node.Access{Join: node.WhoPermitted}})
+	})
+	p := joinAs(t, n, "permitted", "chat", "r")
+	p.send("$a" + ask + "ann")
+	p.send("$q;chat;r;q;0;0;")
+	p.expect("1;chat;r;_OnRoomLeave;0;0;", "$a;;;;;;", "$q;chat;r;q;1;0;bad room")
+}

@@ -6,15 +6,25 @@ import (
 
 	"github.com/stoa-io/stoa/internal/hub"
 	"github.com/stoa-io/stoa/internal/session"
+	"github.com/stoa-io/stoa/wire"
 )
 
-// Authorize implements hub.App: a handler decides about the request, if there
-// is one. Until then the session holds back the messages that follow.
-func (a *app) Authorize(c *hub.Client, r *session.Request) (deferred bool) {
+// Authorize implements hub.App: first the rules of the namespace decide about
+// the request, then a handler, if there is one. Until then the session holds
+// back the messages that follow.
+func (a *app) Authorize(c *hub.Client, r *session.Request) (decided bool) {
 	if r.Kind == session.Authenticate {
 		return a.authenticate(c, r)
 	}
-	t := a.authorizer(c, r)
+	ns := a.requested(r)
+	if ns == nil {
+		return false
+	}
+	if err := ns.deny(c, r); err != nil {
+		c.Session().Reject(r, err.Error())
+		return true
+	}
+	t := a.authorizer(c, ns, r)
 	if t == nil {
 		return false
 	}
@@ -24,18 +34,42 @@ func (a *app) Authorize(c *hub.Client, r *session.Request) (deferred bool) {
 	return true
 }
 
+// Admit implements hub.App: while a request waited, the identity of the
+// connection may have changed.
+func (a *app) Admit(c *hub.Client, r *session.Request) error {
+	if ns := a.requested(r); ns != nil {
+		return ns.deny(c, r)
+	}
+	return wire.ErrBadNamespace
+}
+
+// requested returns the namespace of a request, nil if it is not declared.
+func (a *app) requested(r *session.Request) *Namespace {
+	if r.Kind == session.Connect {
+		return a.namespaces[string(r.Message.Namespace)]
+	}
+	return declared(r.Namespace.(*hub.Namespace))
+}
+
+// deny returns the error for a request that a rule refuses, and counts it; nil
+// if there is none.
+func (ns *Namespace) deny(c *hub.Client, r *session.Request) error {
+	rule, err := ns.checkRequest(c.Identity(), r)
+	if err != nil {
+		ns.denied[rule].Add(1)
+	}
+	return err
+}
+
+// RoomLimit implements hub.App.
+func (a *app) RoomLimit(in *hub.Namespace) int { return declared(in).policy.Load().MembersPerRoom }
+
+// RoomFull implements hub.App.
+func (a *app) RoomFull(in *hub.Namespace) { declared(in).denied[RuleRoomFull].Add(1) }
+
 // authorizer returns the call of the handler that decides about a request, nil
 // if there is none.
-func (a *app) authorizer(c *hub.Client, r *session.Request) *authorizeTask {
-	var ns *Namespace
-	if r.Kind == session.Connect {
-		ns = a.namespaces[string(r.Message.Namespace)]
-	} else {
-		ns = declared(r.Namespace.(*hub.Namespace))
-	}
-	if ns == nil {
-		return nil
-	}
+func (a *app) authorizer(c *hub.Client, ns *Namespace, r *session.Request) *authorizeTask {
 	t := &authorizeTask{handlerCall: handlerCall{namespace: ns}}
 	h := &ns.handlers
 	switch {

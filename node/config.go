@@ -262,7 +262,7 @@ func (c *Config) validate() error {
 	}
 	errs = append(errs, c.Limits.check()...)
 	for name, options := range c.Namespaces {
-		errs = append(errs, options.validate(name)...)
+		errs = append(errs, options.validate(name, &c.Limits)...)
 	}
 	return errors.Join(errs...)
 }

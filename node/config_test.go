@@ -57,6 +57,15 @@ func TestConfigRefused(t *testing.T) {
 		{"unknown relay", func(c *node.Config) {
 			c.Namespaces = map[string]node.NamespaceOptions{"chat": {Relay: 1 << 3}}
 		}, `"chat": Relay 8 is unknown`},
+		{"unknown access", func(c *node.Config) { declare(c, node.NamespaceOptions{Access: node.Access{Ask: 4}}) }, "Access.Ask"},
+		{"pattern of rooms", func(c *node.Config) { declare(c, node.NamespaceOptions{Rooms: node.RoomNames{Pattern: "a)|(b"}}) }, "Rooms.Pattern"},
+		{"length of rooms", func(c *node.Config) { declare(c, node.NamespaceOptions{Rooms: node.RoomNames{MaxLength: -1}}) }, "Rooms.MaxLength -1"},
+		{"size above that of the node", func(c *node.Config) {
+			c.Limits.Message = 1000
+			declare(c, node.NamespaceOptions{MaxMessage: 1001})
+		}, "MaxMessage 1001"},
+		{"members", func(c *node.Config) { declare(c, node.NamespaceOptions{MembersPerRoom: -1}) }, "MembersPerRoom -1"},
+		{"name of a namespace", func(c *node.Config) { c.Namespaces = map[string]node.NamespaceOptions{"\xff": {}} }, `"\xff"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var cfg node.Config
@@ -82,6 +91,11 @@ func TestConfigRefused(t *testing.T) {
 			}
 		}
 	})
+}
+
+// declare adds a namespace to a configuration.
+func declare(c *node.Config, o node.NamespaceOptions) {
+	c.Namespaces = map[string]node.NamespaceOptions{"chat": o}
 }
 
 func TestConfigAccepted(t *testing.T) {

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -46,8 +47,8 @@ func (c *Conn) Context() context.Context { return c.handle.Context() }
 // can be sent any more.
 func (c *Conn) IsClosed() bool { return c.handle.IsClosed() }
 
-// Identity returns who the connection belongs to, as the accept handlers have
-// said; the zero value if none has. It must not be changed.
+// Identity returns the identity of the connection, as the accept handlers or
+// SetIdentity have set it; the zero value if none has. It must not be changed.
 func (c *Conn) Identity() access.Identity {
 	if id := c.identity.Load(); id != nil {
 		return *id
@@ -58,6 +59,27 @@ func (c *Conn) Identity() access.Identity {
 // User returns the ID of the connection's user, empty for a client that is not
 // authenticated.
 func (c *Conn) User() string { return c.Identity().User }
+
+// SetIdentity replaces the identity of the connection, for example because the
+// client has shown a new token. The user must be the same, else the error is
+// ErrOtherUser. The new identity counts for all messages that the loop receives
+// afterwards; a request that waits for a handler is checked again. Where the
+// old identity allowed to connect or join and the new one does not, the
+// connection is taken out of the namespace or room at once, and OnDisconnected
+// and OnLeft report it as forced. SetIdentity does not block. The error is
+// wire.ErrClosed if the connection has closed.
+func (c *Conn) SetIdentity(id access.Identity) error {
+	if err := id.Validate(); err != nil {
+		return fmt.Errorf("node: %w", err)
+	}
+	if id.User != c.User() {
+		return ErrOtherUser
+	}
+	if c.IsClosed() || !c.handle.Submit(&identityTask{c, &id}) {
+		return wire.ErrClosed
+	}
+	return nil
+}
 
 // Value returns the value that the accept handler has set for the key
 // (Accept.Set), else nil.

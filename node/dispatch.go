@@ -18,37 +18,42 @@ func (a *app) dispatch(c *hub.Client, w work) {
 // handler for its event; the relay, if the namespace relays such messages; the
 // handler for any event. Else an ask is answered with "unhandled event".
 func (a *app) Event(c *hub.Client, in *hub.Namespace, e *session.Event) hub.MessageResult {
-	if len(e.Message.Token) > 0 {
-		return a.onAsk(c, declared(in), e)
+	ns := declared(in)
+	p := ns.policy.Load()
+	if p.events && a.refused(c, ns, p, e) {
+		return hub.MessageRefused
 	}
-	return a.onEmit(c, declared(in), e)
+	if len(e.Message.Token) > 0 {
+		return a.onAsk(c, ns, p, e)
+	}
+	return a.onEmit(c, ns, p, e)
 }
 
-func (a *app) onEmit(c *hub.Client, ns *Namespace, e *session.Event) hub.MessageResult {
+func (a *app) onEmit(c *hub.Client, ns *Namespace, p *policy, e *session.Event) hub.MessageResult {
 	h := &ns.handlers
 	if found, ok := h.emits[string(e.Message.Event)]; ok {
 		return a.handleEmit(c, ns, e, found.event, found.handler)
 	}
 	switch {
-	case ns.options.relays(e):
+	case p.relays(e):
 		return a.relay(c, ns, e)
 	case h.anyEmit != nil:
 		return a.handleEmit(c, ns, e, string(e.Message.Event), h.anyEmit)
 	}
 	c.Session().ReplyError(e.Message, wire.ErrUnhandled.Error()) // if the client wants to know
-	if ns.options.Relay&(RelayRooms|RelayNamespace) != 0 {
+	if p.Relay&(RelayRooms|RelayNamespace) != 0 {
 		return hub.MessageRefused
 	}
 	return hub.MessageUnhandled
 }
 
-func (a *app) onAsk(c *hub.Client, ns *Namespace, e *session.Event) hub.MessageResult {
+func (a *app) onAsk(c *hub.Client, ns *Namespace, p *policy, e *session.Event) hub.MessageResult {
 	h := &ns.handlers
 	if found, ok := h.asks[string(e.Message.Event)]; ok {
 		return a.handleAsk(c, ns, e, found.event, found.handler)
 	}
 	switch {
-	case ns.options.relays(e):
+	case p.relays(e):
 		return a.relay(c, ns, e)
 	case h.anyAsk != nil:
 		return a.handleAsk(c, ns, e, string(e.Message.Event), h.anyAsk)

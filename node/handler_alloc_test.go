@@ -91,3 +91,14 @@ func TestHandlerAllocations(t *testing.T) {
 		}
 	}
 }
+
+// Neither the permission for a message nor its refusal costs an allocation.
+func TestPermissionAllocations(t *testing.T) {
+	const limit = 2
+	options := NamespaceOptions{
+		Relay: RelayRooms | RelayNamespace, Access: Access{Emit: WhoPermitted, EmitNamespace: WhoPermitted}, MaxMessage: 1000,
+	}
+	if got := relayAllocs(t, options, 1, 64, 10); got > limit {
+		t.Errorf("%.2f allocations for a message that follows 10 that are refused, want at most %d", got, limit)
+	}
+}

@@ -108,7 +108,7 @@ type ConnectedEvent struct {
 // namespace.
 type DisconnectedEvent struct {
 	NSConn *NSConn
-	// Forced: the connection has closed.
+	// Forced: the connection has closed, or it has lost the permission.
 	Forced bool
 }
 
@@ -145,7 +145,8 @@ type LeaveRequest struct {
 // LeftEvent reports a connection that is no longer in a room.
 type LeftEvent struct {
 	Room *Room
-	// Forced: the namespace was disconnected or the connection has closed.
+	// Forced: the namespace was disconnected, the connection has closed, or it
+	// has lost the permission.
 	Forced bool
 }
 

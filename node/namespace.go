@@ -3,6 +3,8 @@ package node
 import (
 	"fmt"
 	"maps"
+	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/stoa-io/stoa/internal/taskqueue"
 	"github.com/stoa-io/stoa/wire"
@@ -28,10 +30,26 @@ const (
 	relayAll = 1<<iota - 1
 )
 
-// NamespaceOptions configures a namespace. The zero value relays nothing.
+// NamespaceOptions configures a namespace. The zero value relays nothing, and
+// lets every client connect and join rooms.
 type NamespaceOptions struct {
 	// Relay is the set of messages that are relayed.
 	Relay Relay
+	// Access says which clients may connect, join, emit and ask. By default
+	// everyone may.
+	Access Access
+	// Rooms is a rule for the names of the rooms that clients join; by default
+	// there is none. A join that breaks it is refused with wire.ErrForbidden.
+	Rooms RoomNames
+	// MaxMessage is the size of the largest emit or ask of a client in bytes,
+	// names included, at most Limits.Message. A larger one is refused with
+	// wire.ErrTooBig, and the connection stays. Zero means Limits.Message,
+	// beyond which the connection is closed.
+	MaxMessage int
+	// MembersPerRoom is how many members each room may have on this node, those
+	// of other nodes not included. A client's join beyond it is refused with
+	// wire.ErrRoomFull; the application may exceed it. Zero means no limit.
+	MembersPerRoom int
 	// MaxHandlers is how many handlers of the namespace may run at the same
 	// time on this node. Further calls are queued and have no goroutine. Zero
 	// means no limit.
@@ -39,8 +57,23 @@ type NamespaceOptions struct {
 }
 
 // validate reports options that cannot be used.
-func (o *NamespaceOptions) validate(name string) []error {
+func (o *NamespaceOptions) validate(name string, limits *Limits) []error {
 	var errs []error
+	if !utf8.ValidString(name) {
+		errs = append(errs, fmt.Errorf("node: namespace %q: the name is not valid UTF-8", name))
+	}
+	if field := o.Access.unknown(); field != "" {
+		errs = append(errs, fmt.Errorf("node: namespace %q: Access.%s is unknown", name, field))
+	}
+	if _, err := o.Rooms.compile(); err != nil {
+		errs = append(errs, fmt.Errorf("node: namespace %q: %w", name, err))
+	}
+	if o.MaxMessage < 0 || limits.Message > 0 && o.MaxMessage > limits.Message {
+		errs = append(errs, fmt.Errorf("node: namespace %q: MaxMessage %d: want 0 to Limits.Message, which is %d", name, o.MaxMessage, limits.Message))
+	}
+	if o.MembersPerRoom < 0 {
+		errs = append(errs, fmt.Errorf("node: namespace %q: MembersPerRoom %d: want 0 or more", name, o.MembersPerRoom))
+	}
 	if o.Relay&^relayAll != 0 {
 		errs = append(errs, fmt.Errorf("node: namespace %q: Relay %d is unknown", name, o.Relay))
 	}
@@ -62,8 +95,9 @@ func (o *NamespaceOptions) validate(name string) []error {
 type Namespace struct {
 	node     *Node
 	name     string
-	options  NamespaceOptions
-	limit    *taskqueue.Limiter // nil: none
+	policy   atomic.Pointer[policy]
+	denied   *[rules]atomic.Uint64 // on its own, as it changes more often than the rest
+	limit    *taskqueue.Limiter    // nil: none
 	handlers namespaceHandlers
 }
 
@@ -111,7 +145,7 @@ func (n *Node) Namespace(name string, o NamespaceOptions) *Namespace {
 	if n.namespaces[name] != nil {
 		panic(fmt.Sprintf("node: namespace %q is declared already; see LookupNamespace", name))
 	}
-	if errs := o.validate(name); len(errs) > 0 {
+	if errs := o.validate(name, &n.config.Limits); len(errs) > 0 {
 		panic(errs[0].Error())
 	}
 	return n.declare(name, o)
@@ -128,7 +162,8 @@ func (n *Node) LookupNamespace(name string) *Namespace {
 // declare adds a namespace. It is called before the node starts, with mu held
 // or before the node is shared.
 func (n *Node) declare(name string, o NamespaceOptions) *Namespace {
-	ns := &Namespace{node: n, name: name, options: o}
+	ns := &Namespace{node: n, name: name, denied: new([rules]atomic.Uint64)}
+	ns.policy.Store(newPolicy(o))
 	if o.MaxHandlers > 0 {
 		ns.limit = taskqueue.NewLimiter(o.MaxHandlers)
 	}

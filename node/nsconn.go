@@ -22,6 +22,9 @@ type NSConn struct {
 // Conn returns the connection.
 func (ns *NSConn) Conn() *Conn { return ns.conn }
 
+// User returns the ID of the connection's user; see Conn.User.
+func (ns *NSConn) User() string { return ns.conn.User() }
+
 // Namespace returns the namespace's name.
 func (ns *NSConn) Namespace() string { return ns.namespace.name }
 
@@ -143,6 +146,9 @@ func (r *Room) Name() string { return r.name }
 
 // NSConn returns the connection in the room's namespace.
 func (r *Room) NSConn() *NSConn { return r.ns }
+
+// User returns the ID of the connection's user; see Conn.User.
+func (r *Room) User() string { return r.ns.User() }
 
 // EmitToClient sends an event of the room to this client alone, in a text
 // frame. The body must be valid UTF-8 and is not kept. It does not block.

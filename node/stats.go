@@ -149,6 +149,12 @@ func CloseKeys() []CloseKey {
 	return keys
 }
 
+// DeniedKey is a rule of a namespace.
+type DeniedKey struct {
+	Namespace string
+	Rule      Rule
+}
+
 // Histogram counts observations. Bucket i holds those at most bound i that are
 // above bound i-1; the last bucket, one more than there are bounds, holds those
 // above all bounds. It is not cumulative.
@@ -209,6 +215,7 @@ type Stats struct {
 	Renewals          map[RenewalResult]uint64
 	RatesExceeded     map[RateKind]uint64    // pauses of clients that exceed a rate
 	Closes            map[CloseKey]uint64    // those that occurred; see CloseKeys
+	Denied            map[DeniedKey]uint64   // of namespaces with rules, for each rule that they have
 	FramesPerWrite    Histogram              // in frames
 	Lag               Histogram              // how late the loops' timers were served, in seconds
 	Turns             uint64                 // of loops
@@ -266,6 +273,7 @@ func (n *Node) Stats() Stats {
 		s.Closes[CloseKey{key.Code, Initiator(key.Initiator)}] = count
 	}
 	n.addMessages(&s, &all)
+	s.Denied = n.denied()
 	if files := n.certificate.Load(); files != nil {
 		s.CertificateErrors = files.Failures()
 	}
@@ -284,4 +292,20 @@ func (n *Node) addMessages(s *Stats, all *hub.Stats) {
 		}
 		s.MessagesIn[frame] = counts
 	}
+}
+
+// denied returns how many messages each rule has refused.
+func (n *Node) denied() map[DeniedKey]uint64 {
+	counts := make(map[DeniedKey]uint64)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for name, ns := range n.namespaces {
+		p := ns.policy.Load()
+		for rule := range rules {
+			if count := ns.denied[rule].Load(); count > 0 || p.has(rule) {
+				counts[DeniedKey{name, rule}] = count
+			}
+		}
+	}
+	return counts
 }

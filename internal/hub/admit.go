@@ -94,16 +94,27 @@ func (c *Client) admit(r *session.Request, channel string) {
 	if !c.IsOpen() {
 		return
 	}
+	s := c.Shard()
+	if err := s.app.Admit(c, r); err != nil {
+		c.session.Reject(r, err.Error())
+		s.releaseUnused(channel)
+		return
+	}
 	if r.Kind == session.Connect {
 		c.admitNamespace(r)
 		return
 	}
-	s := c.Shard()
 	ns, ok := r.Namespace.(*Namespace)
 	if !ok || s.namespaces[ns.name] == nil || ns.Namespace != s.namespaces[ns.name].Namespace {
 		// The namespace was disconnected while the request waited; the session
 		// answers so.
 		c.session.AcceptJoin(r, departed(r.Message.Room))
+		s.releaseUnused(channel)
+		return
+	}
+	if c.session.Room(ns, r.Message.Room) == nil && !s.countJoin(channel, s.app.RoomLimit(ns)) {
+		c.session.Reject(r, wire.ErrRoomFull.Error())
+		s.app.RoomFull(ns)
 		s.releaseUnused(channel)
 		return
 	}

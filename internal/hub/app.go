@@ -24,12 +24,21 @@ type App interface {
 	Closed(c *Client, code wire.Code, by engine.Initiator)
 
 	// Authorize reports whether the application decides about a request of the
-	// client. It then defers the request and posts a decision; see
-	// Client.Decide.
+	// client. It has rejected it then, or it defers the request and posts a
+	// decision; see Client.Decide.
 	Authorize(c *Client, r *session.Request) (deferred bool)
+	// Admit returns why a request to connect or join is refused after all. It
+	// is called when the request is carried out, which may be long after
+	// Authorize.
+	Admit(c *Client, r *session.Request) error
+	// RoomLimit is how many members a room of the namespace may have on this
+	// node; zero is no limit.
+	RoomLimit(ns *Namespace) int
+	// RoomFull reports that a client could not join a room because of that.
+	RoomFull(ns *Namespace)
 	// Connected, Disconnected, Joined and Left are called after the change.
-	// forced: because the namespace was disconnected or the connection has
-	// closed.
+	// forced: because the namespace was disconnected, the connection has
+	// closed, or the client was not waited for.
 	Connected(c *Client, ns *Namespace)
 	Disconnected(c *Client, ns *Namespace, forced bool)
 	Joined(c *Client, ns *Namespace, room string)

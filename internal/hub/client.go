@@ -152,9 +152,9 @@ func (c *Client) Queue(t *taskqueue.Task) {
 // IsBusy reports whether tasks of the application are queued or running.
 func (c *Client) IsBusy() bool { return c.handle != nil && c.handle.queue.Busy() }
 
-// isSettled reports whether nothing is left of the application's tasks that a
+// IsSettled reports whether nothing is left of the application's tasks that a
 // request must wait for. It may say false where Busy finds that all is done.
-func (c *Client) isSettled() bool {
+func (c *Client) IsSettled() bool {
 	return c.handle == nil || c.handle.output == outputArrived && !c.handle.queue.Busy()
 }
 

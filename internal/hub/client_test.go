@@ -53,6 +53,9 @@ func (handlingApp) Namespace(string) any                                    { re
 func (a handlingApp) Accepted(c *Client, _ any)                             { a.Opened(c) }
 func (handlingApp) Closed(*Client, wire.Code, engine.Initiator)             {}
 func (handlingApp) Authorize(*Client, *session.Request) bool                { return false }
+func (handlingApp) Admit(*Client, *session.Request) error                   { return nil }
+func (handlingApp) RoomLimit(*Namespace) int                                { return 0 }
+func (handlingApp) RoomFull(*Namespace)                                     {}
 func (handlingApp) Connected(*Client, *Namespace)                           {}
 func (handlingApp) Disconnected(*Client, *Namespace, bool)                  {}
 func (handlingApp) Joined(*Client, *Namespace, string)                      {}

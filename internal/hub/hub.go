@@ -84,6 +84,7 @@ type Hub struct {
 
 	users     userRates
 	openAsks  atomic.Int64 // to clients of this node
+	census    census
 	overShare atomic.Int32 // connections that have used up their share
 
 	userRefusals [UserRefusals]atomic.Uint64

@@ -90,6 +90,7 @@ func (c *Client) leave(r *room) {
 	if s.index.Leave(r.Room, c) {
 		s.dropMembers(r.channel)
 	}
+	s.countLeft(r.channel)
 }
 
 // disconnect is leave for a namespace.
@@ -136,7 +137,28 @@ func (c *Client) Connected(ns session.Namespace, local bool) {
 func (c *Client) Joined(in session.Namespace, joined session.Room, local bool) {
 	ns, entered := in.(*Namespace), joined.(*room)
 	if local {
+		if s := c.Shard(); s.app.RoomLimit(ns) > 0 {
+			s.countMembers(entered.channel)
+		}
+		c.Shard().countJoin(entered.channel, 0) // the application may exceed the limit
 		entered.Room = c.enter(ns, entered.name, entered.channel).Room
 	}
 	c.Shard().app.Joined(c, ns, entered.name)
 }
+
+// ForceLeave takes the connection out of a room at once, and asks the client to
+// leave it, too.
+func (c *Client) ForceLeave(ns session.Namespace, in session.Room) {
+	c.ask(ignored{}, c.Shard().hub.askTimeout(), func() (uint64, error) { return c.session.ForceLeave(ns, in) })
+}
+
+// ForceDisconnect is ForceLeave for a namespace and all its rooms.
+func (c *Client) ForceDisconnect(ns session.Namespace) {
+	c.ask(ignored{}, c.Shard().hub.askTimeout(), func() (uint64, error) { return c.session.ForceDisconnect(ns) })
+}
+
+// ignored is the responder of asks whose answers change nothing.
+type ignored struct{}
+
+// respond implements responder.
+func (ignored) respond(*Client, *session.Answer) {}

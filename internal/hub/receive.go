@@ -30,7 +30,7 @@ func (c *Client) Message(payload []byte, binary bool) {
 // state which running handlers see waits for them, and for their output: its
 // answer comes after that.
 func (c *Client) receive(payload []byte, binary bool) session.Verdict {
-	for !c.isSettled() {
+	for !c.IsSettled() {
 		verdict := c.session.ReceiveEvent(payload, binary)
 		if verdict != session.VerdictBusy || c.Busy() {
 			return verdict

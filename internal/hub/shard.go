@@ -35,6 +35,7 @@ type Shard struct {
 	responder  responder          // of the ask that is being sent
 	floods     map[*Client]*flood // of clients that send malformed messages
 	expiries   expiries           // of clients whose identities end
+	limited    map[string]bool    // channels of rooms in the census; nil until the first
 
 	publisher connid.Nonce // the client that published last
 	others    uint32       // until when another one counts, by the loop's clock

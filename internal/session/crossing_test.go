@@ -32,7 +32,7 @@ func TestCrossingAsks(t *testing.T) {
 		"late join that is asked again":       {[]string{"s connect", ".", "s join", "s!", "s join"}, "map[a:map[x:true]]"},
 		"forced leave":                        {[]string{"c connect", ".", "c join", ".", "s force leave"}, "map[a:map[]]"},
 		"forced leave crosses a leave":        {[]string{"c connect", ".", "c join", ".", "s force leave", "c leave"}, "map[a:map[]]"},
-		"forced leave crosses a disconnect":    {[]string{"c connect", ".", "c join", ".", "s force leave", "c disconnect", ">s", ".", "c connect", ".", "c join"}, "map[a:map[x:true]]"},
+		"forced leave crosses a disconnect":   {[]string{"c connect", ".", "c join", ".", "s force leave", "c disconnect", ">s", ".", "c connect", ".", "c join"}, "map[a:map[x:true]]"},
 		"forced disconnect":                   {[]string{"c connect", ".", "c join", ".", "s force disconnect"}, "map[]"},
 		"forced disconnect crosses a join":    {[]string{"c connect", ".", "s force disconnect", "c join"}, "map[]"},
 		"forced disconnect before a connect":  {[]string{"c connect", ".", "c join", ".", "s force disconnect", "s connect"}, "map[a:map[]]"},
