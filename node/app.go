@@ -16,11 +16,13 @@ func (a *app) NewShard(*hub.Shard) any { return newHandlerPool(&a.handlers) }
 
 // Namespace implements hub.App.
 func (a *app) Namespace(name string) any {
-	if ns := a.namespaces[name]; ns != nil {
+	if ns := a.table()[name]; ns != nil {
 		return ns
 	}
 	return nil
 }
+
+func (a *app) table() map[string]*Namespace { return (*Node)(a).table() }
 
 // declared returns the declaration of a hub's namespace.
 func declared(ns *hub.Namespace) *Namespace { return ns.Declared().(*Namespace) }

@@ -46,7 +46,7 @@ func (a *app) Admit(c *hub.Client, r *session.Request) error {
 // requested returns the namespace of a request, nil if it is not declared.
 func (a *app) requested(r *session.Request) *Namespace {
 	if r.Kind == session.Connect {
-		return a.namespaces[string(r.Message.Namespace)]
+		return a.table()[string(r.Message.Namespace)]
 	}
 	return declared(r.Namespace.(*hub.Namespace))
 }

@@ -17,9 +17,10 @@
 //	…
 //	err = n.Serve()
 //
-// Declare all namespaces and handlers before the node starts. A namespace that
-// is not declared does not exist. One that is declared without options and
-// handlers can be connected to, and nothing more.
+// Declare all namespaces and handlers before the node starts; [Node.Update]
+// changes namespaces and limits later. A namespace that is not declared does
+// not exist. One that is declared without options and handlers can be connected
+// to, and nothing more.
 //
 // Both ends have the same model: a [Conn] is connected to namespaces, each an
 // [NSConn]; an NSConn is in rooms, each a [Room]. Their methods act on that one
@@ -107,5 +108,5 @@
 // when a handler first needs it and mirrors the session's state (mirror.go).
 // While handlers of a connection are queued or running, the session takes only
 // events and answers from it, so the state that handlers see changes only by
-// their own calls.
+// calls of the application, and when the connection loses a permission.
 package node

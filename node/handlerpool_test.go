@@ -17,7 +17,9 @@ func HandlerCount(n *Node, kind HandlerKind, result HandlerResult) (count uint64
 }
 
 // Waiting returns how many connections wait for a namespace's limiter.
-func Waiting(n *Node, namespace string) int { return len(n.namespaces[namespace].limit.Waiting()) }
+func Waiting(n *Node, namespace string) int {
+	return len(n.table()[namespace].policy.Load().limiter.Waiting())
+}
 
 // onShard runs look on a shard's loop and waits for it.
 func onShard(s *hub.Shard, look func()) {

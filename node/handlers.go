@@ -108,7 +108,8 @@ type ConnectedEvent struct {
 // namespace.
 type DisconnectedEvent struct {
 	NSConn *NSConn
-	// Forced: the connection has closed, or it has lost the permission.
+	// Forced: the connection has closed, it has lost the permission, or the
+	// namespace was removed (Node.Update).
 	Forced bool
 }
 

@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"unicode/utf8"
 
-	"github.com/stoa-io/stoa/internal/taskqueue"
 	"github.com/stoa-io/stoa/wire"
 )
 
@@ -97,7 +96,6 @@ type Namespace struct {
 	name     string
 	policy   atomic.Pointer[policy]
 	denied   *[rules]atomic.Uint64 // on its own, as it changes more often than the rest
-	limit    *taskqueue.Limiter    // nil: none
 	handlers namespaceHandlers
 }
 
@@ -142,7 +140,7 @@ func (n *Node) Namespace(name string, o NamespaceOptions) *Namespace {
 	if n.hasStarted() {
 		panic(fmt.Sprintf("node: namespace %q: the node has started", name))
 	}
-	if n.namespaces[name] != nil {
+	if n.table()[name] != nil {
 		panic(fmt.Sprintf("node: namespace %q is declared already; see LookupNamespace", name))
 	}
 	if errs := o.validate(name, &n.config.Limits); len(errs) > 0 {
@@ -154,20 +152,20 @@ func (n *Node) Namespace(name string, o NamespaceOptions) *Namespace {
 // LookupNamespace returns a declared namespace, such as one of
 // Config.Namespaces, nil if there is none of the name.
 func (n *Node) LookupNamespace(name string) *Namespace {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.namespaces[name]
+	return n.table()[name]
 }
+
+// table returns the namespaces by name. It must not be changed.
+func (n *Node) table() map[string]*Namespace { return *n.namespaces.Load() }
 
 // declare adds a namespace. It is called before the node starts, with mu held
 // or before the node is shared.
 func (n *Node) declare(name string, o NamespaceOptions) *Namespace {
 	ns := &Namespace{node: n, name: name, denied: new([rules]atomic.Uint64)}
-	ns.policy.Store(newPolicy(o))
-	if o.MaxHandlers > 0 {
-		ns.limit = taskqueue.NewLimiter(o.MaxHandlers)
-	}
-	n.namespaces[name] = ns
+	ns.policy.Store(newPolicy(o, nil))
+	table := maps.Clone(n.table())
+	table[name] = ns
+	n.namespaces.Store(&table)
 	return ns
 }
 

@@ -2,10 +2,12 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,7 +24,7 @@ import (
 // Node is one member of a cluster: it holds connections and passes messages
 // between them and the broker. All methods are safe for concurrent use.
 type Node struct {
-	// Immutable after New.
+	// Immutable after New, but for the Settings in config: guarded by mu then.
 	config  Config
 	session session.Config
 	log     *slog.Logger
@@ -30,8 +32,11 @@ type Node struct {
 	hub     *hub.Hub
 	server  *engine.Server
 
-	namespaces map[string]*Namespace // guarded by mu until the node starts, then immutable
-	on         nodeHandlers          // likewise
+	namespaces atomic.Pointer[map[string]*Namespace] // by name; read with table, replaced and not changed
+	on         nodeHandlers                          // guarded by mu until the node starts, then immutable
+
+	updating sync.Mutex            // held during Update, taken before mu
+	removed  map[string]*Namespace // by Update, with their handlers; guarded by updating
 
 	// The application's handlers: their goroutines, and the context of those
 	// that have no connection any more.
@@ -76,8 +81,9 @@ func New(cfg Config) (*Node, error) {
 		ended:  make(chan struct{}),
 		phase:  phaseNew,
 
-		namespaces: make(map[string]*Namespace),
+		removed: make(map[string]*Namespace),
 	}
+	n.namespaces.Store(&map[string]*Namespace{})
 	n.handling, n.endHandling = context.WithCancel(context.Background())
 	for name, options := range cfg.Namespaces {
 		n.declare(name, options)
@@ -95,19 +101,24 @@ func New(cfg Config) (*Node, error) {
 	n.hub = hub.New(hub.Config{
 		ID: cfg.ID, App: (*app)(n), Broker: n.broker,
 		Engine: n.engineConfig(), Session: &n.session,
-		Limits: hub.Limits{
-			ReceiveQueue: cfg.Limits.ReceiveQueue, LoopQueue: cfg.Limits.LoopQueue,
-			InvalidPayloads: cfg.Limits.InvalidPayloads, Asks: cfg.Limits.Asks, AsksToClient: cfg.Limits.AsksToClient,
-			Authentications:    cfg.Limits.Authentications,
-			Joins:              cfg.Limits.Joins.bucket(),
-			ConnectionsPerUser: cfg.Limits.ConnectionsPerUser, RefuseNewest: cfg.Limits.UserOverflow == UserOverflowRefuse,
-		},
+		Limits:      cfg.hubLimits(),
 		JoinTimeout: cfg.Timeouts.Join, AskTimeout: cfg.Timeouts.Ask,
 		ExpiryNotice: cfg.Timeouts.ExpiryNotice,
 		ErrClosed:    ErrClosed, Logger: n.log,
 	})
 	n.server = n.hub.Server()
 	return n, nil
+}
+
+// hubLimits are the limits that the hub applies.
+func (c *Config) hubLimits() hub.Limits {
+	return hub.Limits{
+		ReceiveQueue: c.Limits.ReceiveQueue, LoopQueue: c.Limits.LoopQueue,
+		InvalidPayloads: c.Limits.InvalidPayloads, Asks: c.Limits.Asks, AsksToClient: c.Limits.AsksToClient,
+		Authentications:    c.Limits.Authentications,
+		Joins:              c.Limits.Joins.bucket(),
+		ConnectionsPerUser: c.Limits.ConnectionsPerUser, RefuseNewest: c.Limits.UserOverflow == UserOverflowRefuse,
+	}
 }
 
 func (n *Node) engineConfig() engine.Config {
@@ -153,6 +164,51 @@ func (n *Node) Listen(network, address string) error {
 // a method ConnectionState, like the ones of tls.NewListener, are over TLS.
 func (n *Node) ListenOn(listener net.Listener) error {
 	return n.bind(func() (net.Addr, error) { return n.server.ListenOn(listener), nil })
+}
+
+// ServeHTTP is the endpoint as an http.Handler: it takes an upgraded connection
+// over from net/http, and answers everything else as the endpoint does. The
+// node must have been started with Start or Serve. A plain TCP connection moves
+// onto an event loop; any other, such as TLS, is served by goroutines. The
+// application's server does not know of the connection any more: Shutdown of
+// the node ends it.
+//
+// A WebSocket needs HTTP/1.1, and a ResponseWriter that can be hijacked:
+// middleware that wraps it needs a method Unwrap, as [http.ResponseController]
+// explains.
+func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) { n.server.ServeHTTP(w, r) }
+
+// ListenTLS is Listen for a port where everything is TLS: WebSockets and the
+// requests that Config.HTTP serves. The files hold a certificate, followed
+// by those that lead to its issuer, and its key, in PEM; both are regular
+// files of at most 1 MiB. When they change, new connections get the new
+// certificate within about a second, and existing ones are not affected; an
+// unusable pair is logged and counted, and the previous one stays. The
+// errors are ErrCertificate and those of Listen.
+//
+// These connections are served by goroutines for any Config.Transport, and
+// speak HTTP/1.1 only. The TLS handshake counts into Timeouts.Handshake.
+func (n *Node) ListenTLS(network, address, certFile, keyFile string) error {
+	files, err := certwatch.Open(certFile, keyFile, n.log)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrCertificate, err)
+	}
+	if err := n.ListenTLSConfig(network, address, &tls.Config{GetCertificate: files.GetCertificate}); err != nil {
+		return err
+	}
+	n.certificate.Store(files)
+	return nil
+}
+
+// ListenTLSConfig is ListenTLS for an application that gets its certificates
+// from elsewhere, or wants to see those of its clients: an accept handler finds
+// them in Request.TLS. The configuration is copied; HTTP/2 is removed from its
+// NextProtos.
+func (n *Node) ListenTLSConfig(network, address string, config *tls.Config) error {
+	if len(config.Certificates) == 0 && config.GetCertificate == nil && config.GetConfigForClient == nil {
+		return fmt.Errorf("%w: the configuration has none", ErrCertificate)
+	}
+	return n.bind(func() (net.Addr, error) { return n.server.ListenTLS(network, address, config) })
 }
 
 // bind opens the listener of a node that has none. It calls listen with mu

@@ -11,6 +11,7 @@ import (
 	"github.com/stoa-io/stoa/access"
 	"github.com/stoa-io/stoa/internal/hub"
 	"github.com/stoa-io/stoa/internal/session"
+	"github.com/stoa-io/stoa/internal/taskqueue"
 	"github.com/stoa-io/stoa/wire"
 )
 
@@ -142,14 +143,24 @@ func (r Rule) String() string {
 // immutable.
 type policy struct {
 	NamespaceOptions
-	pattern *regexp.Regexp // of Rooms; nil: every name
-	joins   bool           // a rule is about joins
-	events  bool           // a rule is about emits or asks
+	pattern *regexp.Regexp     // of Rooms; nil: every name
+	joins   bool               // a rule is about joins
+	events  bool               // a rule is about emits or asks
+	limiter *taskqueue.Limiter // of handlers; nil: none
 }
 
-// newPolicy returns the policy for options that are valid.
-func newPolicy(o NamespaceOptions) *policy {
+// newPolicy returns the policy for options that are valid. It follows another
+// one, if that is not nil.
+func newPolicy(o NamespaceOptions, before *policy) *policy {
 	p := &policy{NamespaceOptions: o}
+	switch {
+	case o.MaxHandlers == 0:
+	case before != nil && before.limiter != nil:
+		p.limiter = before.limiter
+		p.limiter.SetLimit(o.MaxHandlers)
+	default:
+		p.limiter = taskqueue.NewLimiter(o.MaxHandlers)
+	}
 	p.pattern, _ = o.Rooms.compile()
 	a := &o.Access
 	p.joins = a.Join != WhoAnyone || o.Rooms != RoomNames{}
@@ -330,9 +341,8 @@ func (t *identityTask) Run(*hub.Shard) {
 	t.conn.replaceIdentity(c, t.identity)
 }
 
-// replaceIdentity gives the connection an identity, and takes it
-// out of the namespaces and rooms that only the old one allows. It belongs to
-// the loop.
+// replaceIdentity gives the connection an identity, and takes it out of the
+// namespaces and rooms that only the old one allows. It belongs to the loop.
 func (c *Conn) replaceIdentity(client *hub.Client, now *access.Identity) {
 	before := client.Identity()
 	client.SetIdentity(now)

@@ -297,9 +297,7 @@ func (n *Node) addMessages(s *Stats, all *hub.Stats) {
 // denied returns how many messages each rule has refused.
 func (n *Node) denied() map[DeniedKey]uint64 {
 	counts := make(map[DeniedKey]uint64)
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for name, ns := range n.namespaces {
+	for name, ns := range n.table() {
 		p := ns.policy.Load()
 		for rule := range rules {
 			if count := ns.denied[rule].Load(); count > 0 || p.has(rule) {

@@ -63,7 +63,7 @@ func prepare(w work) *taskqueue.Task {
 	h := w.about()
 	h.Work = w
 	if h.namespace != nil {
-		h.Limiter = h.namespace.limit
+		h.Limiter = h.namespace.policy.Load().limiter
 	}
 	return &h.Task
 }

@@ -35,6 +35,7 @@ type Server struct {
 	started      atomic.Bool
 	draining     atomic.Bool
 	open         atomic.Int64 // WebSockets, for Limits.Connections
+	mostOpen     atomic.Int64 // Limits.Connections
 	live         atomic.Int64 // connections of any state
 	undrained    atomic.Int32 // loops that have yet to start their drain
 	nextLoop     atomic.Uint32
@@ -74,6 +75,7 @@ func New(cfg Config) *Server {
 		room:        make(chan struct{}, 1),
 	}
 	s.SetAllowed(cfg.Allowed)
+	s.SetConnectionLimit(cfg.Limits.Connections)
 	s.refusals.log = s.log
 	for i := range cfg.Loops {
 		s.loops = append(s.loops, newLoop(s, i))
@@ -189,13 +191,17 @@ func (s *Server) fail(err error) {
 // Full reports whether the server holds as many connections as it may. Safe for
 // concurrent use.
 func (s *Server) Full() bool {
-	limit := s.config.Limits.Connections
+	limit := s.ConnectionLimit()
 	return limit > 0 && s.Connections() >= limit
 }
 
 // ConnectionLimit is how many WebSockets the server holds, 0 for any number.
 // Safe for concurrent use.
-func (s *Server) ConnectionLimit() int { return max(s.config.Limits.Connections, 0) }
+func (s *Server) ConnectionLimit() int { return int(max(s.mostOpen.Load(), 0)) }
+
+// SetConnectionLimit replaces Limits.Connections, for later requests. Safe for
+// concurrent use.
+func (s *Server) SetConnectionLimit(limit int) { s.mostOpen.Store(int64(limit)) }
 
 // Draining reports whether Shutdown was called. Safe for concurrent use.
 func (s *Server) Draining() bool { return s.draining.Load() }

@@ -101,7 +101,7 @@ func (c *Client) admit(r *session.Request, channel string) {
 		return
 	}
 	if r.Kind == session.Connect {
-		c.admitNamespace(r)
+		c.admitNamespace(r, channel)
 		return
 	}
 	ns, ok := r.Namespace.(*Namespace)
@@ -124,8 +124,18 @@ func (c *Client) admit(r *session.Request, channel string) {
 	}
 }
 
-func (c *Client) admitNamespace(r *session.Request) {
-	connected := c.enterNamespace(string(r.Message.Namespace))
+func (c *Client) admitNamespace(r *session.Request, channel string) {
+	s, name := c.Shard(), string(r.Message.Namespace)
+	connected := s.namespaces[name]
+	if connected == nil {
+		connected = s.hub.newNamespace(name)
+	}
+	if connected == nil { // removed at this moment
+		c.session.Reject(r, wire.ErrBadNamespace.Error())
+		s.releaseUnused(channel)
+		return
+	}
+	connected = c.enterNamespace(connected)
 	if !c.session.AcceptConnect(r, connected) && c.session.Namespace(r.Message.Namespace) == nil {
 		c.disconnect(connected)
 	}

@@ -89,7 +89,7 @@ func (c *Client) mayAsk() bool {
 	if s.hub.openAsks.Load() >= maxOpenAsks {
 		return false
 	}
-	asks, limit := c.openAsks(), s.limits.AsksToClient
+	asks, limit := c.openAsks(), s.limits().AsksToClient
 	return limit <= 0 || asks == nil || len(asks.open) < limit
 }
 

@@ -174,7 +174,7 @@ func (c *Client) relayAsk(e *session.Event) MessageResult {
 func (c *Client) OpenRelayedAsk(e *session.Event) *RelayedAsk {
 	s := c.Shard()
 	asks := c.needAsks()
-	if limit := s.limits.Asks; limit > 0 && len(asks.relayed) >= limit {
+	if limit := s.limits().Asks; limit > 0 && len(asks.relayed) >= limit {
 		c.session.ReplyError(e.Message, wire.ErrTooManyAsks.Error())
 		return nil
 	}

@@ -93,14 +93,14 @@ func (c *Client) waitingBytes(limit int) int {
 		bytes = c.rare().backlog.bytes
 	}
 	if c.handle != nil {
-		bytes += c.handle.queue.WatchBytes(limit-bytes, c.Shard().limits.ReceiveQueue/2)
+		bytes += c.handle.queue.WatchBytes(limit-bytes, c.Shard().limits().ReceiveQueue/2)
 	}
 	return bytes
 }
 
 // pauseIfFull stops reading the connection if too much waits.
 func (c *Client) pauseIfFull() {
-	limit := c.Shard().limits.ReceiveQueue
+	limit := c.Shard().limits().ReceiveQueue
 	if limit > 0 && !c.IsPaused(engine.PauseBacklog) && c.waitingBytes(limit) > limit {
 		c.Pause(engine.PauseBacklog)
 	}
@@ -109,7 +109,7 @@ func (c *Client) pauseIfFull() {
 // resumeIfRoom reads the connection again if little waits. It must not be
 // called from inside the session, to which it may pass a message.
 func (c *Client) resumeIfRoom() {
-	limit := c.Shard().limits.ReceiveQueue
+	limit := c.Shard().limits().ReceiveQueue
 	if c.IsPaused(engine.PauseBacklog) && c.waitingBytes(limit/2) <= limit/2 {
 		c.Resume(engine.PauseBacklog)
 	}

@@ -144,7 +144,7 @@ func (c *Client) Queue(t *taskqueue.Task) {
 	waiting := c.handle.queue.Add(t)
 	s := c.Shard()
 	s.loop.YieldSoon()
-	if limit := s.limits.ReceiveQueue; limit > 0 && (c.hasBacklog() || waiting > limit) {
+	if limit := s.limits().ReceiveQueue; limit > 0 && (c.hasBacklog() || waiting > limit) {
 		c.pauseIfFull()
 	}
 }

@@ -83,6 +83,7 @@ type Hub struct {
 	counting cluster.CountingPublisher // the broker; nil if it does not count
 
 	users     userRates
+	limits    atomic.Pointer[Limits]
 	openAsks  atomic.Int64 // to clients of this node
 	census    census
 	overShare atomic.Int32 // connections that have used up their share
@@ -98,6 +99,7 @@ type Hub struct {
 // New makes a hub and its engine. It opens no descriptor.
 func New(cfg Config) *Hub {
 	h := &Hub{config: cfg, log: cfg.Logger}
+	h.limits.Store(&cfg.Limits)
 	h.counting, _ = cfg.Broker.(cluster.CountingPublisher)
 	cfg.Engine.NewShard = h.newShard
 	h.server = engine.New(cfg.Engine)
@@ -113,6 +115,9 @@ func New(cfg Config) *Hub {
 	})
 	return h
 }
+
+// SetLimits replaces the limits, for later messages.
+func (h *Hub) SetLimits(l Limits) { h.limits.Store(&l) }
 
 // Server returns the engine that serves the hub's connections.
 func (h *Hub) Server() *engine.Server { return h.server }

@@ -104,7 +104,7 @@ func (s *Shard) postDelivery(d *delivery) {
 	}
 	in.entries = append(in.entries, entry{delivery: *d})
 	in.bytes += len(d.frame) + entryOverhead
-	full := !in.congested && s.limits.LoopQueue > 0 && in.bytes > s.limits.LoopQueue
+	full := !in.congested && s.limits().LoopQueue > 0 && in.bytes > s.limits().LoopQueue
 	if full {
 		in.congested = true
 	}

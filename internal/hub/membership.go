@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"sync"
+
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/internal/engine"
 	"github.com/stoa-io/stoa/internal/session"
@@ -68,17 +70,16 @@ func (c *Client) enter(ns *Namespace, name, channel string) *room {
 }
 
 // enterNamespace puts the connection into a namespace to whose channel the
-// shard is subscribed.
-func (c *Client) enterNamespace(name string) *Namespace {
+// shard is subscribed, and returns the one in use.
+func (c *Client) enterNamespace(connected *Namespace) *Namespace {
 	s := c.Shard()
-	members, first := s.index.Connect(name, c)
+	members, first := s.index.Connect(connected.name, c)
 	if first {
-		connected := s.hub.newNamespace(members.Name())
 		connected.Namespace = members
 		s.namespaces[connected.name] = connected
 		s.setMembers(connected.channel, connected)
 	}
-	return s.namespaces[name]
+	return s.namespaces[connected.name]
 }
 
 // leave takes the connection out of a room, and the shard out of its channel
@@ -128,9 +129,26 @@ func (c *Client) Connected(ns session.Namespace, local bool) {
 		return // the answer exceeded its send queue, and it was closed
 	}
 	if local {
-		entered.Namespace = c.enterNamespace(entered.name).Namespace
+		entered.Namespace = c.enterNamespace(entered).Namespace
+		if s := c.Shard(); s.app.Namespace(entered.name) == nil {
+			s.Submit(&removedTask{c.Slot(), c.Generation(), entered})
+		}
 	}
 	c.Shard().app.Connected(c, entered)
+}
+
+// removedTask disconnects a client from a namespace that was removed while the
+// client was asked to connect to it.
+type removedTask struct {
+	slot, generation uint32
+	entered          *Namespace
+}
+
+// Run implements Task.
+func (t *removedTask) Run(s *Shard) {
+	if c := s.lookup(t.slot, t.generation); c != nil {
+		c.ForceDisconnect(t.entered)
+	}
 }
 
 // Joined implements session.Driver, as Connected does.
@@ -162,3 +180,92 @@ type ignored struct{}
 
 // respond implements responder.
 func (ignored) respond(*Client, *session.Answer) {}
+
+// census counts the members of rooms over all loops, for rooms whose namespace
+// limits them. The others are not in it and cost nothing. Each shard counts the
+// rooms in Shard.limited.
+type census struct {
+	mu      sync.Mutex
+	members map[string]int // guarded by mu; by channel
+}
+
+// take counts one more member, unless the room has as many as it may.
+func (x *census) take(channel string, limit int) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.members[channel] >= limit {
+		return false
+	}
+	x.addLocked(channel, 1)
+	return true
+}
+
+// add counts members that have joined, or left.
+func (x *census) add(channel string, members int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.addLocked(channel, members)
+}
+
+func (x *census) addLocked(channel string, members int) {
+	if x.members == nil {
+		x.members = make(map[string]int)
+	}
+	if x.members[channel] += members; x.members[channel] == 0 {
+		delete(x.members, channel)
+	}
+}
+
+// countMembers begins to count the members of a room on this loop, unless it
+// has begun.
+func (s *Shard) countMembers(channel string) {
+	if s.limited[channel] {
+		return
+	}
+	if s.limited == nil {
+		s.limited = make(map[string]bool)
+	}
+	s.limited[channel] = true
+	if in, ok := s.channels[channel].members.(*room); ok {
+		s.hub.census.add(channel, in.Len())
+	}
+}
+
+// CountRooms counts from now on the members of the connection's rooms in a
+// namespace that limits them.
+func (c *Client) CountRooms(ns *Namespace) {
+	for joined := range c.session.Rooms(ns) {
+		c.Shard().countMembers(joined.(*room).channel)
+	}
+}
+
+// countJoin counts a connection that is about to enter a room. It returns false
+// if the room has as many members as it may; zero is no limit.
+func (s *Shard) countJoin(channel string, limit int) bool {
+	switch {
+	case limit > 0:
+		s.countMembers(channel)
+		if !s.hub.census.take(channel, limit) {
+			s.forgetCount(channel)
+			return false
+		}
+	case s.limited[channel]:
+		s.hub.census.add(channel, 1)
+	}
+	return true
+}
+
+// countLeft counts a connection that has left a room.
+func (s *Shard) countLeft(channel string) {
+	if s.limited[channel] {
+		s.hub.census.add(channel, -1)
+		s.forgetCount(channel)
+	}
+}
+
+// forgetCount forgets a room without members on this loop.
+func (s *Shard) forgetCount(channel string) {
+	if s.channels[channel].members == nil {
+		delete(s.limited, channel)
+	}
+}

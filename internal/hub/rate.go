@@ -106,13 +106,13 @@ type joinRate struct {
 // overJoins reports whether the next request of the connection must wait.
 func (c *Client) overJoins() bool {
 	s := c.Shard()
-	return !s.limits.Joins.IsZero() && c.rare() != nil && c.rare().joins.bucket.Wait(&s.limits.Joins, s.loop.Now(), 1) > 0
+	return !s.limits().Joins.IsZero() && c.rare() != nil && c.rare().joins.bucket.Wait(&s.limits().Joins, s.loop.Now(), 1) > 0
 }
 
 // countJoin counts a request.
 func (c *Client) countJoin() {
-	if s := c.Shard(); !s.limits.Joins.IsZero() {
-		c.needRare().joins.bucket.Take(&s.limits.Joins, s.loop.Now(), 1)
+	if s := c.Shard(); !s.limits().Joins.IsZero() {
+		c.needRare().joins.bucket.Take(&s.limits().Joins, s.loop.Now(), 1)
 	}
 }
 
@@ -123,7 +123,7 @@ func (c *Client) receiveOverJoins(payload []byte, binary bool) session.Verdict {
 		s := c.Shard()
 		s.stats.JoinsDelayed++
 		joins.alarmed = true
-		c.SetAlarm(joins.bucket.Wait(&s.limits.Joins, s.loop.Now(), 1))
+		c.SetAlarm(max(joins.bucket.Wait(&s.limits().Joins, s.loop.Now(), 1), 1)) // the rate may be gone by now
 	}
 	return verdict
 }

@@ -93,7 +93,7 @@ type flood struct {
 // the connection when there are many.
 func (c *Client) onInvalid() {
 	s := c.Shard()
-	if s.limits.InvalidPayloads < 0 {
+	if s.limits().InvalidPayloads < 0 {
 		return
 	}
 	const window = 10_000 // milliseconds
@@ -104,7 +104,7 @@ func (c *Client) onInvalid() {
 		s.floods[c] = sent
 	}
 	sent.count++
-	if sent.count > s.limits.InvalidPayloads {
+	if sent.count > s.limits().InvalidPayloads {
 		c.Close(uint16(wire.CodeInvalidFlood), "too many invalid payloads")
 	}
 }

@@ -40,7 +40,7 @@ func (c *Client) mayAuthenticate(r *session.Request) bool {
 		l.asked, l.askedSince = 0, now
 	}
 	l.asked++
-	switch limit := s.limits.Authentications; {
+	switch limit := s.limits().Authentications; {
 	case limit > 0 && l.asked > limit:
 		c.CountRenewal(RenewalLimited)
 		c.Close(uint16(wire.CodePolicy), "too many tokens")

@@ -13,11 +13,10 @@ import (
 // connections. It implements engine.Shard.
 type Shard struct {
 	// Immutable.
-	hub    *Hub
-	loop   *engine.Loop
-	limits *Limits
-	app    App
-	state  any // the application's
+	hub   *Hub
+	loop  *engine.Loop
+	app   App
+	state any // the application's
 
 	inbox     inbox         // any goroutine
 	published atomic.Uint32 // the loop's clock when a client published last; 0: none has
@@ -50,7 +49,6 @@ func (h *Hub) newShard(l *engine.Loop) engine.Shard {
 	s := &Shard{
 		hub:        h,
 		loop:       l,
-		limits:     &h.config.Limits,
 		app:        h.config.App,
 		namespaces: make(map[string]*Namespace),
 		channels:   make(map[string]subscription),
@@ -63,6 +61,9 @@ func (h *Hub) newShard(l *engine.Loop) engine.Shard {
 	h.shards = append(h.shards, s)
 	return s
 }
+
+// limits returns those in force.
+func (s *Shard) limits() *Limits { return s.hub.limits.Load() }
 
 // State returns the application's state for this loop.
 func (s *Shard) State() any { return s.state }

@@ -180,7 +180,7 @@ const (
 // limitUser applies the limit of connections to the user of a connection that
 // has entered, and calls admitted when the connection may be acknowledged.
 func (c *Client) limitUser(admitted func()) {
-	limits := c.Shard().limits
+	limits := c.Shard().limits()
 	if limits.ConnectionsPerUser <= 0 {
 		admitted()
 		return
@@ -201,7 +201,7 @@ func (c *Client) limitUser(admitted func()) {
 // IsUserFull reports whether a new connection of the user would be refused. It
 // waits for the nodes that have connections of the user.
 func (h *Hub) IsUserFull(ctx context.Context, user string) bool {
-	limits := h.config.Limits
+	limits := h.limits.Load()
 	if limits.ConnectionsPerUser <= 0 || !limits.RefuseNewest {
 		return false
 	}
@@ -257,10 +257,10 @@ func (k *userCheck) startHere() {
 // Run implements Task: it evicts the connections beyond the limit.
 func (k *userCheck) Run(s *Shard) {
 	code := wire.CodeReplaced
-	if s.limits.RefuseNewest {
+	if s.limits().RefuseNewest {
 		code = wire.CodeTryAgainLater
 	}
-	for _, excess := range beyondLimit(k.conns, s.limits.ConnectionsPerUser, s.limits.RefuseNewest) {
+	for _, excess := range beyondLimit(k.conns, s.limits().ConnectionsPerUser, s.limits().RefuseNewest) {
 		if owner, ok := connid.NodeOf(excess.ID); ok {
 			s.hub.peer.Notify(owner, &rpc.Request{Op: rpc.OpEvict, Target: excess.ID, Code: uint16(code)})
 		}

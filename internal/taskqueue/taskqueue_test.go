@@ -184,6 +184,35 @@ func TestLimiter(t *testing.T) {
 	})
 }
 
+// A limiter follows its limit: more tasks start at once, and a lower limit
+// counts as tasks end.
+func TestSetLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var running sync.WaitGroup
+		pool, limiter := taskqueue.NewPool(&running), taskqueue.NewLimiter(1)
+		proceed := make(chan struct{})
+		for range 10 {
+			q, _ := newQueue(pool)
+			limited := task(0, func() error { <-proceed; return nil })
+			limited.Limiter = limiter
+			q.Add(limited)
+		}
+		for _, step := range []struct{ limit, end, waiting int }{
+			{1, 0, 9}, {4, 0, 6}, {2, 0, 6}, {2, 1, 6}, {2, 1, 6}, {2, 1, 5}, {1, 1, 5}, {1, 1, 4}, {100, 0, 0}, {1, 5, 0},
+		} {
+			limiter.SetLimit(step.limit)
+			for range step.end {
+				proceed <- struct{}{}
+			}
+			synctest.Wait()
+			if got := len(limiter.Waiting()); got != step.waiting {
+				t.Errorf("%+v: %d wait", step, got)
+			}
+		}
+		running.Wait()
+	})
+}
+
 func TestNotifications(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size, low = 1000, 2 * (1000 + taskqueue.Overhead)
