@@ -85,6 +85,11 @@ type Limits struct {
 	ConnectionsPerUser int    `key:"connections_per_user" default:"off" off:"any number" doc:"Connections of one user in the whole cluster."`
 	UserOverflow       string `key:"user_overflow" default:"close" enum:"close refuse" doc:"The outcome beyond connections_per_user: the oldest connection is closed, or the new one is refused."`
 
+	Handshakes         node.Rate `key:"handshakes" default:"off" off:"no limit" doc:"Upgrade requests to the node, before authentication. Above the rate they are answered with 429."`
+	AddressHandshakes  node.Rate `key:"address_handshakes" default:"off" off:"no limit" doc:"Upgrade requests of one client address, as handshakes."`
+	AddressConnections int       `key:"address_connections" default:"off" off:"any number" doc:"Connections of one client address to this node. Further ones are answered with 429."`
+	AddressPrefix      int       `key:"address_prefix" default:"64" min:"1" max:"128" doc:"The bits of an IPv6 address that are one client address in these limits."`
+
 	Messages     node.Rate `key:"messages" default:"off" off:"no limit" doc:"Messages of one connection. Above the rate it is not read, so that TCP slows the client down; see over_rate."`
 	Bytes        node.Rate `key:"bytes" default:"off" unit:"size" off:"no limit" doc:"Bytes of the messages of one connection, headers included, as messages."`
 	UserMessages node.Rate `key:"user_messages" default:"off" off:"no limit" doc:"Messages of all connections of one user to this node, as messages."`

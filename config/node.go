@@ -105,6 +105,10 @@ func (l *Limits) node() node.Limits {
 		PendingHandshakes:  l.PendingHandshakes,
 		ConnectionsPerUser: max(l.ConnectionsPerUser, 0), // any number
 		UserOverflow:       map[string]node.UserOverflow{"refuse": node.UserOverflowRefuse}[l.UserOverflow],
+		Handshakes:         l.Handshakes,
+		AddressHandshakes:  l.AddressHandshakes,
+		AddressConnections: max(l.AddressConnections, 0), // any number
+		AddressPrefix:      l.AddressPrefix,
 		Messages:           l.Messages,
 		Bytes:              l.Bytes,
 		UserMessages:       l.UserMessages,

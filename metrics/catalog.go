@@ -48,6 +48,8 @@ var scalars = []scalar{
 		func(s *node.Stats) float64 { return float64(s.Pending) }),
 	gauge("paused_connections", "Connections paused because the broker is congested.",
 		func(s *node.Stats) float64 { return float64(s.Paused) }),
+	gauge("addresses", "Client addresses that are kept for their limits.",
+		func(s *node.Stats) float64 { return float64(s.Addresses) }),
 	gauge("over_rate_connections", "Connections paused because they exceed a rate.",
 		func(s *node.Stats) float64 { return float64(s.OverRate) }),
 	counter("sockets_accepted_total", "Sockets accepted, those of plain HTTP included.",

@@ -24,6 +24,8 @@
 //	stoa_connection_limit           gauge      connections beyond which upgrades are answered with 503; 0: no limit
 //	stoa_pending_handshakes         gauge      accepted sockets whose handshake is not finished
 //	stoa_paused_connections         gauge      connections paused because the broker is congested
+//	stoa_addresses                  gauge      client addresses that are kept for their limits, if there are any: those
+//	                                           with connections, and those that have tried to connect
 //	stoa_over_rate_connections      gauge      connections paused because they exceed a rate
 //	stoa_sockets_accepted_total     counter    sockets accepted, those of plain HTTP included
 //	stoa_accept_errors_total        counter    failed accepts, and pauses for want of descriptors
@@ -32,7 +34,8 @@
 //	stoa_handshakes_total           counter    attempts to open a WebSocket; label result: accepted, bad_request,
 //	                                           forbidden_origin, bad_version, header_too_large, timeout, full, aborted,
 //	                                           refused (by the application), forbidden_host,
-//	                                           evicted (without a request, to make room)
+//	                                           evicted (without a request, to make room),
+//	                                           address_full, address_rate, node_rate
 //	stoa_closes_total               counter    connections ended; labels code: a close code of package wire or
 //	                                           "other"; initiator: peer, server
 //	stoa_denied_total               counter    messages and requests of clients that a rule of their namespace refused;

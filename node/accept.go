@@ -134,11 +134,23 @@ func refusal(err error) *Refusal {
 
 // decision answers the request with the refusal.
 func (r *Refusal) decision(a *Accept) engine.Decision {
-	d := engine.Decision{Status: r.Status, Reason: r.Reason, Protocol: a.Protocol, Header: a.Header}
-	if r.Form == RefusalWebSocket || r.Form == RefusalAuto && a.Request.Header.Get("Origin") != "" {
+	return r.answer(a.Request.Header.Get("Origin") != "", a.Protocols(), a.Protocol, a.Header)
+}
+
+// limited answers a request that exceeds a limit of addresses.
+func limited(r *engine.LimitedRequest) engine.Decision {
+	no := &Refusal{Status: r.Status, Reason: r.Reason, RetryAfter: r.RetryAfter}
+	return no.answer(r.IsPage, engine.Subprotocols(r.Protocols), "", nil)
+}
+
+// answer is the answer to a request that offers subprotocols. protocol and
+// header are the choices of accept handlers.
+func (r *Refusal) answer(isPage bool, offered []string, protocol string, header http.Header) engine.Decision {
+	d := engine.Decision{Status: r.Status, Reason: r.Reason, Protocol: protocol, Header: header}
+	if r.Form == RefusalWebSocket || r.Form == RefusalAuto && isPage {
 		d.Explain = true
 		d.Value = &hub.Refusal{Text: r.Reason, Code: r.code(), Reason: r.closeReason()}
-		if offered := a.Protocols(); d.Protocol == "" && len(offered) > 0 {
+		if d.Protocol == "" && len(offered) > 0 {
 			// Without one, a browser would close the connection itself.
 			d.Protocol = offered[0]
 		}

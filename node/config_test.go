@@ -52,6 +52,7 @@ func TestConfigRefused(t *testing.T) {
 		{"negative rate", func(c *node.Config) { c.Limits.UserBytes.PerSecond = -1 }, "Limits.UserBytes: PerSecond -1"},
 		{"rate that is no number", func(c *node.Config) { c.Limits.Bytes.PerSecond = math.NaN() }, "Limits.Bytes"},
 		{"negative burst", func(c *node.Config) { c.Limits.Joins = node.Rate{PerSecond: 1, Burst: -1} }, "Limits.Joins: Burst -1"},
+		{"long prefix", func(c *node.Config) { c.Limits.AddressPrefix = 129 }, "Limits.AddressPrefix 129"},
 		{"unknown policy", func(c *node.Config) { c.Limits.OverRate = 2 }, "Limits.OverRate 2"},
 		{"empty origin", func(c *node.Config) { c.AllowOrigins = []string{""} }, "AllowOrigins"},
 		{"unknown relay", func(c *node.Config) {

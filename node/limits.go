@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 
+	"github.com/stoa-io/stoa/internal/addresses"
 	"github.com/stoa-io/stoa/internal/bucket"
 	"github.com/stoa-io/stoa/internal/session"
 	"github.com/stoa-io/stoa/wire"
@@ -92,6 +93,21 @@ type Limits struct {
 	// messages after them, within ReceiveQueue. A client that reconnects joins
 	// all its rooms at once, which the burst should allow. No limit by default.
 	Joins Rate
+
+	// Handshakes is the rate of upgrade requests to the node, and
+	// AddressHandshakes that of one client address. Only requests count that
+	// are good and find the node with room, before the accept handlers see
+	// them. Above a rate they are answered with 429 and Retry-After; pages get
+	// wire.CodeTryAgainLater, see Refusal. No limit by default.
+	Handshakes, AddressHandshakes Rate
+	// AddressConnections is how many connections one client address has to this
+	// node, those included that accept handlers decide on. Further ones are
+	// answered likewise. No limit by default.
+	AddressConnections int
+	// AddressPrefix is how many bits of an IPv6 address are the client's
+	// address in these limits, as a client can have all others: 64 by default,
+	// at most 128.
+	AddressPrefix int
 }
 
 // Rate limits how often something may occur. The zero value is no limit.
@@ -149,10 +165,22 @@ func (l *Limits) check() []error {
 		l.Messages.check("Messages"), l.Bytes.check("Bytes"),
 		l.UserMessages.check("UserMessages"), l.UserBytes.check("UserBytes"), l.Joins.check("Joins"),
 	}
+	errs = append(errs, l.Handshakes.check("Handshakes"), l.AddressHandshakes.check("AddressHandshakes"))
+	if l.AddressPrefix < 1 || l.AddressPrefix > 128 {
+		errs = append(errs, fmt.Errorf("node: Limits.AddressPrefix %d: want 1 to 128", l.AddressPrefix))
+	}
 	if l.OverRate > OverRateClose {
 		errs = append(errs, fmt.Errorf("node: Limits.OverRate %d is unknown", l.OverRate))
 	}
 	return errs
+}
+
+// addresses returns the limits of addresses for the engine.
+func (l *Limits) addresses() addresses.Limits {
+	return addresses.Limits{
+		Handshakes: l.Handshakes.bucket(), AddressHandshakes: l.AddressHandshakes.bucket(),
+		Connections: max(l.AddressConnections, 0), Prefix: l.AddressPrefix,
+	}
 }
 
 // rates returns the rates of messages for the engine.
@@ -178,6 +206,7 @@ const (
 	defaultAsksToClient = 256
 	defaultDrain        = 1000
 	defaultTokens       = 10
+	defaultPrefix       = 64
 )
 
 func (l Limits) withDefaults() Limits {
@@ -195,5 +224,6 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.AsksToClient, defaultAsksToClient)
 	setDefault(&l.DrainPerSecond, defaultDrain)
 	setDefault(&l.Authentications, defaultTokens)
+	setDefault(&l.AddressPrefix, defaultPrefix)
 	return l
 }

@@ -133,13 +133,14 @@ func (n *Node) engineConfig() engine.Config {
 			Connections: cfg.Limits.Connections, DrainPerSecond: cfg.Limits.DrainPerSecond,
 			Rates:             cfg.rates(),
 			PendingHandshakes: cfg.Limits.PendingHandshakes,
+			Addresses:         cfg.Limits.addresses(),
 		},
 		Timeouts: engine.Timeouts{
 			Handshake: cfg.Timeouts.Handshake, Ping: cfg.Timeouts.Ping, Pong: cfg.Timeouts.Pong,
 			Write: cfg.Timeouts.Write, Close: cfg.Timeouts.Close, Message: cfg.Timeouts.Message,
 		},
 		Base: n.handling, Failed: func(error) { _ = n.Close() }, Logger: n.log,
-		SlowCode: uint16(wire.CodeSlowConsumer), PingCode: uint16(wire.CodePingTimeout), RateCode: uint16(wire.CodeRateExceeded),
+		SlowCode: uint16(wire.CodeSlowConsumer), PingCode: uint16(wire.CodePingTimeout), RateCode: uint16(wire.CodeRateExceeded), Limited: limited,
 	}
 }
 

@@ -22,7 +22,10 @@ const (
 	HandshakeAborted         = HandshakeResult(engine.HandshakeAborted)
 	HandshakeRefused         = HandshakeResult(engine.HandshakeRefused) // by the accept handler
 	HandshakeForbiddenHost   = HandshakeResult(engine.HandshakeForbiddenHost)
-	HandshakeEvicted         = HandshakeResult(engine.HandshakeEvicted) // closed without a request, to make room
+	HandshakeEvicted         = HandshakeResult(engine.HandshakeEvicted)     // closed without a request, to make room
+	HandshakeAddressFull     = HandshakeResult(engine.HandshakeAddressFull) // Limits.AddressConnections
+	HandshakeAddressRate     = HandshakeResult(engine.HandshakeAddressRate) // Limits.AddressHandshakes
+	HandshakeNodeRate        = HandshakeResult(engine.HandshakeNodeRate)    // Limits.Handshakes
 )
 
 // String returns the result in lower-case words joined by "_".
@@ -187,6 +190,7 @@ type Stats struct {
 	QueueBytes      int // in send queues, overhead included
 	InboxBytes      int // deliveries that wait for loops, overhead included
 	Paused          int // connections that are not read because the broker is congested
+	Addresses       int // addresses of clients that are kept for their limits
 	OverRate        int // connections that are not read because they exceed a rate
 	Subscriptions   int // channels subscribed at the broker
 	PendingCalls    int // asks of this node and its clients to others that have not ended
@@ -236,6 +240,7 @@ func (n *Node) Stats() Stats {
 		Rooms: all.Rooms, Memberships: all.Memberships,
 		Users: all.Users, UserConns: all.UserConns, BlockedUsers: n.hub.Blocks().Users(),
 		QueueBytes: e.QueueBytes, InboxBytes: all.InboxBytes, Paused: e.Paused, OverRate: e.OverRate,
+		Addresses:     n.server.Addresses(),
 		Subscriptions: n.hub.Subscriptions(), PendingCalls: n.hub.Peer().Pending(),
 		OpenAsks:  n.hub.OpenAsks(),
 		Congested: n.server.Congestion().Set() != 0, Draining: n.draining.Load(),

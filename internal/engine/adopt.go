@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stoa-io/stoa/internal/addresses"
 	"github.com/stoa-io/stoa/internal/netpoll"
 )
 
@@ -50,9 +51,27 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	next := s.loops[int(s.nextLoop.Add(1))%len(s.loops)]
+	entry, limited := s.enter(&u, r.RemoteAddr, s.elapsed())
+	if limited != nil {
+		if s.admits(w, r, limited) {
+			s.takeOver(w, r, &adoptTask{answer: limited.extend(u.answer()), decision: *limited}, next)
+		}
+		return
+	}
+	s.upgrade(w, r, &u, next, entry)
+}
+
+// upgrade opens the WebSocket of a good request, unless the Upgrader refuses.
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, u *upgradeRequest, next *Loop, entry *addresses.Entry) {
+	opened := false
+	defer func() {
+		if !opened {
+			s.leave(entry)
+		}
+	}()
 	upgrader := s.upgrader
 	if upgrader == nil {
-		s.takeOver(w, r, &adoptTask{answer: s.accept(&u)}, next)
+		opened = s.takeOver(w, r, &adoptTask{answer: s.accept(u), entry: entry}, next)
 		return
 	}
 	if !upgrader.Begin() {
@@ -61,7 +80,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer upgrader.Done()
 	d := upgrader.Upgrade(r, next)
-	opened := s.admits(w, r, &d) && s.takeOver(w, r, &adoptTask{answer: d.extend(u.answer()), decision: d}, next)
+	opened = s.admits(w, r, &d) && s.takeOver(w, r, &adoptTask{answer: d.extend(u.answer()), decision: d, entry: entry}, next)
 	if !opened && d.Status == 0 {
 		upgrader.NotOpened(next, d.Value)
 	}
@@ -83,7 +102,7 @@ func (s *Server) admits(w http.ResponseWriter, r *http.Request, d *Decision) boo
 	switch {
 	case d.Status != 0 && !d.Explain:
 		maps.Copy(w.Header(), d.Header)
-		s.refuseHTTP(w, r, HandshakeRefused, d.Status, d.Reason)
+		s.refuseHTTP(w, r, d.refusal().result, d.Status, d.Reason)
 	case d.Status == 0 && d.Late:
 		s.refuseHTTP(w, r, HandshakeTimeout, http.StatusServiceUnavailable, lateReason)
 	case s.Draining() || d.Status == 0 && s.Full():
@@ -158,6 +177,7 @@ type adoptTask struct {
 	answer   []byte
 	head     []byte
 	decision Decision // zero without an Upgrader
+	entry    *addresses.Entry
 }
 
 func (t *adoptTask) run(l *Loop) {
@@ -172,6 +192,7 @@ func (t *adoptTask) run(l *Loop) {
 		t.notOpened(l)
 		return
 	}
+	c.keepEntry(t.entry)
 	c.Send(t.answer, 0)
 	c.begin(&t.decision)
 	if l.drain.active {
@@ -190,6 +211,7 @@ func (t *adoptTask) dropped(l *Loop) {
 }
 
 func (t *adoptTask) notOpened(l *Loop) {
+	l.server.leave(t.entry)
 	if upgrader := l.server.upgrader; upgrader != nil && t.decision.Status == 0 {
 		upgrader.NotOpened(l, t.decision.Value)
 	}

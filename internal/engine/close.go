@@ -183,6 +183,7 @@ func (c *Conn) forget() {
 		l.freeQueue(q)
 	}
 	c.endMeter()
+	c.dropEntry()
 	c.in, c.rare = nil, nil
 	c.setPending(false)
 	l.freeSlot(c.slot)

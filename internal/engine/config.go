@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/stoa-io/stoa/internal/addresses"
 	"github.com/stoa-io/stoa/internal/bucket"
 	"github.com/stoa-io/stoa/internal/closecode"
 	"github.com/stoa-io/stoa/internal/netpoll"
@@ -40,6 +41,9 @@ type Config struct {
 	Limits   Limits
 	Timeouts Timeouts
 
+	// Limited returns the answer to a client whose address is above a limit.
+	// Required with Limits.Addresses; safe for concurrent use.
+	Limited func(r *LimitedRequest) Decision
 	// NewShard returns the owner of the connections of one loop. New calls it
 	// once per loop.
 	NewShard func(*Loop) Shard
@@ -85,6 +89,8 @@ type Limits struct {
 	// Rates bounds what a connection may send, in frames and in bytes with
 	// their headers. Above a rate it is not read. Close frames do not count.
 	Rates bucket.Limits
+	// Addresses bounds the network addresses of clients.
+	Addresses addresses.Limits
 }
 
 // Timeouts of a connection; zero or negative switches a timeout off. A sweep

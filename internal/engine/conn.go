@@ -203,10 +203,10 @@ func (c *Conn) opened(value any) {
 
 // explain is opened for a refused request. The connection still counts as one
 // that waits for its handshake.
-func (c *Conn) explain(value any) {
+func (c *Conn) explain(d *Decision) {
 	c.state = connOpen
 	c.flags |= flagUpgraded | flagRefused
 	c.setPending(true)
-	c.loop.stats.Handshakes[HandshakeRefused]++
-	c.handler.Opened(value)
+	c.loop.stats.Handshakes[d.refusal().result]++
+	c.handler.Opened(d.Value)
 }

@@ -1,6 +1,9 @@
 package engine
 
-import "net/http"
+import (
+	"net/http"
+	"time"
+)
 
 // Shard is the owner of the connections of one loop.
 type Shard interface {
@@ -112,4 +115,26 @@ type Decision struct {
 	Header http.Header
 	// Late refuses the request because the decision came too late.
 	Late bool
+
+	result HandshakeResult // of a refusal; 0: HandshakeRefused
+}
+
+// LimitedRequest is a request that exceeds a limit of addresses.
+type LimitedRequest struct {
+	Status     int
+	Reason     string
+	RetryAfter time.Duration // 0: not known
+	// IsPage is set if the request has an Origin header: a browser hides its
+	// answer.
+	IsPage bool
+	// Protocols are the lines of Sec-WebSocket-Protocol.
+	Protocols []string
+}
+
+// refusal returns how the decision is counted and logged.
+func (d *Decision) refusal() refusal {
+	if d.result != 0 {
+		return refusal{d.result, d.Status, d.Reason}
+	}
+	return refusal{HandshakeRefused, d.Status, d.Reason}
 }

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync/atomic"
 
+	"github.com/stoa-io/stoa/internal/addresses"
 	"github.com/stoa-io/stoa/internal/bucket"
 	"github.com/stoa-io/stoa/internal/closecode"
 	"github.com/stoa-io/stoa/internal/netpoll"
@@ -90,6 +91,8 @@ type Loop struct {
 
 	rates  *bucket.Limits // nil: none
 	alarms alarms
+
+	addresses []*addresses.Entry // by slot, with a limit of addresses
 
 	sweep        sweep
 	forgiveUntil uint32 // no timeout applies before; 0: all apply

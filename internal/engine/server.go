@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/stoa-io/stoa/internal/addresses"
 	"github.com/stoa-io/stoa/internal/netpoll"
 )
 
@@ -43,6 +44,7 @@ type Server struct {
 	httpEvicted  atomic.Uint64
 	handshakes   [HandshakeResults]atomic.Uint64 // those of net/http
 
+	addresses     *addresses.Table // nil without a limit of addresses
 	descriptors   *netpoll.Descriptors
 	room          chan struct{} // capacity 1: a descriptor was freed
 	congestion    Congestion
@@ -77,6 +79,9 @@ func New(cfg Config) *Server {
 	s.SetAllowed(cfg.Allowed)
 	s.SetConnectionLimit(cfg.Limits.Connections)
 	s.refusals.log = s.log
+	if !cfg.Limits.Addresses.IsZero() {
+		s.addresses = addresses.New(cfg.Limits.Addresses)
+	}
 	for i := range cfg.Loops {
 		s.loops = append(s.loops, newLoop(s, i))
 	}

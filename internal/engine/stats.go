@@ -21,14 +21,18 @@ const (
 	HandshakeAborted
 	HandshakeRefused // by the Upgrader
 	HandshakeForbiddenHost
-	HandshakeEvicted // closed without a request, to make room
-	HandshakeResults // how many there are
+	HandshakeEvicted     // closed without a request, to make room
+	HandshakeAddressFull // its address has too many connections
+	HandshakeAddressRate // its address tries too often
+	HandshakeNodeRate    // all addresses together do
+	HandshakeResults     // how many there are
 )
 
 // String returns the result in lower-case words joined by "_".
 func (r HandshakeResult) String() string {
 	return [...]string{"accepted", "bad_request", "forbidden_origin", "bad_version",
-		"header_too_large", "timeout", "full", "aborted", "refused", "forbidden_host", "evicted", "unknown"}[min(r, HandshakeResults)]
+		"header_too_large", "timeout", "full", "aborted", "refused", "forbidden_host", "evicted", "address_full", "address_rate", "node_rate",
+		"unknown"}[min(r, HandshakeResults)]
 }
 
 // histogramBounds is how many upper bounds a Histogram has.

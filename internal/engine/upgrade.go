@@ -8,6 +8,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/stoa-io/stoa/internal/addresses"
 )
 
 // upgradeTask carries the Upgrader's decision about a request of an own
@@ -65,7 +68,7 @@ func (t *upgradeTask) run(l *Loop) {
 		t.dropped(l)
 		return
 	case d.Status != 0 && !d.Explain:
-		c.turnAwayWith(refusal{HandshakeRefused, d.Status, d.Reason}, d.Header)
+		c.turnAwayWith(d.refusal(), d.Header)
 		return
 	case d.Status == 0 && d.Late:
 		c.turnAway(HandshakeTimeout, http.StatusServiceUnavailable, lateReason)
@@ -87,8 +90,8 @@ func (c *Conn) begin(d *Decision) {
 		c.opened(d.Value)
 		return
 	}
-	c.loop.server.refused(refusal{HandshakeRefused, d.Status, d.Reason}, c.RemoteAddr(), nil, nil)
-	c.explain(d.Value)
+	c.loop.server.refused(d.refusal(), c.RemoteAddr(), nil, nil)
+	c.explain(d)
 }
 
 // dropped tells the Upgrader that an accepted connection was not opened.
@@ -190,3 +193,78 @@ func CheckAnswer(header http.Header) error {
 
 // reservedFields are the fields of answers that the server writes itself.
 var reservedFields = []string{"Connection", "Upgrade", "Content-Length", "Content-Type", "Transfer-Encoding", "Trailer"}
+
+// enter counts a good request, and the connection, against the limits of its
+// address. It returns an entry, which may be nil, or the answer to a client
+// that exceeds a limit.
+func (s *Server) enter(u *upgradeRequest, remote string, now uint32) (*addresses.Entry, *Decision) {
+	if s.addresses == nil {
+		return nil, nil
+	}
+	entry, result, wait := s.addresses.Enter(remote, now)
+	if result == addresses.Entered {
+		return entry, nil
+	}
+	r := LimitedRequest{Status: http.StatusTooManyRequests, IsPage: u.origins > 0, Protocols: u.protocols}
+	no := HandshakeAddressFull
+	switch result {
+	case addresses.AddressFull:
+		r.Reason = "too many connections from this address"
+	case addresses.AddressRate:
+		no, r.Reason = HandshakeAddressRate, "too many attempts to connect from this address"
+	default:
+		no, r.Reason = HandshakeNodeRate, "too many attempts to connect"
+	}
+	if wait > 0 {
+		r.RetryAfter = max(time.Duration(wait)*time.Millisecond, time.Second)
+	}
+	d := s.config.Limited(&r)
+	d.result = no
+	return nil, &d
+}
+
+// Addresses is how many addresses the server keeps for their limits. Safe for
+// concurrent use.
+func (s *Server) Addresses() int {
+	if s.addresses == nil {
+		return 0
+	}
+	return s.addresses.Len()
+}
+
+// leave undoes enter.
+func (s *Server) leave(entry *addresses.Entry) {
+	if entry != nil {
+		s.addresses.Leave(entry, s.elapsed())
+	}
+}
+
+// keepEntry keeps the entry of a connection's address until the connection is
+// gone.
+func (c *Conn) keepEntry(entry *addresses.Entry) {
+	if entry == nil {
+		return
+	}
+	l := c.loop
+	if missing := len(l.conns) - len(l.addresses); missing > 0 {
+		l.addresses = append(l.addresses, make([]*addresses.Entry, missing)...)
+	}
+	l.addresses[c.slot] = entry
+}
+
+// dropEntry undoes keepEntry.
+func (c *Conn) dropEntry() {
+	if l := c.loop; int(c.slot) < len(l.addresses) {
+		l.server.leave(l.addresses[c.slot])
+		l.addresses[c.slot] = nil
+	}
+}
+
+// refuseAddress answers a request above a limit of addresses, in this turn.
+func (c *Conn) refuseAddress(d *Decision, answer []byte) {
+	c.state = connAccepting
+	t := &upgradeTask{slot: c.slot, generation: c.generation, answer: answer, decision: *d}
+	if !c.loop.post(t) {
+		t.dropped(c.loop)
+	}
+}
