@@ -66,6 +66,26 @@ type Cluster struct {
 // Namespace is the configuration of one namespace.
 type Namespace struct {
 	Relay []string `key:"relay" default:"rooms,namespace,asks" enum:"rooms namespace asks" doc:"Messages of clients that are passed on to other clients: emits into rooms, emits to the whole namespace, and asks to rooms."`
+
+	Access         NamespaceAccess `key:"access" doc:"Which clients may do what. anyone: every client; user: clients with a user; permitted: clients with a permission that allows it; none: no client. auto: permitted if there is authentication, else anyone."`
+	Rooms          RoomNames       `key:"rooms" doc:"A rule for the names of rooms that clients join."`
+	MaxMessage     int             `key:"max_message" default:"auto" unit:"size" auto:"limits.message" doc:"Largest emit or ask, names included. A larger one is refused, and the connection stays."`
+	MembersPerRoom int             `key:"members_per_room" default:"off" off:"no limit" doc:"Members of a room on this node, those of other nodes not included."`
+}
+
+// NamespaceAccess says which clients may do what in a namespace.
+type NamespaceAccess struct {
+	Connect       string `key:"connect" default:"auto" enum:"auto anyone user permitted none" doc:"To connect to the namespace."`
+	Join          string `key:"join" default:"auto" enum:"auto anyone user permitted none" doc:"To join a room."`
+	Emit          string `key:"emit" default:"auto" enum:"auto anyone user permitted none" doc:"To emit in a room."`
+	Ask           string `key:"ask" default:"auto" enum:"auto anyone user permitted none" doc:"To ask the members of a room."`
+	EmitNamespace string `key:"emit_namespace" default:"auto" enum:"auto anyone user permitted none" doc:"To emit to all connections of the namespace."`
+}
+
+// RoomNames is a rule for the names of rooms.
+type RoomNames struct {
+	MaxLength int    `key:"max_length" default:"auto" unit:"size" auto:"limits.names.room" doc:"Longest name."`
+	Pattern   string `key:"pattern" example:"[a-z0-9-]+" doc:"Regular expression (RE2) that the whole name must match."`
 }
 
 // Limits is the section of the limits.

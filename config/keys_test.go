@@ -52,6 +52,15 @@ var effects = []struct {
 	{"cluster.flush_wait", "4s", fields{"redis.FlushWait": "4s"}},
 	{"cluster.retry_max", "5s", fields{"redis.RetryMax": "5s"}},
 	{"namespaces.*.relay", "[asks, rooms]", fields{"node.Namespaces[default].Relay": "5"}},
+	{"namespaces.*.access.connect", "user", fields{"node.Namespaces[default].Access.Connect": "user"}},
+	{"namespaces.*.access.join", "permitted", fields{"node.Namespaces[default].Access.Join": "permitted"}},
+	{"namespaces.*.access.emit", "none", fields{"node.Namespaces[default].Access.Emit": "none"}},
+	{"namespaces.*.access.ask", "user", fields{"node.Namespaces[default].Access.Ask": "user"}},
+	{"namespaces.*.access.emit_namespace", "user", fields{"node.Namespaces[default].Access.EmitNamespace": "user"}},
+	{"namespaces.*.rooms.max_length", "32B", fields{"node.Namespaces[default].Rooms.MaxLength": "32"}},
+	{"namespaces.*.rooms.pattern", "'[a-z]+'", fields{"node.Namespaces[default].Rooms.Pattern": "[a-z]+"}},
+	{"namespaces.*.max_message", "1KiB", fields{"node.Namespaces[default].MaxMessage": "1024"}},
+	{"namespaces.*.members_per_room", "100", fields{"node.Namespaces[default].MembersPerRoom": "100"}},
 	{"auth.required", "false", fields{"jwt.Required": "false"}},
 	{"auth.jwt.keys.*.file", "PUBLIC", fields{"jwt.Keys[1].ID": "default", "jwt.Keys[1].File": "PUBLIC"}},
 	{"auth.jwt.keys.*.secret", secret, fields{"jwt.Keys[1].ID": "default", "jwt.Keys[1].Secret": secret}},
@@ -74,7 +83,7 @@ var effects = []struct {
 	{"auth.jwt.claims.info", "about", fields{"jwt.Claims.Info": "about"}},
 	{"auth.jwt.claims.permissions", "may", fields{"jwt.Claims.Permissions": "may"}},
 	{"auth.jwt.default_permissions", "['chat:lobby:join']", fields{"jwt.DefaultPermissions": "[{chat [lobby] join}]"}},
-	{"auth.api_keys.*.keys", "[" + apiKey + "]", fields{"keys[0].Name": "default", "keys[0].Secret": apiKey, "keys[0].Scopes": "[]", "keys[0].Permissions": "[]"}},
+	{"auth.api_keys.*.keys", "[" + apiKey + "]", fields{"keys[0].Secret": apiKey, "keys[0].SHA256": "", "keys[1].Name": "default", "keys[1].Secret": "", "keys[1].SHA256": hash, "keys[1].Scopes": "[]", "keys[1].Permissions": "[]"}},
 	{"auth.api_keys.*.sha256", "[" + hash + "]", fields{"keys[1].Name": "default", "keys[1].SHA256": hash, "keys[1].Scopes": "[]", "keys[1].Permissions": "[]"}},
 	{"auth.api_keys.*.scopes", "[publish]", fields{"keys[0].Scopes": "[publish]"}},
 	{"auth.api_keys.*.permissions", "['*:join']", fields{"keys[0].Permissions": "[{* [] join}]"}},
@@ -157,6 +166,7 @@ var needed = map[string]string{
 	"cluster.redis_ca": "cluster: {redis: [rediss://a]}",
 	// The algorithm restricts the second key.
 	"auth.jwt.keys.*.algorithm":   "auth: {jwt: {keys: {a: {secret: " + secret + "}, default: {secret: " + secret + "}}}}",
+	"auth.api_keys.*.keys":        "auth: {api_keys: {default: {sha256: [" + hash + "]}}}",
 	"auth.api_keys.*.sha256":      "auth: {api_keys: {default: {keys: [" + apiKey + "]}}}",
 	"auth.api_keys.*.scopes":      "auth: {api_keys: {default: {keys: [" + apiKey + "]}}}",
 	"auth.api_keys.*.permissions": "auth: {api_keys: {default: {keys: [" + apiKey + "]}}}",
@@ -355,5 +365,25 @@ func TestDefaultsAreThoseOfTheLibrary(t *testing.T) {
 	}
 	if c.DrainTimeout() != 30*time.Second {
 		t.Errorf("the drain takes %s, want 30s", c.DrainTimeout())
+	}
+}
+
+// With authentication, a namespace that says nothing else is closed to clients
+// without a permission.
+func TestAccessIsDeniedByDefault(t *testing.T) {
+	denied := node.Access{
+		Connect: node.WhoPermitted, Join: node.WhoPermitted, Emit: node.WhoPermitted, Ask: node.WhoPermitted, EmitNamespace: node.WhoPermitted,
+	}
+	content := "auth: {jwt: {keys: {a: {secret: " + secret + "}}}}\nnamespaces: {chat: , open: {access: {connect: anyone}}}\n"
+	c, err := Load(Sources{File: "stoa.yaml", Content: []byte(content)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Node().Namespaces["chat"].Access; got != denied {
+		t.Errorf("access to chat is %+v, want %+v", got, denied)
+	}
+	denied.Connect = node.WhoAnyone
+	if got := c.Node().Namespaces["open"].Access; got != denied {
+		t.Errorf("access to open is %+v, want %+v", got, denied)
 	}
 }

@@ -41,7 +41,7 @@ func (c *Config) Node() node.Config {
 	}
 	config.Limits.DrainPerSecond = c.Drain.Rate
 	for name, n := range c.Namespaces {
-		config.Namespaces[name] = n.node()
+		config.Namespaces[name] = n.node(c.Auth.IsSet())
 	}
 	return config
 }
@@ -76,14 +76,37 @@ func (c *Config) Demo() bool {
 	return c.Listen.Demo == "on" || c.Listen.Demo == autoWord && c.Listen.Internal == ""
 }
 
-func (n *Namespace) node() node.NamespaceOptions {
-	var options node.NamespaceOptions
+func (n *Namespace) node(authenticates bool) node.NamespaceOptions {
+	options := node.NamespaceOptions{
+		Access:         n.Access.node(authenticates),
+		Rooms:          node.RoomNames(n.Rooms),
+		MaxMessage:     n.MaxMessage,
+		MembersPerRoom: max(n.MembersPerRoom, 0), // any number
+	}
 	for _, relay := range n.Relay {
 		options.Relay |= map[string]node.Relay{
 			"rooms": node.RelayRooms, "namespace": node.RelayNamespace, "asks": node.RelayAsks,
 		}[relay]
 	}
 	return options
+}
+
+// node returns the access. Where clients are authenticated, an action that no
+// permission allows is denied by default.
+func (a *NamespaceAccess) node(authenticates bool) node.Access {
+	who := func(name string) node.Who {
+		if name == autoWord {
+			if authenticates {
+				return node.WhoPermitted
+			}
+			return node.WhoAnyone
+		}
+		named, _ := node.ParseWho(name) // the choices of the key are the names
+		return named
+	}
+	return node.Access{
+		Connect: who(a.Connect), Join: who(a.Join), Emit: who(a.Emit), Ask: who(a.Ask), EmitNamespace: who(a.EmitNamespace),
+	}
 }
 
 func (l *Limits) node() node.Limits {

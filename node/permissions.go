@@ -33,7 +33,7 @@ const (
 	whoEnd
 )
 
-var whoNames = [...]string{"anyone", "user", "permitted", "nobody"}
+var whoNames = [...]string{"anyone", "user", "permitted", "none"}
 
 // String returns the name as one lower-case word.
 func (w Who) String() string {
