@@ -24,7 +24,8 @@ const brokerOverhead = 128
 func (c *Config) check() Errors {
 	var all Errors
 	for _, rule := range []func(*Config) Errors{
-		(*Config).checkListen, (*Config).checkTLS, (*Config).checkCluster, (*Config).checkSizes, (*Config).checkAuth,
+		(*Config).checkListen, (*Config).checkTLS, (*Config).checkProxies, (*Config).checkCluster, (*Config).checkSizes,
+		(*Config).checkAuth,
 	} {
 		all = append(all, rule(c)...)
 	}
@@ -111,6 +112,22 @@ func (c *Config) checkTLS() Errors {
 	return nil
 }
 
+// checkProxies refuses keys that have no effect without a trusted proxy.
+func (c *Config) checkProxies() Errors {
+	var all Errors
+	if _, err := c.Proxies.networks(); err != nil {
+		all = append(all, c.mistake("proxies.trusted", "", "%s", err))
+	}
+	for _, path := range []string{"proxies.header", "proxies.protocol"} {
+		k := lookup(strings.ReplaceAll(path, ".", delimiter))
+		value, _ := c.value(k.koanfPath())
+		if c.given(path) && len(c.Proxies.Trusted) == 0 && k.format(value) != k.standard {
+			all = append(all, c.mistake(path, "", "no proxy is trusted: add %s", c.advice("proxies.trusted", "")))
+		}
+	}
+	return all
+}
+
 // checkCluster refuses keys that have no effect without Redis: with a forgotten
 // server, messages would silently not reach the other nodes.
 func (c *Config) checkCluster() Errors {
@@ -190,16 +207,20 @@ func (c *Config) checkSizes() Errors {
 func (c *Config) checkNode() Errors {
 	var all Errors
 	known := make(map[string]bool)
+	whole := nodeErrors(c)
 	for path, origin := range c.origins {
 		if _, ok := c.value(path); !ok {
 			continue
 		}
 		for _, err := range nodeErrors(c.only(path)) {
+			if !slices.Contains(whole, err) {
+				continue // the value needs another one, which is there
+			}
 			all = append(all, &Error{Origin: origin, Key: display(path), Text: err})
 			known[err] = true
 		}
 	}
-	for _, err := range nodeErrors(c) {
+	for _, err := range whole {
 		if !known[err] {
 			all = append(all, &Error{Text: err})
 		}

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"net/netip"
 	"time"
 
+	"github.com/stoa-io/stoa/internal/peeraddr"
 	"github.com/stoa-io/stoa/node"
 )
 
@@ -17,6 +19,7 @@ type Config struct {
 	Origins      []string             `key:"origins" flag:"allow-origin" example:"https://app.example.com" doc:"Origins whose pages may connect, in addition to the node's own: https://app.example.com, https://*.example.com for all subdomains, null, or *."`
 	Hosts        []string             `key:"hosts" flag:"allow-host" example:"chat.example.com" doc:"Hosts that requests may be for, without ports, in addition to loopback names and addresses. * allows all. Empty allows all, except on a loopback address, where it allows loopback names only."`
 	Subprotocols []string             `key:"subprotocols" flag:"subprotocol" example:"chat.v1" doc:"WebSocket subprotocols that are selected if a client offers them, the preferred one first."`
+	Proxies      Proxies              `key:"proxies" doc:"The proxies in front of the node, which name the addresses of their clients."`
 	Cluster      Cluster              `key:"cluster" doc:"The cluster and the node's part in it. Without Redis servers the node is alone."`
 	Namespaces   map[string]Namespace `key:"namespaces" doc:"The namespaces by name; others do not exist. Without this key there is one, default, that relays everything."`
 	Auth         Auth                 `key:"auth" doc:"Authentication: tokens of users, and keys of services. Without it every client is anonymous."`
@@ -44,6 +47,38 @@ type Listen struct {
 type TLS struct {
 	Cert string `key:"cert" flag:"tls-cert" example:"/etc/stoa/chain.pem" doc:"PEM file with the certificate chain. It enables TLS for the whole port."`
 	Key  string `key:"key" flag:"tls-key" example:"/etc/stoa/key.pem" doc:"PEM file with the private key of the certificate."`
+}
+
+// Proxies is the section of the proxies in front of the node.
+type Proxies struct {
+	Trusted  []string `key:"trusted" flag:"trusted-proxy" example:"10.0.0.0/8" doc:"Networks or addresses of the proxies that are believed. By default none."`
+	Header   string   `key:"header" default:"x-forwarded-for" enum:"x-forwarded-for forwarded none" flag:"proxy-header" doc:"Field of requests in which they name their clients. They must append to it, or replace it, in every request."`
+	Protocol bool     `key:"protocol" default:"false" flag:"proxy-protocol" doc:"Every connection begins with a header of the PROXY protocol, version 1 or 2, and comes from a trusted proxy. Others are closed."`
+}
+
+// networks parses the trusted proxies. The error names the first that cannot be
+// used.
+func (p *Proxies) networks() ([]netip.Prefix, error) {
+	networks := make([]netip.Prefix, 0, len(p.Trusted))
+	for _, text := range p.Trusted {
+		network, err := peeraddr.ParseNetwork(text)
+		if err != nil {
+			return nil, err
+		}
+		networks = append(networks, network)
+	}
+	_, err := peeraddr.NewNetworks(networks)
+	return networks, err
+}
+
+// header is the field as package node names it.
+func (p *Proxies) header() node.ProxyHeader {
+	for _, header := range []node.ProxyHeader{node.ProxyHeaderForwarded, node.ProxyHeaderNone} {
+		if header.String() == p.Header {
+			return header
+		}
+	}
+	return node.ProxyHeaderXForwardedFor
 }
 
 // Cluster is the section of the cluster.

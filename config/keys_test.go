@@ -38,6 +38,9 @@ var effects = []struct {
 	{"origins", "[https://a.test, 'null']", fields{"node.AllowOrigins": "[https://a.test null]"}},
 	{"hosts", "[a.test]", fields{"node.AllowHosts": "[localhost a.test]"}},
 	{"subprotocols", "[chat.v2, chat.v1]", fields{"node.Subprotocols": "[chat.v2 chat.v1]"}},
+	{"proxies.trusted", "[10.0.0.0/8, '::1']", fields{"node.TrustedProxies": "[10.0.0.0/8 ::1/128]"}},
+	{"proxies.header", "forwarded", fields{"node.ProxyHeader": "forwarded"}},
+	{"proxies.protocol", "true", fields{"node.ProxyProtocol": "true"}},
 	{"cluster.redis", "[redis://a, redis://b]", fields{"redis.Servers": "[redis://a redis://b]"}},
 	{"cluster.redis_ca", "CERT", fields{"redis.TLS": "set"}},
 	{"cluster.name", "chat", fields{"redis.Cluster": "chat"}},
@@ -170,6 +173,8 @@ var needed = map[string]string{
 	"auth.api_keys.*.sha256":      "auth: {api_keys: {default: {keys: [" + apiKey + "]}}}",
 	"auth.api_keys.*.scopes":      "auth: {api_keys: {default: {keys: [" + apiKey + "]}}}",
 	"auth.api_keys.*.permissions": "auth: {api_keys: {default: {keys: [" + apiKey + "]}}}",
+	"proxies.header":              "proxies: {trusted: [10.0.0.1]}",
+	"proxies.protocol":            "proxies: {trusted: [10.0.0.1]}",
 }
 
 func TestEveryKeyHasAnEffect(t *testing.T) {

@@ -22,6 +22,7 @@ const maxLoops = 64
 // Node returns the configuration of the node. The caller adds the broker, the
 // handler of other requests and the logger.
 func (c *Config) Node() node.Config {
+	proxies, _ := c.Proxies.networks() // Load has checked them
 	config := node.Config{
 		ID:           c.Cluster.NodeID,
 		Loops:        c.Listen.Loops,
@@ -30,10 +31,14 @@ func (c *Config) Node() node.Config {
 		AllowOrigins: c.Origins,
 		AllowHosts:   c.allowHosts(),
 		Subprotocols: c.Subprotocols,
+		ProxyHeader:  c.Proxies.header(),
 		Namespaces:   make(map[string]node.NamespaceOptions, len(c.Namespaces)),
 		Limits:       c.Limits.node(),
 		Timeouts:     c.Timeouts.node(),
 		DrainDelay:   c.Drain.Delay,
+
+		TrustedProxies: proxies,
+		ProxyProtocol:  c.Proxies.Protocol,
 	}
 	config.AllowLogin = c.Auth.HasJWT() && c.Auth.JWT.AllowLogin
 	if config.Loops == 0 {

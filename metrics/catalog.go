@@ -14,6 +14,8 @@ var (
 		"Attempts to open a WebSocket, by result.", "result")
 	userRefusals = describe("user_refusals_total",
 		"Connections of users that were refused or closed, by reason: blocked, beyond the limit of connections per user, or not subscribed in time.", "reason")
+	proxyErrors = describe("proxy_errors_total",
+		"Connections and requests of proxies that do not tell the client's address, by reason.", "reason")
 	messagesReceived = describe("messages_received_total",
 		"Messages from clients, by frame type and by what became of them.", "type", "result")
 	handlers = describe("handlers_total",

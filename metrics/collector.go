@@ -41,7 +41,8 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 		out <- scalars[i].desc
 	}
 	for _, desc := range []*prometheus.Desc{
-		buildInfo, handshakes, userRefusals, messagesReceived, handlers, ratesExceeded, closes, renewals, denied, framesPerWrite, loopLag,
+		buildInfo, handshakes, proxyErrors, userRefusals, messagesReceived, handlers, ratesExceeded, closes, renewals, denied,
+		framesPerWrite, loopLag,
 	} {
 		out <- desc
 	}
@@ -57,6 +58,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	out <- c.build
 	collectHandshakes(out, &stats)
 	collectUserRefusals(out, &stats)
+	collectProxyErrors(out, &stats)
 	collectMessages(out, &stats)
 	collectHandlers(out, &stats)
 	collectRates(out, &stats)
@@ -83,6 +85,13 @@ func collectHandshakes(out chan<- prometheus.Metric, stats *node.Stats) {
 func collectUserRefusals(out chan<- prometheus.Metric, stats *node.Stats) {
 	for _, why := range node.UserRefusals() {
 		out <- prometheus.MustNewConstMetric(userRefusals, prometheus.CounterValue, float64(stats.UserRefusals[why]), why.String())
+	}
+}
+
+func collectProxyErrors(out chan<- prometheus.Metric, stats *node.Stats) {
+	for _, reason := range node.ProxyErrors() {
+		out <- prometheus.MustNewConstMetric(proxyErrors, prometheus.CounterValue, float64(stats.ProxyErrors[reason]),
+			reason.String())
 	}
 }
 

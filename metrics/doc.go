@@ -36,6 +36,9 @@
 //	                                           refused (by the application), forbidden_host,
 //	                                           evicted (without a request, to make room),
 //	                                           address_full, address_rate, node_rate
+//	stoa_proxy_errors_total         counter    connections and requests of proxies that do not tell the client's address;
+//	                                           label reason: bad_header (of the PROXY protocol, closed), untrusted
+//	                                           (closed), bad_field (the client gets the address of its proxy)
 //	stoa_closes_total               counter    connections ended; labels code: a close code of package wire or
 //	                                           "other"; initiator: peer, server
 //	stoa_denied_total               counter    messages and requests of clients that a rule of their namespace refused;

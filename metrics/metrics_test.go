@@ -219,6 +219,7 @@ func populated(t testing.TB) node.Stats {
 	next := uint64(100)
 	fill(t, reflect.ValueOf(&stats).Elem(), &next)
 	stats.Handshakes = counts(node.HandshakeResults(), &next)
+	stats.ProxyErrors = counts(node.ProxyErrors(), &next)
 	for frame := range stats.MessagesIn {
 		stats.MessagesIn[frame] = counts(node.MessageResults(), &next)
 	}

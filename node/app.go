@@ -33,10 +33,9 @@ func (a *app) Accepted(c *hub.Client, value any) {
 	if id := accepted.Identity; !id.IsZero() {
 		c.SetIdentity(&id)
 	}
-	if remote := accepted.Request.RemoteAddr; accepted.values != nil || remote != c.RemoteAddr() {
-		made := a.ensureHandle(c)
-		made.values = accepted.values
-		made.handle.SetRemoteAddr(remote)
+	c.SetRemoteAddr(accepted.Request.RemoteAddr) // a handler may have replaced it
+	if accepted.values != nil {
+		a.ensureHandle(c).values = accepted.values
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/stoa-io/stoa/internal/connid"
 	"github.com/stoa-io/stoa/internal/engine"
 	"github.com/stoa-io/stoa/internal/origin"
+	"github.com/stoa-io/stoa/internal/peeraddr"
 )
 
 // Transport is how a node's own listeners serve their connections.
@@ -76,6 +78,23 @@ type Config struct {
 	// the paths /healthz and /readyz: load balancers name an address there, and
 	// a page gains nothing.
 	AllowHosts []string
+
+	// TrustedProxies are the networks of the proxies in front of the node, such
+	// as 10.0.0.0/8. Their word about the address of a client is believed: it
+	// is then that of Accept.Request.RemoteAddr, Conn.RemoteAddr, the log and
+	// the limits of addresses. A peer over a Unix socket is trusted if any
+	// network is. Empty trusts no proxy.
+	TrustedProxies []netip.Prefix
+	// ProxyHeader is the field in which trusted proxies name their clients. The
+	// proxies must append to it, or replace it, in every request; another field
+	// is ignored, as a client may have sent it.
+	ProxyHeader ProxyHeader
+	// ProxyProtocol means that every connection to the node's own listener
+	// begins with a header of the PROXY protocol, version 1 or 2, also in front
+	// of TLS, and comes from TrustedProxies. Others are closed and counted. The
+	// ProxyHeader of such a connection is read if the client that it names is a
+	// trusted proxy itself.
+	ProxyProtocol bool
 
 	// Subprotocols are those of Sec-WebSocket-Protocol that the node speaks, in
 	// order of preference. It selects the first that a client offers; an accept
@@ -198,32 +217,6 @@ func setDefault[T int | time.Duration](field *T, value T) {
 
 func defaultLoops() int { return min(runtime.NumCPU(), runtime.GOMAXPROCS(0), engine.MaxLoops) }
 
-// healthPaths are those of package ops.
-var healthPaths = []string{"/healthz", "/readyz"}
-
-// allowed parses the origins and hosts. The error names all that cannot be
-// used.
-func (c *Config) allowed() (a engine.Allowed, err error) {
-	var errs []error
-	for _, pattern := range c.AllowOrigins {
-		if _, err := origin.Parse([]string{pattern}); err != nil {
-			errs = append(errs, fmt.Errorf("node: AllowOrigins %w", err))
-		}
-	}
-	for _, host := range c.AllowHosts {
-		if _, err := origin.ParseHosts([]string{host}); err != nil {
-			errs = append(errs, fmt.Errorf("node: AllowHosts %w", err))
-		}
-	}
-	if a.Origins, err = origin.Parse(c.AllowOrigins); err == nil {
-		a.Hosts, err = origin.ParseHosts(c.AllowHosts)
-	}
-	if len(errs) > 0 {
-		err = errors.Join(errs...)
-	}
-	return a, err
-}
-
 // Validate reports every field that New would refuse, in one error (see
 // errors.Join). It opens nothing and starts nothing.
 func (c Config) Validate() error {
@@ -249,6 +242,12 @@ func (c *Config) validate() error {
 	if c.Limits.UserOverflow > UserOverflowRefuse {
 		errs = append(errs, fmt.Errorf("node: Limits.UserOverflow %d is unknown", c.Limits.UserOverflow))
 	}
+	if c.ProxyHeader > ProxyHeaderNone {
+		errs = append(errs, fmt.Errorf("node: ProxyHeader %d is unknown", c.ProxyHeader))
+	}
+	if c.ProxyProtocol && len(c.TrustedProxies) == 0 {
+		errs = append(errs, errors.New("node: ProxyProtocol needs TrustedProxies: no connection would be accepted"))
+	}
 	if c.Endpoint != "*" && !strings.HasPrefix(c.Endpoint, "/") {
 		errs = append(errs, fmt.Errorf("node: Endpoint %q: want a path that starts with /, or *", c.Endpoint))
 	}
@@ -265,4 +264,61 @@ func (c *Config) validate() error {
 		errs = append(errs, options.validate(name, &c.Limits)...)
 	}
 	return errors.Join(errs...)
+}
+
+// ProxyHeader is the field of a request in which a proxy names its client.
+//
+// The client is the last address in it that is not in Config.TrustedProxies.
+// If a proxy conceals it (unknown, or an identifier such as _x), or if the field
+// is malformed, which is counted, the client's address is that of the proxy.
+type ProxyHeader uint8
+
+// The fields. The zero value is X-Forwarded-For.
+const (
+	ProxyHeaderXForwardedFor ProxyHeader = iota
+	// ProxyHeaderForwarded is the field Forwarded of RFC 7239.
+	ProxyHeaderForwarded
+	// ProxyHeaderNone ignores both: the clients' addresses are those of the
+	// PROXY protocol.
+	ProxyHeaderNone
+)
+
+// String returns the name of the field in lower case, or "none".
+func (h ProxyHeader) String() string {
+	switch h {
+	case ProxyHeaderXForwardedFor, ProxyHeaderForwarded:
+		return strings.ToLower(peeraddr.Field(h).Name())
+	case ProxyHeaderNone:
+		return "none"
+	}
+	return "unknown"
+}
+
+// healthPaths are those of package ops.
+var healthPaths = []string{"/healthz", "/readyz"}
+
+// allowed parses the origins, hosts and proxies. The error names all that
+// cannot be used.
+func (c *Config) allowed() (a engine.Allowed, err error) {
+	var errs []error
+	for _, pattern := range c.AllowOrigins {
+		if _, err := origin.Parse([]string{pattern}); err != nil {
+			errs = append(errs, fmt.Errorf("node: AllowOrigins %w", err))
+		}
+	}
+	for _, host := range c.AllowHosts {
+		if _, err := origin.ParseHosts([]string{host}); err != nil {
+			errs = append(errs, fmt.Errorf("node: AllowHosts %w", err))
+		}
+	}
+	if a.Proxies, err = peeraddr.NewNetworks(c.TrustedProxies); err != nil {
+		errs = append(errs, fmt.Errorf("node: TrustedProxies: %w", err))
+	}
+	if a.Origins, err = origin.Parse(c.AllowOrigins); err == nil {
+		a.Hosts, err = origin.ParseHosts(c.AllowHosts)
+	}
+	if len(errs) > 0 {
+		err = errors.Join(errs...)
+	}
+	return a, err
 }

@@ -85,8 +85,9 @@ func (c *Conn) SetIdentity(id access.Identity) error {
 // (Accept.Set), else nil.
 func (c *Conn) Value(key any) any { return c.values[key] }
 
-// RemoteAddr is the address of the peer, "host:port"; that of the last proxy,
-// if there are any.
+// RemoteAddr is the address of the client, "host:port". Behind proxies that are
+// not in Config.TrustedProxies it is that of the last one. A port that a proxy
+// does not tell is 0.
 func (c *Conn) RemoteAddr() string { return c.handle.RemoteAddr() }
 
 // Write sends a message that the client does not answer. The namespace must be

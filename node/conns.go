@@ -106,7 +106,7 @@ type ConnInfo struct {
 	ID string `json:"id"`
 	// Node is the ID of the node that holds it.
 	Node string `json:"node"`
-	// RemoteAddr is the peer's address.
+	// RemoteAddr is the client's address, as Conn.RemoteAddr returns it.
 	RemoteAddr string `json:"remote_addr"`
 	// Namespaces that it is connected to, each with the names of its rooms.
 	Namespaces map[string][]string `json:"namespaces"`

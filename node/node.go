@@ -17,6 +17,7 @@ import (
 	"github.com/stoa-io/stoa/internal/engine"
 	"github.com/stoa-io/stoa/internal/hub"
 	"github.com/stoa-io/stoa/internal/netpoll"
+	"github.com/stoa-io/stoa/internal/peeraddr"
 	"github.com/stoa-io/stoa/internal/session"
 	"github.com/stoa-io/stoa/wire"
 )
@@ -127,6 +128,7 @@ func (n *Node) engineConfig() engine.Config {
 	return engine.Config{
 		Loops: cfg.Loops, Blocking: cfg.Transport == TransportBlocking,
 		Endpoint: cfg.Endpoint, HTTP: cfg.HTTP, Allowed: allowed, AnyHost: healthPaths,
+		ProxyField: peeraddr.Field(cfg.ProxyHeader), ProxyProtocol: cfg.ProxyProtocol,
 		Subprotocols: cfg.Subprotocols,
 		Limits: engine.Limits{
 			Header: cfg.Limits.Header, Message: cfg.Limits.Message, SendQueue: cfg.Limits.SendQueue,

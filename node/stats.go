@@ -40,6 +40,35 @@ func HandshakeResults() []HandshakeResult {
 	return all
 }
 
+// ProxyError is a reason why the address of a client behind proxies is not
+// known.
+type ProxyError uint8
+
+// The reasons.
+const (
+	// ProxyBadHeader: a connection began with no header of the PROXY protocol,
+	// or a malformed one, and was closed.
+	ProxyBadHeader = ProxyError(engine.ProxyHeader)
+	// ProxyUntrusted: a connection to a listener for the PROXY protocol did not
+	// come from Config.TrustedProxies, and was closed.
+	ProxyUntrusted = ProxyError(engine.ProxyUntrusted)
+	// ProxyBadField: the Config.ProxyHeader of a trusted proxy was malformed,
+	// and the client got the address of its proxy.
+	ProxyBadField = ProxyError(engine.ProxyField)
+)
+
+// String returns the reason in lower-case words joined by "_".
+func (e ProxyError) String() string { return engine.ProxyError(e).String() }
+
+// ProxyErrors returns all reasons. The slice is the caller's own.
+func ProxyErrors() []ProxyError {
+	all := make([]ProxyError, engine.ProxyErrors)
+	for i := range all {
+		all[i] = ProxyError(i)
+	}
+	return all
+}
+
 // MessageResult is what became of a message that a client sent.
 type MessageResult uint8
 
@@ -202,6 +231,7 @@ type Stats struct {
 	Accepted          uint64 // sockets accepted, HTTP included
 	AcceptErrors      uint64
 	Handshakes        map[HandshakeResult]uint64
+	ProxyErrors       map[ProxyError]uint64
 	HandedToHTTP      uint64                      // connections given to Config.HTTP
 	HTTPEvicted       uint64                      // of those, closed because descriptors had run out
 	MessagesIn        [2]map[MessageResult]uint64 // by frame type: 0 text, 1 binary
@@ -247,7 +277,7 @@ func (n *Node) Stats() Stats {
 
 		Accepted: e.Accepted, AcceptErrors: e.AcceptErrors, HandedToHTTP: e.HandedToHTTP,
 		HTTPEvicted: e.HTTPEvicted,
-		Handshakes:  make(map[HandshakeResult]uint64),
+		Handshakes:  make(map[HandshakeResult]uint64), ProxyErrors: make(map[ProxyError]uint64),
 		MessagesOut: all.MessagesOut, BytesIn: e.BytesIn, BytesOut: e.BytesOut,
 		Deliveries: all.Deliveries, DroppedFrames: e.DroppedFrames, PingsSent: e.PingsSent,
 		AsksSkipped: all.AsksSkipped, SendQueueExceeded: all.SendQueueExceeded, SendersPaused: all.SendersPaused,
@@ -273,6 +303,9 @@ func (n *Node) Stats() Stats {
 	}
 	for cause, count := range e.RatePauses {
 		s.RatesExceeded[RateKind(cause)] = count
+	}
+	for reason, count := range e.ProxyErrors {
+		s.ProxyErrors[ProxyError(reason)] = count
 	}
 	for key, count := range all.Closes {
 		s.Closes[CloseKey{key.Code, Initiator(key.Initiator)}] = count

@@ -182,7 +182,7 @@ render() {
 define redis redis-server deploy/redis/redis.conf --bind 127.0.0.1 --port "$redis_port" --dir "$directory"
 for ((i = 1; i <= nodes; i++)); do
   define "node$i" "$program" serve --listen "127.0.0.1:$(node_port "$i")" --node-id "node$i" \
-    --advertise "127.0.0.1:$(node_port "$i")" --redis "redis://127.0.0.1:$redis_port" \
+    --advertise "127.0.0.1:$(node_port "$i")" --trusted-proxy 127.0.0.1 --redis "redis://127.0.0.1:$redis_port" \
     --drain-timeout "$drain_timeout" "${serve_flags[@]}"
 done
 case $balancer in

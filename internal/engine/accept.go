@@ -40,7 +40,7 @@ func (l *Loop) accept() {
 				return
 			}
 			l.stats.Accepted++
-			if c := l.addSocket(fd); c != nil {
+			if c := l.addAccepted(fd); c != nil {
 				c.setPending(true)
 				l.makeRoom()
 			}
@@ -64,6 +64,23 @@ func (l *Loop) acceptFailed(err error) {
 		l.acceptWarn = max(1, l.now)
 		l.log.Warn("cannot accept connections", logLoop, l.number, logError, err)
 	}
+}
+
+// addAccepted makes a socket of the listener a connection of this loop.
+func (l *Loop) addAccepted(fd int) *Conn {
+	if !l.server.config.ProxyProtocol {
+		return l.addSocket(fd)
+	}
+	if peer := netpoll.Peer(fd); !l.server.allowed.Load().Proxies.ContainsPeer(peer) {
+		netpoll.Close(fd)
+		l.server.proxyFailed(ProxyUntrusted, peer)
+		return nil
+	}
+	c := l.addSocket(fd)
+	if c != nil {
+		c.state = connProxied
+	}
+	return c
 }
 
 // addSocket makes a socket a connection of this loop.
@@ -291,13 +308,13 @@ func (p *pending) take(l *Loop) *Conn {
 // arrived in the meantime. It reports whether a descriptor is free.
 func (c *Conn) evict() bool {
 	l := c.loop
-	if c.state == connHandshake && c.blocking == nil {
+	if c.state <= connHandshake && c.blocking == nil {
 		c.onReadable(c.flags&flagHangup != 0)
-		if c.state != connHandshake {
+		if c.state > connHandshake {
 			return c.state == connGone && c.fd >= 0 // else net/http has it
 		}
 	}
-	if c.state == connHandshake {
+	if c.state <= connHandshake {
 		l.stats.Handshakes[HandshakeEvicted]++
 		l.logDebug("connection closed to make room: it has sent no request", c)
 		if l.evictWarn == 0 || l.now-l.evictWarn > evictWarning {

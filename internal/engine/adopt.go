@@ -43,6 +43,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuseHTTP(w, r, HandshakeBadRequest, http.StatusUpgradeRequired, "this is a WebSocket endpoint")
 		return
 	}
+	if remote := s.clientAddr(r.RemoteAddr, r.Header.Values); remote != r.RemoteAddr {
+		r = r.WithContext(r.Context()) // a copy: the request is the application's
+		r.RemoteAddr = remote
+	}
 	var u upgradeRequest
 	u.of(r)
 	if no := s.judge(&u); no.status != 0 {
@@ -71,7 +75,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, u *upgradeReque
 	}()
 	upgrader := s.upgrader
 	if upgrader == nil {
-		opened = s.takeOver(w, r, &adoptTask{answer: s.accept(u), entry: entry}, next)
+		opened = s.takeOver(w, r, &adoptTask{answer: s.accept(u), entry: entry, remote: r.RemoteAddr}, next)
 		return
 	}
 	if !upgrader.Begin() {
@@ -80,7 +84,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, u *upgradeReque
 	}
 	defer upgrader.Done()
 	d := upgrader.Upgrade(r, next)
-	opened = s.admits(w, r, &d) && s.takeOver(w, r, &adoptTask{answer: d.extend(u.answer()), decision: d, entry: entry}, next)
+	opened = s.admits(w, r, &d) && s.takeOver(w, r, &adoptTask{answer: d.extend(u.answer()), decision: d, entry: entry, remote: r.RemoteAddr}, next)
 	if !opened && d.Status == 0 {
 		upgrader.NotOpened(next, d.Value)
 	}
@@ -126,7 +130,7 @@ func resetConnection(w http.ResponseWriter) {
 	if taken, ok := nc.(*prefixedConn); ok {
 		nc = taken.Conn
 	}
-	if tcp, ok := nc.(*net.TCPConn); ok {
+	if tcp, ok := netpoll.SocketOf(nc).(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}
 	_ = nc.Close()
@@ -176,6 +180,7 @@ type adoptTask struct {
 	conn     net.Conn
 	answer   []byte
 	head     []byte
+	remote   string   // the client's address
 	decision Decision // zero without an Upgrader
 	entry    *addresses.Entry
 }
@@ -193,6 +198,7 @@ func (t *adoptTask) run(l *Loop) {
 		return
 	}
 	c.keepEntry(t.entry)
+	c.SetRemoteAddr(t.remote)
 	c.Send(t.answer, 0)
 	c.begin(&t.decision)
 	if l.drain.active {

@@ -113,7 +113,7 @@ func (c *Conn) startClose(code uint16, by Initiator, state connState) {
 	c.state = state
 	c.closeCode, c.closeBy = code, by
 	c.endMeter()
-	c.rare = nil
+	c.dropRare()
 	c.SetDeadline(max(c.loop.times.close, 1))
 	c.end()
 }

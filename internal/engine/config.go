@@ -11,6 +11,7 @@ import (
 	"github.com/stoa-io/stoa/internal/closecode"
 	"github.com/stoa-io/stoa/internal/netpoll"
 	"github.com/stoa-io/stoa/internal/origin"
+	"github.com/stoa-io/stoa/internal/peeraddr"
 )
 
 // MaxLoops is how many event loops a server may have.
@@ -31,6 +32,12 @@ type Config struct {
 	HTTP http.Handler
 	// Allowed is what the server allows until SetAllowed.
 	Allowed Allowed
+	// ProxyField is the field in which Allowed.Proxies name their clients.
+	ProxyField peeraddr.Field
+	// ProxyProtocol means that every connection of the server's own listener
+	// begins with a header of the PROXY protocol, and comes from
+	// Allowed.Proxies.
+	ProxyProtocol bool
 	// AnyHost are the paths of HTTP that are served for every host.
 	AnyHost []string
 
@@ -61,13 +68,15 @@ type Config struct {
 	SlowCode, PingCode, RateCode uint16
 }
 
-// Allowed says which requests of web pages are served.
+// Allowed says which web pages may connect, and which proxies are believed.
 type Allowed struct {
 	// Origins are those whose pages may connect in addition to the page's own
 	// host.
 	Origins origin.List
 	// Hosts are those that requests may be for.
 	Hosts origin.Hosts
+	// Proxies may name the clients of their connections.
+	Proxies peeraddr.Networks
 }
 
 // Limits bounds what one peer may cost. Zero and negative values mean no limit.

@@ -11,7 +11,8 @@ import (
 type connState uint8
 
 const (
-	connHandshake  connState = iota + 1 // an HTTP request head is awaited
+	connProxied    connState = iota + 1 // the header of the PROXY protocol is awaited
+	connHandshake                       // an HTTP request head is awaited
 	connAccepting                       // the Upgrader decides about the request
 	connOpen                            // frames are exchanged
 	connClosing                         // our close frame is out, the peer's is awaited
@@ -82,7 +83,7 @@ type Conn struct {
 
 	in   []byte     // received, not yet a whole frame; nil while idle
 	out  *sendQueue // nil while idle
-	rare *connRare  // nil while idle, unless rates are limited
+	rare *connRare  // nil while idle, unless rates are limited or a proxy has named the client
 }
 
 // connRare holds state that few connections have at a time.
@@ -90,6 +91,7 @@ type connRare struct {
 	fragment fragment
 	partial  bool          // fragment is in use
 	end      func()        // the close that waits for FinishClose
+	remote   string        // RemoteAddr, if it is not that of the socket; kept to the end
 	probed   uint32        // the loop's clock; when a connection above its rate was pinged last
 	meter    *bucket.Meter // nil until the connection has sent something that a rate limits
 }
@@ -126,15 +128,25 @@ func (c *Conn) IsClosing() bool { return c.state == connOpen && c.flags&flagDefe
 // HasEnded reports whether Handler.Ended was called.
 func (c *Conn) HasEnded() bool { return c.flags&flagEnded != 0 }
 
-// RemoteAddr is the address of the peer, "host:port".
+// RemoteAddr is the address of the peer, "host:port": that of the client behind
+// trusted proxies.
 func (c *Conn) RemoteAddr() string {
 	switch {
+	case c.rare != nil && c.rare.remote != "":
+		return c.rare.remote
 	case c.blocking != nil:
 		return c.blocking.conn.RemoteAddr().String()
 	case c.fd >= 0:
 		return netpoll.Peer(int(c.fd))
 	}
 	return ""
+}
+
+// SetRemoteAddr replaces RemoteAddr.
+func (c *Conn) SetRemoteAddr(address string) {
+	if address != c.RemoteAddr() {
+		c.needRare().remote = address
+	}
 }
 
 // SetDeadline replaces the connection's only deadline; 0 milliseconds is none.
@@ -167,7 +179,16 @@ func (c *Conn) needRare() *connRare {
 }
 
 func (c *Conn) tidyRare() {
-	if c.rare != nil && !c.rare.partial && c.rare.end == nil && c.rare.meter == nil {
+	if c.rare != nil && !c.rare.partial && c.rare.end == nil && c.rare.meter == nil && c.rare.remote == "" {
+		c.rare = nil
+	}
+}
+
+// dropRare frees what a connection that closes does not need.
+func (c *Conn) dropRare() {
+	if c.rare != nil && c.rare.remote != "" {
+		c.rare = &connRare{remote: c.rare.remote}
+	} else {
 		c.rare = nil
 	}
 }

@@ -16,6 +16,10 @@ import (
 func (c *Conn) handToHTTP(data []byte) {
 	l := c.loop
 	var nc net.Conn
+	var remote net.Addr
+	if c.rare != nil && c.rare.remote != "" {
+		remote = clientAddress(c.rare.remote)
+	}
 	head := slices.Clone(data)
 	if c.blocking != nil {
 		var unread []byte
@@ -37,14 +41,32 @@ func (c *Conn) handToHTTP(data []byte) {
 	l.stats.Pending--
 	l.stats.HandedToHTTP++
 	c.forget()
-	l.server.http.give(&prefixedConn{Conn: nc, head: head})
+	l.server.http.give(&prefixedConn{Conn: nc, head: head, remote: remote})
 }
 
 // prefixedConn is a connection of which the first bytes were read already.
 type prefixedConn struct {
 	net.Conn
-	head []byte
+	head   []byte
+	remote net.Addr // the client's, if a proxy has named it before the request; else nil
 }
+
+// RemoteAddr implements net.Conn.
+func (c *prefixedConn) RemoteAddr() net.Addr {
+	if c.remote != nil {
+		return c.remote
+	}
+	return c.Conn.RemoteAddr()
+}
+
+// clientAddress is the address of a client in the form of RemoteAddr.
+type clientAddress string
+
+// Network implements net.Addr.
+func (clientAddress) Network() string { return "tcp" }
+
+// String implements net.Addr.
+func (a clientAddress) String() string { return string(a) }
 
 func (c *prefixedConn) Read(p []byte) (int, error) {
 	if len(c.head) > 0 {
@@ -88,6 +110,7 @@ func newHTTPSide(s *Server) *httpSide {
 			s.ServeHTTP(w, r)
 			return
 		}
+		r.RemoteAddr = s.clientAddr(r.RemoteAddr, r.Header.Values)
 		if !s.allowed.Load().Hosts.Allows(r.Host) && !slices.Contains(s.config.AnyHost, r.URL.Path) {
 			s.refused(refusal{HandshakeForbiddenHost, http.StatusMisdirectedRequest, hostReason}, r.RemoteAddr, []byte(r.Host), nil)
 			http.Error(w, hostReason, http.StatusMisdirectedRequest)

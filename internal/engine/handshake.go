@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"net/http"
 	"strconv"
+
+	"github.com/stoa-io/stoa/internal/peeraddr"
 )
 
 // Reasons that refused clients receive.
@@ -60,6 +62,9 @@ func (c *Conn) handshake(data []byte) int {
 		c.handToHTTP(data)
 		return len(data)
 	}
+	if l.server.readsField() {
+		c.SetRemoteAddr(l.server.clientAddr(c.RemoteAddr(), func(name string) []string { return fieldValues(data[:end], name) }))
+	}
 	u := &l.upgrade
 	u.parse(data[:end])
 	if no := l.server.judge(u); no.status != 0 {
@@ -81,6 +86,67 @@ func (c *Conn) handshake(data []byte) int {
 	c.Send(l.server.accept(u), 0)
 	c.opened(nil)
 	return end
+}
+
+// fieldValues returns the values of a field of a request head, as net/http
+// would.
+func fieldValues(head []byte, name string) (values []string) {
+	for line := range bytes.Lines(head) {
+		key, value, found := bytes.Cut(line, []byte(":"))
+		if found && len(key) == len(name) && bytes.EqualFold(key, []byte(name)) {
+			values = append(values, string(bytes.TrimSpace(value)))
+		}
+	}
+	return values
+}
+
+// readsField reports whether a field of requests may name their clients.
+func (s *Server) readsField() bool {
+	return s.config.ProxyField != peeraddr.NoField && !s.allowed.Load().Proxies.Empty()
+}
+
+// clientAddr returns the address of the client that sent a request, "host:port"
+// with port 0 if it is not known: that of the peer, or the one that a trusted
+// proxy names in its field. values returns the values of a field.
+func (s *Server) clientAddr(peer string, values func(field string) []string) string {
+	proxies := &s.allowed.Load().Proxies
+	if !s.readsField() || !proxies.ContainsPeer(peer) {
+		return peer
+	}
+	client, ok := s.config.ProxyField.Client(values(s.config.ProxyField.Name()), proxies)
+	if !ok {
+		s.proxyFailed(ProxyField, peer)
+	}
+	if !client.IsValid() {
+		return peer
+	}
+	return client.String()
+}
+
+// proxyHeader looks for a whole header of the PROXY protocol at the front of
+// data, and returns its size.
+func (c *Conn) proxyHeader(data []byte) int {
+	client, size, err := peeraddr.ParseProxy(data)
+	if err != nil {
+		c.loop.stats.Handshakes[HandshakeAborted]++
+		c.loop.server.proxyFailed(ProxyHeader, c.RemoteAddr())
+		c.destroy(neverOpen, ByServer)
+		return len(data)
+	}
+	if size > 0 {
+		c.state = connHandshake
+		if client.IsValid() {
+			c.SetRemoteAddr(client.String())
+		}
+	}
+	return size
+}
+
+// proxyFailed counts and logs that a proxy has not named its client. A mistake
+// in the configuration of the proxy concerns all of its connections.
+func (s *Server) proxyFailed(kind ProxyError, peer string) {
+	s.proxyErrors[kind].Add(1)
+	s.refusals.warn("proxy "+kind.String(), kind.message(), logPeer, peer)
 }
 
 // wantsUpgrade reports whether a request is for the WebSocket endpoint: a GET

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stoa-io/stoa/internal/netpoll"
+	"github.com/stoa-io/stoa/internal/proxyconn"
 )
 
 // Listen binds the address. Connections wait in the kernel until Start. A Unix
@@ -44,6 +45,10 @@ func (s *Server) Listen(network, address string) (net.Addr, error) {
 // ListenOn makes the server accept from a listener, which it owns, by blocking
 // I/O.
 func (s *Server) ListenOn(listener net.Listener) net.Addr {
+	return s.listenOn(s.behindProxy(listener))
+}
+
+func (s *Server) listenOn(listener net.Listener) net.Addr {
 	s.listener, s.http.addr = listener, listener.Addr()
 	return s.http.addr
 }
@@ -59,7 +64,26 @@ func (s *Server) ListenTLS(network, address string, config *tls.Config) (net.Add
 	if err != nil {
 		return nil, err
 	}
-	return s.ListenOn(&tlsListener{listener, withHTTP1(config)}), nil
+	return s.listenOn(&tlsListener{s.behindProxy(listener), withHTTP1(config)}), nil
+}
+
+// behindProxy lets the connections of a listener begin with a header of the
+// PROXY protocol, if the configuration says so.
+func (s *Server) behindProxy(listener net.Listener) net.Listener {
+	if !s.config.ProxyProtocol {
+		return listener
+	}
+	return &proxyconn.Listener{
+		Listener: listener,
+		Trusts:   func(peer net.Addr) bool { return s.allowed.Load().Proxies.ContainsPeer(peer.String()) },
+		Failed: func(peer net.Addr, reason error) {
+			kind := ProxyHeader
+			if errors.Is(reason, proxyconn.ErrUntrusted) {
+				kind = ProxyUntrusted
+			}
+			s.proxyFailed(kind, peer.String())
+		},
+	}
 }
 
 // listenUnix binds a Unix socket. It replaces the file that a process has left

@@ -194,6 +194,8 @@ func (c *Conn) consume(data []byte) int {
 	for consumed < len(data) {
 		n := 0
 		switch c.state {
+		case connProxied:
+			n = c.proxyHeader(data[consumed:])
 		case connHandshake:
 			n = c.handshake(data[consumed:])
 		case connOpen, connClosing:
@@ -368,7 +370,7 @@ func (c *Conn) hungUp(err error) {
 		c.loop.logDebug("connection lost", c, logError, err)
 	}
 	switch c.state {
-	case connHandshake, connAccepting:
+	case connProxied, connHandshake, connAccepting:
 		c.loop.stats.Handshakes[HandshakeAborted]++
 		c.destroy(neverOpen, ByPeer)
 	case connOpen:

@@ -43,6 +43,7 @@ type Server struct {
 	acceptErrors atomic.Uint64
 	httpEvicted  atomic.Uint64
 	handshakes   [HandshakeResults]atomic.Uint64 // those of net/http
+	proxyErrors  [ProxyErrors]atomic.Uint64
 
 	addresses     *addresses.Table // nil without a limit of addresses
 	descriptors   *netpoll.Descriptors

@@ -35,6 +35,40 @@ func (r HandshakeResult) String() string {
 		"unknown"}[min(r, HandshakeResults)]
 }
 
+// ProxyError is a reason why the address of a client behind proxies is not
+// known.
+type ProxyError uint8
+
+// The reasons.
+const (
+	// ProxyHeader: a connection began with no header of the PROXY protocol, or
+	// a malformed one, and was closed.
+	ProxyHeader ProxyError = iota
+	// ProxyUntrusted: a connection to a listener for the PROXY protocol did not
+	// come from a trusted proxy, and was closed.
+	ProxyUntrusted
+	// ProxyField: the field of a trusted proxy was malformed, and the client
+	// got the address of its proxy.
+	ProxyField
+	ProxyErrors // how many there are
+)
+
+// String returns the reason in lower-case words joined by "_".
+func (e ProxyError) String() string {
+	return [...]string{"bad_header", "untrusted", "bad_field", "unknown"}[min(e, ProxyErrors)]
+}
+
+// message is what the log says.
+func (e ProxyError) message() string {
+	switch e {
+	case ProxyHeader:
+		return "a connection did not begin with a header of the PROXY protocol, and was closed"
+	case ProxyUntrusted:
+		return "a connection that does not come from a trusted proxy was closed; the port is for the PROXY protocol"
+	}
+	return "a trusted proxy sent a malformed field with the address of its client"
+}
+
 // histogramBounds is how many upper bounds a Histogram has.
 const histogramBounds = 9
 
@@ -92,6 +126,7 @@ type Stats struct {
 	Handshakes     [HandshakeResults]uint64
 	HandedToHTTP   uint64
 	HTTPEvicted    uint64 // connections of net/http closed to make room
+	ProxyErrors    [ProxyErrors]uint64
 	BytesIn        uint64 // read from sockets
 	BytesOut       uint64 // written to sockets
 	DroppedFrames  uint64 // queued, and not written when the connection ended
@@ -116,6 +151,9 @@ func (s *Stats) Add(o *Stats) {
 	}
 	s.HandedToHTTP += o.HandedToHTTP
 	s.HTTPEvicted += o.HTTPEvicted
+	for i := range o.ProxyErrors {
+		s.ProxyErrors[i] += o.ProxyErrors[i]
+	}
 	s.BytesIn += o.BytesIn
 	s.BytesOut += o.BytesOut
 	s.DroppedFrames += o.DroppedFrames
@@ -145,6 +183,9 @@ func (s *Server) Stats() Stats {
 	var total Stats
 	for i := range s.handshakes {
 		total.Handshakes[i] = s.handshakes[i].Load()
+	}
+	for i := range s.proxyErrors {
+		total.ProxyErrors[i] = s.proxyErrors[i].Load()
 	}
 	total.AcceptErrors = s.acceptErrors.Load()
 	total.HTTPEvicted = s.httpEvicted.Load()

@@ -134,7 +134,7 @@ func (c *Conn) jitter(span uint32) uint32 {
 func (c *Conn) onDeadline() {
 	l := c.loop
 	switch c.state {
-	case connHandshake:
+	case connProxied, connHandshake:
 		l.stats.Handshakes[HandshakeTimeout]++
 		l.server.refused(refusal{result: HandshakeTimeout, reason: "no complete request in time"}, c.RemoteAddr(), nil, nil)
 		c.destroy(neverOpen, ByServer)

@@ -133,10 +133,6 @@ func (c *Client) SetHandle(h *Handle, app any) {
 	c.handle = h
 }
 
-// SetRemoteAddr replaces the peer's address in the handle. It is called before
-// the handle is used by other goroutines.
-func (h *Handle) SetRemoteAddr(address string) { h.remote = address }
-
 // Queue appends a task of the application. Messages that must not overtake it
 // wait.
 func (c *Client) Queue(t *taskqueue.Task) {

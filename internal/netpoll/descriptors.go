@@ -45,13 +45,22 @@ func (d *Descriptors) Admits(fd int) bool {
 	}
 }
 
+// SocketOf returns the connection below TLS and other wrappers that have a
+// method NetConn.
+func SocketOf(nc net.Conn) net.Conn {
+	for {
+		wrapped, ok := nc.(interface{ NetConn() net.Conn })
+		if !ok {
+			return nc
+		}
+		nc = wrapped.NetConn()
+	}
+}
+
 // DescriptorOf returns the number of a connection's descriptor, 0 if it has
 // none that can be seen.
 func DescriptorOf(nc net.Conn) (number int) {
-	if wrapped, ok := nc.(interface{ NetConn() net.Conn }); ok { // TLS
-		nc = wrapped.NetConn()
-	}
-	socket, ok := nc.(syscall.Conn)
+	socket, ok := SocketOf(nc).(syscall.Conn)
 	if !ok {
 		return 0
 	}

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
+import { get as httpGet } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 
@@ -13,6 +14,15 @@ const options = () => ({ reconnect: 100 });
 const names = ["node1", "node2", "node3"];
 const nodeOf = (person) => person.conn.ID.split("-")[0];
 const program = process.env.STOA_PROGRAM ?? path("bin/stoa");
+
+/** Sends a request with the options of node:http, which fetch does not have. */
+const get = (url, options) =>
+  new Promise((resolve, reject) => {
+    httpGet(url, { agent: false, ...options }, (response) => {
+      response.resume();
+      resolve(response);
+    }).once("error", reject);
+  });
 
 for (const balancer of ["haproxy", "nginx"]) {
   describe(`three nodes behind ${balancer}`, () => {
@@ -137,6 +147,29 @@ for (const balancer of ["haproxy", "nginx"]) {
         const figures = await (await fetch(`${cluster.state}/metrics`)).text();
         assert.match(figures, /^haproxy_server_status\{proxy="nodes",server="node1",state="UP"\} 1$/m);
       }
+    });
+
+    it("see the addresses of clients, and believe no client about its own", limit, async () => {
+      // A node logs refused hosts with the address of their client.
+      const seen = async (url, localAddress, host) => {
+        const forged = { "X-Forwarded-For": "192.0.2.66", Forwarded: "for=192.0.2.66" };
+        const response = await get(url, { localAddress, headers: { Host: host, ...forged } });
+        assert.equal(response.statusCode, 421);
+        const line = new RegExp(`host=${host} peer=(\\S+)`);
+        return until(
+          async () => {
+            for (const name of names) {
+              const found = line.exec(await readFile(`${cluster.directory}/${name}.log`, "utf8"));
+              if (found) return found[1];
+            }
+            return false;
+          },
+          () => `no node has logged the host ${host}`,
+        );
+      };
+      assert.equal(await seen(`${cluster.page}/`, "127.0.0.5", "a.example"), "127.0.0.5:0");
+      const direct = await seen(`${cluster.nodes.get("node1")}/`, "127.0.0.6", "b.example");
+      assert.match(direct, /^127\.0\.0\.6:[1-9]\d*$/);
     });
 
     it("let the page connect from its own origin only", limit, async () => {
