@@ -65,9 +65,10 @@ type Config struct {
 	// page's own host: "https://chat.example.com"; "https://*.example.com" for
 	// all subdomains, at any depth, but not the domain itself;
 	// "capacitor://localhost" or "file://" for apps; "null" for pages without
-	// an origin; "*" for all. A default port (80, 443) may be there or not. A
-	// request without an Origin header does not come from a browser and is not
-	// checked.
+	// an origin; "*" for all. A default port (80, 443) may be there or not.
+	// Where the node has TLS, only pages over https are those of its own host.
+	// A request without an Origin header does not come from a browser and is
+	// not checked.
 	AllowOrigins []string
 	// AllowHosts names the hosts ("chat.example.com"), without ports, that
 	// requests may be for in addition to loopback names and addresses; others
@@ -269,8 +270,9 @@ func (c *Config) validate() error {
 // ProxyHeader is the field of a request in which a proxy names its client.
 //
 // The client is the last address in it that is not in Config.TrustedProxies.
-// If a proxy conceals it (unknown, or an identifier such as _x), or if the field
-// is malformed, which is counted, the client's address is that of the proxy.
+// If a proxy conceals it (unknown, or an identifier such as _x), or if the
+// field is malformed, which is counted, the client's address is that of the
+// proxy.
 type ProxyHeader uint8
 
 // The fields. The zero value is X-Forwarded-For.

@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stoa-io/stoa/node"
@@ -64,5 +65,36 @@ func TestOrigin(t *testing.T) {
 				expectHandshakes(t, n, node.HandshakeForbiddenOrigin, 1)
 			})
 		}
+	}
+}
+
+// Over TLS, a page that was loaded without it is none of the node's own, on
+// every way to a WebSocket.
+func TestOriginOverTLS(t *testing.T) {
+	for origin, status := range map[string]int{
+		"https://stoa.test": http.StatusSwitchingProtocols, "http://stoa.test": http.StatusForbidden, "http://listed.test": http.StatusSwitchingProtocols,
+	} {
+		t.Run(origin, func(t *testing.T) {
+			eachFront(t, func(c *node.Config) {
+				withEcho(c)
+				c.AllowOrigins = []string{"http://listed.test"}
+			}, func(*node.Node) {}, func(t *testing.T, f *front) {
+				want := status
+				if !strings.HasSuffix(t.Name(), "with_TLS") {
+					want = http.StatusSwitchingProtocols // TLS may end at a proxy
+				}
+				for _, later := range []bool{false, true} {
+					p := f.connect(t)
+					if later {
+						p.write(plainGet)
+						p.response()
+					}
+					p.write(upgradeRequest("/ws", "Origin: "+origin))
+					if response := p.response(); response.StatusCode != want {
+						t.Errorf("after a request %t: answered %s, want %d", later, response.Status, want)
+					}
+				}
+			})
+		})
 	}
 }

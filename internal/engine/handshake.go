@@ -67,6 +67,7 @@ func (c *Conn) handshake(data []byte) int {
 	}
 	u := &l.upgrade
 	u.parse(data[:end])
+	u.secure = c.blocking != nil && isTLS(c.blocking.conn)
 	if no := l.server.judge(u); no.status != 0 {
 		l.stats.Handshakes[no.result]++
 		l.server.refused(no, c.RemoteAddr(), u.host, u.origin)

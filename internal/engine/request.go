@@ -15,6 +15,7 @@ import (
 // both. The slices are views into the request.
 type upgradeRequest struct {
 	malformed    bool
+	secure       bool // over TLS
 	major, minor int
 
 	host, origin, key, version     []byte // the last line of each
@@ -61,7 +62,7 @@ func (u *upgradeRequest) parseRequestLine(line []byte) bool {
 
 // of fills the request from one that net/http has parsed.
 func (u *upgradeRequest) of(r *http.Request) {
-	*u = upgradeRequest{major: r.ProtoMajor, minor: r.ProtoMinor}
+	*u = upgradeRequest{major: r.ProtoMajor, minor: r.ProtoMinor, secure: r.TLS != nil}
 	if r.Host != "" {
 		u.add([]byte("Host"), []byte(r.Host))
 	}
@@ -184,7 +185,7 @@ func (s *Server) judge(u *upgradeRequest) refusal {
 	switch {
 	case !allowed.Hosts.Allows(string(u.host)):
 		return refusal{HandshakeForbiddenHost, http.StatusMisdirectedRequest, hostReason}
-	case u.origins > 1 || u.origins == 1 && !allowed.Origins.Allows(string(u.origin), string(u.host)):
+	case u.origins > 1 || u.origins == 1 && !allowed.Origins.Allows(string(u.origin), string(u.host), u.secure):
 		return refusal{HandshakeForbiddenOrigin, http.StatusForbidden, originReason}
 	case s.Draining():
 		return refusal{HandshakeFull, http.StatusServiceUnavailable, drainingReason}

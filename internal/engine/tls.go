@@ -74,12 +74,20 @@ func answerPlainHTTP(nc net.Conn) {
 // tlsState is the result of the TLS handshake, nil without TLS. It is available
 // after the first read from the connection.
 func tlsState(nc net.Conn) *tls.ConnectionState {
-	secure, ok := nc.(interface{ ConnectionState() tls.ConnectionState })
+	secure, ok := nc.(tlsStater)
 	if !ok {
 		return nil
 	}
 	state := secure.ConnectionState()
 	return &state
+}
+
+// tlsStater is a connection over TLS.
+type tlsStater interface{ ConnectionState() tls.ConnectionState }
+
+func isTLS(nc net.Conn) bool {
+	_, ok := nc.(tlsStater)
+	return ok
 }
 
 // tlsStateKey is the key of the tlsState in the context of a connection of

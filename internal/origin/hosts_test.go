@@ -1,6 +1,8 @@
 package origin
 
 import (
+	"net"
+	"net/netip"
 	"strings"
 	"testing"
 )
@@ -67,4 +69,38 @@ func TestParseHostsRefuses(t *testing.T) {
 			t.Errorf("%q was accepted", host)
 		}
 	}
+}
+
+// An allowed host is a name that was listed, or one of this machine.
+func FuzzHosts(f *testing.F) {
+	for _, listed := range []string{"a.test", "2001:db8::1", "192.0.2.1", "a.test."} {
+		for _, host := range []string{"a.test:80", "A.test.", "[2001:db8::1]:80", "localhost", "b.localhost:1", "127.0.0.1.evil.test", "a.test@evil.test"} {
+			f.Add(listed, host)
+		}
+	}
+	f.Fuzz(func(t *testing.T, listed, host string) {
+		h, err := ParseHosts([]string{listed})
+		if err != nil || listed == "*" || host == "" || !h.Allows(host) {
+			return
+		}
+		name := strings.ToLower(host)
+		for _, c := range name {
+			if c > 0x7e {
+				t.Fatalf("%q was allowed", host)
+			}
+		}
+		if withoutPort, _, err := net.SplitHostPort(name); err == nil {
+			name = withoutPort
+		}
+		name = strings.TrimSuffix(strings.Trim(name, "[]"), ".")
+		want := strings.TrimSuffix(strings.ToLower(listed), ".")
+		got, gotErr := netip.ParseAddr(name)
+		wanted, wantErr := netip.ParseAddr(want)
+		switch {
+		case name == want, name == "localhost", strings.HasSuffix(name, ".localhost"):
+		case gotErr == nil && (got.Unmap().IsLoopback() || wantErr == nil && got == wanted):
+		default:
+			t.Errorf("%q was allowed by %q", host, listed)
+		}
+	})
 }

@@ -45,8 +45,10 @@ func Parse(patterns []string) (List, error) {
 }
 
 // Allows reports whether a page of this origin may connect to the host, that of
-// the Host header.
-func (l *List) Allows(header, host string) bool {
+// the Host header. secure means that the connection is over TLS: then a page
+// that was not, which an attacker on its way could have changed, is none of the
+// host itself.
+func (l *List) Allows(header, host string, secure bool) bool {
 	if l.all {
 		return true
 	}
@@ -62,8 +64,11 @@ func (l *List) Allows(header, host string) bool {
 	if defaultPort(o.scheme) == 0 {
 		return false // not a page of a web server
 	}
-	// The server may be behind a proxy that ends TLS, so only the page knows
-	// the scheme.
+	if secure && o.scheme != "https" {
+		return false
+	}
+	// Without TLS the server may be behind a proxy that ends it, so only the
+	// page knows the scheme.
 	own, ok := parse(o.scheme+"://"+host, false)
 	return ok && own == o
 }

@@ -75,21 +75,97 @@ func TestAllows(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := l.Allows(c.origin, "stoa.test"); got != c.allowed {
+			if got := l.Allows(c.origin, "stoa.test", false); got != c.allowed {
 				t.Errorf("%q with %q is allowed: %t, want %t", c.origin, c.allow, got, c.allowed)
 			}
 		})
 	}
 }
 
+// attacks are origins that resemble an allowed one. Browsers send few of them:
+// the rest tests that no other program finds a way around the list.
+var attacks = map[string][]string{
+	"https://example.com": {
+		"https://evil-example.com", "https://evilexample.com", "https://example.com.evil.com", "https://example.com-evil.com",
+		"https://example.comevil.com", "https://example.com.", "https://example.com..", "https://.example.com", "https://www.example.com",
+		"http://example.com", "ws://example.com", "wss://example.com", "ftp://example.com", "//example.com", "example.com", "https:example.com",
+		"https:/example.com", "https:///example.com", "https://example.com:80", "https://example.com:4430", "https://example.com:443443",
+		"https://example.com:0443x", "https://example.com:-443", "https://example.com: 443", "https://example.com:443:443", "https://example.com:",
+		"https://example.com@evil.com", "https://example.com:443@evil.com", "https://evil.com@example.com", "https://:@example.com", "https://@example.com",
+		"https://evil.com#example.com", "https://evil.com?example.com", "https://evil.com/example.com", "https://evil.com\\example.com",
+		"https://example.com/", "https://example.com?", "https://example.com#", "https://example.com%2eevil.com", "https://example%2ecom",
+		"https://ex\u00e4mple.com", "https://\u0435xample.com", "https://example\u3002com", "https://example\uff0ecom", "https://exam\u00adple.com",
+		"https://xn--xample-2of.com", "https://\u212aexample.com", "https://example.com\x00", "https://example.com\x00.evil.com", "\x00https://example.com",
+		"https://example.com https://evil.com", "https://example.com,https://evil.com", "https://example.com\t", "https://[example.com]", "null", "NULL", "*", "",
+		"https://*", "https://*.com",
+	},
+	"https://*.example.com": {
+		"https://example.com", "https://evil-example.com", "https://a.evil-example.com", "https://a.example.com.evil.com", "https://.example.com",
+		"https://a..example.com", "https://*.example.com", "https://a.example.com.", "https://evil.com@a.example.com", "https://a@b.example.com",
+		"https://evil.com/.example.com", "https://evil.com#.example.com", "https://evil.com?.example.com", "https://evil.com\\.example.com",
+		"https://evil.com:443.example.com", "https://evil.com:.example.com", "https://[::1].example.com", "https://[::1.example.com",
+		"http://a.example.com", "https://a.example.com:8443", "https://a.example.com:80", "https://b\u00fccher.example.com", "https://a%2eexample.com", "null",
+	},
+	"https://xn--bcher-kva.example": {"https://b\u00fccher.example", "https://bucher.example", "https://xn--bcher-kva.example.evil.com"},
+	"http://[2001:db8::1]:8080": {
+		"http://[2001:db8::1]", "http://[2001:db8::1]:80", "http://2001:db8::1:8080", "http://[2001:db8::1%25eth0]:8080", "http://[2001:db8::1%eth0]:8080",
+		"http://[2001:db8::2]:8080", "http://[2001:db8::1]:8080:8080", "http://[2001:db8::1]evil.com:8080", "http://[2001:db8::1].:8080", "http://[::ffff:1.2.3.4]:8080",
+	},
+	"http://192.0.2.1":      {"http://192.0.2.1.", "http://192.0.2.10", "http://0192.0.2.1", "http://192.0.513", "http://3221225985", "http://[::ffff:192.0.2.1]"},
+	"null":                  {"", "NULL", "null ", "null://", "null.example", "https://null"},
+	"file://":               {"null", "file", "file:", "file:///", "file://evil.com", "files://"},
+	"capacitor://localhost": {"capacitor://", "capacitor://localhost.evil.com", "capacitor://evil.com", "http://localhost", "ionic://localhost"},
+}
+
+func TestAttacks(t *testing.T) {
+	for pattern, origins := range attacks {
+		l, err := Parse([]string{pattern})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, origin := range origins {
+			for _, host := range []string{"", "stoa.test", "evil.test"} {
+				if l.Allows(origin, host, false) {
+					t.Errorf("%q with %q and the host %q is allowed", origin, pattern, host)
+				}
+			}
+		}
+	}
+}
+
+// A page that was loaded without TLS is none of a server with TLS.
+func TestAllowsSecure(t *testing.T) {
+	listed, err := Parse([]string{"http://stoa.test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		list    *List
+		header  string
+		secure  bool
+		allowed bool
+	}{
+		{new(List), "https://stoa.test", true, true},
+		{new(List), "http://stoa.test", true, false},
+		{new(List), "ws://stoa.test", true, false},
+		{new(List), "http://stoa.test", false, true},
+		{new(List), "https://stoa.test", false, true}, // TLS ends at a proxy
+		{&listed, "http://stoa.test", true, true},
+	} {
+		if got := c.list.Allows(c.header, "stoa.test", c.secure); got != c.allowed {
+			t.Errorf("%s with TLS %t is allowed: %t, want %t", c.header, c.secure, got, c.allowed)
+		}
+	}
+}
+
 // The port of a Host header counts by the scheme of the page.
 func TestAllowsHostWithPort(t *testing.T) {
 	for host, want := range map[string]bool{"stoa.test": true, "stoa.test:443": true, "STOA.TEST": true, "stoa.test:80": false, "stoa.test:8443": false, "": false, "[::1]": false} {
-		if got := new(List).Allows("https://stoa.test", host); got != want {
+		if got := new(List).Allows("https://stoa.test", host, false); got != want {
 			t.Errorf("the host %q is that of https://stoa.test: %t, want %t", host, got, want)
 		}
 	}
-	if !new(List).Allows("http://[::1]:8080", "[::1]:8080") {
+	if !new(List).Allows("http://[::1]:8080", "[::1]:8080", false) {
 		t.Error("an IPv6 address is not its own host")
 	}
 }
@@ -123,10 +199,10 @@ func FuzzAllows(f *testing.F) {
 		if err != nil || pattern == "*" {
 			return
 		}
-		if !strings.Contains(pattern, "*") && !l.Allows(pattern, "") {
+		if !strings.Contains(pattern, "*") && !l.Allows(pattern, "", false) {
 			t.Errorf("the pattern %q does not match itself", pattern)
 		}
-		if !l.Allows(header, "") || header == "null" && pattern == "null" {
+		if !l.Allows(header, "", false) || header == "null" && pattern == "null" {
 			return
 		}
 		o, err := url.Parse(header)
@@ -146,6 +222,36 @@ func FuzzAllows(f *testing.F) {
 		}
 		if below := strings.Contains(pattern, "*"); !below && host != want || below && !strings.HasSuffix(host, "."+want) {
 			t.Errorf("%q was allowed by %q", header, pattern)
+		}
+	})
+}
+
+// Without a list, an allowed origin has the host of the request, by the opinion
+// of another parser, too.
+func FuzzAllowsOwnHost(f *testing.F) {
+	for _, host := range []string{"stoa.test", "stoa.test:443", "[::1]:8080", "stoa.test.", "evil@stoa.test", "stoa.test/evil", "*", "*.stoa.test"} {
+		for _, origin := range []string{"https://stoa.test", "http://stoa.test:443", "http://[::1]:8080", "https://evil@stoa.test", "null", "file://"} {
+			f.Add(origin, host)
+		}
+	}
+	f.Fuzz(func(t *testing.T, header, host string) {
+		if !new(List).Allows(header, host, false) {
+			return
+		}
+		o, err := url.Parse(header)
+		if err != nil {
+			t.Fatalf("%q was allowed, and is no URL: %v", header, err)
+		}
+		own, err := url.Parse(o.Scheme + "://" + host)
+		if err != nil {
+			t.Fatalf("%q was allowed for the host %q: %v", header, host, err)
+		}
+		if o.User != nil || own.User != nil || o.Path+o.RawQuery+o.Fragment+own.Path+own.RawQuery+own.Fragment != "" ||
+			!strings.Contains(own.Hostname(), ":") && !strings.EqualFold(o.Hostname(), own.Hostname()) {
+			t.Errorf("%q was allowed for the host %q", header, host)
+		}
+		if new(List).Allows(header, host, true) && !strings.EqualFold(o.Scheme, "https") {
+			t.Errorf("%q was allowed over TLS", header)
 		}
 	})
 }

@@ -34,8 +34,8 @@ func (f Field) Name() string {
 // Client returns the address of the client that sent a request through trusted
 // proxies. lines are the values of the field in the order of the request. Each
 // proxy appends the address of its peer, so the client is the last address that
-// is no trusted proxy, or the first one if all are. What is in front of it was
-// chosen by the client, and is not even read.
+// is no trusted proxy, or the first one if all are. The client has chosen the
+// text in front of it, which is not even read.
 //
 // The address is invalid if there is none: because the field is missing, or
 // because a proxy conceals it ("unknown", "_hidden"); then ok is true. ok is
@@ -191,8 +191,9 @@ func parseNode(text string, bare bool) (address netip.AddrPort, ok bool) {
 	return addressOf(a, number)
 }
 
-// addressOf leaves out what would make one client look like several: the form
-// of an IPv4 address as an IPv6 one. A zone means nothing on this machine.
+// addressOf returns an IPv4 address that was written as an IPv6 one in its own
+// form, so that one client does not look like two. A zone means nothing on this
+// machine.
 func addressOf(a netip.Addr, port uint16) (netip.AddrPort, bool) {
 	if a.Zone() != "" {
 		return netip.AddrPort{}, false

@@ -110,7 +110,7 @@ const (
 	familyInet6 = 0x2
 	familyUnix  = 0x3
 
-	transportStream = 0x1
+	transportTCP = 0x1
 	transportMax    = 0x2 // datagrams
 )
 
@@ -142,7 +142,7 @@ func parseBinary(data []byte) (client netip.AddrPort, size int, err error) {
 	if len(data) < size {
 		return netip.AddrPort{}, 0, nil
 	}
-	if command == commandLocal || transport != transportStream {
+	if command == commandLocal || transport != transportTCP {
 		return netip.AddrPort{}, size, nil
 	}
 	addresses := data[binaryMin:]

@@ -49,7 +49,7 @@ type Conn struct {
 	net.Conn
 	listener *Listener
 	begun    bool   // owned by the reader, like head: the header was read
-	head     []byte // what was read behind the header
+	head     []byte // the bytes that were read behind the header
 	err      error  // of the header
 	client   atomic.Pointer[net.TCPAddr]
 }

@@ -12,7 +12,7 @@ import { path, until } from "./support/cluster.js";
 
 const program = process.env.STOA_PROGRAM ?? path("bin/stoa");
 
-/** Starts a process, and collects what it prints. */
+/** Starts a process, and collects its output. */
 function start(command, ...args) {
   const env = { ...process.env, PATH: `${process.env.PATH}:/usr/local/sbin:/usr/sbin:/sbin` };
   const child = spawn(command, args, { env, stdio: ["ignore", "pipe", "pipe"] });
