@@ -19,7 +19,7 @@ func NewNetworks(prefixes []netip.Prefix) (Networks, error) {
 		case p.Bits() == 0:
 			return Networks{}, fmt.Errorf("%s: with every address trusted, every client could choose its own", p)
 		case p.Addr().Is4In6():
-			return Networks{}, fmt.Errorf("%s: write an IPv4 network without ::ffff:", p)
+			return Networks{}, fmt.Errorf("%s: write an IPv4 network in its own form, such as 10.0.0.0/8", p)
 		}
 	}
 	return Networks{prefixes}, nil
