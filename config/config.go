@@ -155,6 +155,7 @@ type Limits struct {
 	SendQueue    int   `key:"send_queue" default:"1MiB" unit:"size" off:"no limit" doc:"Frames that may be queued for one connection. Beyond it the connection is closed as a slow consumer."`
 	ReceiveQueue int   `key:"receive_queue" default:"64KiB" unit:"size" off:"no limit" doc:"Messages of one connection that may be queued behind one that is being handled. Beyond it the connection is not read."`
 	LoopQueue    int   `key:"loop_queue" default:"16MiB" unit:"size" off:"no limit" doc:"Deliveries that may be queued for one event loop. Beyond it publishing connections are not read."`
+	QueueMemory  int   `key:"queue_memory" default:"auto" unit:"size" auto:"a quarter of the memory that the process may use" off:"no limit" doc:"All queues of the node together. Beyond it the connection with the largest send queue is closed as a slow consumer."`
 	Names        Names `key:"names" doc:"Lengths of names in messages."`
 }
 

@@ -114,6 +114,7 @@ var effects = []struct {
 	{"limits.over_rate", "close", fields{"node.Limits.OverRate": "close"}},
 	{"limits.send_queue", "2MiB", fields{"node.Limits.SendQueue": "2097152"}},
 	{"limits.receive_queue", "1KiB", fields{"node.Limits.ReceiveQueue": "1024"}},
+	{"limits.queue_memory", "2GiB", fields{"node.Limits.QueueMemory": "2147483648"}},
 	{"limits.loop_queue", "1GiB", fields{"node.Limits.LoopQueue": "1073741824"}},
 	{"limits.names.token", "1B", fields{"node.Limits.Names.Token": "1"}},
 	{"limits.names.namespace", "2B", fields{"node.Limits.Names.Namespace": "2"}},
@@ -348,6 +349,7 @@ func TestDefaultsAreThoseOfTheLibrary(t *testing.T) {
 	limits := config.Limits
 	limits.Connections = library.Limits.Connections             // of the open files
 	limits.PendingHandshakes = library.Limits.PendingHandshakes // as well
+	limits.QueueMemory = library.Limits.QueueMemory             // of the memory
 	limits.Names.Message = library.Limits.Names.Message         // ignored
 	if limits != library.Limits {
 		t.Errorf("limits are %+v, want %+v", limits, library.Limits)

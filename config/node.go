@@ -131,6 +131,7 @@ func (l *Limits) node() node.Limits {
 		Authentications: l.Authentications,
 
 		PendingHandshakes:  l.PendingHandshakes,
+		QueueMemory:        l.QueueMemory,
 		ConnectionsPerUser: max(l.ConnectionsPerUser, 0), // any number
 		UserOverflow:       map[string]node.UserOverflow{"refuse": node.UserOverflowRefuse}[l.UserOverflow],
 		Handshakes:         l.Handshakes,

@@ -73,6 +73,9 @@
 // Queues and back-pressure:
 //
 //	stoa_queue_bytes                gauge      bytes queued for sockets, overhead included
+//	stoa_queue_memory_bytes         gauge      bytes of all queues that Limits.QueueMemory bounds
+//	stoa_queue_memory_limit_bytes   gauge      Limits.QueueMemory; 0: no limit
+//	stoa_queue_memory_closes_total  counter    connections closed because the queues exceeded Limits.QueueMemory
 //	stoa_inbox_bytes                gauge      bytes of deliveries queued for a loop
 //	stoa_congested                  gauge      1 while publishing connections are paused, all of them or those of one
 //	                                           Redis server, else 0

@@ -14,6 +14,9 @@ type app Node
 // NewShard implements hub.App.
 func (a *app) NewShard(*hub.Shard) any { return newHandlerPool(&a.handlers) }
 
+// QueuedBytes implements hub.App.
+func (a *app) QueuedBytes(s *hub.Shard) int { return poolOf(s).Bytes() }
+
 // Namespace implements hub.App.
 func (a *app) Namespace(name string) any {
 	if ns := a.table()[name]; ns != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/netip"
 	"runtime"
@@ -13,6 +14,7 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/internal/connid"
 	"github.com/stoa-io/stoa/internal/engine"
+	"github.com/stoa-io/stoa/internal/memlimit"
 	"github.com/stoa-io/stoa/internal/origin"
 	"github.com/stoa-io/stoa/internal/peeraddr"
 )
@@ -188,6 +190,7 @@ func (c Config) WithDefaults() Config {
 	c.Limits = c.Limits.withDefaults()
 	setDefault(&c.Limits.Connections, engine.DefaultConnections(c.Loops))
 	setDefault(&c.Limits.PendingHandshakes, engine.DefaultPendingHandshakes())
+	setDefault(&c.Limits.QueueMemory, defaultQueueMemory())
 	c.Timeouts = c.Timeouts.withDefaults()
 	return c
 }
@@ -223,6 +226,16 @@ func defaultLoops() int { return min(runtime.NumCPU(), runtime.GOMAXPROCS(0), en
 func (c Config) Validate() error {
 	c = c.WithDefaults()
 	return c.validate()
+}
+
+// defaultQueueMemory is a quarter of the memory, as the garbage collector may
+// need as much as the queues do, and the rest of the process its share.
+func defaultQueueMemory() int {
+	total := memlimit.Total()
+	if total == 0 {
+		total = 4 << 30
+	}
+	return int(min(total/4, math.MaxInt))
 }
 
 // validate reports every field that cannot be used, in one error.

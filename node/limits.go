@@ -33,6 +33,20 @@ type Limits struct {
 	// LoopQueue is the size in bytes of the deliveries that are queued for one
 	// loop; 16 MiB by default. Beyond it publishing connections are not read.
 	LoopQueue int
+	// QueueMemory is the size in bytes of all queues of the node together: send
+	// queues, messages and deliveries that wait, and those of handlers, each
+	// with its overhead. By default it is a quarter of the memory that the
+	// process may use, as New finds it: that of the machine, the limits of its
+	// control groups, or GOMEMLIMIT; 1 GiB where that is unknown. Above three
+	// quarters of it clients that publish are not read, and Node.Emit waits,
+	// for at most a second. Beyond it the connection with the largest send
+	// queue is closed as a slow consumer, then the next one, until the rest is
+	// within the limit.
+	//
+	// A frame counts once for each queue, although its memory is shared. So
+	// connections are closed only while the heap of the process exceeds the
+	// limit, too.
+	QueueMemory int
 	// InvalidPayloads is how many malformed messages a connection may send in
 	// ten seconds before it is closed; 100 by default.
 	InvalidPayloads int

@@ -33,6 +33,8 @@ type Node struct {
 	hub     *hub.Hub
 	server  *engine.Server
 
+	queueMemory int // immutable; Limits.QueueMemory, 0: none
+
 	namespaces atomic.Pointer[map[string]*Namespace] // by name; read with table, replaced and not changed
 	on         nodeHandlers                          // guarded by mu until the node starts, then immutable
 
@@ -99,6 +101,7 @@ func New(cfg Config) (*Node, error) {
 	if n.broker == nil {
 		n.broker = cluster.NewMemory(cluster.MemoryConfig{})
 	}
+	n.queueMemory = max(n.config.Limits.QueueMemory, 0)
 	n.hub = hub.New(hub.Config{
 		ID: cfg.ID, App: (*app)(n), Broker: n.broker,
 		Engine: n.engineConfig(), Session: &n.session,
@@ -136,6 +139,7 @@ func (n *Node) engineConfig() engine.Config {
 			Rates:             cfg.rates(),
 			PendingHandshakes: cfg.Limits.PendingHandshakes,
 			Addresses:         cfg.Limits.addresses(),
+			QueueMemory:       cfg.Limits.QueueMemory,
 		},
 		Timeouts: engine.Timeouts{
 			Handshake: cfg.Timeouts.Handshake, Ping: cfg.Timeouts.Ping, Pong: cfg.Timeouts.Pong,

@@ -218,6 +218,8 @@ type Stats struct {
 	BlockedUsers    int
 	QueueBytes      int // in send queues, overhead included
 	InboxBytes      int // deliveries that wait for loops, overhead included
+	QueueMemory     int // all queues that Limits.QueueMemory bounds; those above are two of them
+	MemoryLimit     int // Limits.QueueMemory; 0: none
 	Paused          int // connections that are not read because the broker is congested
 	Addresses       int // addresses of clients that are kept for their limits
 	OverRate        int // connections that are not read because they exceed a rate
@@ -240,6 +242,7 @@ type Stats struct {
 	BytesOut          uint64                      // written to sockets
 	Deliveries        uint64                      // one per message and member
 	DroppedFrames     uint64                      // queued, and not written when the connection closed
+	MemoryCloses      uint64                      // connections closed because the queues exceeded Limits.QueueMemory
 	PingsSent         uint64
 	AsksSkipped       uint64 // asks that were not sent to a client with too many open ones
 	SendQueueExceeded uint64 // send queues that exceeded their limit
@@ -270,7 +273,8 @@ func (n *Node) Stats() Stats {
 		Rooms: all.Rooms, Memberships: all.Memberships,
 		Users: all.Users, UserConns: all.UserConns, BlockedUsers: n.hub.Blocks().Users(),
 		QueueBytes: e.QueueBytes, InboxBytes: all.InboxBytes, Paused: e.Paused, OverRate: e.OverRate,
-		Addresses:     n.server.Addresses(),
+		Addresses:   n.server.Addresses(),
+		QueueMemory: all.QueuedBytes, MemoryLimit: n.queueMemory, MemoryCloses: e.MemoryCloses,
 		Subscriptions: n.hub.Subscriptions(), PendingCalls: n.hub.Peer().Pending(),
 		OpenAsks:  n.hub.OpenAsks(),
 		Congested: n.server.Congestion().Set() != 0, Draining: n.draining.Load(),

@@ -109,6 +109,7 @@ func (b *blockingIO) write(p []byte) (int, error) {
 	}
 	b.pending = append(b.pending[:0], p...)
 	b.writing = true
+	b.loop.stats.QueueBytes += len(p)
 	b.loop.server.tasks.Go(b.writePending)
 	return len(p), nil
 }
@@ -127,6 +128,7 @@ func (t *writtenTask) run(l *Loop) {
 		return
 	}
 	t.writing = false
+	l.stats.QueueBytes -= len(t.pending)
 	t.writeErr = t.pendingErr
 	if cap(t.pending) > 16<<10 {
 		t.pending = nil

@@ -72,6 +72,7 @@ func newFeeder(tb testing.TB) *feeder {
 type idleApp struct{ hub.App }
 
 func (idleApp) NewShard(*hub.Shard) any                         { return nil }
+func (idleApp) QueuedBytes(*hub.Shard) int                      { return 0 }
 func (idleApp) Namespace(string) any                            { return nil }
 func (idleApp) Opened(*hub.Client)                              {}
 func (idleApp) Closed(*hub.Client, wire.Code, engine.Initiator) {}

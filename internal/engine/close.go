@@ -184,6 +184,9 @@ func (c *Conn) forget() {
 	}
 	c.endMeter()
 	c.dropEntry()
+	if c.blocking != nil && c.blocking.writing {
+		l.stats.QueueBytes -= len(c.blocking.pending)
+	}
 	c.in, c.rare = nil, nil
 	c.setPending(false)
 	l.freeSlot(c.slot)

@@ -90,6 +90,10 @@ type Limits struct {
 	SendQueue int
 	// Connections is how many open WebSockets the server holds.
 	Connections int
+	// QueueMemory is the size in bytes, overhead included, of the queues of all
+	// connections and loops together; see package membudget. When they exceed
+	// it, the connection with the largest send queue is closed.
+	QueueMemory int
 	// PendingHandshakes is how many accepted connections may be without a whole
 	// request. Beyond it the oldest is closed. Each loop has an equal share.
 	PendingHandshakes int

@@ -108,6 +108,19 @@ func (c *Conn) pauseIfCongested() bool {
 	return true
 }
 
+// slowDown makes all sources congested, or ends that.
+func (s *Server) slowDown(slow bool) {
+	if slow {
+		s.congestion.Add(EverySource)
+		return
+	}
+	if s.congestion.Remove(EverySource) {
+		for _, l := range s.loops {
+			l.Post(l.ResumeRelieved)
+		}
+	}
+}
+
 // ResumeRelieved reads again from the connections whose sources are no longer
 // congested. It belongs to the loop.
 func (l *Loop) ResumeRelieved() {

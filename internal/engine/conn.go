@@ -40,6 +40,7 @@ const (
 	flagRefused                         // is a WebSocket only to learn why it is refused
 	flagKept                            // in holds whole frames that wait for the next turn
 	flagPending                         // counted in loop.pending
+	flagBlocked                         // in loop.blocked
 )
 
 // PauseBits say why a connection is not read. Each owner of a reason sets and

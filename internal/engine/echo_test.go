@@ -31,6 +31,7 @@ func (s *echoShard) NewConn() *engine.Conn {
 
 func (s *echoShard) Post(task func()) bool { return s.loop.Post(task) }
 func (*echoShard) Pending() bool           { return false }
+func (*echoShard) QueuedBytes() int        { return 0 }
 func (*echoShard) Work()                   {}
 func (*echoShard) Stopped()                {}
 

@@ -20,6 +20,10 @@ type Shard interface {
 	// Work does a bounded amount of the shard's own work. It runs once per
 	// turn.
 	Work()
+	// QueuedBytes is the memory of the owner's queues of this loop and its
+	// connections: those to the loop, and those of received messages. The loop
+	// asks some times per second.
+	QueuedBytes() int
 	// Stopped is called when the loop has closed all connections and ends.
 	Stopped()
 }

@@ -25,6 +25,7 @@ const (
 	logHost      = "host"
 	logOrigin    = "origin"
 	logLimit     = "limit"
+	logQueued    = "queued_bytes"
 )
 
 // logDebug logs an event of one connection. Nothing above Debug is logged per

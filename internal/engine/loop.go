@@ -88,6 +88,7 @@ type Loop struct {
 	dirtyNext int
 	eased     []*Conn // their send queue is half empty, which the owner does not know yet
 	congested []*Conn // are paused because a source that they feed is congested
+	blocked   []*Conn // their sockets were full; some are not any more
 
 	rates  *bucket.Limits // nil: none
 	alarms alarms

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stoa-io/stoa/internal/addresses"
+	"github.com/stoa-io/stoa/internal/membudget"
 	"github.com/stoa-io/stoa/internal/netpoll"
 )
 
@@ -49,6 +50,7 @@ type Server struct {
 	descriptors   *netpoll.Descriptors
 	room          chan struct{} // capacity 1: a descriptor was freed
 	congestion    Congestion
+	budget        *membudget.Budget // nil: no limit
 	hijackWarning sync.Once
 	refusals      refusals
 
@@ -83,6 +85,7 @@ func New(cfg Config) *Server {
 	if !cfg.Limits.Addresses.IsZero() {
 		s.addresses = addresses.New(cfg.Limits.Addresses)
 	}
+	s.budget = membudget.New(membudget.Config{Limit: cfg.Limits.QueueMemory, Loops: cfg.Loops, Slow: s.slowDown})
 	for i := range cfg.Loops {
 		s.loops = append(s.loops, newLoop(s, i))
 	}

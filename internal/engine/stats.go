@@ -116,7 +116,7 @@ type Stats struct {
 	// State.
 	Connections int // open WebSockets
 	Pending     int // accepted, handshake not finished
-	QueueBytes  int // in send queues, overhead included
+	QueueBytes  int // in send queues, overhead included, and in writes of the blocking transport
 	Paused      int // connections that are not read because a source that they feed is congested
 	OverRate    int // connections that are not read because they exceed a rate
 
@@ -130,6 +130,7 @@ type Stats struct {
 	BytesIn        uint64 // read from sockets
 	BytesOut       uint64 // written to sockets
 	DroppedFrames  uint64 // queued, and not written when the connection ended
+	MemoryCloses   uint64 // connections closed because of Limits.QueueMemory
 	PingsSent      uint64
 	RatePauses     [bucket.Causes]uint64
 	FramesPerWrite Histogram
@@ -157,6 +158,7 @@ func (s *Stats) Add(o *Stats) {
 	s.BytesIn += o.BytesIn
 	s.BytesOut += o.BytesOut
 	s.DroppedFrames += o.DroppedFrames
+	s.MemoryCloses += o.MemoryCloses
 	s.PingsSent += o.PingsSent
 	for i := range o.RatePauses {
 		s.RatePauses[i] += o.RatePauses[i]

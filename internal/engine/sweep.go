@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/stoa-io/stoa/internal/closecode"
@@ -21,9 +23,10 @@ type sweep struct {
 
 // nextTick is when the loop must wake without an event.
 func (l *Loop) nextTick() time.Time {
-	if l.live == 0 && l.acceptAgain == 0 && !l.drain.active {
+	if l.live == 0 && l.acceptAgain == 0 && !l.drain.active && !l.server.budget.Slowing() {
 		l.sweep.next = time.Time{}
 		l.alarms = nil // of connections that are gone
+		l.reportEmpty()
 		return l.sweep.next
 	}
 	if l.sweep.next.IsZero() {
@@ -64,7 +67,102 @@ func (l *Loop) tick() {
 	}
 	l.sweep.part = (l.sweep.part + 1) % sweepParts
 	l.makeRoom() // of the blocking transport, which accepts in any case
+	l.boundQueues(now)
 	l.paceDrain()
+}
+
+// stuckAfter is how long a socket has taken nothing, in milliseconds, when its
+// send queue may be closed for its memory. Those of peers that read are full
+// for moments only.
+const stuckAfter = 50
+
+// queuedBytes is the memory of the queues of the loop.
+func (l *Loop) queuedBytes() int { return l.stats.QueueBytes + l.shard.QueuedBytes() }
+
+// reportEmpty corrects the last report of a loop that has no ticks any more.
+func (l *Loop) reportEmpty() {
+	if b := l.server.budget; b != nil && b.Reported(l.number) != 0 {
+		b.Report(l.number, l.queuedBytes(), time.Now())
+	}
+}
+
+// boundQueues reports the memory of the loop's queues. While those of the
+// server exceed their limit, it closes the connections with the largest send
+// queues.
+func (l *Loop) boundQueues(now time.Time) {
+	b := l.server.budget
+	if b == nil {
+		return
+	}
+	near := b.Report(l.number, l.queuedBytes(), now)
+	if !near && l.sweep.part != 0 {
+		return
+	}
+	l.tidyBlocked()
+	if !near || len(l.blocked) == 0 {
+		return
+	}
+	var stuck []*Conn
+	for _, c := range l.blocked {
+		if l.now-c.out.blockedAt >= stuckAfter {
+			stuck = append(stuck, c)
+		}
+	}
+	slices.SortFunc(stuck, func(a, b *Conn) int { return cmp.Compare(b.queueMemory(), a.queueMemory()) })
+	for _, c := range stuck {
+		if !b.MustClose(l.number, c.queueMemory(), now) {
+			return
+		}
+		c.closeForMemory()
+		b.Report(l.number, l.queuedBytes(), now)
+	}
+	b.MustClose(l.number, 0, now) // no queue is left that may be closed
+}
+
+// noteBlocked enters a connection whose socket is full into the list of its
+// loop.
+func (c *Conn) noteBlocked() {
+	if c.flags&flagBlocked == 0 {
+		c.flags |= flagBlocked
+		c.loop.blocked = append(c.loop.blocked, c)
+	}
+}
+
+// tidyBlocked drops from the list the connections whose sockets are not full
+// any more.
+func (l *Loop) tidyBlocked() {
+	blocked := l.blocked[:0]
+	for _, c := range l.blocked {
+		if c.out == nil || !c.out.blocked {
+			c.flags &^= flagBlocked
+			continue
+		}
+		blocked = append(blocked, c)
+	}
+	clear(l.blocked[len(blocked):])
+	l.blocked = blocked
+}
+
+// queueMemory is the memory of the send queue.
+func (c *Conn) queueMemory() int {
+	bytes := c.QueuedBytes()
+	if c.blocking != nil && c.blocking.writing {
+		bytes += len(c.blocking.pending)
+	}
+	return bytes
+}
+
+// closeForMemory closes a connection to free its send queue. One that is
+// closing already has had its chance.
+func (c *Conn) closeForMemory() {
+	c.loop.stats.MemoryCloses++
+	c.loop.logDebug("connection closed: the queues of the node exceed Limits.QueueMemory", c, logQueued, c.queueMemory())
+	if c.state != connOpen {
+		c.destroy(c.closeCode, c.closeBy)
+		return
+	}
+	c.DropUnsent()
+	c.Close(c.loop.server.config.SlowCode, "slow consumer: the queues of the node are full")
 }
 
 // sleptAfter is how late a tick must be to mean that the process was stopped,

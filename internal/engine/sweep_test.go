@@ -38,6 +38,7 @@ func (s *testShard) NewConn() *Conn {
 func (s *testShard) Post(task func()) bool { return s.loop.Post(task) }
 func (*testShard) Pending() bool           { return false }
 func (*testShard) Work()                   {}
+func (*testShard) QueuedBytes() int        { return 0 }
 func (*testShard) Stopped()                {}
 
 type testConn struct {

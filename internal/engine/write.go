@@ -180,6 +180,7 @@ func (c *Conn) flush() {
 			if !q.blocked {
 				q.blocked, q.stalled = true, true
 				q.blockedAt = c.loop.now
+				c.noteBlocked()
 			}
 			c.easeIfDrained()
 			return

@@ -11,6 +11,9 @@ import (
 type App interface {
 	// NewShard returns the application's state for one loop, for Shard.State.
 	NewShard(s *Shard) any
+	// QueuedBytes is the memory of the application's queues for the connections
+	// of the shard.
+	QueuedBytes(s *Shard) int
 	// Namespace returns the application's declaration of a namespace, nil if it
 	// does not exist. The hub stores it for the namespace's life.
 	Namespace(name string) any

@@ -26,8 +26,8 @@ const messageOverhead = 40
 
 func (c *Client) hasBacklog() bool { return c.rare() != nil && c.rare().backlog != nil }
 
-// push queues a copy of a message.
-func (b *backlog) push(payload []byte, binary bool) {
+// push queues a copy of a message, and returns its size.
+func (b *backlog) push(payload []byte, binary bool) (size int) {
 	if b.next > len(b.messages)/2 {
 		// A backlog that never runs empty must not grow.
 		rest := copy(b.messages, b.messages[b.next:])
@@ -35,7 +35,9 @@ func (b *backlog) push(payload []byte, binary bool) {
 		b.messages, b.next = b.messages[:rest], 0
 	}
 	b.messages = append(b.messages, message{append([]byte(nil), payload...), binary})
-	b.bytes += len(payload) + messageOverhead
+	size = len(payload) + messageOverhead
+	b.bytes += size
+	return size
 }
 
 // first returns the oldest message; ok is false if there is none.
@@ -46,11 +48,13 @@ func (b *backlog) first() (m message, ok bool) {
 	return b.messages[b.next], true
 }
 
-// drop removes the oldest message.
-func (b *backlog) drop() {
-	b.bytes -= len(b.messages[b.next].payload) + messageOverhead
+// drop removes the oldest message, and returns its size.
+func (b *backlog) drop() (size int) {
+	size = len(b.messages[b.next].payload) + messageOverhead
+	b.bytes -= size
 	b.messages[b.next] = message{}
 	b.next++
+	return size
 }
 
 // push queues a copy of a message that must wait.
@@ -59,7 +63,7 @@ func (c *Client) push(payload []byte, binary bool) {
 	if rare.backlog == nil {
 		rare.backlog = new(backlog)
 	}
-	rare.backlog.push(payload, binary)
+	c.Shard().backlogs += rare.backlog.push(payload, binary)
 	c.pauseIfFull()
 }
 
@@ -78,10 +82,20 @@ func (c *Client) drainBacklog() {
 		if verdict == session.VerdictBusy {
 			break
 		}
-		b.drop()
+		if c.rare().backlog == b { // else the connection was closed
+			c.Shard().backlogs -= b.drop()
+		}
 		c.judge(verdict, m.binary)
 	}
 	c.resumeIfRoom()
+}
+
+// dropBacklog drops all queued messages.
+func (c *Client) dropBacklog() {
+	if c.hasBacklog() {
+		c.Shard().backlogs -= c.rare().backlog.bytes
+		c.rare().backlog = nil
+	}
 }
 
 // waitingBytes are those of the backlog and of the messages that wait for

@@ -297,9 +297,7 @@ func (c *Client) Ended() {
 	c.abandonAsks()
 	c.endSharePause()
 	c.Shard().expiries.remove(c)
-	if c.rare() != nil {
-		c.rare().backlog = nil
-	}
+	c.dropBacklog()
 }
 
 // Closed implements engine.Handler.

@@ -49,6 +49,7 @@ const patience = 30 * time.Second
 type handlingApp struct{}
 
 func (handlingApp) NewShard(*Shard) any                                     { return nil }
+func (handlingApp) QueuedBytes(*Shard) int                                  { return 0 }
 func (handlingApp) Namespace(string) any                                    { return nil }
 func (a handlingApp) Accepted(c *Client, _ any)                             { a.Opened(c) }
 func (handlingApp) Closed(*Client, wire.Code, engine.Initiator)             {}

@@ -139,7 +139,7 @@ func (s *Shard) takeInbox() {
 	in := &s.inbox
 	in.mu.Lock()
 	s.batch, in.entries = in.entries, spare
-	in.bytes = 0
+	s.batchSize, in.bytes = in.bytes, 0
 	drained := in.congested
 	in.congested = false
 	in.mu.Unlock()
@@ -147,6 +147,18 @@ func (s *Shard) takeInbox() {
 	if drained {
 		s.hub.relieve(engine.EverySource)
 	}
+}
+
+// QueuedBytes implements engine.Shard. The batch counts as a whole until it is
+// finished.
+func (s *Shard) QueuedBytes() int {
+	bytes := s.backlogs + s.app.QueuedBytes(s)
+	if s.batchNext < len(s.batch) {
+		bytes += s.batchSize
+	}
+	s.inbox.mu.Lock()
+	defer s.inbox.mu.Unlock()
+	return bytes + s.inbox.bytes
 }
 
 // membersPerTurn bounds the deliveries of one turn, so that a burst into large
@@ -195,7 +207,7 @@ func (s *Shard) deliveryRun() int {
 // inbox and drops its tasks.
 func (s *Shard) Stopped() {
 	last := s.Stats()
-	last.InboxBytes, last.Engine.Paused = 0, 0
+	last.InboxBytes, last.QueuedBytes, last.Engine.Paused = 0, 0, 0
 	// Before the inbox is closed: a caller that finds it closed reads this one.
 	s.hub.shardEnded(s.loop.Number(), &last)
 	s.inbox.mu.Lock()

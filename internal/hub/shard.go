@@ -23,6 +23,7 @@ type Shard struct {
 
 	// Loop-owned from here on.
 	batch     []entry // taken from the inbox
+	batchSize int     // in bytes, when it was taken
 	batchNext int
 	budget    int // of the turn: the members that it may still serve
 
@@ -35,6 +36,7 @@ type Shard struct {
 	floods     map[*Client]*flood // of clients that send malformed messages
 	expiries   expiries           // of clients whose identities end
 	limited    map[string]bool    // channels of rooms in the census; nil until the first
+	backlogs   int                // bytes in the backlogs of all clients
 
 	publisher connid.Nonce // the client that published last
 	others    uint32       // until when another one counts, by the loop's clock

@@ -43,6 +43,7 @@ type Stats struct {
 	Users       int // users with a connection on this loop
 	UserConns   int // connections of users
 	InboxBytes  int // deliveries waiting for the loop
+	QueuedBytes int // in all queues that Limits.QueueMemory of the engine bounds
 
 	// Counters.
 	MessagesIn        [2][MessageResults]uint64 // by frame type (0 text, 1 binary) and result
@@ -65,6 +66,7 @@ func (s *Stats) add(o *Stats) {
 	s.Users += o.Users
 	s.UserConns += o.UserConns
 	s.InboxBytes += o.InboxBytes
+	s.QueuedBytes += o.QueuedBytes
 	for i := range o.MessagesIn {
 		for j := range o.MessagesIn[i] {
 			s.MessagesIn[i][j] += o.MessagesIn[i][j]
@@ -94,6 +96,7 @@ func (s *Shard) Stats() Stats {
 	for k, n := range s.stats.Closes {
 		now.Closes[k] = n
 	}
+	now.QueuedBytes = now.Engine.QueueBytes + s.QueuedBytes()
 	now.Rooms = s.index.Rooms()
 	now.Memberships = s.index.Memberships()
 	now.Users = len(s.users)

@@ -111,7 +111,7 @@ const (
 	familyUnix  = 0x3
 
 	transportTCP = 0x1
-	transportMax    = 0x2 // datagrams
+	transportMax = 0x2 // datagrams
 )
 
 // addressSizes are the sizes of the addresses by family, in bytes.

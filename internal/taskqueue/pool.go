@@ -1,6 +1,9 @@
 package taskqueue
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // Pool runs queues on workers: goroutines that take one ready queue after the
 // other. A worker starts the next one before it runs a queue, if others are
@@ -8,6 +11,8 @@ import "sync"
 // blocked one delays no other queue.
 type Pool struct {
 	running *sync.WaitGroup // counts the workers; the caller's
+
+	bytes atomic.Int64 // of the tasks of all queues, overhead included
 
 	mu       sync.Mutex
 	active   map[*Queue]struct{} // guarded by mu; ready or running
@@ -24,6 +29,10 @@ const maxIdleReady = 4 << 10
 func NewPool(running *sync.WaitGroup) *Pool {
 	return &Pool{running: running, active: make(map[*Queue]struct{})}
 }
+
+// Bytes is the memory of the queued and running tasks of all queues, overhead
+// included.
+func (p *Pool) Bytes() int { return int(p.bytes.Load()) }
 
 // push makes a queue ready.
 func (p *Pool) push(q *Queue) {

@@ -79,6 +79,7 @@ func (q *Queue) Add(t *Task) (bytes int) {
 	}
 	q.last = t
 	q.bytes += t.Size + Overhead
+	q.pool.bytes.Add(int64(t.Size + Overhead))
 	if q.state.Load() == queueIdle {
 		q.start()
 	}
@@ -205,6 +206,7 @@ func (q *Queue) finish(t *Task) {
 	held := q.held
 	q.held, q.current = nil, nil
 	q.bytes -= t.Size + Overhead
+	q.pool.bytes.Add(-int64(t.Size + Overhead))
 	notify := q.bytes <= q.low && q.unwatch(watchBytes)
 	q.mu.Unlock()
 	if held != nil {

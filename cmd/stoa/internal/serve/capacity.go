@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/stoa-io/stoa/config"
+	"github.com/stoa-io/stoa/internal/memlimit"
 	"github.com/stoa-io/stoa/node"
 )
 
@@ -33,7 +34,7 @@ type capacity struct {
 // measureCapacity raises the limit of open files to its maximum and returns the
 // capacity for connections of this kind.
 func measureCapacity(conf *config.Config) capacity {
-	c := capacity{files: raiseFileLimit(), memory: availableMemory()}
+	c := capacity{files: raiseFileLimit(), memory: memlimit.Available()}
 	switch {
 	case conf.TLS.Cert != "":
 		c.each = bytesPerTLS
