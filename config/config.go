@@ -102,6 +102,7 @@ type Cluster struct {
 type Namespace struct {
 	Relay []string `key:"relay" default:"rooms,namespace,asks" enum:"rooms namespace asks" doc:"Messages of clients that are passed on to other clients: emits into rooms, emits to the whole namespace, and asks to rooms."`
 
+	SlowConsumer   string          `key:"slow_consumer" default:"close" enum:"close drop" doc:"The policy for a member that does not read fast enough: the connection is closed, or deliveries are dropped for it until it has caught up."`
 	Access         NamespaceAccess `key:"access" doc:"Which clients may do what. anyone: every client; user: clients with a user; permitted: clients with a permission that allows it; none: no client. auto: permitted if there is authentication, else anyone."`
 	Rooms          RoomNames       `key:"rooms" doc:"A rule for the names of rooms that clients join."`
 	MaxMessage     int             `key:"max_message" default:"auto" unit:"size" auto:"limits.message" doc:"Largest emit or ask, names included. A larger one is refused, and the connection stays."`

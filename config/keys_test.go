@@ -54,6 +54,7 @@ var effects = []struct {
 	{"cluster.dial_timeout", "1s500ms", fields{"redis.DialTimeout": "1.5s"}},
 	{"cluster.flush_wait", "4s", fields{"redis.FlushWait": "4s"}},
 	{"cluster.retry_max", "5s", fields{"redis.RetryMax": "5s"}},
+	{"namespaces.*.slow_consumer", "drop", fields{"node.Namespaces[default].SlowConsumer": "drop"}},
 	{"namespaces.*.relay", "[asks, rooms]", fields{"node.Namespaces[default].Relay": "5"}},
 	{"namespaces.*.access.connect", "user", fields{"node.Namespaces[default].Access.Connect": "user"}},
 	{"namespaces.*.access.join", "permitted", fields{"node.Namespaces[default].Access.Join": "permitted"}},

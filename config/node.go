@@ -93,6 +93,7 @@ func (n *Namespace) node(authenticates bool) node.NamespaceOptions {
 			"rooms": node.RelayRooms, "namespace": node.RelayNamespace, "asks": node.RelayAsks,
 		}[relay]
 	}
+	options.SlowConsumer = map[string]node.SlowConsumer{"drop": node.SlowDrop}[n.SlowConsumer]
 	return options
 }
 

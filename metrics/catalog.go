@@ -64,6 +64,8 @@ var scalars = []scalar{
 		func(s *node.Stats) float64 { return float64(s.HTTPEvicted) }),
 	counter("pings_sent_total", "WebSocket pings sent.",
 		func(s *node.Stats) float64 { return float64(s.PingsSent) }),
+	counter("deliveries_dropped_total", "Deliveries dropped for members that do not read fast enough.",
+		func(s *node.Stats) float64 { return float64(s.DeliveriesDropped) }),
 	counter("send_queue_exceeded_total", "Send queues that exceeded their limit; their connections had to catch up.",
 		func(s *node.Stats) float64 { return float64(s.SendQueueExceeded) }),
 	counter("senders_paused_total", "Short pauses of clients whose messages met such a send queue.",

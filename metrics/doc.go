@@ -64,6 +64,8 @@
 //	                                           handled (by the application)
 //	stoa_messages_sent_total        counter    data frames queued for clients, deliveries included
 //	stoa_deliveries_total           counter    deliveries: one for each message and each member that gets it
+//	stoa_deliveries_dropped_total   counter    deliveries dropped for members that do not read fast enough
+//	                                           (NamespaceOptions.SlowConsumer)
 //	stoa_dropped_frames_total       counter    frames queued and not written when their connection ended
 //	stoa_received_bytes_total       counter    bytes read from sockets by the loops, framing and handshakes included
 //	stoa_sent_bytes_total           counter    bytes written to sockets by the loops, framing and handshakes included;

@@ -17,6 +17,11 @@ func (a *app) NewShard(*hub.Shard) any { return newHandlerPool(&a.handlers) }
 // QueuedBytes implements hub.App.
 func (a *app) QueuedBytes(s *hub.Shard) int { return poolOf(s).Bytes() }
 
+// DropsSlow implements hub.App.
+func (a *app) DropsSlow(ns *hub.Namespace) bool {
+	return declared(ns).policy.Load().SlowConsumer == SlowDrop
+}
+
 // Namespace implements hub.App.
 func (a *app) Namespace(name string) any {
 	if ns := a.table()[name]; ns != nil {

@@ -29,6 +29,33 @@ const (
 	relayAll = 1<<iota - 1
 )
 
+// SlowConsumer is a namespace's policy for members that do not read its
+// deliveries fast enough.
+type SlowConsumer uint8
+
+// The policies for slow consumers. The zero value is SlowClose.
+const (
+	// SlowClose slows the senders down, and then closes the connection; see
+	// Limits.SendQueue.
+	SlowClose SlowConsumer = iota
+	// SlowDrop drops deliveries of the namespace and its rooms to a connection
+	// whose send queue has exceeded Limits.SendQueue, until half of it is free,
+	// and slows no sender down. Answers, asks and messages for this connection
+	// alone are still sent. It fits values that the next one replaces: the
+	// protocol has no message for a gap, so the client cannot tell that it has
+	// missed some. The connection is closed when its socket takes nothing for
+	// Timeouts.Write, when the frames for it alone exceed the limit, too, or
+	// for deliveries of another namespace with SlowClose.
+	SlowDrop
+
+	slowPolicies
+)
+
+// String returns the policy as one lower-case word.
+func (p SlowConsumer) String() string {
+	return [...]string{"close", "drop", "unknown"}[min(p, slowPolicies)]
+}
+
 // NamespaceOptions configures a namespace. The zero value relays nothing, and
 // lets every client connect and join rooms.
 type NamespaceOptions struct {
@@ -53,6 +80,9 @@ type NamespaceOptions struct {
 	// time on this node. Further calls are queued and have no goroutine. Zero
 	// means no limit.
 	MaxHandlers int
+	// SlowConsumer is the policy for members that do not read fast enough;
+	// SlowClose by default.
+	SlowConsumer SlowConsumer
 }
 
 // validate reports options that cannot be used.
@@ -75,6 +105,9 @@ func (o *NamespaceOptions) validate(name string, limits *Limits) []error {
 	}
 	if o.Relay&^relayAll != 0 {
 		errs = append(errs, fmt.Errorf("node: namespace %q: Relay %d is unknown", name, o.Relay))
+	}
+	if o.SlowConsumer >= slowPolicies {
+		errs = append(errs, fmt.Errorf("node: namespace %q: SlowConsumer %d is unknown", name, o.SlowConsumer))
 	}
 	if o.MaxHandlers < 0 {
 		errs = append(errs, fmt.Errorf("node: namespace %q: MaxHandlers %d: want 0 or more", name, o.MaxHandlers))

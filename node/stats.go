@@ -245,6 +245,7 @@ type Stats struct {
 	MemoryCloses      uint64                      // connections closed because the queues exceeded Limits.QueueMemory
 	PingsSent         uint64
 	AsksSkipped       uint64 // asks that were not sent to a client with too many open ones
+	DeliveriesDropped uint64 // by namespaces with SlowDrop, for members that do not read fast enough
 	SendQueueExceeded uint64 // send queues that exceeded their limit
 	SendersPaused     uint64 // pauses of senders whose messages met such a queue
 	SharesExceeded    uint64 // pauses of clients that publish faster than their messages are delivered
@@ -284,7 +285,7 @@ func (n *Node) Stats() Stats {
 		Handshakes:  make(map[HandshakeResult]uint64), ProxyErrors: make(map[ProxyError]uint64),
 		MessagesOut: all.MessagesOut, BytesIn: e.BytesIn, BytesOut: e.BytesOut,
 		Deliveries: all.Deliveries, DroppedFrames: e.DroppedFrames, PingsSent: e.PingsSent,
-		AsksSkipped: all.AsksSkipped, SendQueueExceeded: all.SendQueueExceeded, SendersPaused: all.SendersPaused,
+		AsksSkipped: all.AsksSkipped, DeliveriesDropped: all.DeliveriesDropped, SendQueueExceeded: all.SendQueueExceeded, SendersPaused: all.SendersPaused,
 		SharesExceeded: all.SharesExceeded, ExpiryNotices: all.ExpiryNotices,
 		Renewals:       make(map[RenewalResult]uint64),
 		RatesExceeded:  map[RateKind]uint64{RateJoins: all.JoinsDelayed},

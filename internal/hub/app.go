@@ -18,6 +18,10 @@ type App interface {
 	// does not exist. The hub stores it for the namespace's life.
 	Namespace(name string) any
 
+	// DropsSlow reports whether deliveries in the namespace are dropped for
+	// members that do not read fast enough, instead of closing these.
+	DropsSlow(ns *Namespace) bool
+
 	// Accepted is called before the client says hello, with the value of the
 	// engine's Upgrader; not called without an Upgrader.
 	Accepted(c *Client, value any)

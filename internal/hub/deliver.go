@@ -72,8 +72,11 @@ func (s *Shard) deliverRun(run []entry) int {
 		// last one takes its place: backwards that one has been served.
 		for i := len(members) - 1; i >= 0; i-- {
 			c := members[i]
+			drop := c.IsOver() && c.dropsDelivery(to)
 			if len(origins) > 0 && slices.Contains(origins, c) {
-				queued += c.deliverOthers(run[:n])
+				queued += c.deliverOthers(run[:n], drop)
+			} else if drop {
+				s.stats.DeliveriesDropped += uint64(n)
 			} else {
 				c.Conn.Send(piece, n)
 				s.stats.Deliveries += uint64(n)
@@ -81,8 +84,8 @@ func (s *Shard) deliverRun(run []entry) int {
 			}
 			if !c.IsOpen() {
 				members = to.Members()
-			} else if c.IsOver() {
-				slow = true
+			} else if !slow && c.IsOver() {
+				slow = !s.dropsSlow(to)
 			}
 		}
 		run = run[n:]
@@ -138,9 +141,13 @@ func (c *Client) is(r connid.Ref) bool { return r == c.ref() }
 
 // deliverOthers queues the frames from which the connection is not excluded.
 // One that is closed as too slow gets no more: its close frame is the last.
-func (c *Client) deliverOthers(run []entry) (queued int) {
+func (c *Client) deliverOthers(run []entry, drop bool) (queued int) {
 	for i := range run {
-		if c.IsOpen() && !c.excluded(&run[i].delivery) {
+		switch {
+		case !c.IsOpen() || c.excluded(&run[i].delivery):
+		case drop:
+			c.Shard().stats.DeliveriesDropped++
+		default:
 			c.Conn.Send(run[i].frame, 1)
 			c.Shard().stats.Deliveries++
 			queued++

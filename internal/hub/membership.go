@@ -10,7 +10,11 @@ import (
 )
 
 // group is the set of members of a channel on this loop.
-type group interface{ Members() []*Client }
+type group interface {
+	Members() []*Client
+	// in is the namespace of the channel.
+	in() *Namespace
+}
 
 // Namespace is a declared namespace on one loop, while a connection is
 // connected to it. The session holds it.
@@ -36,12 +40,15 @@ func (h *Hub) newNamespace(name string) *Namespace {
 // Name implements session.Namespace.
 func (ns *Namespace) Name() string { return ns.name }
 
+func (ns *Namespace) in() *Namespace { return ns }
+
 // Declared returns the application's declaration.
 func (ns *Namespace) Declared() any { return ns.declared }
 
 // room is a room on one loop, while it has members. The session holds it.
 type room struct {
-	*rooms.Room[*Client] // nil until it has members
+	*rooms.Room[*Client]            // nil until it has members
+	namespace            *Namespace // likewise
 	name                 string
 	channel              string
 	partition            engine.CongestionSet // of the channel
@@ -55,6 +62,8 @@ func (h *Hub) newRoom(name, channel string) *room {
 // Name implements session.Room.
 func (r *room) Name() string { return r.name }
 
+func (r *room) in() *Namespace { return r.namespace }
+
 // enter puts the connection into a room to whose channel the shard is
 // subscribed.
 func (c *Client) enter(ns *Namespace, name, channel string) *room {
@@ -62,7 +71,7 @@ func (c *Client) enter(ns *Namespace, name, channel string) *room {
 	members, first := s.index.Join(ns.Namespace, name, c)
 	if first {
 		joined := s.hub.newRoom(members.Name(), channel)
-		joined.Room = members
+		joined.Room, joined.namespace = members, ns
 		s.setMembers(channel, joined)
 		return joined
 	}

@@ -13,6 +13,11 @@ import (
 // slowWindow; in the meantime it is not read, and neither are the connections
 // of this node whose messages it has yet to take. So a burst slows its senders
 // down, and only a client that does not read is closed.
+//
+// A namespace can have its deliveries dropped instead (App.DropsSlow). A member
+// of it is lenient: its own messages are still read, and it is closed only when
+// the frames for it alone exceed the limit again. A delivery of another
+// namespace ends that.
 const (
 	// slowWindow is how long the socket of such a connection may take to accept
 	// half of the limit, in milliseconds.
@@ -30,21 +35,61 @@ type over struct {
 	since   uint32 // when the window began, by the loop's clock
 	written int    // bytes that the socket had taken then
 	private int    // bytes queued since that no other connection shares
+	lenient bool   // deliveries are dropped, so the window does not count
 }
 
 // Slow implements engine.Handler.
 func (c *Client) Slow() {
 	rare := c.needRare()
 	if rare.over == nil {
-		rare.over = &over{since: c.Loop().Now(), written: c.WrittenBytes()}
-		c.WantTick(true)
-		c.Pause(engine.PauseSlow)
+		rare.over = &over{lenient: true}
 		c.Shard().stats.SendQueueExceeded++
+		if !c.inDropping() {
+			c.beginWindow()
+		}
 	}
 	limit := c.Shard().hub.config.Engine.Limits.SendQueue
 	if c.QueuedBytes() > maxOver*limit || rare.over.private > limit {
 		c.closeSlow()
 	}
+}
+
+// inDropping reports whether a namespace of the client drops deliveries for
+// slow members.
+func (c *Client) inDropping() bool {
+	for ns := range c.session.Namespaces() {
+		if joined, ok := ns.(*Namespace); ok && c.Shard().app.DropsSlow(joined) {
+			return true
+		}
+	}
+	return false
+}
+
+// dropsSlow reports whether deliveries to the members of the channel are
+// dropped for slow ones. The channel of a user belongs to no namespace.
+func (s *Shard) dropsSlow(to group) bool {
+	ns := to.in()
+	return ns != nil && s.app.DropsSlow(ns)
+}
+
+// beginWindow stops reading the connection, and begins to judge it.
+func (c *Client) beginWindow() {
+	o := c.rare().over
+	o.lenient, o.since, o.written = false, c.Loop().Now(), c.WrittenBytes()
+	c.WantTick(true)
+	c.Pause(engine.PauseSlow)
+}
+
+// dropsDelivery reports whether a delivery to the connection, whose send queue
+// has exceeded its limit, is dropped.
+func (c *Client) dropsDelivery(to group) bool {
+	if c.Shard().dropsSlow(to) {
+		return true
+	}
+	if c.rare() != nil && c.rare().over != nil && c.rare().over.lenient {
+		c.beginWindow()
+	}
+	return false
 }
 
 // Drained implements engine.Handler.
@@ -59,7 +104,7 @@ func (c *Client) Drained() {
 
 // judgeSlow closes a connection whose socket has not taken enough in a window.
 func (c *Client) judgeSlow() {
-	if c.rare() == nil || c.rare().over == nil {
+	if c.rare() == nil || c.rare().over == nil || c.rare().over.lenient {
 		return
 	}
 	o, now := c.rare().over, c.Loop().Now()
@@ -124,7 +169,7 @@ type resumeTask connid.Ref
 
 // Run implements Task.
 func (t resumeTask) Run(s *Shard) {
-	if c := s.Find(connid.Ref(t)); c != nil && (c.rare() == nil || c.rare().over == nil) {
+	if c := s.Find(connid.Ref(t)); c != nil && (c.rare() == nil || c.rare().over == nil || c.rare().over.lenient) {
 		c.Resume(engine.PauseSlow)
 	}
 }

@@ -50,6 +50,7 @@ type Stats struct {
 	MessagesOut       uint64                    // data frames queued, deliveries not included
 	Deliveries        uint64                    // one per message and member
 	AsksSkipped       uint64                    // asks that were not sent to a client with too many open ones
+	DeliveriesDropped uint64                    // to members whose send queue has exceeded its limit
 	SendQueueExceeded uint64                    // send queues that exceeded their limit
 	SendersPaused     uint64                    // pauses of senders whose messages met such a queue
 	SharesExceeded    uint64                    // pauses of connections whose messages wait to be delivered
@@ -75,6 +76,7 @@ func (s *Stats) add(o *Stats) {
 	s.MessagesOut += o.MessagesOut
 	s.Deliveries += o.Deliveries
 	s.AsksSkipped += o.AsksSkipped
+	s.DeliveriesDropped += o.DeliveriesDropped
 	s.SendQueueExceeded += o.SendQueueExceeded
 	s.SendersPaused += o.SendersPaused
 	s.SharesExceeded += o.SharesExceeded

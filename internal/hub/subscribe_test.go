@@ -19,6 +19,7 @@ const testChannel = "channel"
 type members struct{}
 
 func (members) Members() []*Client { return nil }
+func (members) in() *Namespace     { return nil }
 
 // slowBroker answers a Subscribe when the test does. It hides that the memory
 // broker subscribes without a wait.

@@ -53,12 +53,12 @@ func TestServeNamespacesOfTheFile(t *testing.T) {
 
 // Each mistake of the file has a line, and a wrong file starts nothing.
 func TestServeRefusesABrokenFile(t *testing.T) {
-	file := writeConfig(t, "limits: {rooms: 0}\nlog: {levle: info}\n")
+	file := writeConfig(t, "limits: {rooms: 0}\nlog: {levl: info}\n")
 	p := launch(t, "--config", file)
 	if code := p.Wait(t); code != cli.ExitUsage {
 		t.Errorf("exit code %d, want %d", code, cli.ExitUsage)
 	}
-	want := "stoa: " + file + ":1: limits.rooms 0: want 1 or more, or off\nstoa: " + file + ":2: log.levle: unknown key; did you mean log.level?\n"
+	want := "stoa: " + file + ":1: limits.rooms 0: want 1 or more, or off\nstoa: " + file + ":2: log.levl: unknown key; did you mean log.level?\n"
 	if got := p.Stderr.String(); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
