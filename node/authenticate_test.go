@@ -167,6 +167,10 @@ func TestLogInOverTheConnection(t *testing.T) {
 		if got := (<-opened).User(); got != user {
 			t.Errorf("allowed %t: the user is %q, want %q", allowed, got, user)
 		}
+		found, err := n.User("ann").Conns(within(t))
+		if want := map[bool]int{true: 1}[allowed]; err != nil || len(found.Conns) != want {
+			t.Errorf("allowed %t: found %+v, %v, want %d connections of the user", allowed, found, err, want)
+		}
 	}
 }
 

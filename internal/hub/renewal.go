@@ -61,8 +61,15 @@ func (c *Client) Renew(r *session.Request, id *access.Identity) {
 	}
 	c.CountRenewal(RenewalAccepted)
 	c.SetIdentity(id)
-	c.session.AcceptAuthenticate(r)
-	c.drainBacklog()
+	accept := func() {
+		c.session.AcceptAuthenticate(r)
+		c.drainBacklog()
+	}
+	if c.User() != "" && c.extra.identity.since == 0 { // it was anonymous
+		c.joinUser(accept)
+		return
+	}
+	accept()
 }
 
 // CountRenewal counts a token. The application counts those that it refuses.
