@@ -50,7 +50,6 @@ type key struct {
 	urls     bool   // a comma separates only if a URL follows
 	secret   bool   // never printed
 	password bool   // a URL whose password is never printed
-	reload   bool   // a reload changes it
 	example  string
 }
 
@@ -83,8 +82,7 @@ func newKey(tag reflect.StructTag, goType reflect.Type, path string) *key {
 		standard: tag.Get("default"), off: tag.Get("off"), auto: tag.Get("auto"), example: tag.Get("example"),
 		flag: tag.Get("flag"), variable: tag.Get("env"), enum: strings.Fields(tag.Get("enum")),
 		urls: tag.Get("list") == "urls", secret: tag.Get("secret") == "yes", password: tag.Get("secret") == "url",
-		bytes:  tag.Get("unit") == "size",
-		reload: tag.Get("reload") == "yes",
+		bytes: tag.Get("unit") == "size",
 	}
 	k.kind = kindOf(goType, tag.Get("unit"), len(k.enum) > 0)
 	switch k.kind {

@@ -375,23 +375,3 @@ func TestDefaultsAreThoseOfTheLibrary(t *testing.T) {
 		t.Errorf("the drain takes %s, want 30s", c.DrainTimeout())
 	}
 }
-
-// With authentication, a namespace that says nothing else is closed to clients
-// without a permission.
-func TestAccessIsDeniedByDefault(t *testing.T) {
-	denied := node.Access{
-		Connect: node.WhoPermitted, Join: node.WhoPermitted, Emit: node.WhoPermitted, Ask: node.WhoPermitted, EmitNamespace: node.WhoPermitted,
-	}
-	content := "auth: {jwt: {keys: {a: {secret: " + secret + "}}}}\nnamespaces: {chat: , open: {access: {connect: anyone}}}\n"
-	c, err := Load(Sources{File: "stoa.yaml", Content: []byte(content)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := c.Node().Namespaces["chat"].Access; got != denied {
-		t.Errorf("access to chat is %+v, want %+v", got, denied)
-	}
-	denied.Connect = node.WhoAnyone
-	if got := c.Node().Namespaces["open"].Access; got != denied {
-		t.Errorf("access to open is %+v, want %+v", got, denied)
-	}
-}
