@@ -51,7 +51,7 @@ func TestMessageLimit(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, err, client.ErrTooBig)
 		}
 	}
-	if _, err := n.Ask(background(t), conn.ID(), node.Message{Namespace: "default", Event: "much"}); !errors.Is(err, wire.RemoteError("message too big")) {
+	if _, err := n.Ask(background(t), conn.ID(), node.Message{Namespace: "default", Event: "much"}); !errors.Is(err, wire.RemoteError("remote: message too big")) {
 		t.Errorf("the answer of a handler: %v", err)
 	}
 	if conn.State() != client.StateConnected {
