@@ -8,14 +8,15 @@ import (
 // box is a row of the map in the drawing, or a bend of an arrow that passes a
 // layer.
 type box struct {
-	row    *Row // nil for a bend
-	name   string
-	folder bool // stands for all packages below
-	layer  int  // 0 is the lowest
-	down   []*box
-	up     []*box
-	x      float64 // of the center
-	width  float64
+	row      *Row // nil for a bend
+	name     string
+	folder   bool // stands for all packages below
+	layer    int  // 0 is the lowest
+	position int  // in its layer; see crossingsBelow
+	down     []*box
+	up       []*box
+	x        float64 // of the center
+	width    float64
 }
 
 // graph is the drawing: boxes with arrows from the importing package down to

@@ -97,11 +97,13 @@ func (g *graph) sortLayer(layer int, neighbors func(*box) []*box, next []*box) {
 func (g *graph) swap() {
 	for improved := true; improved; {
 		improved = false
-		for _, layer := range g.layers {
+		for l, layer := range g.layers {
+			// The arrows of other layers stay as they are.
+			around := func() int { return g.crossingsBelow(l) + g.crossingsBelow(l+1) }
 			for i := range len(layer) - 1 {
-				before := g.crossings()
+				before := around()
 				layer[i], layer[i+1] = layer[i+1], layer[i]
-				if g.crossings() < before {
+				if around() < before {
 					improved = true
 				} else {
 					layer[i], layer[i+1] = layer[i+1], layer[i]
@@ -114,23 +116,33 @@ func (g *graph) swap() {
 // crossings counts the pairs of arrows that cross.
 func (g *graph) crossings() int {
 	count := 0
-	for layer := 1; layer < len(g.layers); layer++ {
-		position := make(map[*box]int)
-		for i, b := range g.layers[layer-1] {
-			position[b] = i
-		}
-		var ends []int // of the arrows so far, from left to right
-		for _, b := range g.layers[layer] {
-			for _, to := range b.down {
-				for _, end := range ends {
-					if end > position[to] {
-						count++
-					}
+	for layer := range g.layers {
+		count += g.crossingsBelow(layer)
+	}
+	return count
+}
+
+// crossingsBelow counts those between a layer and the one below it, 0 if there
+// is none.
+func (g *graph) crossingsBelow(layer int) int {
+	if layer < 1 || layer >= len(g.layers) {
+		return 0
+	}
+	for i, b := range g.layers[layer-1] {
+		b.position = i
+	}
+	count := 0
+	var ends []int // of the arrows so far, from left to right
+	for _, b := range g.layers[layer] {
+		for _, to := range b.down {
+			for _, end := range ends {
+				if end > to.position {
+					count++
 				}
 			}
-			for _, to := range b.down {
-				ends = append(ends, position[to])
-			}
+		}
+		for _, to := range b.down {
+			ends = append(ends, to.position)
 		}
 	}
 	return count
