@@ -6,7 +6,7 @@ VERSION := $(shell cat VERSION)
 # Arguments for `make run` and `make cluster`: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
 # Executions per fuzz target in `make test`, time per target in `make fuzz`.
-FUZZ_SMOKE ?= 20000x
+FUZZ_SMOKE ?= 10000x
 FUZZ_TIME ?= 60s
 
 LDFLAGS := -X github.com/stoa-io/stoa/cmd/stoa/internal/cli.version=$(VERSION)

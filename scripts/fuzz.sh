@@ -12,20 +12,31 @@ targets() {
     sed -E 's|^(.*)/[^/]+:func (Fuzz[A-Za-z0-9_]+)\($|\1 \2|' | sort
 }
 
-found=0
-while read -r directory target; do
-  found=$((found + 1))
+# run fuzzes one target. Its output is shown if it fails.
+run() {
+  local log
   log=$(mktemp)
-  if ! go test -run='^$' -fuzz="^$target\$" -fuzztime="$amount" "$directory" >"$log" 2>&1; then
+  if ! go test -run='^$' -fuzz="^$2\$" -fuzztime="$amount" "$1" >"$log" 2>&1; then
     cat "$log" >&2
     rm -f "$log"
-    exit 1
+    return 255 # xargs starts no other target
   fi
   rm -f "$log"
-  echo "ok  $target ($directory)"
-done < <(targets)
+  echo "ok  $2 ($1)"
+}
+export -f run
+export amount
 
-if [ "$found" -eq 0 ]; then
+# A number of executions is soon reached, and most of the time goes into building
+# and starting, which leaves processors idle. A duration needs all of them.
+jobs=1
+if [[ $amount == *x ]]; then
+  jobs=2
+fi
+
+all=$(targets)
+if [ -z "$all" ]; then
   echo "fuzz.sh: no fuzz targets found" >&2
   exit 1
 fi
+xargs -P "$jobs" -L 1 bash -c 'run "$@"' run <<<"$all"
