@@ -16,9 +16,9 @@ const nodeOf = (person) => person.conn.ID.split("-")[0];
 const program = process.env.STOA_PROGRAM ?? path("bin/stoa");
 
 /** Sends a request with the options of node:http, which fetch does not have. */
-const get = (url, options) =>
+const get = (url, request) =>
   new Promise((resolve, reject) => {
-    httpGet(url, { agent: false, ...options }, (response) => {
+    httpGet(url, { agent: false, ...request }, (response) => {
       response.resume();
       resolve(response);
     }).once("error", reject);
