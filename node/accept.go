@@ -227,7 +227,10 @@ func (u *upgrader) Upgrade(r *http.Request, l *engine.Loop) engine.Decision {
 	}
 	a := &Accept{Request: r.WithContext(ctx), Header: make(http.Header)}
 	a.Protocol = engine.SelectSubprotocol(u.config.Subprotocols, r.Header.Values("Sec-Websocket-Protocol"))
-	err := cmp.Or(u.callHandler(ctx, a, poolOf(l.Shard().(*hub.Shard))), u.checkUser(ctx, a.Identity.User))
+	err := u.callHandler(ctx, a, poolOf(l.Shard().(*hub.Shard)))
+	if err == nil { // it may ask the other nodes, which a refused client must not cause
+		err = u.checkUser(ctx, a.Identity.User)
+	}
 	d := engine.Decision{Value: a, Protocol: a.Protocol, Header: a.Header}
 	if err != nil {
 		d = refusal(err).decision(a)

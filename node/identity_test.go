@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stoa-io/stoa/access"
 	"github.com/stoa-io/stoa/node"
@@ -171,4 +172,26 @@ func TestSetIdentityDuringAJoin(t *testing.T) {
 	}
 	close(release)
 	p.expect(`$j;chat;r;_OnRoomJoin;1;0;forbidden: needs join in room "r" of namespace "chat"`)
+}
+
+// A client that an accept handler refuses is not looked up as a user: that may
+// ask the other nodes.
+func TestRefusedClientIsNoUser(t *testing.T) {
+	n := startHandling(t, nil, func(n *node.Node) {
+		n.OnAccept(func(_ context.Context, a *node.Accept) error {
+			a.Identity.User = "ann"
+			return node.Refuse(http.StatusForbidden, "not you")
+		})
+	})
+	if _, err := n.User("ann").Block(within(t), time.Hour, "spam"); err != nil {
+		t.Fatal(err)
+	}
+	p := connectTCP(t, n)
+	p.write(upgradeRequest("/ws"))
+	if response := p.response(); response.StatusCode != http.StatusForbidden {
+		t.Errorf("answered with %v, want 403", response.Status)
+	}
+	if got := n.Stats().UserRefusals[node.UserBlocked]; got != 0 {
+		t.Errorf("%d refusals of blocked users, want none", got)
+	}
 }

@@ -152,8 +152,8 @@ func (c *Client) charge(size int) *marker {
 	}
 	m := charged.marker
 	if m == nil {
-		ref := c.ref()
-		m = s.hub.newMarker(func(last *Shard) { s.markerPassed(last, ref) })
+		passed := passedTask(c.ref()) // one for all times that the marker passes
+		m = s.hub.newMarker(func(last *Shard) { s.markerPassed(last, &passed) })
 		charged.marker = m
 	}
 	if m.onWay.Load() {
@@ -179,12 +179,12 @@ func (c *Client) pauseForShare() {
 
 // markerPassed continues with a connection whose marker has passed. It runs on
 // the loop that the marker passed last.
-func (s *Shard) markerPassed(last *Shard, ref connid.Ref) {
+func (s *Shard) markerPassed(last *Shard, passed *passedTask) {
 	if s != last {
-		s.Submit((*passedTask)(&ref))
+		s.Submit(passed)
 		return
 	}
-	(*passedTask)(&ref).Run(s)
+	passed.Run(s)
 }
 
 // passedTask names a connection whose marker has passed.

@@ -41,11 +41,10 @@ func (a *authentication) register(server *node.Node) {
 	if a.services != nil {
 		server.OnAccept(a.services.Accept)
 	}
-	if a.tokens != nil {
+	if a.tokens != nil { // it knows whether a token is required
 		server.OnAccept(a.tokens.Accept)
 		server.OnAuthenticate(a.tokens.Authenticate)
-	}
-	if a.required {
+	} else if a.required {
 		server.OnAccept(auth.RequireIdentity)
 	}
 }
