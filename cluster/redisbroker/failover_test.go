@@ -74,6 +74,27 @@ func TestReadyBehindBacklog(t *testing.T) {
 	}
 }
 
+// TestReadyAfterNewSubscription: what returned over the last subscription does
+// not make the node ready when it has a new one.
+func TestReadyAfterNewSubscription(t *testing.T) {
+	server := redistest.Start(t)
+	b := startBroker(t, redisbroker.Config{Servers: []string{server.URL()}, ProbeInterval: 10 * time.Second}, newLedger())
+	awaitReady(t, "the node is ready", b, "")
+	server.Command("CLIENT PAUSE 60000 WRITE") // nothing is published
+	server.Command("CLIENT KILL TYPE pubsub")
+	testkit.Eventually(t, "the node has subscribed again", func() bool {
+		s := b.Stats().Servers[0]
+		return s.Gaps == 1 && s.Up
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := b.Ready(ctx); err == nil || !strings.Contains(err.Error(), "no round trip") {
+		t.Errorf("Ready without a message over the new subscription = %v, want an error", err)
+	}
+	server.Command("CLIENT UNPAUSE")
+	awaitReady(t, "the node is ready again", b, "")
+}
+
 // TestWithoutOptionalCommands: a server behind a proxy lacks the commands that
 // the broker can do without.
 func TestWithoutOptionalCommands(t *testing.T) {

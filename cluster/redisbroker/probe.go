@@ -38,6 +38,15 @@ func (r *roundTrips) back(now time.Duration) {
 	}
 }
 
+// forget is for a new subscription: what returned over the one before says
+// nothing about this one, nor about the publisher's connection, which may have
+// ended with that one.
+func (r *roundTrips) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = 0
+}
+
 // after returns true if the last return was after oldest, else a channel that
 // the next return closes.
 func (r *roundTrips) after(oldest time.Duration) (bool, <-chan struct{}) {

@@ -110,6 +110,7 @@ func (s *subscriber) serve(ctx context.Context, session *subscriberSession) (*su
 func (s *subscriber) established(session *subscriberSession) {
 	session.aliveAt.Store(int64(s.server.now()))
 	s.retry.reset()
+	s.server.trips.forget()
 	s.server.subscribing.set(context.Background(), nil)
 	s.server.announceSoon()
 }
