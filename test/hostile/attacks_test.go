@@ -2,9 +2,12 @@ package hostile_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -27,6 +30,10 @@ var attacks = []attack{
 	{name: "large asks to silent members", clients: 1, prepare: largeAsks},
 	{name: "unfinished messages", clients: 100, prepare: unfinished},
 	{name: "pings", clients: 4, prepare: pings},
+	{name: "flood to members that do not read", clients: 1, closes: "slow_consumer", prepare: deafMembers},
+	{name: "connections opened and closed", clients: 2, prepare: churn},
+	{name: "requests that are not finished", clients: 1, prepare: halfRequests},
+	{name: "invalid messages", clients: 2, closes: "invalid_payload_flood", prepare: invalidMessages},
 }
 
 // small is a small emit into a room of the hostile connection's own.
@@ -137,4 +144,81 @@ func unfinished(a *arena, number int) *hostile {
 			return err
 		},
 	}
+}
+
+// deafMembers emits at full speed into a room whose other members read nothing.
+// The node closes them.
+func deafMembers(a *arena, number int) *hostile {
+	const deaf = 10
+	room := fmt.Sprint("deaf ", number)
+	for range deaf {
+		join(a.t, a.node, room)
+	}
+	return repeat(join(a.t, a.node, room), textFrame(";default;"+room+";e;0;0;"+strings.Repeat("x", 10_000)), 50)
+}
+
+// churn opens connections, with all that belongs to one, and closes them.
+func churn(a *arena, number int) *hostile {
+	room := fmt.Sprint("churn ", number)
+	return &hostile{close: func() {}, strike: func() error {
+		p, err := open(a.node)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = p.conn.Close() }()
+		for _, text := range []string{"$c;default;;_OnNamespaceConnect;0;0;", "$j;default;" + room + ";_OnRoomJoin;0;0;"} {
+			if _, err := p.conn.Write(textFrame(text)); err != nil {
+				return err
+			}
+			if _, err := p.read(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+}
+
+// halfRequests opens sockets that send the half of a request, and closes the
+// oldest ones.
+func halfRequests(a *arena, _ int) *hostile {
+	const most = 100
+	request := testkit.UpgradeRequest("/ws")
+	var open []net.Conn
+	closeTo := func(count int) {
+		for len(open) > count {
+			_ = open[0].Close()
+			open = open[1:]
+		}
+	}
+	return &hostile{close: func() { closeTo(0) }, strike: func() error {
+		conn, err := dialRaw(a.node)
+		if err != nil {
+			return err
+		}
+		open = append(open, conn)
+		closeTo(most)
+		_, err = io.WriteString(conn, request[:len(request)/2])
+		return err
+	}}
+}
+
+// invalidMessages sends what is no message until it is closed, again and again.
+func invalidMessages(a *arena, _ int) *hostile {
+	data := bytes.Repeat(textFrame(";;;;"), blob)
+	return &hostile{close: func() {}, strike: func() error {
+		p, err := open(a.node)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = p.conn.Close() }()
+		// It may be closed before it has written everything.
+		_, _ = p.conn.Write(data)
+		for {
+			if _, err := p.read(); err != nil && strings.Contains(err.Error(), "4001") || errors.Is(err, syscall.ECONNRESET) {
+				return nil
+			} else if err != nil {
+				return err
+			}
+		}
+	}}
 }
