@@ -202,7 +202,7 @@ func halfRequests(a *arena, _ int) *hostile {
 	}}
 }
 
-// invalidMessages sends what is no message until it is closed, again and again.
+// invalidMessages sends texts that do not parse until it is closed, repeatedly.
 func invalidMessages(a *arena, _ int) *hostile {
 	data := bytes.Repeat(textFrame(";;;;"), blob)
 	return &hostile{close: func() {}, strike: func() error {
