@@ -210,6 +210,7 @@ func TestBrokenJWKS(t *testing.T) {
 	text := func(text string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) }
 	}
+	p.answerWith(text("<html>")) // the first requests may have led to another fetch
 	p.rotate()
 	unknown := p.token(t)
 	for want, answer := range map[string]http.HandlerFunc{

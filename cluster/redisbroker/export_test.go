@@ -133,11 +133,12 @@ func (k Kept) Usage() (messages, bytes int, empty bool) {
 	return messages, bytes, len(k.queue.entries) == 0 && k.queue.keeping == 0
 }
 
-// ScratchBytes returns the sizes of the buffers of the first subscription. It
-// may be called only while no message arrives.
-func ScratchBytes(b *Broker) (reader, payload int) {
+// ScratchBytes returns a function for the sizes of the buffers of the current
+// subscription, which may be called once the broker is closed.
+func ScratchBytes(b *Broker) func() (reader, payload int) {
 	s := b.servers[0].subscriber
-	return s.current.Load().reader.ScratchBytes(), cap(s.scratch)
+	session := s.current.Load()
+	return func() (reader, payload int) { return session.reader.ScratchBytes(), cap(s.scratch) }
 }
 
 // Asleep is a broker that is not started, whose clock the test moves.
