@@ -91,13 +91,7 @@ func New(cfg Config) (*Node, error) {
 	for name, options := range cfg.Namespaces {
 		n.declare(name, options)
 	}
-	n.session = session.Config{
-		Role:          session.Server,
-		Limits:        cfg.Limits.Names,
-		MaxNamespaces: cfg.Limits.Namespaces,
-		MaxRooms:      cfg.Limits.Rooms,
-		NativeOnly:    cfg.NativeOnly,
-	}.WithDefaults()
+	n.session = cfg.sessions()
 	if n.broker == nil {
 		n.broker = cluster.NewMemory(cluster.MemoryConfig{})
 	}
@@ -133,14 +127,7 @@ func (n *Node) engineConfig() engine.Config {
 		Endpoint: cfg.Endpoint, HTTP: cfg.HTTP, Allowed: allowed, AnyHost: healthPaths,
 		ProxyField: peeraddr.Field(cfg.ProxyHeader), ProxyProtocol: cfg.ProxyProtocol,
 		Subprotocols: cfg.Subprotocols,
-		Limits: engine.Limits{
-			Header: cfg.Limits.Header, Message: cfg.Limits.Message, SendQueue: cfg.Limits.SendQueue,
-			Connections: cfg.Limits.Connections, DrainPerSecond: cfg.Limits.DrainPerSecond,
-			Rates:             cfg.rates(),
-			PendingHandshakes: cfg.Limits.PendingHandshakes,
-			Addresses:         cfg.Limits.addresses(),
-			QueueMemory:       cfg.Limits.QueueMemory,
-		},
+		Limits:       cfg.engineLimits(),
 		Timeouts: engine.Timeouts{
 			Handshake: cfg.Timeouts.Handshake, Ping: cfg.Timeouts.Ping, Pong: cfg.Timeouts.Pong,
 			Write: cfg.Timeouts.Write, Close: cfg.Timeouts.Close, Message: cfg.Timeouts.Message,
@@ -148,6 +135,29 @@ func (n *Node) engineConfig() engine.Config {
 		Base: n.handling, Failed: func(error) { _ = n.Close() }, Logger: n.log,
 		SlowCode: uint16(wire.CodeSlowConsumer), PingCode: uint16(wire.CodePingTimeout), RateCode: uint16(wire.CodeRateExceeded), Limited: limited,
 	}
+}
+
+// engineLimits are the limits that the engine applies.
+func (c *Config) engineLimits() engine.Limits {
+	return engine.Limits{
+		Header: c.Limits.Header, Message: c.Limits.Message, SendQueue: c.Limits.SendQueue,
+		Connections: c.Limits.Connections, DrainPerSecond: c.Limits.DrainPerSecond,
+		Rates:             c.rates(),
+		PendingHandshakes: c.Limits.PendingHandshakes,
+		Addresses:         c.Limits.addresses(),
+		QueueMemory:       c.Limits.QueueMemory,
+	}
+}
+
+// sessions is the configuration of the connections' sessions.
+func (c *Config) sessions() session.Config {
+	return session.Config{
+		Role:          session.Server,
+		Limits:        c.Limits.Names,
+		MaxNamespaces: c.Limits.Namespaces,
+		MaxRooms:      c.Limits.Rooms,
+		NativeOnly:    c.NativeOnly,
+	}.WithDefaults()
 }
 
 // ID is the node's ID. The IDs of its connections begin with it and a "-".

@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"slices"
 	"sync/atomic"
@@ -17,6 +18,8 @@ type Settings struct {
 	Namespaces map[string]NamespaceOptions
 	// AllowOrigins and AllowHosts are those of Config.
 	AllowOrigins, AllowHosts []string
+	// TrustedProxies are those of Config.
+	TrustedProxies []netip.Prefix
 	// Limits are those of Config. Update lists the fields that can change.
 	Limits Limits
 }
@@ -28,7 +31,8 @@ func (n *Node) Settings() Settings {
 	defer n.mu.Unlock()
 	s := Settings{
 		Namespaces:   make(map[string]NamespaceOptions),
-		AllowOrigins: slices.Clone(n.config.AllowOrigins), AllowHosts: slices.Clone(n.config.AllowHosts), Limits: n.config.Limits,
+		AllowOrigins: slices.Clone(n.config.AllowOrigins), AllowHosts: slices.Clone(n.config.AllowHosts),
+		TrustedProxies: slices.Clone(n.config.TrustedProxies), Limits: n.config.Limits,
 	}
 	for name, ns := range n.table() {
 		s.Namespaces[name] = ns.policy.Load().NamespaceOptions
@@ -46,9 +50,12 @@ func (n *Node) Settings() Settings {
 //   - Connections that were in a namespace or a room by the old rules, and may
 //     not be by the new ones, are taken out, as by Conn.SetIdentity. Members
 //     beyond a new MembersPerRoom stay, as do rooms with other names.
-//   - Of the limits these can change: Connections, ReceiveQueue, LoopQueue,
-//     InvalidPayloads, Asks, AsksToClient, Authentications, Joins.
-//   - AllowOrigins and AllowHosts count for later requests.
+//   - All limits but Header and QueueMemory can change. They count for later
+//     messages, joins and connections: nothing is closed or left because a
+//     limit is lower. A connection that waits because of a rate follows the new
+//     one. Without a limit of addresses, connections are not counted for a
+//     later one.
+//   - AllowOrigins, AllowHosts and TrustedProxies count for later requests.
 //
 // The error names every field that cannot be used, and every limit that cannot
 // change; then nothing has changed. It is ErrNotServing or ErrClosed if the
@@ -63,6 +70,7 @@ func (n *Node) Update(s Settings) error {
 	next := n.config
 	next.Namespaces, next.Limits = s.Namespaces, s.Limits
 	next.AllowOrigins, next.AllowHosts = slices.Clone(s.AllowOrigins), slices.Clone(s.AllowHosts)
+	next.TrustedProxies = slices.Clone(s.TrustedProxies)
 	next = next.WithDefaults()
 	if err := errors.Join(next.validate(), fixedLimits(&n.config.Limits, &next.Limits)); err != nil {
 		return err
@@ -70,21 +78,35 @@ func (n *Node) Update(s Settings) error {
 	allowed, _ := next.allowed() // validate has checked it
 	n.server.SetAllowed(allowed)
 	n.server.SetConnectionLimit(next.Limits.Connections)
+	n.server.SetDrainRate(next.Limits.DrainPerSecond)
+	n.server.SetAddressLimits(next.Limits.addresses())
 	n.hub.SetLimits(next.hubLimits())
+	n.followLimits(&next)
 	changes := n.replaceNamespaces(&next)
 	n.mu.Lock()
 	n.config.AllowOrigins, n.config.AllowHosts, n.config.Limits = next.AllowOrigins, next.AllowHosts, next.Limits
+	n.config.TrustedProxies = next.TrustedProxies
 	n.mu.Unlock()
 	if changes.concern() {
-		n.visit(changes.apply)
+		n.visit(func(s *hub.Shard, from int) int { return s.Clients(from, listPage, changes.apply) })
 	}
 	return nil
 }
 
-// changeable are the limits that Update can change.
-var changeable = []string{
-	"Connections", "ReceiveQueue", "LoopQueue", "InvalidPayloads", "Asks", "AsksToClient", "Authentications", "Joins",
+// followLimits puts the limits of the engine and of sessions in force on each
+// loop, if they change.
+func (n *Node) followLimits(next *Config) {
+	limits, sessions := next.engineLimits(), next.sessions()
+	if limits == n.config.engineLimits() && sessions == n.config.sessions() {
+		return
+	}
+	sessions.Native = n.session.Native
+	n.hub.SetBasics(hub.Basics{Engine: &limits, Session: &sessions})
+	n.visit(func(s *hub.Shard, from int) int { return s.Follow(from, listPage) })
 }
+
+// fixed are the limits that Update cannot change.
+var fixed = []string{"Header", "QueueMemory"}
 
 // fixedLimits returns an error that names each limit that changes and cannot.
 func fixedLimits(now, next *Limits) error {
@@ -92,7 +114,7 @@ func fixedLimits(now, next *Limits) error {
 	a, b := reflect.ValueOf(now).Elem(), reflect.ValueOf(next).Elem()
 	for i := range a.NumField() {
 		name := a.Type().Field(i).Name
-		if !a.Field(i).Equal(b.Field(i)) && !slices.Contains(changeable, name) {
+		if !a.Field(i).Equal(b.Field(i)) && slices.Contains(fixed, name) {
 			errs = append(errs, fmt.Errorf("node: Limits.%s cannot change while the node runs", name))
 		}
 	}
@@ -166,12 +188,12 @@ func (changes namespaceChanges) apply(c *hub.Client) {
 	}
 }
 
-// visit calls a function for each connection that is open now, on its loop, and
-// returns when all have been visited.
-func (n *Node) visit(each func(*hub.Client)) {
+// visit calls a function on each loop, for the slots from a first one on, until
+// it returns -1, and returns then.
+func (n *Node) visit(page func(s *hub.Shard, from int) (next int)) {
 	for _, l := range n.server.Loops() {
 		for from := 0; from >= 0; {
-			t := &visitTask{from: from, each: each, next: make(chan int, 1)}
+			t := &visitTask{from: from, page: page, next: make(chan int, 1)}
 			if !l.Shard().(*hub.Shard).Submit(t) {
 				break
 			}
@@ -185,12 +207,12 @@ var _ hub.Dropper = (*visitTask)(nil)
 // visitTask visits a page of a loop's connections.
 type visitTask struct {
 	from int // the first slot
-	each func(*hub.Client)
+	page func(s *hub.Shard, from int) (next int)
 	next chan int // the slot to continue with, -1 at the end
 }
 
 // Run implements hub.Task.
-func (t *visitTask) Run(s *hub.Shard) { t.next <- s.Clients(t.from, listPage, t.each) }
+func (t *visitTask) Run(s *hub.Shard) { t.next <- t.page(s, t.from) }
 
 // Dropped implements hub.Dropper.
 func (t *visitTask) Dropped(*hub.Shard) { t.next <- -1 }

@@ -5,12 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/gobwas/ws"
+
 	"github.com/stoa-io/stoa/node"
+	"github.com/stoa-io/stoa/wire"
 )
 
 // update changes the settings of a node.
@@ -156,6 +161,120 @@ func TestUpdateOfRequests(t *testing.T) {
 	dial(t, n)
 }
 
+// Rates begin, change and end while a connection is above them. Those of a user
+// hold for the connections that the user had before.
+func TestUpdateOfRates(t *testing.T) {
+	n := startHandling(t, nil, acceptIdentities)
+	sender, listener := joinAs(t, n, "user", "rooms", "r"), joinAs(t, n, "permitted", "rooms", "r")
+	send := func(count int) {
+		t.Helper()
+		sender.write(strings.Repeat(frame(1, true, ";rooms;r;e;0;0;"), count))
+	}
+	receive := func(count int) {
+		t.Helper()
+		listener.expect(slices.Repeat([]string{";rooms;r;e;0;0;"}, count)...)
+	}
+	send(10)
+	receive(10)
+	for kind, limit := range map[node.RateKind]func(*node.Limits, node.Rate){
+		node.RateMessages:     func(l *node.Limits, r node.Rate) { l.Messages = r },
+		node.RateUserMessages: func(l *node.Limits, r node.Rate) { l.UserMessages = r },
+	} {
+		change := func(r node.Rate) { update(t, n, func(s *node.Settings) { limit(&s.Limits, r) }) }
+		change(burst(3))
+		send(10)
+		receive(3)
+		expectOverRate(t, n, kind, 1)
+		change(burst(8)) // of which 4 are used: one message waits
+		receive(5)
+		expectOverRate(t, n, kind, 1)
+		change(node.Rate{})
+		receive(2)
+		expectOverRate(t, n, kind, 0)
+		send(10)
+		receive(10)
+	}
+}
+
+// Connections that were open before follow the limits of messages and names.
+func TestUpdateOfMessages(t *testing.T) {
+	n := startNode(t, nil)
+	p, member := join(t, n, "default", "r"), join(t, n, "default", "r")
+	update(t, n, func(s *node.Settings) { s.Limits.Rooms, s.Limits.Namespaces, s.Limits.Names.Room = 1, 1, 4 })
+	p.ask("$j", "default", "s", "_OnRoomJoin", "$j;default;s;_OnRoomJoin;1;0;too many rooms")
+	p.ask("$c", "rooms", "", "_OnNamespaceConnect", "$c;rooms;;_OnNamespaceConnect;1;0;too many namespaces")
+	p.ask("$j", "default", "longer", "_OnRoomJoin", "$j;;;;1;0;name too long")
+	update(t, n, func(s *node.Settings) { s.Limits.Rooms, s.Limits.Namespaces, s.Limits.Names.Room = -1, -1, -1 })
+	p.ask("$j", "default", "longer", "_OnRoomJoin", "$j;;;;;;")
+	p.ask("$c", "rooms", "", "_OnNamespaceConnect", "$c;;;;;;")
+
+	large := ";default;r;e;0;0;" + strings.Repeat("x", 70<<10)
+	update(t, n, func(s *node.Settings) { s.Limits.Message, s.Limits.SendQueue = 100<<10, 2<<20 })
+	p.send(large)
+	member.expect(large)
+	update(t, n, func(s *node.Settings) { s.Limits.Message = 64 << 10 })
+	p.send(large)
+	p.expectClose(ws.StatusMessageTooBig)
+	member.sync("default")
+}
+
+// The limits of users and addresses count for clients that connect later.
+func TestUpdateOfLimitsOfClients(t *testing.T) {
+	n := startHandling(t, nil, acceptIdentities)
+	status := func() int {
+		t.Helper()
+		p := connectTCP(t, n)
+		p.write(upgradeRequest("/ws"))
+		return p.response().StatusCode
+	}
+	first, second := dialAs(t, n, "user"), dialAs(t, n, "user")
+	update(t, n, func(s *node.Settings) { s.Limits.ConnectionsPerUser = 2 })
+	third := dialAs(t, n, "user")
+	first.expectClose(ws.StatusCode(wire.CodeReplaced))
+	for _, p := range []*peer{second, third} {
+		p.sync("default")
+	}
+	update(t, n, func(s *node.Settings) { s.Limits.UserOverflow = node.UserOverflowRefuse })
+	p := connectTCP(t, n)
+	p.write(upgradeRequest("/ws?as=user"))
+	if got := p.response().StatusCode; got != http.StatusTooManyRequests {
+		t.Errorf("one more connection of the user got %d, want 429", got)
+	}
+	update(t, n, func(s *node.Settings) { s.Limits.AddressConnections = 1 })
+	if a, b := status(), status(); a != http.StatusSwitchingProtocols || b != http.StatusTooManyRequests {
+		t.Errorf("two connections of an address got %d and %d, want 101 and 429", a, b)
+	}
+	update(t, n, func(s *node.Settings) { s.Limits.AddressConnections, s.Limits.AddressHandshakes = 0, burst(1) })
+	if a, b := status(), status(); a != http.StatusSwitchingProtocols || b != http.StatusTooManyRequests {
+		t.Errorf("two handshakes of an address got %d and %d, want 101 and 429", a, b)
+	}
+	update(t, n, func(s *node.Settings) { s.Limits.AddressHandshakes = node.Rate{} })
+	if got := status(); got != http.StatusSwitchingProtocols {
+		t.Errorf("without a limit a client got %d, want 101", got)
+	}
+}
+
+// A proxy is believed once it is trusted.
+func TestUpdateOfProxies(t *testing.T) {
+	var seen *addresses
+	n := startHandling(t, nil, func(n *node.Node) { seen = recordAddresses(n) })
+	request := func(want string) {
+		t.Helper()
+		p := connectTCP(t, n)
+		if want == "" {
+			want = p.conn.LocalAddr().String()
+		}
+		p.write(upgradeRequest("/ws", "X-Forwarded-For: 203.0.113.5"))
+		seen.expect(t, n, p, want)
+	}
+	request("")
+	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	update(t, n, func(s *node.Settings) { s.TrustedProxies = loopback })
+	request("203.0.113.5:0")
+	update(t, n, func(s *node.Settings) { s.TrustedProxies = nil })
+	request("")
+}
+
 // An error names everything that cannot be, and nothing changes.
 func TestUpdateIsAllOrNothing(t *testing.T) {
 	n := startNode(t, nil)
@@ -164,9 +283,9 @@ func TestUpdateIsAllOrNothing(t *testing.T) {
 	s.AllowHosts, s.AllowOrigins = []string{"good.example.com"}, []string{"bad"}
 	s.Namespaces["added"] = node.NamespaceOptions{MaxMessage: -1}
 	s.Namespaces["default"] = node.NamespaceOptions{}
-	s.Limits.Asks, s.Limits.Header, s.Limits.Names.Room = 1, 1, 1
+	s.Limits.Asks, s.Limits.Header, s.Limits.QueueMemory = 1, 1, 1
 	err := n.Update(s)
-	for _, want := range []string{`AllowOrigins "bad"`, `"added": MaxMessage -1`, "Limits.Header cannot change", "Limits.Names cannot change"} {
+	for _, want := range []string{`AllowOrigins "bad"`, `"added": MaxMessage -1`, "Limits.Header cannot change", "Limits.QueueMemory cannot change"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error is %q, want one about %s", err, want)
 		}

@@ -60,9 +60,8 @@ const (
 // Table has the addresses with connections, and those that have tried to
 // connect a short time ago. It is safe for concurrent use.
 type Table struct {
-	limits Limits
-
 	mu      sync.Mutex
+	limits  Limits         // guarded by mu
 	all     bucket.Bucket  // guarded by mu
 	entries map[Key]*Entry // guarded by mu
 	left    []*Entry       // guarded by mu; had no connection at some time, oldest first
@@ -90,9 +89,9 @@ func New(l Limits) *Table {
 // Other results than Entered come without an entry, and with the time after
 // which the rate allows another attempt, in milliseconds.
 func (t *Table) Enter(address string, now uint32) (e *Entry, result Result, wait uint32) {
-	l := &t.limits
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	l := &t.limits
 	t.tidy(now)
 	key, known := KeyOf(address, l.Prefix)
 	if !known || l.AddressHandshakes.IsZero() && l.Connections <= 0 {
@@ -131,6 +130,14 @@ func (t *Table) Leave(e *Entry, now uint32) {
 		t.left = append(t.left, e)
 	}
 	t.tidy(now)
+}
+
+// SetLimits replaces the limits, for later attempts. With another Prefix the
+// connections of before count for the networks of before.
+func (t *Table) SetLimits(l Limits) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.limits = l
 }
 
 // Len is how many addresses the table has.

@@ -128,6 +128,10 @@ func (m *Meter) Wake(l *Limits, now uint32) (wait uint32, exceeded bool) {
 	return wait, l.CloseAfter > 0 && m.over >= l.CloseAfter
 }
 
+// Retry ends the pause at the next Wake, for instance because the rates have
+// changed.
+func (m *Meter) Retry(now uint32) { m.until = now }
+
 // Return gives the tokens of an admitted message back.
 func (m *Meter) Return(size int) {
 	m.giveBack(m.group, size)

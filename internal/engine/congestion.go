@@ -136,13 +136,6 @@ func (l *Loop) ResumeRelieved() {
 	}
 }
 
-// SetRates replaces the rates of all connections. Safe for concurrent use.
-func (s *Server) SetRates(rates bucket.Limits) {
-	for _, l := range s.loops {
-		l.Post(func() { l.setRates(&rates) })
-	}
-}
-
 func (l *Loop) setRates(rates *bucket.Limits) {
 	if l.rates = rates; rates.IsZero() {
 		l.rates = nil
@@ -219,6 +212,15 @@ func (c *Conn) onRateAlarm() {
 	}
 	l.stats.OverRate--
 	c.Resume(pauseRate)
+}
+
+// RetryRate ends the pause of a connection that has exceeded a rate, after the
+// rates have changed.
+func (c *Conn) RetryRate() {
+	if c.pause&pauseRate != 0 {
+		c.rare.meter.Retry(c.loop.now)
+		c.onRateAlarm()
+	}
 }
 
 // probe pings a connection that is not read most of the time. The answer would

@@ -48,7 +48,7 @@ func (s *Server) Shutdown(ctx context.Context, reason string) error {
 // drainPace is how many connections each loop closes per second; 0: all at
 // once.
 func (s *Server) drainPace(ctx context.Context) int {
-	pace := s.config.Limits.DrainPerSecond
+	pace := int(s.drainRate.Load())
 	if pace <= 0 {
 		return 0
 	}

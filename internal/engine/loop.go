@@ -122,10 +122,20 @@ func newLoop(s *Server, number int) *Loop {
 		writeBuffer: make([]byte, 0, writeBufferSize),
 	}
 	l.base, l.endBase = context.WithCancel(s.config.Base)
-	l.setRates(&s.config.Limits.Rates)
+	l.setRates(&l.limits.Rates)
 	l.shard = s.config.NewShard(l)
 	return l
 }
+
+// SetLimits replaces Message, SendQueue, PendingHandshakes and Rates. It
+// belongs to the loop. See Conn.RetryRate for connections that are paused.
+func (l *Loop) SetLimits(limits *Limits) {
+	l.limits = limits
+	l.setRates(&limits.Rates)
+}
+
+// SendQueueLimit is Limits.SendQueue. It belongs to the loop.
+func (l *Loop) SendQueueLimit() int { return l.limits.SendQueue }
 
 // Number is the place of the loop among those of its server, from 0.
 func (l *Loop) Number() int { return l.number }

@@ -38,6 +38,8 @@ type Server struct {
 	draining     atomic.Bool
 	open         atomic.Int64 // WebSockets, for Limits.Connections
 	mostOpen     atomic.Int64 // Limits.Connections
+	drainRate    atomic.Int64 // Limits.DrainPerSecond
+	limited      atomic.Bool  // there is a limit of addresses
 	live         atomic.Int64 // connections of any state
 	undrained    atomic.Int32 // loops that have yet to start their drain
 	nextLoop     atomic.Uint32
@@ -46,7 +48,7 @@ type Server struct {
 	handshakes   [HandshakeResults]atomic.Uint64 // those of net/http
 	proxyErrors  [ProxyErrors]atomic.Uint64
 
-	addresses     *addresses.Table // nil without a limit of addresses
+	addresses     *addresses.Table // immutable
 	descriptors   *netpoll.Descriptors
 	room          chan struct{} // capacity 1: a descriptor was freed
 	congestion    Congestion
@@ -82,9 +84,9 @@ func New(cfg Config) *Server {
 	s.SetAllowed(cfg.Allowed)
 	s.SetConnectionLimit(cfg.Limits.Connections)
 	s.refusals.log = s.log
-	if !cfg.Limits.Addresses.IsZero() {
-		s.addresses = addresses.New(cfg.Limits.Addresses)
-	}
+	s.addresses = addresses.New(cfg.Limits.Addresses)
+	s.limited.Store(!cfg.Limits.Addresses.IsZero())
+	s.SetDrainRate(cfg.Limits.DrainPerSecond)
 	s.budget = membudget.New(membudget.Config{Limit: cfg.Limits.QueueMemory, Loops: cfg.Loops, Slow: s.slowDown})
 	for i := range cfg.Loops {
 		s.loops = append(s.loops, newLoop(s, i))
@@ -211,6 +213,10 @@ func (s *Server) ConnectionLimit() int { return int(max(s.mostOpen.Load(), 0)) }
 // SetConnectionLimit replaces Limits.Connections, for later requests. Safe for
 // concurrent use.
 func (s *Server) SetConnectionLimit(limit int) { s.mostOpen.Store(int64(limit)) }
+
+// SetDrainRate replaces Limits.DrainPerSecond, for a later Shutdown. Safe for
+// concurrent use.
+func (s *Server) SetDrainRate(perSecond int) { s.drainRate.Store(int64(perSecond)) }
 
 // Draining reports whether Shutdown was called. Safe for concurrent use.
 func (s *Server) Draining() bool { return s.draining.Load() }

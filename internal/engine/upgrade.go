@@ -198,7 +198,7 @@ var reservedFields = []string{"Connection", "Upgrade", "Content-Length", "Conten
 // address. It returns an entry, which may be nil, or the answer to a client
 // that exceeds a limit.
 func (s *Server) enter(u *upgradeRequest, remote string, now uint32) (*addresses.Entry, *Decision) {
-	if s.addresses == nil {
+	if !s.limited.Load() {
 		return nil, nil
 	}
 	entry, result, wait := s.addresses.Enter(remote, now)
@@ -225,11 +225,14 @@ func (s *Server) enter(u *upgradeRequest, remote string, now uint32) (*addresses
 
 // Addresses is how many addresses the server keeps for their limits. Safe for
 // concurrent use.
-func (s *Server) Addresses() int {
-	if s.addresses == nil {
-		return 0
-	}
-	return s.addresses.Len()
+func (s *Server) Addresses() int { return s.addresses.Len() }
+
+// SetAddressLimits replaces Limits.Addresses, for later requests. Connections
+// that were opened while there was no limit of addresses do not count. Safe for
+// concurrent use.
+func (s *Server) SetAddressLimits(l addresses.Limits) {
+	s.addresses.SetLimits(l)
+	s.limited.Store(!l.IsZero())
 }
 
 // leave undoes enter.

@@ -165,7 +165,7 @@ func (c *Client) Busy() bool {
 func (c *Client) Opened(value any) {
 	s := c.Shard()
 	c.nonce = connid.NewNonce()
-	config := s.hub.config.Session
+	config := s.hub.basics.Load().Session
 	c.session.Init(config, c)
 	if refusal, ok := value.(*Refusal); ok {
 		c.needRare().refusal = refusal

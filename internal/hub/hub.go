@@ -84,6 +84,7 @@ type Hub struct {
 
 	users     userRates
 	limits    atomic.Pointer[Limits]
+	basics    atomic.Pointer[Basics]
 	openAsks  atomic.Int64 // to clients of this node
 	census    census
 	overShare atomic.Int32 // connections that have used up their share
@@ -100,6 +101,7 @@ type Hub struct {
 func New(cfg Config) *Hub {
 	h := &Hub{config: cfg, log: cfg.Logger}
 	h.limits.Store(&cfg.Limits)
+	h.basics.Store(&Basics{&h.config.Engine.Limits, cfg.Session})
 	h.counting, _ = cfg.Broker.(cluster.CountingPublisher)
 	cfg.Engine.NewShard = h.newShard
 	h.server = engine.New(cfg.Engine)
@@ -118,6 +120,42 @@ func New(cfg Config) *Hub {
 
 // SetLimits replaces the limits, for later messages.
 func (h *Hub) SetLimits(l Limits) { h.limits.Store(&l) }
+
+// Basics are the limits of the engine and of sessions. They are immutable.
+type Basics struct {
+	Engine  *engine.Limits // for engine.Loop.SetLimits
+	Session *session.Config
+}
+
+// SetBasics replaces the limits of the engine and of sessions. Shard.Follow of
+// each shard puts them in force.
+func (h *Hub) SetBasics(b Basics) { h.basics.Store(&b) }
+
+// Follow puts the limits of Hub.SetBasics in force for the loop and its
+// connections in the given slots. It returns the next slot, -1 at the end.
+func (s *Shard) Follow(from, count int) (next int) {
+	now := s.hub.basics.Load()
+	s.loop.SetLimits(now.Engine)
+	end := min(from+count, s.loop.Slots())
+	for slot := from; slot < end; slot++ {
+		base := s.loop.Conn(uint32(slot))
+		if base == nil || !base.IsOpen() {
+			continue
+		}
+		c := base.Handler().(*Client)
+		c.session.Configure(now.Session)
+		if !now.Engine.Rates.HasGroup() {
+			c.leaveUser()
+		} else if c.User() != "" {
+			c.enterUser(c.User())
+		}
+		c.RetryRate()
+	}
+	if end == s.loop.Slots() {
+		return -1
+	}
+	return end
+}
 
 // Server returns the engine that serves the hub's connections.
 func (h *Hub) Server() *engine.Server { return h.server }

@@ -27,6 +27,9 @@ type userGroup struct {
 	queued bool // guarded by userRates.mu; in userRates.left
 }
 
+// rates are those in force.
+func (h *Hub) rates() *bucket.Limits { return &h.basics.Load().Engine.Rates }
+
 func (u *userRates) enter(user string, l *bucket.Limits, now uint32) *userGroup {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -72,7 +75,7 @@ func (u *userRates) tidy(l *bucket.Limits, now uint32) {
 
 // enterUser makes the connection share the rates of its user, if there are any.
 func (c *Client) enterUser(user string) {
-	rates := &c.Shard().hub.config.Engine.Limits.Rates
+	rates := c.Shard().hub.rates()
 	if !rates.HasGroup() || c.rare() != nil && c.rare().group != nil && c.rare().group.user == user {
 		return
 	}
@@ -89,7 +92,7 @@ func (c *Client) leaveUser() {
 	if c.rare() != nil && c.rare().group != nil {
 		c.SetGroup(nil)
 		h := c.Shard().hub
-		h.users.leave(c.rare().group, &h.config.Engine.Limits.Rates, c.Loop().Now())
+		h.users.leave(c.rare().group, h.rates(), c.Loop().Now())
 		c.rare().group = nil
 	}
 }

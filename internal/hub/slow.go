@@ -48,7 +48,7 @@ func (c *Client) Slow() {
 			c.beginWindow()
 		}
 	}
-	limit := c.Shard().hub.config.Engine.Limits.SendQueue
+	limit := c.Loop().SendQueueLimit()
 	if c.QueuedBytes() > maxOver*limit || rare.over.private > limit {
 		c.closeSlow()
 	}
@@ -114,7 +114,7 @@ func (c *Client) judgeSlow() {
 	// The counter starts anew with each queue: less than before is progress,
 	// too.
 	taken := c.WrittenBytes() - o.written
-	if taken < 0 || taken >= c.Shard().hub.config.Engine.Limits.SendQueue/2 {
+	if taken < 0 || taken >= c.Loop().SendQueueLimit()/2 {
 		o.since, o.written = now, c.WrittenBytes()
 		return
 	}

@@ -53,6 +53,10 @@ func (s *Session) Init(cfg *Config, d Driver) {
 	}
 }
 
+// Configure replaces the limits, for later messages: cfg differs from that of
+// Init in nothing else.
+func (s *Session) Configure(cfg *Config) { s.config = cfg }
+
 // Close ends the session because the connection has ended: Left and
 // Disconnected are called for everything connected, and Answered for every
 // ask in flight, with ErrClosed. Deferred requests can no longer be accepted.
