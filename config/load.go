@@ -38,7 +38,14 @@ func Default() *Config {
 
 // Load reads and checks a configuration. The error is of the type Errors and
 // has all mistakes, or it is that of the file system.
-func Load(s Sources) (*Config, error) {
+func Load(s Sources) (*Config, error) { return s.load((*Config).check) }
+
+// LoadCluster is Load for programs that use the section cluster only: it checks
+// nothing else, so the certificates and keys that a node needs may be missing.
+func LoadCluster(s Sources) (*Config, error) { return s.load((*Config).checkCluster) }
+
+// load reads all sources and applies a rule to the result.
+func (s Sources) load(check func(*Config) Errors) (*Config, error) {
 	layers, err := s.read()
 	if err != nil {
 		return nil, err
@@ -51,7 +58,7 @@ func Load(s Sources) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	mistakes = append(mistakes, c.check()...)
+	mistakes = append(mistakes, check(c)...)
 	if len(mistakes) > 0 {
 		slices.SortStableFunc(mistakes, func(a, b *Error) int { return a.Origin.compare(b.Origin) })
 		return nil, mistakes

@@ -77,7 +77,7 @@ func TestUsageErrors(t *testing.T) {
 		{"address", []string{"--redis", "redis://127.0.0.1", "--advertise", "a\tb"}, `--advertise "a\tb"`},
 		{"node ID", []string{"--redis", "redis://127.0.0.1", "--node-id", "a/b"}, `ID "a/b"`},
 		{"node ID without a cluster", []string{"--node-id", "a/b"}, `ID "a/b"`},
-		{"nodes of no cluster", []string{"nodes"}, "add --redis or set STOA_REDIS"},
+		{"nodes of no cluster", []string{"nodes"}, "or set STOA_REDIS"},
 		{"nodes of a wrong URL", []string{"nodes", "--redis", "http://127.0.0.1"}, "must begin with redis://"},
 		{"nodes of a wrong name", []string{"nodes", "--redis", "redis://127.0.0.1", "--cluster-name", ""}, "--cluster-name"},
 		{"format of nodes", []string{"nodes", "--redis", "redis://127.0.0.1", "--format", "xml"}, `--format "xml": want table or json`},

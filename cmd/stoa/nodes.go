@@ -17,6 +17,7 @@ import (
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
+	"github.com/stoa-io/stoa/cmd/stoa/internal/settings"
 )
 
 // listTimeout bounds the requests to all servers.
@@ -35,13 +36,17 @@ list immediately, one that crashes after a few seconds.
 The exit code is 1 if there is no node, or if a Redis server is unreachable; the nodes
 known to the others are printed nevertheless. It is 2 for a wrong flag.
 
+With --config or STOA_CONFIG the servers and the name of the cluster are those of a
+node's configuration file. The rest of the file is not used.
+
 ` + cli.ClusterHelp
 
-const nodesExample = `  stoa nodes --redis redis://127.0.0.1:6379
+const nodesExample = `  stoa nodes --config stoa.yaml
+  stoa nodes --redis redis://127.0.0.1:6379
   STOA_REDIS=redis://:password@redis.example.com stoa nodes --format json`
 
 func newNodesCommand() *cobra.Command {
-	var flags cli.ClusterFlags
+	var flags settings.Flags
 	var format string
 	command := &cobra.Command{
 		Use:     "nodes",
@@ -50,15 +55,18 @@ func newNodesCommand() *cobra.Command {
 		Example: nodesExample,
 		Args:    cli.Args(0),
 		RunE: func(command *cobra.Command, _ []string) error {
-			config, err := flags.Resolve()
+			c, err := flags.LoadCluster()
 			if err != nil {
 				return err
 			}
-			return listNodes(command.Context(), config, format, command.OutOrStdout(), command.ErrOrStderr())
+			servers, err := c.Redis()
+			if err != nil {
+				return err
+			}
+			return listNodes(command.Context(), servers, format, command.OutOrStdout(), command.ErrOrStderr())
 		},
 	}
-	command.Flags().SortFlags = false
-	flags.Register(command.Flags())
+	flags.RegisterCluster(command.Flags())
 	command.Flags().StringVar(&format, "format", formatTable, "`format` of the list: "+listFormats.String())
 	return command
 }
@@ -68,12 +76,8 @@ func listNodes(ctx context.Context, config redisbroker.Config, format string, st
 		return err
 	}
 	if len(config.Servers) == 0 {
-		return fmt.Errorf("no cluster: add --%s or set %s", cli.RedisFlag, cli.RedisVariable)
-	}
-	// A broker that is not started only checks the configuration. This
-	// distinguishes usage errors from failures of the servers.
-	if _, err := redisbroker.New(config); err != nil {
-		return err
+		return fmt.Errorf("no cluster: add --%s, or --%s and a file that names Redis servers, or set %s",
+			cli.RedisFlag, settings.FileFlag, cli.RedisVariable)
 	}
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
@@ -86,7 +90,7 @@ func listNodes(ctx context.Context, config redisbroker.Config, format string, st
 		err = errors.Join(err, writeNodes(stdout, format, nodes, time.Now()))
 	}
 	if err == nil && len(nodes) == 0 {
-		err = fmt.Errorf("no node of the cluster %q: check --%s, and whether its nodes are connected to Redis",
+		err = fmt.Errorf("no node of the cluster %q: check its name (--%s, or the key cluster.name), and whether its nodes are connected to Redis",
 			config.Cluster, cli.ClusterNameFlag)
 	}
 	if err != nil {

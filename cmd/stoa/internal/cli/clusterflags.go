@@ -1,17 +1,6 @@
 package cli
 
-import (
-	"crypto/tls"
-	"fmt"
-	"os"
-	"slices"
-	"strings"
-
-	"github.com/spf13/pflag"
-
-	"github.com/stoa-io/stoa/cluster/redisbroker"
-	"github.com/stoa-io/stoa/internal/certwatch"
-)
+import "github.com/spf13/pflag"
 
 // The environment can replace these flags, because every user of the machine
 // can see the arguments of a process, and URLs contain passwords.
@@ -21,29 +10,21 @@ const (
 	ClusterNameVariable = "STOA_CLUSTER_NAME"
 )
 
-// The names of the flags that ClusterFlags registers.
+// The names of the flags that RegisterClusterFlags adds.
 const (
 	RedisFlag       = "redis"
 	RedisCAFlag     = "redis-ca"
 	ClusterNameFlag = "cluster-name"
 )
 
-// ClusterFlags select a cluster.
-type ClusterFlags struct {
-	set   *pflag.FlagSet
-	redis []string
-	ca    string
-	name  string
-}
-
-// Register adds the flags to a set.
-func (f *ClusterFlags) Register(set *pflag.FlagSet) {
-	f.set = set
-	set.StringArrayVar(&f.redis, RedisFlag, nil,
+// RegisterClusterFlags adds the flags that select a cluster. Package config
+// reads them.
+func RegisterClusterFlags(set *pflag.FlagSet) {
+	set.StringArray(RedisFlag, nil,
 		"`URL` of a Redis server of the cluster; repeatable; default: "+RedisVariable)
-	set.StringVar(&f.ca, RedisCAFlag, "",
+	set.String(RedisCAFlag, "",
 		"PEM `file` with the CA certificates for rediss servers, in place of the system's; default: "+RedisCAVariable)
-	set.StringVar(&f.name, ClusterNameFlag, "stoa",
+	set.String(ClusterNameFlag, "stoa",
 		"`name` of the cluster; clusters with different names can share a Redis server; overrides "+ClusterNameVariable)
 }
 
@@ -57,40 +38,3 @@ Every user of the machine can see the arguments of a process, so put passwords
 into the environment: STOA_REDIS (comma separated), STOA_REDIS_CA and
 STOA_CLUSTER_NAME stand for --redis, --redis-ca and --cluster-name. Flags take
 precedence.`
-
-// Resolve combines flags and environment. Without servers there is no cluster.
-func (f *ClusterFlags) Resolve() (redisbroker.Config, error) {
-	config := redisbroker.Config{Servers: f.redis, Cluster: f.name}
-	if !f.set.Changed(RedisFlag) {
-		config.Servers = redisbroker.SplitServers(os.Getenv(RedisVariable))
-	}
-	if name := os.Getenv(ClusterNameVariable); name != "" && !f.set.Changed(ClusterNameFlag) {
-		config.Cluster = name
-	}
-	if config.Cluster == "" {
-		return config, fmt.Errorf("--%s is empty: want a name", ClusterNameFlag)
-	}
-	var err error
-	config.TLS, err = f.resolveCA(config.Servers)
-	return config, err
-}
-
-// resolveCA reads the CA certificates; nil stands for the system's. A file that
-// no server uses is an error, because its owner expects TLS.
-func (f *ClusterFlags) resolveCA(servers []string) (*tls.Config, error) {
-	path, source := f.ca, "--"+RedisCAFlag
-	if !f.set.Changed(RedisCAFlag) {
-		path, source = os.Getenv(RedisCAVariable), RedisCAVariable
-	}
-	if path == "" {
-		return nil, nil
-	}
-	if !slices.ContainsFunc(servers, func(url string) bool { return strings.HasPrefix(url, "rediss") }) {
-		return nil, fmt.Errorf("%s: no server uses TLS; want a URL with rediss://", source)
-	}
-	authorities, err := certwatch.ReadAuthorities(path)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", source, err)
-	}
-	return &tls.Config{RootCAs: authorities}, nil
-}

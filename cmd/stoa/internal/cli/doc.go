@@ -10,8 +10,8 @@
 // SanitizeName and SanitizeBody only. So a peer cannot send escape sequences to
 // the terminal of another user.
 //
-// ClusterFlags name the Redis servers of a cluster, Choices are the values of a
-// flag, and ReadBuild returns the version.
+// RegisterClusterFlags adds the flags that name the Redis servers of a cluster,
+// Choices are the values of a flag, and ReadBuild returns the version.
 //
 // It knows nothing of nodes and clients.
 package cli

@@ -17,17 +17,27 @@ const FileFlag = "config"
 
 // Flags are the flags of one command. The zero value has none.
 type Flags struct {
-	set     *pflag.FlagSet
-	file    string
-	cluster cli.ClusterFlags // registers its flags only
+	set  *pflag.FlagSet
+	file string
 }
 
-// Register adds the flags to a set.
-func (f *Flags) Register(set *pflag.FlagSet) {
+// registerFile adds the flag for the file, in front of the others.
+func (f *Flags) registerFile(set *pflag.FlagSet) {
 	f.set = set
 	set.SortFlags = false
 	set.StringVar(&f.file, FileFlag, "",
 		"YAML `file` with the configuration; default: "+config.FileVariable)
+}
+
+// RegisterCluster adds only the flags that select a cluster, for LoadCluster.
+func (f *Flags) RegisterCluster(set *pflag.FlagSet) {
+	f.registerFile(set)
+	cli.RegisterClusterFlags(set)
+}
+
+// Register adds the flags to a set.
+func (f *Flags) Register(set *pflag.FlagSet) {
+	f.registerFile(set)
 	set.String("listen", "127.0.0.1:8080",
 		"`address` to listen on, host:port; port 0 selects a free port")
 	set.String("internal-listen", "",
@@ -66,7 +76,7 @@ func (f *Flags) Register(set *pflag.FlagSet) {
 		"`field` of requests in which they do: x-forwarded-for, forwarded or none")
 	set.Bool("proxy-protocol", false,
 		"every connection begins with a header of the PROXY protocol, version 1 or 2; others are closed")
-	f.cluster.Register(set)
+	cli.RegisterClusterFlags(set)
 	set.String("node-id", "",
 		"`ID` of the node, unique in its cluster, at most 64 letters, digits, _, . and -; default: random")
 	set.String("advertise", "",
@@ -90,12 +100,27 @@ func (f *Flags) Load() (*config.Config, error) { return f.LoadFile(f.File()) }
 
 // LoadFile is Load with another file.
 func (f *Flags) LoadFile(path string) (*config.Config, error) {
-	c, err := config.Load(config.Sources{File: path, Environment: os.Environ(), Flags: f.set})
+	c, err := config.Load(f.sources(path))
+	return c, explain(err)
+}
+
+// LoadCluster is Load for commands that need the section cluster only.
+func (f *Flags) LoadCluster() (*config.Config, error) {
+	c, err := config.LoadCluster(f.sources(f.File()))
+	return c, explain(err)
+}
+
+func (f *Flags) sources(path string) config.Sources {
+	return config.Sources{File: path, Environment: os.Environ(), Flags: f.set}
+}
+
+// explain returns an error that points to the help only if a flag is wrong.
+func explain(err error) error {
 	var mistakes config.Errors
 	if errors.As(err, &mistakes) && !slices.ContainsFunc(mistakes, ofFlag) {
-		err = cli.Mistake(err)
+		return cli.Mistake(err)
 	}
-	return c, err
+	return err
 }
 
 func ofFlag(mistake *config.Error) bool { return mistake.Origin.Layer == config.LayerFlag }
