@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/stoa-io/stoa/wire"
@@ -116,8 +117,9 @@ func (e *RefusedError) Error() string {
 	case e.Code != 0:
 		text += fmt.Sprintf(" with %d %s", uint16(e.Code), e.Code)
 	}
-	if e.Text != "" {
-		text += ": " + strconv.Quote(e.Text)
+	// Most servers end the body with a line break.
+	if reason := strings.TrimSpace(e.Text); reason != "" {
+		text += ": " + strconv.Quote(reason)
 	}
 	return text
 }
