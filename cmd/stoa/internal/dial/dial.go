@@ -8,6 +8,7 @@ import (
 
 	"github.com/stoa-io/stoa/client"
 	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
+	"github.com/stoa-io/stoa/wire"
 )
 
 // Request describes a connection.
@@ -60,7 +61,11 @@ func Join(ctx context.Context, conn *client.Conn, memberships []Membership) erro
 	for _, m := range memberships {
 		ns, err := conn.Connect(ctx, m.Namespace)
 		if err != nil {
-			return Unreachable("cannot connect to namespace "+cli.Quote(m.Namespace), Reason(conn, err))
+			err = Reason(conn, err)
+			if errors.Is(err, wire.ErrBadNamespace) {
+				err = fmt.Errorf("%w; -n selects a namespace that the server has", err)
+			}
+			return Unreachable("cannot connect to namespace "+cli.Quote(m.Namespace), err)
 		}
 		for _, room := range m.Rooms {
 			if _, err := ns.JoinRoom(ctx, room); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -21,12 +22,14 @@ type Flags struct {
 	Timeout     time.Duration // of connecting, and of each answer
 	memberships membershipFlags
 	headers     []string
+	tokenFile   string
 	insecure    bool
 	ca          string
 }
 
 const (
 	headerFlag   = "header"
+	tokenFlag    = "token-file"
 	insecureFlag = "insecure"
 	caFlag       = "ca"
 	timeoutFlag  = "timeout"
@@ -38,6 +41,8 @@ func (f *Flags) Register(set *pflag.FlagSet) {
 	f.memberships.register(set)
 	set.StringArrayVar(&f.headers, headerFlag, nil,
 		"`\"Name: value\"` to send with the upgrade request; repeatable")
+	set.StringVar(&f.tokenFile, tokenFlag, "",
+		"`file` with a token or an API key, sent as \"Authorization: Bearer\"")
 	set.BoolVar(&f.insecure, insecureFlag, false,
 		"do not verify the server's certificate")
 	set.StringVar(&f.ca, caFlag, "",
@@ -50,6 +55,9 @@ func (f *Flags) Register(set *pflag.FlagSet) {
 func (f *Flags) Resolve(text string, stderr io.Writer) (Request, error) {
 	target, targetErr := parseURL(text)
 	header, headerErr := parseHeaders(f.headers)
+	if headerErr == nil {
+		headerErr = f.addToken(header)
+	}
 	authorities, caErr := f.readAuthorities()
 	var timeoutErr error
 	if f.Timeout <= 0 {
@@ -106,6 +114,31 @@ func parseHeaders(lines []string) (http.Header, error) {
 	}
 	return header, nil
 }
+
+// addToken adds the token of the file, which the arguments of the process would
+// show to all users of the machine. Errors never quote it.
+func (f *Flags) addToken(header http.Header) error {
+	if f.tokenFile == "" {
+		return nil
+	}
+	if header.Get("Authorization") != "" {
+		return fmt.Errorf("--%s: --%s already sets Authorization", tokenFlag, headerFlag)
+	}
+	content, err := os.ReadFile(f.tokenFile)
+	if err != nil {
+		return fmt.Errorf("--%s: %w", tokenFlag, err)
+	}
+	token := strings.TrimSpace(string(content))
+	if token == "" || strings.ContainsFunc(token, notInToken) {
+		return fmt.Errorf("--%s: %s: want one token and nothing else", tokenFlag, f.tokenFile)
+	}
+	header.Set("Authorization", "Bearer "+token)
+	return nil
+}
+
+// notInToken reports whether a bearer token may not contain r (RFC 6750 section
+// 2.1).
+func notInToken(r rune) bool { return r <= ' ' || r >= 0x7f }
 
 // notToken reports whether the name of a header may not contain r (RFC 9110
 // section 5.6.2).

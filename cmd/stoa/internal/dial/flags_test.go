@@ -63,11 +63,19 @@ func TestFlagErrors(t *testing.T) {
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	secret := filepath.Join(t.TempDir(), "two.jwt")
+	if err := os.WriteFile(secret, []byte("secret secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	cases := []struct {
 		name      string
 		arguments []string
 		want      string
 	}{
+		{"no token", []string{"--token-file", empty}, "--token-file: " + empty + ": want one token"},
+		{"two tokens", []string{"--token-file", secret}, "--token-file: " + secret + ": want one token"},
+		{"no file with a token", []string{"--token-file", empty + ".none"}, "--token-file: open"},
+		{"token and header", []string{"--token-file", secret, "--header", "authorization: a"}, "--token-file: --header already sets Authorization"},
 		{"no colon", []string{"--header", "a", "--header", "secret"}, "--header: number 1"},
 		{"no name", []string{"--header", ": secret"}, "--header: number 1"},
 		{"blank in the name", []string{"--header", "a b: secret"}, "--header: number 1"},

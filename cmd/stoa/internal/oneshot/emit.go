@@ -25,7 +25,7 @@ one. Servers that report no refusals confirm that they have received it. With
 
 const emitExample = `  stoa emit localhost:8080 said "Good morning" -r lobby
   date | stoa emit ws://localhost:8080 time - -n default
-  stoa emit wss://chat.example.com/ws said hi --header "Authorization: Bearer $TOKEN"`
+  stoa emit wss://chat.example.com/ws said hi --token-file ann.jwt`
 
 // NewEmitCommand returns "stoa emit".
 func NewEmitCommand() *cobra.Command {

@@ -2,6 +2,7 @@ package oneshot
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,6 +16,10 @@ func TestMain(m *testing.M) { os.Exit(clitest.Main(m)) }
 func TestAsk(t *testing.T) {
 	server := clitest.StartPeer(t)
 	closed := clitest.ClosedAddress(t)
+	token := filepath.Join(t.TempDir(), "ann.jwt")
+	if err := os.WriteFile(token, []byte("a.b.c\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	cases := []struct {
 		name, stdin string
 		arguments   []string
@@ -28,6 +33,7 @@ func TestAsk(t *testing.T) {
 		{"binary", "\x00\xff", []string{server.Address, "echo", "-", "--binary"}, 0, "\x00\xff", ""},
 		{"control characters in a pipe", "", []string{server.Address, "echo", "\x1b[2J"}, 0, "\x1b[2J", ""},
 		{"header", "", []string{"http://" + server.Address, "header", "X-A", "--header", "x-a: b c"}, 0, "b c", ""},
+		{"token", "", []string{server.Address, "header", "Authorization", "--token-file", token}, 0, "Bearer a.b.c", ""},
 		{"parameter", "", []string{"ws://" + server.Address + "/?token=a%20b", "header", "token"}, 0, "a b", ""},
 		{"password", "", []string{"ws://u:p@" + server.Address, "header", "Authorization"}, 0, "Basic dTpw", ""},
 		{"no answer", "", []string{server.Address, "silent", "--timeout", "50ms"}, cli.ExitUnanswered, "", "silent was not answered: timeout"},
@@ -35,9 +41,9 @@ func TestAsk(t *testing.T) {
 		{"nobody in the room", "", []string{server.Address, "who", "-r", "empty"}, cli.ExitUnanswered, "", "who was not answered: nobody there"},
 		{"error", "", []string{server.Address, "fail"}, cli.ExitErrorAnswer, "", `fail was answered with an error: no\x1b[2J`},
 		{"no listener", "", []string{closed, "echo"}, cli.ExitFailure, "", "cannot connect to ws://" + closed + "/ws: "},
-		{"refused", "", []string{"ws://" + server.Address + "?refuse=secret", "echo"}, cli.ExitFailure, "", "/ws: refused with status 403"},
+		{"refused", "", []string{"ws://" + server.Address + "?refuse=secret", "echo"}, cli.ExitFailure, "", "/ws: refused with status 403: \"secret\"\n"},
 		{"wrong path", "", []string{server.Address + "/nothing", "echo"}, cli.ExitFailure, "", "/nothing: refused with status 404"},
-		{"namespace", "", []string{server.Address, "echo", "-n", "nothing"}, cli.ExitFailure, "", `cannot connect to namespace "nothing": bad namespace`},
+		{"namespace", "", []string{server.Address, "echo", "-n", "nothing"}, cli.ExitFailure, "", `cannot connect to namespace "nothing": bad namespace; -n selects a namespace that the server has`},
 		{"namespace that refuses", "", []string{server.Address, "echo", "-n", "deny"}, cli.ExitFailure, "", "not allowed"},
 		{"room that refuses", "", []string{server.Address, "echo", "-r", "locked"}, cli.ExitFailure, "", "cannot join default/locked: room is locked"},
 		{"two rooms", "", []string{server.Address, "echo", "-r", "a", "-r", "b"}, cli.ExitUsage, "", "an ask has one answer"},
