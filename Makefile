@@ -122,7 +122,7 @@ test-peers:
 	go build -C test/compat/go -o ../../../bin/test-neffos ./server
 
 .PHONY: test-deploy
-test-deploy: build $(COMPAT_JS_PACKAGES) ## run a cluster behind a load balancer, check the files in deploy
+test-deploy: build $(COMPAT_JS_PACKAGES) ## run a cluster behind a load balancer, follow docs/getting-started.md, check the files in deploy
 	node --test --test-reporter=spec test/deploy/*.test.js
 
 .PHONY: test-compat-js

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs missing programs that the tests need in addition to Go: a C compiler (for
-# the race detector), Node.js, npm, Chromium, Redis, HAProxy, nginx and, if the system
-# has a package, Docker Compose. It prints nothing if no program is missing.
+# the race detector), Node.js, npm, Chromium, Redis, HAProxy, nginx, OpenSSL, curl,
+# script and, if the system has a package, Docker Compose. It prints nothing if no program is missing.
 set -euo pipefail
 
 minimum_node=20
@@ -37,6 +37,9 @@ has node || missing+=(nodejs)
 # Only some packages of Node.js include npm.
 has npm || missing+=(npm)
 has redis-server || missing+=(redis-server)
+has openssl || missing+=(openssl)
+has curl || missing+=(curl)
+has script || missing+=(bsdutils)
 has_browser || missing+=(chromium)
 # Debian installs them in a folder that only root has in PATH.
 PATH=$PATH:/usr/sbin
