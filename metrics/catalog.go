@@ -22,6 +22,8 @@ var (
 		"Calls of the application's handlers that have returned, by kind and result.", "kind", "result")
 	ratesExceeded = describe("rates_exceeded_total",
 		"Pauses of clients that exceed a rate.", "rate")
+	limitsExceeded = describe("limits_exceeded_total",
+		"Messages and requests of clients beyond a limit.", "limit")
 	closes = describe("closes_total",
 		"Connections ended, by close code and by the side that ended them.", "code", "initiator")
 	renewals = describe("renewals_total",

@@ -41,7 +41,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 		out <- scalars[i].desc
 	}
 	for _, desc := range []*prometheus.Desc{
-		buildInfo, handshakes, proxyErrors, userRefusals, messagesReceived, handlers, ratesExceeded, closes, renewals, denied,
+		buildInfo, handshakes, proxyErrors, userRefusals, messagesReceived, handlers, ratesExceeded, limitsExceeded, closes, renewals, denied,
 		framesPerWrite, loopLag,
 	} {
 		out <- desc
@@ -62,6 +62,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	collectMessages(out, &stats)
 	collectHandlers(out, &stats)
 	collectRates(out, &stats)
+	collectLimits(out, &stats)
 	collectCloses(out, &stats)
 	collectRenewals(out, &stats)
 	for key, count := range stats.Denied {
@@ -116,6 +117,13 @@ func collectHandlers(out chan<- prometheus.Metric, stats *node.Stats) {
 func collectRates(out chan<- prometheus.Metric, stats *node.Stats) {
 	for _, kind := range node.RateKinds() {
 		out <- prometheus.MustNewConstMetric(ratesExceeded, prometheus.CounterValue, float64(stats.RatesExceeded[kind]),
+			kind.String())
+	}
+}
+
+func collectLimits(out chan<- prometheus.Metric, stats *node.Stats) {
+	for _, kind := range node.LimitKinds() {
+		out <- prometheus.MustNewConstMetric(limitsExceeded, prometheus.CounterValue, float64(stats.LimitsExceeded[kind]),
 			kind.String())
 	}
 }

@@ -54,6 +54,10 @@
 //	                                           accepted, refused, forbidden, failed, limited, unhandled
 //	stoa_rates_exceeded_total       counter    pauses of clients that exceed a rate; label rate: messages, bytes,
 //	                                           user_messages, user_bytes, joins
+//	stoa_limits_exceeded_total      counter    messages and requests of clients beyond a limit; label limit: names,
+//	                                           namespaces, rooms, asks (too many), ask_time (not answered in time),
+//	                                           join_time (the broker did not subscribe in time), http_time (the answer
+//	                                           to an HTTP request was not taken in time)
 //	stoa_asks_skipped_total         counter    asks that were not sent to a client with too many open ones
 //	stoa_open_asks                  gauge      asks to clients of this node that have no answer yet
 //

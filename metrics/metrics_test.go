@@ -118,6 +118,7 @@ func TestZeroStatsHasEverySeries(t *testing.T) {
 		`stoa_handlers_total{kind="accept",result="ok"} 0`,
 		`stoa_handlers_total{kind="native",result="panic"} 0`,
 		`stoa_handlers_running 0`,
+		`stoa_limits_exceeded_total{limit="rooms"} 0`,
 		`stoa_frames_per_write_bucket{le="256"} 0`,
 		`stoa_loop_lag_seconds_count 0`,
 		`stoa_draining 0`,
@@ -158,6 +159,41 @@ func TestCatalogIsComplete(t *testing.T) {
 	}
 	for name := range documented {
 		t.Errorf("%s is documented and does not exist", name)
+	}
+}
+
+// Every limit in docs/limits.md has a metric, and the metric exists with its
+// label.
+func TestLimitsHaveMetrics(t *testing.T) {
+	page, err := os.ReadFile("../docs/limits.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gatherers := prometheus.Gatherers{newRegistry(t, populated(t)), newBrokerRegistry(t, populatedBroker(t))}
+	lines := strings.Split(string(exposition(t, gatherers)), "\n")
+	metric, rows := regexp.MustCompile("`(stoa_[a-z_]+)({[^`]*})?`"), 0
+	for row := range strings.Lines(string(page)) {
+		columns := strings.Split(strings.TrimSpace(row), " | ")
+		if len(columns) != 4 || strings.HasPrefix(row, "| limit ") {
+			continue
+		}
+		rows++
+		names := metric.FindAllStringSubmatch(columns[3], -1)
+		if len(names) == 0 && !strings.Contains(columns[0], "`Limits.AddressPrefix`") { // part of other limits
+			t.Errorf("no metric: %s", columns[0])
+		}
+		for _, name := range names {
+			label := strings.Trim(name[2], "{}")
+			if !slices.ContainsFunc(lines, func(line string) bool {
+				return (strings.HasPrefix(line, name[1]+" ") || strings.HasPrefix(line, name[1]+"{") ||
+					strings.HasPrefix(line, name[1]+"_bucket{")) && strings.Contains(line, label)
+			}) {
+				t.Errorf("%s does not exist", name[0])
+			}
+		}
+	}
+	if rows < 40 {
+		t.Errorf("%d limits in the tables, want at least 40", rows)
 	}
 }
 
@@ -229,6 +265,7 @@ func populated(t testing.TB) node.Stats {
 		stats.Handlers.Calls[kind] = counts(node.HandlerResults(), &next)
 	}
 	stats.RatesExceeded = counts(node.RateKinds(), &next)
+	stats.LimitsExceeded = counts(node.LimitKinds(), &next)
 	stats.FramesPerWrite.Buckets = buckets(len(node.FramesPerWriteBounds())+1, &next)
 	stats.Lag.Buckets = buckets(len(node.LoopLagBounds())+1, &next)
 	stats.UserRefusals = counts(node.UserRefusals(), &next)

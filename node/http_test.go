@@ -7,9 +7,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/gobwas/ws"
 
@@ -320,4 +322,26 @@ func TestProbeOfFullNodeIsReset(t *testing.T) {
 	if err != nil || response.StatusCode != http.StatusFound {
 		t.Errorf("the probe of a node with room is answered %v, %v, want %d", response, err, http.StatusFound)
 	}
+}
+
+// A client that does not take the answer to its request in time is
+// disconnected, and counted.
+func TestAnswerNotTaken(t *testing.T) {
+	ended := make(chan error, 1)
+	n := startNode(t, func(c *node.Config) {
+		c.HTTP = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
+			var err error
+			for part := make([]byte, 1<<20); err == nil; {
+				_, err = w.Write(part)
+			}
+			ended <- err
+		})
+	})
+	p := connectTCP(t, n)
+	p.write(plainGet)
+	if err := <-ended; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the handler's Write returned %v, want %v", err, os.ErrDeadlineExceeded)
+	}
+	expectLimits(t, n, map[node.LimitKind]uint64{node.LimitHTTPTime: 1})
 }

@@ -126,6 +126,7 @@ func TestRefusedRequests(t *testing.T) {
 				p.expect(c.answer)
 			}
 			expectMessages(t, n, c.result, before.MessagesIn[0][c.result]+1)
+			expectLimits(t, n, limitIn(c.send, c.answer))
 			if got := p.sync("default"); len(got) != 0 {
 				t.Errorf("got %q in addition, want nothing", got)
 			}
@@ -138,6 +139,43 @@ func TestRefusedRequests(t *testing.T) {
 			}
 		})
 	}
+}
+
+// limitIn is the limit that a message of TestRefusedRequests exceeds, if any.
+func limitIn(send, answer string) map[node.LimitKind]uint64 {
+	switch {
+	case strings.Contains(send, strings.Repeat("n", 21)):
+		return map[node.LimitKind]uint64{node.LimitNames: 1}
+	case strings.HasSuffix(answer, "too many rooms"):
+		return map[node.LimitKind]uint64{node.LimitRooms: 1}
+	case strings.HasSuffix(answer, "too many namespaces"):
+		return map[node.LimitKind]uint64{node.LimitNamespaces: 1}
+	}
+	return nil
+}
+
+// expectLimits compares Stats.LimitsExceeded, where those that are not named
+// are 0.
+func expectLimits(t *testing.T, n *node.Node, want map[node.LimitKind]uint64) {
+	t.Helper()
+	got := n.Stats().LimitsExceeded
+	for _, kind := range node.LimitKinds() {
+		if got[kind] != want[kind] {
+			t.Errorf("limit %s was exceeded %d times, want %d", kind, got[kind], want[kind])
+		}
+	}
+}
+
+// Messages before the acknowledgement count as those after it.
+func TestLimitsOfEarlyMessages(t *testing.T) {
+	n := startNode(t, func(c *node.Config) { c.Limits.Namespaces = 1 })
+	p := upgrade(t, n)
+	for _, payload := range []string{"$1;default;;_OnNamespaceConnect;0;0;", "$2;rooms;;_OnNamespaceConnect;0;0;", "M"} {
+		p.send(payload)
+	}
+	p.expectAck()
+	p.expect("$1;;;;;;", "$2;rooms;;_OnNamespaceConnect;1;0;too many namespaces")
+	expectLimits(t, n, map[node.LimitKind]uint64{node.LimitNamespaces: 1})
 }
 
 func TestRoomLimitCountsJoins(t *testing.T) {

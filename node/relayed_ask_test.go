@@ -77,6 +77,7 @@ func TestRelayedAskTimesOut(t *testing.T) {
 	if got := a.sync("default"); len(got) != 0 {
 		t.Errorf("received %q after the end of the ask, want nothing", got)
 	}
+	expectLimits(t, n, map[node.LimitKind]uint64{node.LimitAskTime: 1})
 }
 
 // A member that has too many unanswered asks is there, and unavailable.
@@ -98,6 +99,7 @@ func TestClientAsksTooMuch(t *testing.T) {
 		a.send(fmt.Sprintf("$%d;default;r;q;0;0;", i))
 	}
 	a.expect("$2;default;r;q;1;0;too many asks")
+	expectLimits(t, n, map[node.LimitKind]uint64{node.LimitAsks: 1})
 	for i := range 2 {
 		b.send(b.request(";default;r;q;0;0;") + ";default;r;q;0;0;x")
 		a.expect(fmt.Sprintf("$%d;default;r;q;0;0;x", i))

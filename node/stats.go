@@ -149,6 +149,34 @@ func RateKinds() []RateKind {
 	return []RateKind{RateMessages, RateBytes, RateUserMessages, RateUserBytes, RateJoins}
 }
 
+// LimitKind is a limit that Stats.LimitsExceeded counts. The other limits have
+// counters of their own.
+type LimitKind uint8
+
+// The limits.
+const (
+	LimitNames      = LimitKind(hub.LimitNames)      // Limits.Names
+	LimitNamespaces = LimitKind(hub.LimitNamespaces) // Limits.Namespaces
+	LimitRooms      = LimitKind(hub.LimitRooms)      // Limits.Rooms
+	LimitAsks       = LimitKind(hub.LimitAsks)       // Limits.Asks
+	LimitAskTime    = LimitKind(hub.LimitAskTime)    // Timeouts.Ask, for asks of clients
+	LimitJoinTime   = LimitKind(hub.LimitJoinTime)   // Timeouts.Join, for connects and joins
+	LimitHTTPTime   = LimitKind(hub.LimitKinds)      // the answer to an HTTP request was not taken
+)
+
+// String returns the limit in lower-case words joined by "_".
+func (k LimitKind) String() string {
+	if k == LimitHTTPTime {
+		return "http_time"
+	}
+	return hub.LimitKind(k).String()
+}
+
+// LimitKinds returns all limits. The slice is the caller's own.
+func LimitKinds() []LimitKind {
+	return []LimitKind{LimitNames, LimitNamespaces, LimitRooms, LimitAsks, LimitAskTime, LimitJoinTime, LimitHTTPTime}
+}
+
 // Initiator is the side that closed a connection.
 type Initiator uint8
 
@@ -251,6 +279,7 @@ type Stats struct {
 	SharesExceeded    uint64 // pauses of clients that publish faster than their messages are delivered
 	ExpiryNotices     uint64 // notices to clients that their identity is about to end
 	Renewals          map[RenewalResult]uint64
+	LimitsExceeded    map[LimitKind]uint64   // messages and requests beyond a limit
 	RatesExceeded     map[RateKind]uint64    // pauses of clients that exceed a rate
 	Closes            map[CloseKey]uint64    // those that occurred; see CloseKeys
 	Denied            map[DeniedKey]uint64   // of namespaces with rules, for each rule that they have
@@ -288,6 +317,7 @@ func (n *Node) Stats() Stats {
 		AsksSkipped: all.AsksSkipped, DeliveriesDropped: all.DeliveriesDropped, SendQueueExceeded: all.SendQueueExceeded, SendersPaused: all.SendersPaused,
 		SharesExceeded: all.SharesExceeded, ExpiryNotices: all.ExpiryNotices,
 		Renewals:       make(map[RenewalResult]uint64),
+		LimitsExceeded: map[LimitKind]uint64{LimitHTTPTime: e.HTTPTimeouts},
 		RatesExceeded:  map[RateKind]uint64{RateJoins: all.JoinsDelayed},
 		Closes:         make(map[CloseKey]uint64),
 		FramesPerWrite: Histogram{e.FramesPerWrite.Buckets[:], e.FramesPerWrite.Sum},
@@ -305,6 +335,9 @@ func (n *Node) Stats() Stats {
 	}
 	for result, count := range all.Renewals {
 		s.Renewals[RenewalResult(result)] = count
+	}
+	for limit, count := range all.LimitsExceeded {
+		s.LimitsExceeded[LimitKind(limit)] = count
 	}
 	for cause, count := range e.RatePauses {
 		s.RatesExceeded[RateKind(cause)] = count

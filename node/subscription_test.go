@@ -35,6 +35,11 @@ func TestSubscribeFails(t *testing.T) {
 			fresh := dial(t, n)
 			fresh.send("$3;rooms;;_OnNamespaceConnect;0;0;")
 			fresh.expect("$3;rooms;;_OnNamespaceConnect;1;0;" + c.text)
+			late := map[node.LimitKind]uint64{}
+			if c.text == "timeout" {
+				late[node.LimitJoinTime] = 2
+			}
+			expectLimits(t, n, late)
 
 			faulty.Set(clustertest.Faults{})
 			a.send(joinMessage("$4", "r"))

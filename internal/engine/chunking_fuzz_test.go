@@ -171,6 +171,9 @@ func counted(before, after hub.Stats) string {
 			after.MessagesIn[i][j] -= before.MessagesIn[i][j]
 		}
 	}
+	for limit, n := range before.LimitsExceeded {
+		after.LimitsExceeded[limit] -= n
+	}
 	after.MessagesOut -= before.MessagesOut
 	after.Deliveries -= before.Deliveries
 	for key, n := range before.Closes {

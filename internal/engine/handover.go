@@ -3,10 +3,13 @@ package engine
 import (
 	"container/list"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stoa-io/stoa/internal/netpoll"
@@ -41,7 +44,7 @@ func (c *Conn) handToHTTP(data []byte) {
 	l.stats.Pending--
 	l.stats.HandedToHTTP++
 	c.forget()
-	l.server.http.give(&prefixedConn{Conn: nc, head: head, remote: remote})
+	l.server.http.give(&prefixedConn{Conn: nc, head: head, remote: remote, timeouts: &l.server.httpTimeouts})
 }
 
 // prefixedConn is a connection of which the first bytes were read already.
@@ -49,6 +52,8 @@ type prefixedConn struct {
 	net.Conn
 	head   []byte
 	remote net.Addr // the client's, if a proxy has named it before the request; else nil
+
+	timeouts *atomic.Uint64 // counts answers that were not taken in time
 }
 
 // RemoteAddr implements net.Conn.
@@ -75,6 +80,16 @@ func (c *prefixedConn) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	return c.Conn.Read(p)
+}
+
+// Write implements net.Conn. After its deadline net/http closes the connection
+// without a notice.
+func (c *prefixedConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		c.timeouts.Add(1)
+	}
+	return n, err
 }
 
 // CloseWrite lets net/http end an answer without reading the rest of the

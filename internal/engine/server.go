@@ -45,6 +45,7 @@ type Server struct {
 	nextLoop     atomic.Uint32
 	acceptErrors atomic.Uint64
 	httpEvicted  atomic.Uint64
+	httpTimeouts atomic.Uint64
 	handshakes   [HandshakeResults]atomic.Uint64 // those of net/http
 	proxyErrors  [ProxyErrors]atomic.Uint64
 

@@ -126,6 +126,7 @@ type Stats struct {
 	Handshakes     [HandshakeResults]uint64
 	HandedToHTTP   uint64
 	HTTPEvicted    uint64 // connections of net/http closed to make room
+	HTTPTimeouts   uint64 // answers of net/http that were not taken in time
 	ProxyErrors    [ProxyErrors]uint64
 	BytesIn        uint64 // read from sockets
 	BytesOut       uint64 // written to sockets
@@ -152,6 +153,7 @@ func (s *Stats) Add(o *Stats) {
 	}
 	s.HandedToHTTP += o.HandedToHTTP
 	s.HTTPEvicted += o.HTTPEvicted
+	s.HTTPTimeouts += o.HTTPTimeouts
 	for i := range o.ProxyErrors {
 		s.ProxyErrors[i] += o.ProxyErrors[i]
 	}
@@ -191,5 +193,6 @@ func (s *Server) Stats() Stats {
 	}
 	total.AcceptErrors = s.acceptErrors.Load()
 	total.HTTPEvicted = s.httpEvicted.Load()
+	total.HTTPTimeouts = s.httpTimeouts.Load()
 	return total
 }

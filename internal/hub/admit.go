@@ -82,7 +82,7 @@ func (c *Client) subscribeThenAdmit(r *session.Request, channel string) {
 	deferred := c.session.Defer(r)
 	c.await(channel, func(err error) {
 		if err != nil {
-			c.session.Reject(deferred, subscribeError(err))
+			c.session.Reject(deferred, s.joinError(err))
 		} else {
 			c.admit(deferred, channel)
 		}

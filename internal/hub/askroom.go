@@ -175,6 +175,7 @@ func (c *Client) OpenRelayedAsk(e *session.Event) *RelayedAsk {
 	s := c.Shard()
 	asks := c.needAsks()
 	if limit := s.limits().Asks; limit > 0 && len(asks.relayed) >= limit {
+		s.stats.LimitsExceeded[LimitAsks]++
 		c.session.ReplyError(e.Message, wire.ErrTooManyAsks.Error())
 		return nil
 	}
@@ -208,6 +209,9 @@ func (a *relayedAnswer) Run(s *Shard) {
 		return
 	}
 	if a.err != nil {
+		if errors.Is(a.err, wire.ErrTimeout) {
+			s.stats.LimitsExceeded[LimitAskTime]++
+		}
 		c.session.ReplyError(&a.message, rpc.ErrorText(a.err))
 		return
 	}

@@ -76,6 +76,18 @@ func (c *Client) count(verdict session.Verdict, binary bool) {
 	}
 }
 
+// LimitExceeded implements session.LimitDriver.
+func (c *Client) LimitExceeded(reason error) {
+	limit := LimitNames
+	switch reason {
+	case wire.ErrTooManyNamespaces:
+		limit = LimitNamespaces
+	case wire.ErrTooManyRooms:
+		limit = LimitRooms
+	}
+	c.Shard().stats.LimitsExceeded[limit]++
+}
+
 func frameType(binary bool) int {
 	if binary {
 		return 1

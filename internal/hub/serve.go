@@ -144,7 +144,7 @@ func (t *requestTask) join(c *Client, m *wire.Message) {
 func (t *requestTask) subscribeThenAsk(c *Client, channel string, send func() (uint64, error)) {
 	c.Shard().subscribeThenRetain(c, channel, func(err error) {
 		if err != nil {
-			t.respond(c, &session.Answer{Err: wire.ErrorFor(subscribeError(err))})
+			t.respond(c, &session.Answer{Err: wire.ErrorFor(c.Shard().joinError(err))})
 			return
 		}
 		t.retains = channel

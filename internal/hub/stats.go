@@ -26,6 +26,25 @@ func (r MessageResult) String() string {
 		"ignored", "invalid", "dropped", "handled", "unknown"}[min(r, MessageResults)]
 }
 
+// LimitKind is a limit for which no other counter stands.
+type LimitKind uint8
+
+// The limits.
+const (
+	LimitNames      LimitKind = iota // the length of a token or a name
+	LimitNamespaces                  // of a connection
+	LimitRooms                       // of a connection
+	LimitAsks                        // open asks of a connection to other clients
+	LimitAskTime                     // such an ask was not answered in time
+	LimitJoinTime                    // the broker did not subscribe in time
+	LimitKinds                       // how many there are
+)
+
+// String returns the limit in lower-case words joined by "_".
+func (k LimitKind) String() string {
+	return [...]string{"names", "namespaces", "rooms", "asks", "ask_time", "join_time", "unknown"}[min(k, LimitKinds)]
+}
+
 // CloseKey is a kind of close as it is counted. Code comes from a closed set,
 // see wire.Code.Label.
 type CloseKey struct {
@@ -47,6 +66,7 @@ type Stats struct {
 
 	// Counters.
 	MessagesIn        [2][MessageResults]uint64 // by frame type (0 text, 1 binary) and result
+	LimitsExceeded    [LimitKinds]uint64        // messages and requests beyond a limit
 	MessagesOut       uint64                    // data frames queued, deliveries not included
 	Deliveries        uint64                    // one per message and member
 	AsksSkipped       uint64                    // asks that were not sent to a client with too many open ones
@@ -72,6 +92,9 @@ func (s *Stats) add(o *Stats) {
 		for j := range o.MessagesIn[i] {
 			s.MessagesIn[i][j] += o.MessagesIn[i][j]
 		}
+	}
+	for i, n := range o.LimitsExceeded {
+		s.LimitsExceeded[i] += n
 	}
 	s.MessagesOut += o.MessagesOut
 	s.Deliveries += o.Deliveries

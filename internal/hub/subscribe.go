@@ -256,6 +256,14 @@ func (t *subscribedTask) Run(s *Shard) {
 	}
 }
 
+// joinError is subscribeError for a connect or join, counted.
+func (s *Shard) joinError(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.stats.LimitsExceeded[LimitJoinTime]++
+	}
+	return subscribeError(err)
+}
+
 // subscribeError is the client's answer when the broker did not subscribe in
 // time.
 func subscribeError(err error) string {

@@ -67,6 +67,13 @@ type RefusalDriver interface {
 	EmitRefused(m *wire.Message, reason error)
 }
 
+// LimitDriver is a Driver that counts the messages of the peer beyond a limit.
+type LimitDriver interface {
+	// LimitExceeded reports one that is refused, with wire.ErrNameTooLong,
+	// wire.ErrTooManyNamespaces or wire.ErrTooManyRooms.
+	LimitExceeded(reason error)
+}
+
 // Kind is the kind of an ask or a request.
 type Kind uint8
 

@@ -202,6 +202,18 @@ func (s *Session) refuse(m *wire.Message, reason error) Verdict {
 	return VerdictRefused
 }
 
+// refuseExcess is refuse for a message beyond a limit.
+func (s *Session) refuseExcess(m *wire.Message, reason error) Verdict {
+	s.limitExceeded(reason)
+	return s.refuse(m, reason)
+}
+
+func (s *Session) limitExceeded(reason error) {
+	if d, ok := s.driver.(LimitDriver); ok {
+		d.LimitExceeded(reason)
+	}
+}
+
 // refuseName answers a message with a name that is too long or not valid. The
 // answer repeats nothing but the token: the rest may not be fit for a text
 // frame, or be as long as a message can be.
@@ -212,6 +224,7 @@ func (s *Session) refuseName(m *wire.Message, reason error) Verdict {
 	if errors.Is(reason, wire.ErrInvalidName) {
 		return VerdictInvalid
 	}
+	s.limitExceeded(reason)
 	return VerdictRefused
 }
 

@@ -20,7 +20,7 @@ func (s *Session) requestConnect(c *scratch) Verdict {
 		s.ReplyEmpty(m)
 		return VerdictHandled
 	case exceeds(len(s.namespaces)+1, s.config.MaxNamespaces):
-		return s.refuse(m, wire.ErrTooManyNamespaces)
+		return s.refuseExcess(m, wire.ErrTooManyNamespaces)
 	}
 	return s.offer(c, Request{Kind: Connect})
 }
@@ -46,7 +46,7 @@ func (s *Session) requestJoin(c *scratch) Verdict {
 		s.ReplyEmpty(m)
 		return VerdictHandled
 	case exceeds(s.RoomCount()+s.deferredCount()+1, s.config.MaxRooms):
-		return s.refuse(m, wire.ErrTooManyRooms)
+		return s.refuseExcess(m, wire.ErrTooManyRooms)
 	}
 	return s.offer(c, Request{Kind: Join, Namespace: found.namespace, generation: found.generation})
 }
