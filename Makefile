@@ -91,8 +91,9 @@ lint: bin/tools/staticcheck bin/tools/misspell js-build ## run gofmt, vet for th
 	scripts/lint.sh
 
 .PHONY: test-go
-test-go: js-build ## run the Go tests with the race detector
+test-go: js-build ## run the Go tests with the race detector, and count allocations without it
 	go test -race -shuffle=on ./...
+	go test -run Allocations ./node ./internal/session
 
 .PHONY: test-blocking
 test-blocking: ## run the tests of the node over the blocking transport

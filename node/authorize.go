@@ -67,30 +67,44 @@ func (a *app) RoomLimit(in *hub.Namespace) int { return declared(in).policy.Load
 // RoomFull implements hub.App.
 func (a *app) RoomFull(in *hub.Namespace) { declared(in).denied[RuleRoomFull].Add(1) }
 
+// decide reports whether there is a handler that decides about such a request.
+func (h *namespaceHandlers) decide(kind session.Kind) bool {
+	switch kind {
+	case session.Connect:
+		return h.connect != nil
+	case session.Join:
+		return h.join != nil
+	case session.Leave:
+		return h.leave != nil
+	}
+	return false
+}
+
 // authorizer returns the call of the handler that decides about a request, nil
 // if there is none.
 func (a *app) authorizer(c *hub.Client, ns *Namespace, r *session.Request) *authorizeTask {
-	t := &authorizeTask{handlerCall: handlerCall{namespace: ns}}
 	h := &ns.handlers
-	switch {
-	case r.Kind == session.Connect && h.connect != nil:
+	if !h.decide(r.Kind) {
+		return nil
+	}
+	t := &authorizeTask{handlerCall: handlerCall{namespace: ns}}
+	switch r.Kind {
+	case session.Connect:
 		request := &ConnectRequest{Conn: a.ensureHandle(c), Namespace: ns.name, Body: bytes.Clone(r.Message.Body)}
 		t.kind, t.ask = HandlerConnect, func(ctx context.Context) ([]byte, error) {
 			err := h.connect(ctx, request)
 			return request.reply, err
 		}
-	case r.Kind == session.Join && h.join != nil:
+	case session.Join:
 		request := &JoinRequest{NSConn: handleOf(c).Namespace(ns.name), Room: string(r.Message.Room), Body: bytes.Clone(r.Message.Body)}
 		t.kind, t.ask = HandlerJoin, func(ctx context.Context) ([]byte, error) {
 			err := h.join(ctx, request)
 			return request.reply, err
 		}
-	case r.Kind == session.Leave && h.leave != nil:
+	case session.Leave:
 		in := handleOf(c).Namespace(ns.name).Room(r.Room.Name())
 		request := &LeaveRequest{Room: in, Body: bytes.Clone(r.Message.Body)}
 		t.kind, t.ask = HandlerLeave, func(ctx context.Context) ([]byte, error) { return nil, h.leave(ctx, request) }
-	default:
-		return nil
 	}
 	return t
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/stoa-io/stoa/internal/engine"
 )
 
-// handledAllocs returns the allocations per message that a handler handles,
-// over a real node, with so many messages in flight. Neither the client nor the
+// handledAllocs returns the allocations per message, or lines of messages, over
+// a real node, with so many of them in flight. Neither the client nor the
 // handlers allocate.
 func handledAllocs(t *testing.T, message, answer string, together int) float64 {
 	t.Helper()
@@ -46,10 +46,15 @@ func handledAllocs(t *testing.T, message, answer string, together int) float64 {
 	}()
 	c := dialClient(t, n)
 	var batch []byte
+	answers := 0
 	for range together {
-		batch = append(batch, clientFrame(message)...)
+		for text := range strings.SplitSeq(message, "\n") {
+			batch = append(batch, clientFrame(text)...)
+		}
+		for text := range strings.SplitSeq(answer, "\n") {
+			answers += len(engine.NewFrame(ws.OpText, []byte(text)))
+		}
 	}
-	answers := together * len(engine.NewFrame(ws.OpText, []byte(answer)))
 	round := func() {
 		c.write(batch)
 		if answer != "" {
@@ -70,6 +75,9 @@ func handledAllocs(t *testing.T, message, answer string, together int) float64 {
 	return float64(after.Mallocs-before.Mallocs) / float64(rounds*together)
 }
 
+// joinAndLeave is a room's whole life, without handlers for it.
+const joinAndLeave = "$1;default;x;_OnRoomJoin;0;0;\n$2;default;x;_OnRoomLeave;0;0;"
+
 // The limits are half an allocation above the measured numbers.
 func TestHandlerAllocations(t *testing.T) {
 	body := strings.Repeat("x", 64)
@@ -83,6 +91,7 @@ func TestHandlerAllocations(t *testing.T) {
 		{"emit to a room", ";default;r;e;0;0;" + body, "", 64, 2.5},
 		{"ask", "$1;default;;q;0;0;" + body, "$1;default;;q;0;0;" + body, 1, 4.5},
 		{"ask", "$1;default;;q;0;0;" + body, "$1;default;;q;0;0;" + body, 64, 3.5},
+		{"join and leave", joinAndLeave, "$1;;;;;;\n$2;;;;;;", 1, 8.5},
 	} {
 		got := handledAllocs(t, test.message, test.answer, test.together)
 		t.Logf("%s, %d together: %.2f allocations for each", test.name, test.together, got)

@@ -170,7 +170,8 @@ func (u *upgradeRequest) check() refusal {
 
 // answer is the response to a good request.
 func (u *upgradeRequest) answer() []byte {
-	sum := sha1.Sum(append(bytes.Clone(u.key), "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"...))
+	var key [60]byte // on the stack
+	sum := sha1.Sum(append(append(key[:0], u.key...), "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"...))
 	out := []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
 	return append(base64.StdEncoding.AppendEncode(out, sum[:]), "\r\n\r\n"...)
 }

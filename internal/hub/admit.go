@@ -125,10 +125,10 @@ func (c *Client) admit(r *session.Request, channel string) {
 }
 
 func (c *Client) admitNamespace(r *session.Request, channel string) {
-	s, name := c.Shard(), string(r.Message.Namespace)
-	connected := s.namespaces[name]
+	s := c.Shard()
+	connected := s.namespaces[string(r.Message.Namespace)]
 	if connected == nil {
-		connected = s.hub.newNamespace(name)
+		connected = s.hub.newNamespace(string(r.Message.Namespace))
 	}
 	if connected == nil { // removed at this moment
 		c.session.Reject(r, wire.ErrBadNamespace.Error())
