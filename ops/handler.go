@@ -43,7 +43,8 @@ type Options struct {
 
 	// AllowHosts names the hosts that requests may be for, health excepted, as
 	// node.Config.AllowHosts does; others are answered with 421. Empty allows
-	// every host. On a node's own listener its Config.AllowHosts holds anyway.
+	// every host. Addresses are always allowed: only a name can be made to lead
+	// elsewhere. On a node's own listener its Config.AllowHosts holds anyway.
 	// A listener on a loopback address needs it against web pages whose name
 	// leads there: []string{"localhost"}.
 	AllowHosts []string
@@ -75,7 +76,7 @@ func Mount(mux *http.ServeMux, n *node.Node, o Options) {
 	}
 	checked := func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if !hosts.Allows(r.Host) {
+			if !hosts.Allows(r.Host) && !origin.IsAddress(r.Host) {
 				http.Error(w, "host not allowed", http.StatusMisdirectedRequest)
 				return
 			}

@@ -73,6 +73,13 @@ func TestHandler(t *testing.T) {
 			t.Errorf("%s: statuses %v, want %v", path, got, want)
 		}
 	}
+	for host, want := range map[string]int{
+		"192.0.2.1:9090": ok, "[2001:db8::1]:9090": ok, "192.0.2.1": ok, "192.0.2.1.evil.test": misdirected, "192.0.2": misdirected,
+	} {
+		if got := get(t, bound, http.MethodGet, "/metrics", host).Code; got != want {
+			t.Errorf("/metrics of %s: status %d, want %d", host, got, want)
+		}
+	}
 	if got := get(t, bound, http.MethodGet, "/healthz/../metrics", "evil.test").Code; got == ok {
 		t.Error("a path that begins like that of health is served for every host")
 	}

@@ -48,15 +48,25 @@ func (h *Hosts) Allows(header string) bool {
 	if strings.ContainsFunc(header, func(r rune) bool { return r > '~' }) {
 		return false // such letters may have a lower case in ASCII
 	}
-	name := header
-	if withoutPort, _, err := net.SplitHostPort(header); err == nil {
-		name = withoutPort
-	}
-	name = hostName(strings.Trim(name, "[]"))
+	name := hostName(withoutPort(header))
 	if address, err := netip.ParseAddr(name); err == nil && address.Unmap().IsLoopback() {
 		return true
 	}
 	return name == "localhost" || strings.HasSuffix(name, ".localhost") || slices.Contains(h.names, name)
+}
+
+// IsAddress reports whether a Host header has an IP address in place of a name.
+func IsAddress(header string) bool {
+	_, err := netip.ParseAddr(withoutPort(header))
+	return err == nil
+}
+
+// withoutPort returns the host in a Host header.
+func withoutPort(header string) string {
+	if host, _, err := net.SplitHostPort(header); err == nil {
+		header = host
+	}
+	return strings.Trim(header, "[]")
 }
 
 // hostName returns the form in which hosts are compared: lower case, without
