@@ -91,8 +91,11 @@ lint: bin/tools/staticcheck bin/tools/misspell js-build ## run gofmt, vet for th
 	scripts/lint.sh
 
 .PHONY: test-go
-test-go: js-build ## run the Go tests with the race detector, and count allocations without it
+# The race detector adds allocations, and makes the tests that read the whole
+# repository five times as slow.
+test-go: js-build ## run the Go tests, nearly all of them with the race detector
 	go test -race -shuffle=on ./...
+	go test ./internal/archtest
 	go test -run Allocations ./node ./internal/session
 
 .PHONY: test-blocking
