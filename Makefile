@@ -100,7 +100,7 @@ test-go: js-build ## run the Go tests, nearly all of them with the race detector
 
 .PHONY: test-blocking
 test-blocking: ## run the tests of the node over the blocking transport
-	STOA_TEST_TRANSPORT=blocking go test -race -shuffle=on ./node/... ./cmd/...
+	STOA_TEST_TRANSPORT=blocking go test -race -shuffle=on ./node
 
 .PHONY: test-compat-go
 test-compat-go: ## run neffos clients in Go against a node and the examples

@@ -21,7 +21,7 @@ measure() {
 }
 
 measure "$data/go" ./...
-STOA_TEST_TRANSPORT=blocking measure "$data/blocking" ./node/... ./cmd/...
+STOA_TEST_TRANSPORT=blocking measure "$data/blocking" ./node
 
 go tool covdata textfmt -i="$data/go,$data/blocking,$data/processes" -pkg="$packages" -o coverage.out
 go tool covdata percent -i="$data/go,$data/blocking,$data/processes" -pkg="$packages"
