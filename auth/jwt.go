@@ -62,9 +62,20 @@ func NewJWT(config JWTConfig) (*JWT, error) {
 // JWKS stay known if its configuration is the same. After an error the previous
 // configuration stays in force.
 func (j *JWT) Replace(config JWTConfig) error {
-	keys, err := config.prepare()
+	replace, err := j.Prepare(config)
 	if err != nil {
 		return err
+	}
+	return replace()
+}
+
+// Prepare is the part of Replace that may fail because of the configuration: it
+// reads the files of the keys. The function that it returns puts the
+// configuration in force; it fails only after Close.
+func (j *JWT) Prepare(config JWTConfig) (replace func() error, err error) {
+	keys, err := config.prepare()
+	if err != nil {
+		return nil, err
 	}
 	options := []jwt.ParserOption{jwt.WithLeeway(config.ClockSkew), jwt.WithIssuedAt(), jwt.WithTimeFunc(now)}
 	if len(config.Audiences) > 0 {
@@ -74,7 +85,12 @@ func (j *JWT) Replace(config JWTConfig) error {
 		options = append(options, jwt.WithExpirationRequired())
 	}
 	next := &jwtState{config: config, validator: jwt.NewValidator(options...), keys: keys}
+	return func() error { return j.put(next) }, nil
+}
 
+// put puts a state in force.
+func (j *JWT) put(next *jwtState) error {
+	config := &next.config
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.closed {

@@ -31,7 +31,7 @@ type JWT struct {
 	ClockSkew     time.Duration `key:"clock_skew" default:"30s" max:"10m" off:"none" doc:"Tolerated difference between the clocks of the issuer and of the node."`
 	TokenSize     int           `key:"token_size" default:"8KiB" unit:"size" max:"1MiB" doc:"Longest token. A token in a header cannot be longer than limits.header."`
 	Sources       []string      `key:"sources" default:"header,neffos" doc:"The parts of a request that may have the token: header (Authorization), neffos (the URL parameter that clients in browsers send in place of it), cookie:NAME, query:NAME."`
-	AllowLogin    bool          `key:"allow_login" default:"false" doc:"Lets a client without a user log in over its open connection."`
+	AllowLogin    bool          `key:"allow_login" default:"false" restart:"yes" doc:"Lets a client without a user log in over its open connection."`
 
 	Claims             Claims   `key:"claims" doc:"The names of the claims that a node reads."`
 	DefaultPermissions []string `key:"default_permissions" example:"chat:lobby,user-{user}:join,emit" doc:"Permissions of tokens that have none of their own, each NAMESPACE:ROOMS:ACTIONS, or NAMESPACE:ACTIONS for the namespace itself."`

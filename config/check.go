@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"unicode"
@@ -51,6 +52,9 @@ func (c *Config) checkListen() Errors {
 	if c.Listen.Internal != "" {
 		all = append(all, c.checkAddress("listen.internal", c.Listen.Internal)...)
 	}
+	if err := checkControl(c.Listen.Control); err != nil {
+		all = append(all, c.mistake("listen.control", fmt.Sprintf("%q", c.Listen.Control), "%s", err))
+	}
 	if c.Exposed() && !c.Listen.AllowUnauthenticated && !c.Authenticated() {
 		all = append(all, c.mistake("listen.address", fmt.Sprintf("%q", c.Listen.Address),
 			"other machines can reach this address, and there is no authentication; "+
@@ -61,6 +65,22 @@ func (c *Config) checkListen() Errors {
 			c.Listen.Address, c.advice("listen.internal", "")))
 	}
 	return all
+}
+
+// maxControl bounds the path of the control socket in bytes: the system's limit
+// is about 104, and the socket is made under a longer name.
+const maxControl = 80
+
+func checkControl(path string) error {
+	switch {
+	case path == "":
+		return nil
+	case runtime.GOOS == "windows":
+		return errors.New("this system has no Unix sockets that only their user can connect to")
+	case len(path) > maxControl:
+		return fmt.Errorf("want at most %d bytes", maxControl)
+	}
+	return nil
 }
 
 func (c *Config) checkAddress(path, address string) Errors {

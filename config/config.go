@@ -18,29 +18,31 @@ type Config struct {
 	TLS          TLS                  `key:"tls" doc:"TLS of the public port. Changed files are loaded automatically."`
 	Origins      []string             `key:"origins" flag:"allow-origin" example:"https://app.example.com" doc:"Origins whose pages may connect, in addition to the node's own: https://app.example.com, https://*.example.com for all subdomains, null, or *."`
 	Hosts        []string             `key:"hosts" flag:"allow-host" example:"chat.example.com" doc:"Hosts that requests may be for, without ports, in addition to loopback names and addresses. * allows all. Empty allows all, except on a loopback address, where it allows loopback names only."`
-	Subprotocols []string             `key:"subprotocols" flag:"subprotocol" example:"chat.v1" doc:"WebSocket subprotocols that are selected if a client offers them, the preferred one first."`
+	Subprotocols []string             `key:"subprotocols" flag:"subprotocol" example:"chat.v1" restart:"yes" doc:"WebSocket subprotocols that are selected if a client offers them, the preferred one first."`
 	Proxies      Proxies              `key:"proxies" doc:"The proxies in front of the node, which name the addresses of their clients."`
-	Cluster      Cluster              `key:"cluster" doc:"The cluster and the node's part in it. Without Redis servers the node is alone."`
+	Cluster      Cluster              `key:"cluster" restart:"yes" doc:"The cluster and the node's part in it. Without Redis servers the node is alone."`
 	Namespaces   map[string]Namespace `key:"namespaces" doc:"The namespaces by name; others do not exist. Without this key there is one, default, that relays everything."`
 	Auth         Auth                 `key:"auth" doc:"Authentication: tokens of users, and keys of services. Without it every client is anonymous."`
 	Limits       Limits               `key:"limits" doc:"The resources that one client, or all of them, may take."`
-	Timeouts     Timeouts             `key:"timeouts" doc:"Timeouts of a connection. They are late by up to an eighth of the shortest, or a second."`
+	Timeouts     Timeouts             `key:"timeouts" restart:"yes" doc:"Timeouts of a connection. They are late by up to an eighth of the shortest, or a second."`
 	Drain        Drain                `key:"drain" doc:"The shutdown after SIGINT or SIGTERM."`
 	Log          Log                  `key:"log" doc:"The log on standard error."`
 
-	origins map[string]Origin // by path; values without an entry are defaults
+	origins  map[string]Origin // by path; values without an entry are defaults
+	verifies bool              // after Reload: the node has had authentication at some time
 }
 
 // Listen is the section of the public port.
 type Listen struct {
-	Address              string `key:"address" default:"127.0.0.1:8080" flag:"listen" doc:"Address of the public port, host:port. Port 0 selects a free one."`
+	Address              string `key:"address" default:"127.0.0.1:8080" flag:"listen" restart:"yes" doc:"Address of the public port, host:port. Port 0 selects a free one."`
 	AllowUnauthenticated bool   `key:"allow_unauthenticated" default:"false" flag:"allow-unauthenticated" doc:"Permits an address that other machines can reach, without authentication."`
-	Internal             string `key:"internal" flag:"internal-listen" example:"127.0.0.1:9090" doc:"Address of the pages for operators: metrics, health and profiles, without TLS and authentication. By default they are on the public port if only this machine can reach it."`
-	Demo                 string `key:"demo" default:"auto" enum:"auto on off" flag:"demo" doc:"The demo page. auto serves it unless there is an internal port."`
-	Pprof                bool   `key:"pprof" default:"false" flag:"pprof" doc:"Profiles of the process at /debug/pprof/, next to the metrics."`
-	Endpoint             string `key:"endpoint" default:"/ws" flag:"endpoint" doc:"Path of the WebSocket endpoint. * accepts an upgrade on every path."`
-	Transport            string `key:"transport" default:"auto" enum:"auto epoll blocking" flag:"transport" doc:"How connections are served: by event loops on epoll, or by goroutines with blocking I/O. auto is epoll where the system has it, without TLS."`
-	Loops                int    `key:"loops" default:"auto" auto:"one per processor" max:"64" flag:"loops" doc:"Number of event loops."`
+	Internal             string `key:"internal" flag:"internal-listen" example:"127.0.0.1:9090" restart:"yes" doc:"Address of the pages for operators: metrics, health and profiles, without TLS and authentication. By default they are on the public port if only this machine can reach it."`
+	Control              string `key:"control" flag:"control-socket" example:"/run/stoa/control.sock" restart:"yes" doc:"Unix socket over which stoa reload reaches the node. Only the user of the node can connect to it. By default there is none."`
+	Demo                 string `key:"demo" default:"auto" enum:"auto on off" flag:"demo" restart:"yes" doc:"The demo page. auto serves it unless there is an internal port."`
+	Pprof                bool   `key:"pprof" default:"false" flag:"pprof" restart:"yes" doc:"Profiles of the process at /debug/pprof/, next to the metrics."`
+	Endpoint             string `key:"endpoint" default:"/ws" flag:"endpoint" restart:"yes" doc:"Path of the WebSocket endpoint. * accepts an upgrade on every path."`
+	Transport            string `key:"transport" default:"auto" enum:"auto epoll blocking" flag:"transport" restart:"yes" doc:"How connections are served: by event loops on epoll, or by goroutines with blocking I/O. auto is epoll where the system has it, without TLS."`
+	Loops                int    `key:"loops" default:"auto" auto:"one per processor" max:"64" flag:"loops" restart:"yes" doc:"Number of event loops."`
 }
 
 // TLS is the section of the certificate.
@@ -52,8 +54,8 @@ type TLS struct {
 // Proxies is the section of the proxies in front of the node.
 type Proxies struct {
 	Trusted  []string `key:"trusted" flag:"trusted-proxy" example:"10.0.0.0/8" doc:"Networks or addresses of the proxies that are believed. By default none."`
-	Header   string   `key:"header" default:"x-forwarded-for" enum:"x-forwarded-for forwarded none" flag:"proxy-header" doc:"Field of requests in which they name their clients. They must append to it, or replace it, in every request."`
-	Protocol bool     `key:"protocol" default:"false" flag:"proxy-protocol" doc:"Every connection begins with a header of the PROXY protocol, version 1 or 2, and comes from a trusted proxy. Others are closed."`
+	Header   string   `key:"header" default:"x-forwarded-for" enum:"x-forwarded-for forwarded none" flag:"proxy-header" restart:"yes" doc:"Field of requests in which they name their clients. They must append to it, or replace it, in every request."`
+	Protocol bool     `key:"protocol" default:"false" flag:"proxy-protocol" restart:"yes" doc:"Every connection begins with a header of the PROXY protocol, version 1 or 2, and comes from a trusted proxy. Others are closed."`
 }
 
 // networks parses the trusted proxies. The error names the first that cannot be
@@ -127,7 +129,7 @@ type RoomNames struct {
 // Limits is the section of the limits.
 type Limits struct {
 	Message         int `key:"message" default:"64KiB" unit:"size" off:"no limit" doc:"Largest message, all fragments together."`
-	Header          int `key:"header" default:"8KiB" unit:"size" min:"1KiB" max:"1MiB" flag:"max-header" doc:"Largest head of an HTTP request, cookies included. Larger ones are answered with 431."`
+	Header          int `key:"header" default:"8KiB" unit:"size" min:"1KiB" max:"1MiB" flag:"max-header" restart:"yes" doc:"Largest head of an HTTP request, cookies included. Larger ones are answered with 431."`
 	Connections     int `key:"connections" default:"auto" auto:"by the limit of open files" off:"no limit" doc:"Connections that the node holds. Further ones are answered with 503."`
 	Namespaces      int `key:"namespaces" default:"16" off:"no limit" doc:"Namespaces of one connection."`
 	Rooms           int `key:"rooms" default:"128" off:"no limit" doc:"Rooms of one connection, in all namespaces."`
@@ -156,7 +158,7 @@ type Limits struct {
 	SendQueue    int   `key:"send_queue" default:"1MiB" unit:"size" off:"no limit" doc:"Frames that may be queued for one connection. Beyond it the connection is closed as a slow consumer."`
 	ReceiveQueue int   `key:"receive_queue" default:"64KiB" unit:"size" off:"no limit" doc:"Messages of one connection that may be queued behind one that is being handled. Beyond it the connection is not read."`
 	LoopQueue    int   `key:"loop_queue" default:"16MiB" unit:"size" off:"no limit" doc:"Deliveries that may be queued for one event loop. Beyond it publishing connections are not read."`
-	QueueMemory  int   `key:"queue_memory" default:"auto" unit:"size" auto:"a quarter of the memory that the process may use" off:"no limit" doc:"All queues of the node together. Beyond it the connection with the largest send queue is closed as a slow consumer."`
+	QueueMemory  int   `key:"queue_memory" default:"auto" unit:"size" auto:"a quarter of the memory that the process may use" off:"no limit" restart:"yes" doc:"All queues of the node together. Beyond it the connection with the largest send queue is closed as a slow consumer."`
 	Names        Names `key:"names" doc:"Lengths of names in messages."`
 }
 
@@ -185,7 +187,7 @@ type Timeouts struct {
 
 // Drain is the section of the shutdown.
 type Drain struct {
-	Delay   time.Duration `key:"delay" default:"0s" min:"0s" flag:"drain-delay" doc:"Time in which /readyz fails already and connections are still accepted and served."`
+	Delay   time.Duration `key:"delay" default:"0s" min:"0s" flag:"drain-delay" restart:"yes" doc:"Time in which /readyz fails already and connections are still accepted and served."`
 	Timeout time.Duration `key:"timeout" default:"30s" min:"0s" flag:"drain-timeout" doc:"Maximum time for closing connections after the delay. 0s cuts them at once."`
 	Rate    int           `key:"rate" default:"1000/s" unit:"rate" off:"all at once" doc:"How many connections are closed per second."`
 }
@@ -193,5 +195,5 @@ type Drain struct {
 // Log is the section of the log.
 type Log struct {
 	Level  string `key:"level" default:"info" enum:"debug info warn error" flag:"log-level" doc:"Minimum level of a record."`
-	Format string `key:"format" default:"text" enum:"text json" flag:"log-format" doc:"Format of the records."`
+	Format string `key:"format" default:"text" enum:"text json" flag:"log-format" restart:"yes" doc:"Format of the records."`
 }

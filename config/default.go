@@ -107,5 +107,8 @@ func (k *key) comment() string {
 	if k.auto != "" {
 		s += " auto: " + k.auto + "."
 	}
+	if k.restart && k.leaf() {
+		s += " Needs a restart."
+	}
 	return s
 }

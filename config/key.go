@@ -50,6 +50,7 @@ type key struct {
 	urls     bool   // a comma separates only if a URL follows
 	secret   bool   // never printed
 	password bool   // a URL whose password is never printed
+	restart  bool   // a running node does not take a change in
 	example  string
 }
 
@@ -58,17 +59,18 @@ var root = newRoot()
 
 func newRoot() *key {
 	k := &key{kind: section, goType: reflect.TypeFor[Config]()}
-	k.keys = fieldKeys(k.goType, "")
+	k.keys = fieldKeys(k.goType, "", false)
 	return k
 }
 
-// fieldKeys returns the keys of the fields that have a tag.
-func fieldKeys(section reflect.Type, path string) []*key {
+// fieldKeys returns the keys of the fields that have a tag. restart is that of
+// the section.
+func fieldKeys(section reflect.Type, path string, restart bool) []*key {
 	var keys []*key
 	for i := range section.NumField() {
 		field := section.Field(i)
 		if name := field.Tag.Get("key"); name != "" {
-			k := newKey(field.Tag, field.Type, path+name)
+			k := newKey(field.Tag, field.Type, path+name, restart)
 			k.name, k.field = name, i
 			keys = append(keys, k)
 		}
@@ -76,20 +78,20 @@ func fieldKeys(section reflect.Type, path string) []*key {
 	return keys
 }
 
-func newKey(tag reflect.StructTag, goType reflect.Type, path string) *key {
+func newKey(tag reflect.StructTag, goType reflect.Type, path string, restart bool) *key {
 	k := &key{
 		path: path, doc: tag.Get("doc"), goType: goType,
 		standard: tag.Get("default"), off: tag.Get("off"), auto: tag.Get("auto"), example: tag.Get("example"),
 		flag: tag.Get("flag"), variable: tag.Get("env"), enum: strings.Fields(tag.Get("enum")),
 		urls: tag.Get("list") == "urls", secret: tag.Get("secret") == "yes", password: tag.Get("secret") == "url",
-		bytes: tag.Get("unit") == "size",
+		bytes: tag.Get("unit") == "size", restart: restart || tag.Get("restart") == "yes",
 	}
 	k.kind = kindOf(goType, tag.Get("unit"), len(k.enum) > 0)
 	switch k.kind {
 	case section:
-		k.keys = fieldKeys(goType, path+".")
+		k.keys = fieldKeys(goType, path+".", k.restart)
 	case named:
-		k.keys = fieldKeys(goType.Elem(), path+".*.")
+		k.keys = fieldKeys(goType.Elem(), path+".*.", k.restart)
 	case count, size, duration, rate:
 		k.minimum = 1
 		if text := tag.Get("min"); text != "" {

@@ -28,6 +28,7 @@ var effects = []struct {
 	{"listen.address", "localhost:81", fields{"Config.Listen.Address": "localhost:81"}},
 	{"listen.allow_unauthenticated", "true", fields{"Config.Listen.AllowUnauthenticated": "true"}},
 	{"listen.internal", "':82'", fields{"Config.Listen.Internal": ":82"}},
+	{"listen.control", "/run/stoa.sock", fields{"Config.Listen.Control": "/run/stoa.sock"}},
 	{"listen.demo", "'on'", fields{"Config.Listen.Demo": "on"}},
 	{"listen.pprof", "true", fields{"Config.Listen.Pprof": "true"}},
 	{"listen.endpoint", "/chat", fields{"node.Endpoint": "/chat"}},

@@ -210,7 +210,13 @@ func (n *Node) ListenTLS(network, address, certFile, keyFile string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrCertificate, err)
 	}
-	if err := n.ListenTLSConfig(network, address, &tls.Config{GetCertificate: files.GetCertificate}); err != nil {
+	current := func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		if replaced := n.certificate.Load(); replaced != nil {
+			return replaced.GetCertificate(hello)
+		}
+		return files.GetCertificate(hello)
+	}
+	if err := n.ListenTLSConfig(network, address, &tls.Config{GetCertificate: current}); err != nil {
 		return err
 	}
 	n.certificate.Store(files)

@@ -330,3 +330,38 @@ func TestStalledTLSHandshake(t *testing.T) {
 		eventually(t, "the close is noticed", func() bool { return n.Stats().Handshakes[node.HandshakeAborted] == 1 })
 	})
 }
+
+// Another certificate is in force at once, without the watch of the files, and
+// an unusable one leaves the previous one.
+func TestReplaceCertificate(t *testing.T) {
+	f, other := newTLSFiles(t), newTLSFiles(t)
+	n := startTLS(t, f, nil, nil)
+	open := connectTLS(t, n, f.config())
+	open.expectJoined("default", "r")
+	f.replace(t, 2)
+	if err := n.ReplaceCertificate(f.cert, f.key); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.serial(t, n); got != 2 {
+		t.Errorf("certificate %d is used, want 2", got)
+	}
+	other.replace(t, 3)
+	for _, pair := range [][2]string{{f.cert, other.key}, {"missing", f.key}} {
+		if err := n.ReplaceCertificate(pair[0], pair[1]); !errors.Is(err, node.ErrCertificate) {
+			t.Errorf("%v: %v, want %v", pair, err, node.ErrCertificate)
+		}
+	}
+	if got := f.serial(t, n); got != 2 {
+		t.Errorf("certificate %d is used, want 2", got)
+	}
+	if err := n.ReplaceCertificate(other.cert, other.key); err != nil {
+		t.Fatal(err)
+	}
+	if got := other.serial(t, n); got != 3 {
+		t.Errorf("certificate %d is used, want 3", got)
+	}
+	open.sync("default")
+	if err := startNode(t, nil).ReplaceCertificate(f.cert, f.key); !errors.Is(err, node.ErrCertificate) {
+		t.Errorf("without TLS: %v, want %v", err, node.ErrCertificate)
+	}
+}

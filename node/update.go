@@ -105,6 +105,25 @@ func (n *Node) followLimits(next *Config) {
 	n.visit(func(s *hub.Shard, from int) int { return s.Follow(from, listPage) })
 }
 
+// ReplaceCertificate makes a node that listens with ListenTLS use the
+// certificate in these files, from the next connection on, and watch them. They
+// may be the files of before: then they are read at once. After an error, which
+// is ErrCertificate, the previous certificate stays.
+func (n *Node) ReplaceCertificate(certFile, keyFile string) error {
+	n.updating.Lock()
+	defer n.updating.Unlock()
+	current := n.certificate.Load()
+	if current == nil {
+		return fmt.Errorf("%w: the node does not listen with ListenTLS", ErrCertificate)
+	}
+	next, err := current.Reopen(certFile, keyFile)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrCertificate, err)
+	}
+	n.certificate.Store(next)
+	return nil
+}
+
 // fixed are the limits that Update cannot change.
 var fixed = []string{"Header", "QueueMemory"}
 

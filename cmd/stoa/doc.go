@@ -5,7 +5,8 @@
 //
 //	internal/serve      stoa serve: a node
 //	internal/configcmd  stoa config: checks and describes the configuration
-//	internal/settings   the flags of both
+//	internal/control    stoa reload, and the socket of a node for it
+//	internal/settings   the flags of these three
 //	internal/connect    stoa connect: the interactive client
 //	internal/oneshot    stoa emit, stoa ask: clients for scripts
 //	internal/token      stoa token: JSON Web Tokens for development
@@ -32,5 +33,6 @@
 //
 // SIGINT and SIGTERM cancel the context. A node then drains: it is no longer
 // ready, accepts no connections, closes those it has, and exits when they are
-// closed or after --drain-timeout. The second signal ends the process.
+// closed or after --drain-timeout. The second signal ends the process. SIGHUP
+// reloads the configuration.
 package main

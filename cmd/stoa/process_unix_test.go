@@ -70,18 +70,6 @@ func TestDrainDelay(t *testing.T) {
 	}
 }
 
-// A hang-up ends only programs that do not expect it.
-func TestHangUpIsIgnored(t *testing.T) {
-	p := startProcess(t)
-	p.Signal(syscall.SIGHUP)
-	p.Await(t, `msg="SIGHUP ignored`)
-	clitest.DialSocket(t, p.address, "/ws").AnswerClose(t)
-	p.Signal(syscall.SIGTERM)
-	if code := p.Wait(t).ExitCode(); code != 0 {
-		t.Errorf("exit code %d, want 0", code)
-	}
-}
-
 // The reader of a log pipe may end before the node.
 func TestClosedLogPipe(t *testing.T) {
 	reader, writer, err := os.Pipe()

@@ -9,6 +9,7 @@ import (
 	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
 	"github.com/stoa-io/stoa/cmd/stoa/internal/configcmd"
 	"github.com/stoa-io/stoa/cmd/stoa/internal/connect"
+	"github.com/stoa-io/stoa/cmd/stoa/internal/control"
 	"github.com/stoa-io/stoa/cmd/stoa/internal/oneshot"
 	"github.com/stoa-io/stoa/cmd/stoa/internal/serve"
 	"github.com/stoa-io/stoa/cmd/stoa/internal/token"
@@ -35,7 +36,7 @@ func newRootCommand() *cobra.Command {
 	root.SetVersionTemplate("stoa {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serve.NewCommand(), configcmd.NewCommand(), connect.NewCommand(), oneshot.NewEmitCommand(), oneshot.NewAskCommand(),
-		token.NewCommand(), newNodesCommand(), newVersionCommand())
+		token.NewCommand(), control.NewCommand(), newNodesCommand(), newVersionCommand())
 	return root
 }
 

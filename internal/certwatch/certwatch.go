@@ -77,6 +77,16 @@ func Open(certFile, keyFile string, log *slog.Logger) (*Files, error) {
 	return f, nil
 }
 
+// Reopen is Open with the log and the failures of f, which stays as it is.
+func (f *Files) Reopen(certFile, keyFile string) (*Files, error) {
+	next, err := Open(certFile, keyFile, f.log)
+	if err != nil {
+		return nil, err
+	}
+	next.failures.Store(f.Failures())
+	return next, nil
+}
+
 // inTime runs a function that reads the files, waits for its end for as long as
 // the files may take, and reports whether it has ended. The caller holds
 // checking, which is released when the function ends: while a file system

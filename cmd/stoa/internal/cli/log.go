@@ -11,8 +11,9 @@ const (
 	FormatJSON = "json"
 )
 
-// NewLogger returns a logger that writes to w.
-func NewLogger(w io.Writer, format string, level slog.Level) *slog.Logger {
+// NewLogger returns a logger that writes to w. The level may be a
+// *slog.LevelVar.
+func NewLogger(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	if format == FormatJSON {
 		return slog.New(slog.NewJSONHandler(w, options))

@@ -22,25 +22,36 @@ func newDemoPage(c *config.Config) demoPage {
 	return demoPage{c.Listen.Endpoint, c.FirstNamespace()}
 }
 
-// registerDemo adds the demo page to mux: index.html at the root, the other
-// files next to it. It panics if an embedded file is broken; a test covers all
-// of them.
-func registerDemo(mux *http.ServeMux, p demoPage) {
+// registerDemo adds the demo page to mux: index.html at the root, as index, and
+// the other files next to it. It panics if an embedded file is broken; a test
+// covers all of them.
+func registerDemo(mux *http.ServeMux, index *page, p demoPage) {
 	entries, err := demoFiles.ReadDir("demo")
 	if err != nil {
 		panic(err)
 	}
 	for _, entry := range entries {
-		content, err := demoFiles.ReadFile(path.Join("demo", entry.Name()))
-		if err != nil {
-			panic(err)
-		}
-		if entry.Name() == "index.html" {
-			mux.Handle("GET /{$}", asset.New(entry.Name(), renderIndex(content, p)))
+		if entry.Name() == indexFile {
+			index.put(demoIndex(p))
+			mux.Handle("GET /{$}", index)
 			continue
 		}
-		mux.Handle("GET /"+entry.Name(), asset.New(entry.Name(), content))
+		mux.Handle("GET /"+entry.Name(), asset.New(entry.Name(), demoFile(entry.Name())))
 	}
+}
+
+const indexFile = "index.html"
+
+func demoFile(name string) []byte {
+	content, err := demoFiles.ReadFile(path.Join("demo", name))
+	if err != nil {
+		panic(err)
+	}
+	return content
+}
+
+func demoIndex(p demoPage) http.Handler {
+	return asset.New(indexFile, renderIndex(demoFile(indexFile), p))
 }
 
 // renderIndex inserts the configuration into the page.

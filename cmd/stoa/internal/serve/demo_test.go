@@ -37,7 +37,7 @@ func fetch(t testing.TB, handler http.Handler, path string) *httptest.ResponseRe
 
 func TestDemoAssets(t *testing.T) {
 	mux := http.NewServeMux()
-	registerDemo(mux, demoPage{"/ws", "default"})
+	registerDemo(mux, new(page), demoPage{"/ws", "default"})
 	types := map[string]string{
 		".html": "text/html; charset=utf-8",
 		".css":  "text/css; charset=utf-8",
@@ -70,7 +70,7 @@ func TestDemoEndpoint(t *testing.T) {
 	}
 	for _, c := range cases {
 		mux := http.NewServeMux()
-		registerDemo(mux, demoPage{c.endpoint, "default"})
+		registerDemo(mux, new(page), demoPage{c.endpoint, "default"})
 		body := fetch(t, mux, "/").Body.String()
 		if !strings.Contains(body, c.want) {
 			t.Errorf("endpoint %q: %q is not in the page", c.endpoint, c.want)

@@ -8,6 +8,15 @@
 // The pages of package ops are on the same port or on an internal one (http.go,
 // internalport.go).
 //
+// # Reloads
+//
+// SIGHUP and the control socket read the configuration again (reload.go). All
+// checks are before the first change: those of the file, of its mixture with
+// the running values of keys that need a restart (config.Config.Reload), of the
+// files with keys and certificates. Pages that depend on keys are replaced as a
+// whole (http.go). The accept handler of a node with authentication reads the
+// verifiers in force for each request (authentication.go).
+//
 // # Output
 //
 // Standard output is for people: on start it shows the address to open and how

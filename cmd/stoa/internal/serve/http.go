@@ -3,30 +3,62 @@ package serve
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/stoa-io/stoa/config"
 	"github.com/stoa-io/stoa/node"
 	"github.com/stoa-io/stoa/ops"
 )
 
-// mountPages adds the pages of the port for clients to mux. It returns those of
-// the internal port, nil without one.
-func mountPages(mux *http.ServeMux, server *node.Node, c *config.Config, options ops.Options) http.Handler {
+// pages are the pages that depend on keys which a reload changes.
+type pages struct {
+	server  *node.Node
+	options ops.Options // of the internal port
+	hosts   []string    // those in force there
+
+	demo, internal page // without a handler there is none
+}
+
+// page is a handler that can be replaced.
+type page struct{ handler atomic.Pointer[http.Handler] }
+
+func (p *page) put(h http.Handler) { p.handler.Store(&h) }
+
+// ServeHTTP implements http.Handler.
+func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*p.handler.Load()).ServeHTTP(w, r) }
+
+func (p *page) exists() bool { return p.handler.Load() != nil }
+
+// mountPages adds the pages of the port for clients to mux.
+func mountPages(mux *http.ServeMux, server *node.Node, c *config.Config, options ops.Options) *pages {
+	p := &pages{server: server}
 	if c.Demo() {
-		registerDemo(mux, newDemoPage(c))
+		registerDemo(mux, &p.demo, newDemoPage(c))
 	}
 	options.Profiles = c.Listen.Pprof
-	var internal http.Handler
 	if c.Listen.Internal != "" {
-		options.AllowHosts = c.InternalHosts()
-		internal = ops.Handler(server, options)
+		p.options, p.hosts = options, c.InternalHosts()
+		p.options.AllowHosts = p.hosts
+		p.internal.put(ops.Handler(server, p.options))
 	}
 	// The node checks the hosts of its own port.
 	options.AllowHosts = nil
 	options.Public = c.Listen.Internal != "" || c.Exposed()
 	ops.Mount(mux, server, options)
-	return internal
+	return p
+}
+
+// show follows a reload.
+func (p *pages) show(c *config.Config) {
+	if p.demo.exists() {
+		p.demo.put(demoIndex(newDemoPage(c)))
+	}
+	if hosts := c.InternalHosts(); p.internal.exists() && !slices.Equal(hosts, p.hosts) {
+		p.options.AllowHosts, p.hosts = hosts, hosts
+		p.internal.put(ops.Handler(p.server, p.options))
+	}
 }
 
 // CheckPages refuses an endpoint that would hide a page.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"runtime"
 	"syscall"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
+	"github.com/stoa-io/stoa/cmd/stoa/internal/control"
 	"github.com/stoa-io/stoa/cmd/stoa/internal/settings"
 	"github.com/stoa-io/stoa/config"
 	"github.com/stoa-io/stoa/metrics"
@@ -47,7 +49,8 @@ With --internal-listen the internal port serves metrics, profiles and the reason
 the port for clients none of these; nor does it when other machines can reach it.
 
 SIGINT and SIGTERM close all connections gracefully; a second signal ends the process
-immediately. SIGHUP is ignored. The exit code is 1 if the node cannot start, and 2 for a wrong flag
+immediately. SIGHUP reloads the configuration, as "stoa reload" does; a mistake in it
+changes nothing. The exit code is 1 if the node cannot start, and 2 for a wrong flag
 or a mistake in the configuration.
 
 ` + cli.ClusterHelp
@@ -79,6 +82,8 @@ func NewCommand() *cobra.Command {
 
 // serve runs a node until ctx is canceled, and drains it.
 func serve(ctx context.Context, flags *settings.Flags, stdout, stderr io.Writer) error {
+	hangups, stop := catchSignals() // first: a hang-up during the start is not lost
+	defer stop()
 	c, err := flags.Load()
 	if err != nil {
 		return err
@@ -88,40 +93,63 @@ func serve(ctx context.Context, flags *settings.Flags, stdout, stderr io.Writer)
 	}
 	records := cli.NewLogWriter(stderr, c.Log.Format)
 	defer records.Close()
-	logger := cli.NewLogger(records, c.Log.Format, c.LogLevel())
-	self, err := newClusterNode(c, logger)
+	r := &reloader{flags: flags, current: c, level: new(slog.LevelVar), metrics: newReloadMetrics(time.Now())}
+	r.level.Set(c.LogLevel())
+	r.log = cli.NewLogger(records, c.Log.Format, r.level)
+	self, err := newClusterNode(c, r.log)
 	if err != nil {
 		return err
 	}
 	capacity := measureCapacity(c) // the node uses the raised limit of files
-	verified, err := newAuthentication(c, logger)
+	if r.verified, err = newAuthentication(c, r.log); err != nil {
+		return err
+	}
+	defer r.verified.close()
+	if r.server, r.pages, err = newServer(c, self, r); err != nil {
+		return err
+	}
+	if err := listen(r.server, c); err != nil {
+		_ = r.server.Close() // it never started
+		return err
+	}
+	ports, err := r.listenOperators(c)
 	if err != nil {
+		_ = r.server.Close()
 		return err
 	}
-	defer verified.close()
-	server, operators, err := newServer(c, self, verified, logger)
-	if err != nil {
-		return err
-	}
-	if err := listen(server, c); err != nil {
-		_ = server.Close() // it never started
-		return err
-	}
-	var internal *internalPort
-	if operators != nil {
-		if internal, err = listenInternal(c.Listen.Internal, operators, logger); err != nil {
-			_ = server.Close()
-			return err
+	defer ports.close() // after the drain, which operators watch
+	warnExposed(c, r.log)
+	capacity.held = uint64(r.server.ConnectionLimit())
+	f := newFacts(c, r.server, self, capacity)
+	f.internal = ports.internal.address()
+	announce(stdout, r.log, c.Log.Format, f)
+	return r.serveUntil(ctx, hangups)
+}
+
+// operatorPorts are the listeners for operators; both may be nil.
+type operatorPorts struct {
+	internal *internalPort
+	control  *control.Server
+}
+
+func (r *reloader) listenOperators(c *config.Config) (ports operatorPorts, err error) {
+	if r.pages.internal.exists() {
+		if ports.internal, err = listenInternal(c.Listen.Internal, &r.pages.internal, r.log); err != nil {
+			return ports, err
 		}
-		defer internal.close() // after the drain, which operators watch
 	}
-	warnExposed(c, logger)
-	capacity.held = uint64(server.ConnectionLimit())
-	f := newFacts(c, server, self, capacity)
-	f.internal = internal.address()
-	defer surviveSignals(logger)()
-	announce(stdout, logger, c.Log.Format, f)
-	return serveUntil(ctx, server, c.DrainTimeout(), logger)
+	if c.Listen.Control != "" {
+		if ports.control, err = control.Listen(c.Listen.Control, r.reload, r.log); err != nil {
+			ports.close()
+			return ports, cli.Failure(err)
+		}
+	}
+	return ports, nil
+}
+
+func (p *operatorPorts) close() {
+	p.control.Close()
+	p.internal.close()
 }
 
 // warnExposed logs what other machines can reach.
@@ -138,14 +166,13 @@ func warnExposed(c *config.Config, logger *slog.Logger) {
 	}
 }
 
-// newServer returns a node with its pages, and those of the internal port, if
-// there is one. It raises GOMAXPROCS to the number of loops. self is nil
-// outside of a cluster.
-func newServer(c *config.Config, self *clusterNode, verified *authentication, logger *slog.Logger) (*node.Node, http.Handler, error) {
+// newServer returns a node with its pages. It raises GOMAXPROCS to the number
+// of loops. self is nil outside of a cluster.
+func newServer(c *config.Config, self *clusterNode, r *reloader) (*node.Node, *pages, error) {
 	mux := http.NewServeMux()
 	nodeConfig := c.Node()
-	nodeConfig.HTTP, nodeConfig.Logger = mux, logger
-	options := ops.Options{Build: metricsBuild(cli.ReadBuild()), Collectors: verified.collectors()}
+	nodeConfig.HTTP, nodeConfig.Logger = mux, r.log
+	options := ops.Options{Build: metricsBuild(cli.ReadBuild()), Collectors: append(r.metrics.collectors(), r.verified)}
 	if self != nil {
 		nodeConfig.ID, nodeConfig.Broker = self.broker.NodeID(), self.broker
 		options.Collectors = append(options.Collectors, metrics.NewBrokerCollector(self.broker))
@@ -158,12 +185,12 @@ func newServer(c *config.Config, self *clusterNode, verified *authentication, lo
 	if self != nil {
 		self.node.Store(server)
 	}
-	verified.register(server)
-	operators := mountPages(mux, server, c, options)
+	r.verified.register(server)
+	shown := mountPages(mux, server, c, options)
 	if runtime.GOMAXPROCS(0) < nodeConfig.Loops {
 		runtime.GOMAXPROCS(nodeConfig.Loops)
 	}
-	return server, operators, nil
+	return server, shown, nil
 }
 
 // listen binds the address, with TLS if there is a certificate.
@@ -189,29 +216,40 @@ func metricsBuild(b cli.Build) metrics.BuildInfo {
 	return metrics.BuildInfo{Version: b.Version, Revision: revision, GoVersion: b.Go}
 }
 
-// serveUntil serves until ctx is canceled, and then shuts down in at most
-// timeout, which includes the delay of the drain.
-func serveUntil(ctx context.Context, server *node.Node, timeout time.Duration, logger *slog.Logger) error {
+// serveUntil serves and reloads until ctx is canceled, and then shuts down in
+// at most the time of the configuration, which includes the delay of the drain.
+func (r *reloader) serveUntil(ctx context.Context, hangups <-chan os.Signal) error {
 	served := make(chan error, 1)
-	go func() { served <- server.Serve() }()
+	go func() { served <- r.server.Serve() }()
+	reloads, endReloads := context.WithCancel(ctx)
+	reloading := make(chan struct{})
+	go func() {
+		defer close(reloading)
+		r.onHangUp(reloads, hangups)
+	}()
+	defer func() {
+		endReloads()
+		<-reloading
+	}()
 	select {
 	case err := <-served:
-		return cli.Failure(fmt.Errorf("the node stopped: %w", errors.Join(err, server.Close())))
+		return cli.Failure(fmt.Errorf("the node stopped: %w", errors.Join(err, r.server.Close())))
 	case <-ctx.Done():
 	}
+	timeout := r.end().DrainTimeout()
 	// ctx is canceled already, so the drain needs its own deadline.
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
-	switch err := server.Shutdown(drain); {
+	switch err := r.server.Shutdown(drain); {
 	case errors.Is(err, context.DeadlineExceeded):
-		logger.Warn("drain timed out; the remaining connections were cut", "timeout", timeout.String())
+		r.log.Warn("drain timed out; the remaining connections were cut", "timeout", timeout.String())
 	case err != nil:
-		logger.Warn("drain failed", "error", err)
+		r.log.Warn("drain failed", "error", err)
 	}
 	if err := <-served; err != nil && !errors.Is(err, node.ErrClosed) {
 		return cli.Failure(fmt.Errorf("the node stopped: %w", err))
 	}
-	logger.Info("stopped")
+	r.log.Info("stopped")
 	return nil
 }
 

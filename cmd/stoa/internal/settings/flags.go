@@ -21,6 +21,11 @@ type Flags struct {
 	file string
 }
 
+const (
+	controlFlag  = "control-socket"
+	controlUsage = "`path` of a Unix socket for \"stoa reload\", which only the node's user can use"
+)
+
 // registerFile adds the flag for the file, in front of the others.
 func (f *Flags) registerFile(set *pflag.FlagSet) {
 	f.set = set
@@ -35,6 +40,19 @@ func (f *Flags) RegisterCluster(set *pflag.FlagSet) {
 	cli.RegisterClusterFlags(set)
 }
 
+// RegisterControl adds only the flags that lead to the control socket of a
+// running node.
+func (f *Flags) RegisterControl(set *pflag.FlagSet) {
+	f.registerFile(set)
+	set.String(controlFlag, "", "`path` of the control socket of the node; default: that of the configuration")
+}
+
+// Control returns the path of the control socket on the command line.
+func (f *Flags) Control() string {
+	path, _ := f.set.GetString(controlFlag) // the flag exists
+	return path
+}
+
 // Register adds the flags to a set.
 func (f *Flags) Register(set *pflag.FlagSet) {
 	f.registerFile(set)
@@ -42,6 +60,7 @@ func (f *Flags) Register(set *pflag.FlagSet) {
 		"`address` to listen on, host:port; port 0 selects a free port")
 	set.String("internal-listen", "",
 		"`address` of the pages for operators: metrics, health, profiles; without TLS and authentication; default: that of --listen, if only this machine can reach it")
+	set.String(controlFlag, "", controlUsage)
 	set.Bool("allow-unauthenticated", false,
 		"listen on a non-loopback address without authentication")
 	set.Bool("demo", true,
