@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -119,4 +120,38 @@ func TestReloadAPIKeys(t *testing.T) {
 	r.apply(t, fmt.Sprintf(content, one))
 	expect("", http.StatusUnauthorized)
 	expect("X-Api-Key: "+one, http.StatusSwitchingProtocols)
+}
+
+// The demo page uses the namespace in force, and the internal port its hosts.
+func TestReloadPages(t *testing.T) {
+	r := startReloading(t, "namespaces: {chat: {}}\n", "--internal-listen", "127.0.0.1:0", "--demo")
+	internal := r.Await(t, `Internal +http://(\S+)/metrics`)
+	get := func(address, host, path string) (int, string) {
+		t.Helper()
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Host = host
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode, string(body)
+	}
+	if status, _ := get(internal, "ops.example.com", "/metrics"); status != http.StatusMisdirectedRequest {
+		t.Errorf("another host got %d from the internal port, want 421", status)
+	}
+	r.apply(t, "namespaces: {news: {}}\nhosts: [ops.example.com]\n")
+	if status, text := get(internal, "ops.example.com", "/metrics"); status != http.StatusOK || !strings.Contains(text, `stoa_config_reloads_total{result="applied"} 1`) {
+		t.Errorf("an allowed host got %d from the internal port, want 200 and the metrics", status)
+	}
+	if _, page := get(r.address, "localhost", "/"); !strings.Contains(page, `content="news"`) {
+		t.Errorf("the demo page does not use the namespace:\n%s", page)
+	}
 }
