@@ -1,12 +1,10 @@
 package config
 
 import (
-	"cmp"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/stoa-io/stoa/access"
@@ -15,7 +13,7 @@ import (
 
 // Auth is the section of authentication.
 type Auth struct {
-	Required bool              `key:"required" default:"true" doc:"Refuses requests without a token or an API key. It has an effect only if there are some."`
+	Required string            `key:"required" default:"auto" enum:"auto always never" doc:"Refuses requests without a token or an API key. auto: always if there are keys for them, of which always demands one."`
 	JWT      JWT               `key:"jwt" doc:"JSON Web Tokens. They need keys, or the address of a JWKS."`
 	APIKeys  map[string]APIKey `key:"api_keys" example:"backend" doc:"Services with keys of their own, by name: at most 64 letters, digits, _, . and -."`
 }
@@ -78,7 +76,7 @@ func (a *Auth) HasJWT() bool { return len(a.JWT.Keys) > 0 || a.JWT.JWKS.URL != "
 func (a *Auth) IsSet() bool { return a.HasJWT() || len(a.APIKeys) > 0 }
 
 // Authenticated reports whether every client is authenticated.
-func (c *Config) Authenticated() bool { return c.Auth.IsSet() && c.Auth.Required }
+func (c *Config) Authenticated() bool { return c.Auth.IsSet() && c.Auth.Required != "never" }
 
 // JWT returns the configuration of package auth for tokens. The values are
 // checked; without HasJWT it cannot be used.
@@ -90,7 +88,7 @@ func (c *Config) JWT(log *slog.Logger) auth.JWTConfig {
 			Timeout: j.JWKS.Timeout, MaxSize: int64(j.JWKS.MaxSize),
 		},
 		Issuers: j.Issuers, Audiences: j.Audiences, AllowNoExpiry: j.AllowNoExpiry, ClockSkew: j.ClockSkew,
-		TokenSize: j.TokenSize, Required: c.Auth.Required, Claims: auth.Claims(j.Claims), Logger: log,
+		TokenSize: j.TokenSize, Required: c.Auth.Required != "never", Claims: auth.Claims(j.Claims), Logger: log,
 	}
 	for _, id := range slices.Sorted(maps.Keys(j.Keys)) {
 		k := j.Keys[id]
@@ -137,55 +135,4 @@ func permissions(lines []string) ([]access.Permission, error) {
 		all = append(all, p)
 	}
 	return all, nil
-}
-
-// checkAuth has package auth check the keys as the node will read them.
-func (c *Config) checkAuth() Errors {
-	var all Errors
-	if !c.Auth.Required && !c.Auth.IsSet() {
-		all = append(all, c.mistake("auth.required", "", "there is no authentication: add keys to auth.jwt or auth.api_keys"))
-	}
-	if c.Auth.JWT.AllowLogin && !c.Auth.HasJWT() {
-		all = append(all, c.mistake("auth.jwt.allow_login", "", "there are no tokens: add auth.jwt.keys or auth.jwt.jwks.url"))
-	}
-	if _, err := permissions(c.Auth.JWT.DefaultPermissions); err != nil {
-		all = append(all, c.mistake("auth.jwt.default_permissions", "", "%s", err))
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.Auth.APIKeys)) {
-		service := c.Auth.APIKeys[name]
-		path := join(join(join("auth", "api_keys"), name), "")
-		at := func(key string) *Error {
-			return &Error{Origin: cmp.Or(c.origin(path+key), c.origin(strings.TrimSuffix(path, delimiter))), Key: display(path + key)}
-		}
-		if _, err := permissions(service.Permissions); err != nil {
-			mistake := at("permissions")
-			mistake.Text = err.Error()
-			all = append(all, mistake)
-		}
-		if len(service.Keys)+len(service.SHA256) == 0 {
-			mistake := at("keys")
-			mistake.Text = "the service has no key"
-			all = append(all, mistake)
-		}
-	}
-	if len(all) == 0 && len(c.Auth.APIKeys) > 0 {
-		if _, err := auth.NewKeys(c.APIKeys()); err != nil {
-			all = append(all, authErrors("auth.api_keys", c, err)...)
-		}
-	}
-	if len(all) > 0 || !c.Auth.HasJWT() {
-		return all
-	}
-	config := c.JWT(nil)
-	// The address is checked, but not fetched.
-	err := config.Check()
-	return authErrors("auth.jwt", c, err)
-}
-
-func authErrors(path string, c *Config, err error) Errors {
-	var all Errors
-	for _, err := range separate(err) {
-		all = append(all, c.mistake(path, "", "%s", strings.TrimPrefix(err.Error(), "auth: ")))
-	}
-	return all
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -30,10 +31,7 @@ func (c *Config) check() Errors {
 	} {
 		all = append(all, rule(c)...)
 	}
-	if len(all) == 0 {
-		all = append(all, c.checkNode()...)
-	}
-	return all
+	return append(all, c.checkNode(all)...)
 }
 
 // mistake is an error about a key of a section that is in no map.
@@ -55,10 +53,13 @@ func (c *Config) checkListen() Errors {
 	if err := checkControl(c.Listen.Control); err != nil {
 		all = append(all, c.mistake("listen.control", fmt.Sprintf("%q", c.Listen.Control), "%s", err))
 	}
+	if _, port, _ := net.SplitHostPort(c.Listen.Address); c.Listen.Internal == c.Listen.Address && port != "0" {
+		all = append(all, c.mistake("listen.internal", fmt.Sprintf("%q", c.Listen.Internal), "this is the address of the public port"))
+	}
 	if c.Exposed() && !c.Listen.AllowUnauthenticated && !c.Authenticated() {
 		all = append(all, c.mistake("listen.address", fmt.Sprintf("%q", c.Listen.Address),
 			"other machines can reach this address, and there is no authentication; "+
-				"add %s to accept every client", c.advice("listen.allow_unauthenticated", "true")))
+				"add a section auth, or %s to accept every client", c.advice("listen.allow_unauthenticated", "true")))
 	}
 	if c.Listen.Pprof && c.Exposed() && c.Listen.Internal == "" {
 		all = append(all, c.mistake("listen.pprof", "", "other machines can reach listen.address %q; add %s for the profiles",
@@ -127,7 +128,7 @@ func (c *Config) checkTLS() Errors {
 		return Errors{c.mistake("listen.transport", c.Listen.Transport, "TLS needs the blocking transport")}
 	}
 	if _, err := certwatch.Open(cert, key, slog.New(slog.DiscardHandler)); err != nil {
-		return Errors{c.mistake("tls.cert", "", "unusable with the key %q: %s", key, err)}
+		return Errors{c.mistake("tls.cert", "", "unusable with the key %q: %s", key, strings.ReplaceAll(err.Error(), "\n", "; "))}
 	}
 	return nil
 }
@@ -140,8 +141,7 @@ func (c *Config) checkProxies() Errors {
 	}
 	for _, path := range []string{"proxies.header", "proxies.protocol"} {
 		k := lookup(strings.ReplaceAll(path, ".", delimiter))
-		value, _ := c.value(k.koanfPath())
-		if c.given(path) && len(c.Proxies.Trusted) == 0 && k.format(value) != k.standard {
+		if c.given(path) && len(c.Proxies.Trusted) == 0 && !c.isStandard(k) {
 			all = append(all, c.mistake(path, "", "no proxy is trusted: add %s", c.advice("proxies.trusted", "")))
 		}
 	}
@@ -157,8 +157,7 @@ func (c *Config) checkCluster() Errors {
 		if k.name == "redis" || k.name == "redis_ca" || k.name == "node_id" {
 			continue // the ID is useful alone, too
 		}
-		value, _ := c.value(k.koanfPath())
-		if c.given(k.path) && len(servers) == 0 && k.format(value) != k.standard {
+		if c.given(k.path) && len(servers) == 0 && !c.isStandard(k) {
 			all = append(all, c.mistake(k.path, "", "there is no cluster: add %s", c.advice("cluster.redis", "")))
 		}
 	}
@@ -223,22 +222,29 @@ func (c *Config) checkSizes() Errors {
 }
 
 // checkNode has package node check its configuration. To find the key of an
-// error, it tries every value that is set on its own.
-func (c *Config) checkNode() Errors {
+// error, it tries every value that is set on its own. In a section with
+// mistakes it looks for no others, which they may cause.
+func (c *Config) checkNode(mistakes Errors) Errors {
 	var all Errors
 	known := make(map[string]bool)
 	whole := nodeErrors(c)
 	for path, origin := range c.origins {
-		if _, ok := c.value(path); !ok {
+		section, _, _ := strings.Cut(path, delimiter)
+		if _, ok := c.value(path); !ok || slices.ContainsFunc(mistakes, func(e *Error) bool {
+			return e.Key == section || strings.HasPrefix(e.Key, section+".")
+		}) {
 			continue
 		}
 		for _, err := range nodeErrors(c.only(path)) {
 			if !slices.Contains(whole, err) {
 				continue // the value needs another one, which is there
 			}
-			all = append(all, &Error{Origin: origin, Key: display(path), Text: err})
+			all = append(all, libraryError(origin, path, libraryField.ReplaceAllString(err, "")))
 			known[err] = true
 		}
+	}
+	if len(mistakes)+len(all) > 0 {
+		return all
 	}
 	for _, err := range whole {
 		if !known[err] {
@@ -246,6 +252,21 @@ func (c *Config) checkNode() Errors {
 		}
 	}
 	return all
+}
+
+// libraryField matches the field of the library that an error is about.
+var libraryField = regexp.MustCompile(`^(namespace "(?:[^"\\]|\\.)*": )?([A-Z][A-Za-z]*)(\.[A-Z][A-Za-z]*)*:? `)
+
+// quoted matches a value at the begin of an error.
+var quoted = regexp.MustCompile(`^("(?:[^"\\]|\\.)*"): `)
+
+// libraryError is an error of a library about a key, without its field.
+func libraryError(origin Origin, path, text string) *Error {
+	e := &Error{Origin: origin, Key: display(path), Text: text}
+	if match := quoted.FindStringSubmatch(text); match != nil {
+		e.Value, e.Text = match[1], text[len(match[0]):]
+	}
+	return e
 }
 
 func nodeErrors(c *Config) []string {

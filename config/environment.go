@@ -53,7 +53,7 @@ func parseEnvironment(environ []string) *layer {
 		case set[k.path] != "":
 			l.fail(origin, k.path, "", "%s sets the same key", set[k.path])
 		case k.kind == named:
-			l.parse(k, k.path, []byte(value), origin)
+			l.parse(k, k.koanfPath(), []byte(value), origin)
 		default:
 			l.text(k, value, value, origin)
 		}
@@ -92,6 +92,9 @@ func unknownVariable(name string) string {
 	var known []string
 	begins := false
 	for variable, k := range variables {
+		if k.kind == named && strings.HasPrefix(name, variable+"_") {
+			return "unknown variable; " + variable + " takes the names with their sections, in YAML"
+		}
 		known = append(known, variable)
 		top, _, inSection := strings.Cut(k.path, ".")
 		begins = begins || inSection && strings.HasPrefix(name, variablePrefix+strings.ToUpper(top)+"_")

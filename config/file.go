@@ -122,6 +122,8 @@ func (l *layer) walk(k *key, path string, node *yaml.Node, origin Origin) {
 		// A section whose keys are all commented out.
 		if k.kind == named {
 			l.sections[path] = origin
+		} else {
+			l.empty[path] = origin
 		}
 	case node.Kind != yaml.MappingNode:
 		l.fail(origin, display(path), "", "want %s", k.wanted())
@@ -132,8 +134,11 @@ func (l *layer) walk(k *key, path string, node *yaml.Node, origin Origin) {
 
 // mapping reads the keys of a section or map.
 func (l *layer) mapping(k *key, path string, node *yaml.Node, origin Origin) {
-	if k.kind == named {
+	switch {
+	case k.kind == named:
 		l.sections[path] = origin
+	case len(node.Content) == 0:
+		l.empty[path] = origin
 	}
 	lines := make(map[string]int)
 	for i := 0; i+1 < len(node.Content); i += 2 {
@@ -188,7 +193,12 @@ func (k *key) unknown(name string) string {
 			}
 		})
 	}
-	if len(found) == 0 {
+	const few = 8
+	switch {
+	case len(found) > 0:
+	case len(k.keys) <= few:
+		return "unknown key; want " + alternatives(k.names())
+	default:
 		return "unknown key"
 	}
 	return "unknown key; did you mean " + strings.Join(found, " or ") + "?"

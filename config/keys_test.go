@@ -66,7 +66,7 @@ var effects = []struct {
 	{"namespaces.*.rooms.pattern", "'[a-z]+'", fields{"node.Namespaces[default].Rooms.Pattern": "[a-z]+"}},
 	{"namespaces.*.max_message", "1KiB", fields{"node.Namespaces[default].MaxMessage": "1024"}},
 	{"namespaces.*.members_per_room", "100", fields{"node.Namespaces[default].MembersPerRoom": "100"}},
-	{"auth.required", "false", fields{"jwt.Required": "false"}},
+	{"auth.required", "never", fields{"jwt.Required": "false"}},
 	{"auth.jwt.keys.*.file", "PUBLIC", fields{"jwt.Keys[1].ID": "default", "jwt.Keys[1].File": "PUBLIC"}},
 	{"auth.jwt.keys.*.secret", secret, fields{"jwt.Keys[1].ID": "default", "jwt.Keys[1].Secret": secret}},
 	{"auth.jwt.keys.*.secret_file", "SECRET", fields{"jwt.Keys[1].ID": "default", "jwt.Keys[1].SecretFile": "SECRET"}},
@@ -87,7 +87,7 @@ var effects = []struct {
 	{"auth.jwt.claims.user", "user", fields{"jwt.Claims.User": "user"}},
 	{"auth.jwt.claims.info", "about", fields{"jwt.Claims.Info": "about"}},
 	{"auth.jwt.claims.permissions", "may", fields{"jwt.Claims.Permissions": "may"}},
-	{"auth.jwt.default_permissions", "['chat:lobby:join']", fields{"jwt.DefaultPermissions": "[{chat [lobby] join}]"}},
+	{"auth.jwt.default_permissions", "['default:lobby:join']", fields{"jwt.DefaultPermissions": "[{default [lobby] join}]"}},
 	{"auth.api_keys.*.keys", "[" + apiKey + "]", fields{"keys[0].Secret": apiKey, "keys[0].SHA256": "", "keys[1].Name": "default", "keys[1].Secret": "", "keys[1].SHA256": hash, "keys[1].Scopes": "[]", "keys[1].Permissions": "[]"}},
 	{"auth.api_keys.*.sha256", "[" + hash + "]", fields{"keys[1].Name": "default", "keys[1].SHA256": hash, "keys[1].Scopes": "[]", "keys[1].Permissions": "[]"}},
 	{"auth.api_keys.*.scopes", "[publish]", fields{"keys[0].Scopes": "[publish]"}},
@@ -190,6 +190,9 @@ func TestEveryKeyHasAnEffect(t *testing.T) {
 			base := needed[e.key]
 			if base == "" && strings.HasPrefix(e.key, "auth.") && !strings.HasPrefix(e.key, "auth.api_keys") {
 				base = "auth: {jwt: {keys: {a: {secret: " + secret + "}}}}"
+			}
+			if strings.HasPrefix(e.key, "auth.jwt.jwks.") && e.key != "auth.jwt.jwks.url" {
+				base = "auth: {jwt: {jwks: {url: https://a.test/keys}}}"
 			}
 			if base == "" && strings.HasPrefix(e.key, "cluster.") && e.key != "cluster.redis" {
 				base = "cluster: {redis: [redis://localhost]}"

@@ -15,11 +15,12 @@ type setting struct {
 type layer struct {
 	settings map[string]setting
 	sections map[string]Origin // entries of maps, which may be empty
+	empty    map[string]Origin // sections without a key
 	errors   Errors
 }
 
 func newLayer() *layer {
-	return &layer{settings: make(map[string]setting), sections: make(map[string]Origin)}
+	return &layer{settings: make(map[string]setting), sections: make(map[string]Origin), empty: make(map[string]Origin)}
 }
 
 func (l *layer) fail(origin Origin, path, value, format string, args ...any) {

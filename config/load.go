@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 
@@ -110,9 +111,8 @@ func merge(layers []*layer) (*Config, error) {
 		if err := k.Load(confmap.Provider(l.values(), delimiter), nil); err != nil {
 			return nil, fmt.Errorf("config: merge: %w", err)
 		}
-		for path, origin := range l.sections {
-			origins[path] = origin
-		}
+		maps.Copy(origins, l.empty)
+		maps.Copy(origins, l.sections)
 		for path, s := range l.settings {
 			origins[path] = s.origin
 		}

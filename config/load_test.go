@@ -156,11 +156,11 @@ func TestMistakes(t *testing.T) {
 			"STOA_NAMESPACES: want names with a section each",
 		}},
 		{"exposed", "listen: {address: ':80'}\n", nil, nil, []string{
-			`stoa.yaml:1: listen.address ":80": other machines can reach this address, and there is no authentication; add "listen.allow_unauthenticated: true" to accept every client`,
+			`stoa.yaml:1: listen.address ":80": other machines can reach this address, and there is no authentication; add a section auth, or "listen.allow_unauthenticated: true" to accept every client`,
 		}},
 		{"library", "hosts: ['a:1']\nnamespaces: {chat: }\norigins: [https://a.test, b.test]\n", nil, nil, []string{
-			`stoa.yaml:1: hosts: AllowHosts "a:1": want a name or address without a port, such as chat.example.com, or *`,
-			`stoa.yaml:3: origins: AllowOrigins "b.test": want scheme://host[:port] such as https://app.example.com, https://*.example.com for all subdomains, scheme:// such as file://, null, or *`,
+			`stoa.yaml:1: hosts "a:1": want a name or address without a port, such as chat.example.com, or *`,
+			`stoa.yaml:3: origins "b.test": want scheme://host[:port] such as https://app.example.com, https://*.example.com for all subdomains, scheme:// such as file://, null, or *`,
 		}},
 		{"cluster", "cluster:\n  name: chat\n  lease: 9s\n  node_id: a/b\n", nil, nil, []string{
 			`stoa.yaml:2: cluster.name: there is no cluster: add "cluster.redis:"`,

@@ -41,6 +41,8 @@ func (c *Config) Reload(next *Config) (*Config, []Change, error) {
 	if !merged.verifies && next.Auth.IsSet() {
 		kept = append(kept, "auth", "listen.allow_unauthenticated")
 		merged.Auth = c.Auth
+		below := "auth" + delimiter
+		maps.DeleteFunc(merged.origins, func(path string, _ Origin) bool { return strings.HasPrefix(path, below) })
 		// It belongs to the authentication that the node does not have.
 		keep("listen.allow_unauthenticated")
 	}

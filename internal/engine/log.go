@@ -109,11 +109,11 @@ func (s *Server) refused(no refusal, peer string, host, origin []byte) {
 	case HandshakeForbiddenOrigin:
 		origin := printable(origin)
 		s.refusals.warn("origin "+origin, "a page of another origin was refused; to allow it add the origin to "+
-			"AllowOrigins, in stoa serve with --allow-origin", logOrigin, origin, logHost, printable(host))
+			"AllowOrigins, in stoa serve to the key origins or with --allow-origin", logOrigin, origin, logHost, printable(host))
 	case HandshakeForbiddenHost:
 		host := printable(host)
 		s.refusals.warn("host "+host, "a request for another host was refused; to allow it add the host to AllowHosts, "+
-			"in stoa serve with --allow-host", logHost, host, logPeer, peer)
+			"in stoa serve to the key hosts or with --allow-host", logHost, host, logPeer, peer)
 	case HandshakeHeaderTooLarge:
 		s.refusals.warn("head "+time.Now().Truncate(refusalPeriod).String(), "a request head was too large; the limit is "+
 			"Limits.Header, in stoa serve --max-header", logLimit, s.config.Limits.Header, logPeer, peer)
