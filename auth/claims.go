@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -141,6 +142,9 @@ func (c *claims) identity() (access.Identity, error) {
 	}
 	if unmarshalText(c.fields[names.User], &id.User) != nil || id.User == "" {
 		return unusable(names.User, "want the ID of the user, a text")
+	}
+	if strings.HasPrefix(id.User, ServicePrefix) {
+		return unusable(names.User, strconv.Quote(ServicePrefix)+" begins the names of services with API keys")
 	}
 	if user := (access.Identity{User: id.User}); user.Validate() != nil {
 		return unusable(names.User, fmt.Sprintf("want at most %d bytes without control characters", access.MaxUser))

@@ -201,6 +201,7 @@ func TestClaims(t *testing.T) {
 		{"empty user", jwt.MapClaims{"sub": ""}, auth.ResultUnusableClaim},
 		{"a number as user", jwt.MapClaims{"sub": 7}, auth.ResultUnusableClaim},
 		{"control characters", jwt.MapClaims{"sub": "a\nb"}, auth.ResultUnusableClaim},
+		{"a service", jwt.MapClaims{"sub": auth.ServicePrefix + "billing"}, auth.ResultUnusableClaim},
 		{"a long user", jwt.MapClaims{"sub": strings.Repeat("a", access.MaxUser+1)}, auth.ResultUnusableClaim},
 		{"a long info", jwt.MapClaims{"info": strings.Repeat("a", access.MaxInfo)}, auth.ResultUnusableClaim},
 		{"issuer of another type", jwt.MapClaims{"iss": 1}, auth.ResultMalformed},
