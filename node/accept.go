@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -42,6 +43,7 @@ type Accept struct {
 	Identity access.Identity
 
 	values map[any]any
+	remote string // the address of the client before the handlers
 }
 
 // Set keeps a value for Conn.Value.
@@ -217,15 +219,9 @@ func (u *upgrader) Done() { u.handlers.Done() }
 
 // Upgrade implements engine.Upgrader.
 func (u *upgrader) Upgrade(r *http.Request, l *engine.Loop) engine.Decision {
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	// An application's own HTTP server may outlive the node.
-	defer context.AfterFunc(l.Context(), cancel)()
-	if timeout := u.config.Timeouts.Handshake; timeout > 0 {
-		ctx, cancel = context.WithTimeout(ctx, timeout)
-		defer cancel()
-	}
-	a := &Accept{Request: r.WithContext(ctx), Header: make(http.Header)}
+	ctx := newAcceptContext(r.Context(), l.Context(), u.config.Timeouts.Handshake)
+	defer ctx.end()
+	a := &Accept{Request: r.WithContext(ctx), Header: make(http.Header), remote: r.RemoteAddr}
 	a.Protocol = engine.SelectSubprotocol(u.config.Subprotocols, r.Header.Values("Sec-Websocket-Protocol"))
 	err := u.callHandler(ctx, a, poolOf(l.Shard().(*hub.Shard)))
 	if err == nil { // it may ask the other nodes, which a refused client must not cause
@@ -237,6 +233,117 @@ func (u *upgrader) Upgrade(r *http.Request, l *engine.Loop) engine.Decision {
 	}
 	d.Late = errors.Is(ctx.Err(), context.DeadlineExceeded)
 	return d
+}
+
+// acceptContext is the context of an accept handler: that of its request, with
+// a deadline, canceled when the loop or the handler ends. Most handlers do not
+// wait for anything, so its timer starts when a handler asks for Done.
+type acceptContext struct {
+	request, loop context.Context
+	deadline      time.Time // zero: none
+
+	mu      sync.Mutex
+	waiting context.Context    // guarded by mu; nil until Done is called
+	cancel  context.CancelFunc // guarded by mu; of waiting
+	err     error              // guarded by mu; once it is set it stays
+}
+
+// newAcceptContext returns a context, of which the caller calls end. A request
+// that the loop has read has no context of its own; that of an application's
+// HTTP server may outlive the loop.
+func newAcceptContext(request, loop context.Context, timeout time.Duration) *acceptContext {
+	if request == context.Background() {
+		request = loop
+	}
+	c := &acceptContext{request: request, loop: loop}
+	if timeout > 0 {
+		c.deadline = time.Now().Add(timeout)
+	}
+	return c
+}
+
+// Deadline implements context.Context.
+func (c *acceptContext) Deadline() (time.Time, bool) {
+	earliest, ok := c.request.Deadline()
+	if !c.deadline.IsZero() && (!ok || c.deadline.Before(earliest)) {
+		return c.deadline, true
+	}
+	return earliest, ok
+}
+
+// Value implements context.Context. The keys of package context find the
+// context that Done has started, so that contexts of handlers need no
+// goroutine.
+func (c *acceptContext) Value(key any) any {
+	c.mu.Lock()
+	waiting := c.waiting
+	c.mu.Unlock()
+	if waiting != nil {
+		return waiting.Value(key)
+	}
+	return c.request.Value(key)
+}
+
+// Done implements context.Context.
+func (c *acceptContext) Done() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waiting == nil {
+		ended := c.errLocked() != nil
+		ctx, cancel := context.WithCancel(c.request)
+		stop := context.AfterFunc(c.loop, cancel)
+		inner, cancelInner := ctx, context.CancelFunc(func() {})
+		if !c.deadline.IsZero() {
+			inner, cancelInner = context.WithDeadline(ctx, c.deadline)
+		}
+		c.waiting = inner
+		c.cancel = func() {
+			cancelInner()
+			stop()
+			cancel()
+		}
+		if ended {
+			c.cancel()
+		}
+	}
+	return c.waiting.Done()
+}
+
+// Err implements context.Context.
+func (c *acceptContext) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.errLocked()
+}
+
+// errLocked settles the error when there is one: it must not change. The caller
+// holds mu.
+func (c *acceptContext) errLocked() error {
+	switch {
+	case c.err != nil:
+	case c.waiting != nil:
+		c.err = c.waiting.Err()
+	case !c.deadline.IsZero() && !time.Now().Before(c.deadline):
+		c.err = context.DeadlineExceeded
+	case c.request.Err() != nil:
+		c.err = c.request.Err()
+	case c.loop.Err() != nil:
+		c.err = context.Canceled
+	}
+	return c.err
+}
+
+// end cancels the context when its handler has returned.
+func (c *acceptContext) end() {
+	c.mu.Lock()
+	cancel := c.cancel
+	if cancel == nil && c.errLocked() == nil {
+		c.err = context.Canceled
+	}
+	c.mu.Unlock()
+	if cancel != nil {
+		cancel()
+	}
 }
 
 // callHandler calls the accept handlers until one refuses.

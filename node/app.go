@@ -41,7 +41,9 @@ func (a *app) Accepted(c *hub.Client, value any) {
 	if id := accepted.Identity; !id.IsZero() {
 		c.SetIdentity(&id)
 	}
-	c.SetRemoteAddr(accepted.Request.RemoteAddr) // a handler may have replaced it
+	if remote := accepted.Request.RemoteAddr; remote != accepted.remote {
+		c.SetRemoteAddr(remote) // a handler has replaced it
+	}
 	if accepted.values != nil {
 		a.ensureHandle(c).values = accepted.values
 	}

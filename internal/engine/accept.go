@@ -31,7 +31,7 @@ func (l *Loop) accept() {
 			l.acceptAgain = max(1, l.now+pendingGrace)
 			return
 		}
-		fd, err := netpoll.Accept(l.listener)
+		fd, peer, err := netpoll.Accept(l.listener)
 		switch {
 		case err == nil:
 			if !l.server.descriptors.Admits(fd) {
@@ -41,6 +41,7 @@ func (l *Loop) accept() {
 			}
 			l.stats.Accepted++
 			if c := l.addAccepted(fd); c != nil {
+				l.keepPeer(c, peer)
 				c.setPending(true)
 				l.makeRoom()
 			}

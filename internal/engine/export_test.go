@@ -1,6 +1,19 @@
 package engine
 
-import "net"
+import (
+	"net"
+	"net/http"
+)
+
+// QuickRequest returns the request of a head that is good for a WebSocket; nil
+// if it is not, or if net/http has to read it.
+func QuickRequest(head []byte) *http.Request {
+	var u upgradeRequest
+	if u.parse(head); u.check().status != 0 {
+		return nil
+	}
+	return quickRequest(head)
+}
 
 // State is how far a connection has come.
 type State = connState

@@ -92,7 +92,8 @@ type Upgrader interface {
 	// Begin is called before Upgrade. It reports false when it is too late for
 	// a decision. Each Begin that returns true is followed by one Done.
 	Begin() bool
-	// Upgrade decides about a request, which has no body. It may block.
+	// Upgrade decides about a request, which has no body. It may block. The
+	// context of a request that the loop has read is the background.
 	Upgrade(r *http.Request, l *Loop) Decision
 	// NotOpened is called when an accepted connection could not be opened any
 	// more. Safe for concurrent use.

@@ -74,12 +74,14 @@ func (c *Conn) handshake(data []byte) int {
 		c.refuseWith(refusalAnswer(no.status, no.reason, no.header()))
 		return len(data)
 	}
-	entry, limited := l.server.enter(u, c.RemoteAddr(), l.now)
-	if limited != nil {
-		c.refuseAddress(limited, u.answer())
-		return end
+	if l.server.addresses != nil { // else the address is not looked up
+		entry, limited := l.server.enter(u, c.RemoteAddr(), l.now)
+		if limited != nil {
+			c.refuseAddress(limited, u.answer())
+			return end
+		}
+		c.keepEntry(entry)
 	}
-	c.keepEntry(entry)
 	if l.server.upgrader != nil {
 		c.decide(data[:end], u.answer())
 		return end

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"runtime"
 	"sync/atomic"
 
@@ -94,6 +95,8 @@ type Loop struct {
 	alarms alarms
 
 	addresses []*addresses.Entry // by slot, with a limit of addresses
+
+	peers map[uint32]netip.AddrPort // by slot, of connections without a whole request, with an Upgrader
 
 	sweep        sweep
 	forgiveUntil uint32 // no timeout applies before; 0: all apply
@@ -342,6 +345,7 @@ func (l *Loop) newConn() *Conn {
 
 func (l *Loop) freeSlot(slot uint32) {
 	l.conns[slot] = nil
+	delete(l.peers, slot)
 	l.free = append(l.free, slot)
 	l.live--
 	l.server.dropLive()

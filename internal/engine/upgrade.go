@@ -1,11 +1,11 @@
 package engine
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"maps"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +26,11 @@ type upgradeTask struct {
 func (c *Conn) decide(head, answer []byte) {
 	l := c.loop
 	upgrader := l.server.upgrader
+	request, err := readRequest(head)
+	if err != nil { // net/http is stricter than the check of the upgrade
+		c.turnAway(HandshakeRefused, http.StatusBadRequest, "malformed HTTP request")
+		return
+	}
 	if !upgrader.Begin() { // the server has stopped
 		c.turnAway(HandshakeAborted, http.StatusServiceUnavailable, unusableReason)
 		return
@@ -37,7 +42,8 @@ func (c *Conn) decide(head, answer []byte) {
 		// Stays if Upgrade does not return: its code called runtime.Goexit.
 		decision: Decision{Status: http.StatusInternalServerError, Reason: "the request cannot be served"},
 	}
-	head, peer, blocking := bytes.Clone(head), c.RemoteAddr(), c.blocking
+	request.RemoteAddr = c.takePeer()
+	blocking := c.blocking
 	go func() {
 		defer upgrader.Done()
 		defer func() {
@@ -45,18 +51,34 @@ func (c *Conn) decide(head, answer []byte) {
 				t.dropped(l)
 			}
 		}()
-		request, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
-		if err != nil {
-			// net/http is stricter than the check of the upgrade.
-			t.decision = Decision{Status: http.StatusBadRequest, Reason: "malformed HTTP request"}
-			return
-		}
-		request.RemoteAddr = peer
 		if blocking != nil {
 			request.TLS = tlsState(blocking.conn)
 		}
-		t.decision = upgrader.Upgrade(request.WithContext(l.base), l)
+		t.decision = upgrader.Upgrade(request, l)
 	}()
+	l.YieldSoon() // most decisions are there when the loop continues
+}
+
+// keepPeer keeps the address of an accepted socket for its request: the kernel
+// has given it already, and to ask again is a system call.
+func (l *Loop) keepPeer(c *Conn, peer netip.AddrPort) {
+	if l.server.upgrader == nil || !peer.IsValid() {
+		return
+	}
+	if l.peers == nil {
+		l.peers = make(map[uint32]netip.AddrPort)
+	}
+	l.peers[c.slot] = peer
+}
+
+// takePeer is RemoteAddr for the connection's request.
+func (c *Conn) takePeer() string {
+	peer, known := c.loop.peers[c.slot]
+	delete(c.loop.peers, c.slot)
+	if !known || c.rare != nil && c.rare.remote != "" {
+		return c.RemoteAddr()
+	}
+	return peer.String()
 }
 
 // run opens the WebSocket, or refuses it.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 
@@ -89,17 +90,30 @@ func Take(conn syscall.Conn) (int, error) {
 	return taken, failed
 }
 
-// Accept takes a connection from a listening socket. It returns ErrAgain when
-// the queue of the listener is empty.
-func Accept(listener int) (int, error) {
-	fd, _, err := syscall.Accept4(listener, syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
+// Accept takes a connection from a listening socket, and returns the address of
+// the peer, which is not valid for a Unix socket. It returns ErrAgain when the
+// queue of the listener is empty.
+func Accept(listener int) (fd int, peer netip.AddrPort, err error) {
+	fd, from, err := syscall.Accept4(listener, syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
 	switch err {
 	case nil:
-		return fd, nil
+		return fd, addrPort(from), nil
 	case syscall.EAGAIN:
-		return -1, ErrAgain
+		return -1, peer, ErrAgain
 	}
-	return -1, os.NewSyscallError("accept4", err)
+	return -1, peer, os.NewSyscallError("accept4", err)
+}
+
+// addrPort is an address as package net writes it: an IPv4 client of an IPv6
+// socket is without the prefix.
+func addrPort(address syscall.Sockaddr) netip.AddrPort {
+	switch a := address.(type) {
+	case *syscall.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
+	case *syscall.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
+	}
+	return netip.AddrPort{}
 }
 
 // AcceptInterrupted reports whether an error of Accept concerns one connection,
@@ -160,11 +174,8 @@ func Peer(fd int) string {
 	if err != nil {
 		return ""
 	}
-	switch a := address.(type) {
-	case *syscall.SockaddrInet4:
-		return (&net.TCPAddr{IP: a.Addr[:], Port: a.Port}).String()
-	case *syscall.SockaddrInet6:
-		return (&net.TCPAddr{IP: a.Addr[:], Port: a.Port}).String()
+	if peer := addrPort(address); peer.IsValid() {
+		return peer.String()
 	}
 	return ""
 }

@@ -5,6 +5,7 @@ package netpoll
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"syscall"
 )
 
@@ -18,7 +19,7 @@ func Listen(string, string, int) ([]int, net.Addr, error) { return nil, nil, err
 func Take(syscall.Conn) (int, error) { return -1, errNoSockets }
 
 // Accept is for systems with epoll.
-func Accept(int) (int, error) { return -1, errNoSockets }
+func Accept(int) (int, netip.AddrPort, error) { return -1, netip.AddrPort{}, errNoSockets }
 
 // AcceptInterrupted is for systems with epoll.
 func AcceptInterrupted(error) bool { return false }
