@@ -21,7 +21,8 @@ import (
 // implements jwt.Claims and jwt.ClaimsValidator.
 type claims struct {
 	config *JWTConfig
-	fields map[string]json.RawMessage
+	known  *permissionCache
+	fields object
 
 	issuer                       string
 	audience                     jwt.ClaimStrings
@@ -31,16 +32,16 @@ type claims struct {
 // unmarshal reads the claims. Their names are compared exactly, unlike those of
 // a struct.
 func (c *claims) unmarshal(content []byte) error {
-	if err := json.Unmarshal(content, &c.fields); err != nil {
+	if err := c.fields.unmarshal(content); err != nil {
 		return err
 	}
-	if raw, ok := c.fields["iss"]; ok {
+	if raw, ok := c.fields.get("iss"); ok {
 		if err := unmarshalText(raw, &c.issuer); err != nil {
 			return err
 		}
 	}
-	if raw, ok := c.fields["aud"]; ok {
-		if err := json.Unmarshal(raw, &c.audience); err != nil {
+	if raw, ok := c.fields.get("aud"); ok {
+		if err := c.unmarshalAudience(raw); err != nil {
 			return err
 		}
 	}
@@ -48,7 +49,7 @@ func (c *claims) unmarshal(content []byte) error {
 		name string
 		to   **jwt.NumericDate
 	}{{"exp", &c.expires}, {"nbf", &c.notBefore}, {"iat", &c.issuedAt}} {
-		if raw, ok := c.fields[date.name]; ok {
+		if raw, ok := c.fields.get(date.name); ok {
 			parsed, err := parseDate(raw)
 			if err != nil {
 				return err
@@ -57,6 +58,15 @@ func (c *claims) unmarshal(content []byte) error {
 		}
 	}
 	return nil
+}
+
+// unmarshalAudience reads a text or a list of texts.
+func (c *claims) unmarshalAudience(raw json.RawMessage) error {
+	if raw[0] != '"' {
+		return json.Unmarshal(raw, &c.audience)
+	}
+	c.audience = make(jwt.ClaimStrings, 1)
+	return unmarshalText(raw, &c.audience[0])
 }
 
 // unmarshalText is json.Unmarshal for a text, which is mostly a plain one. raw
@@ -140,7 +150,8 @@ func (c *claims) identity() (access.Identity, error) {
 	unusable := func(name, fault string) (access.Identity, error) {
 		return access.Identity{}, &Error{ResultUnusableClaim, name + ": " + fault}
 	}
-	if unmarshalText(c.fields[names.User], &id.User) != nil || id.User == "" {
+	user, _ := c.fields.get(names.User)
+	if unmarshalText(user, &id.User) != nil || id.User == "" {
 		return unusable(names.User, "want the ID of the user, a text")
 	}
 	if strings.HasPrefix(id.User, ServicePrefix) {
@@ -149,15 +160,15 @@ func (c *claims) identity() (access.Identity, error) {
 	if user := (access.Identity{User: id.User}); user.Validate() != nil {
 		return unusable(names.User, fmt.Sprintf("want at most %d bytes without control characters", access.MaxUser))
 	}
-	if raw, ok := c.fields[names.Info]; ok && !isNull(raw) {
+	if raw, ok := c.fields.get(names.Info); ok && !isNull(raw) {
 		var info bytes.Buffer
 		if json.Compact(&info, raw) != nil || info.Len() > access.MaxInfo {
 			return unusable(names.Info, fmt.Sprintf("want at most %d bytes", access.MaxInfo))
 		}
 		id.Info = info.Bytes()
 	}
-	if raw, ok := c.fields[names.Permissions]; ok {
-		permissions, err := ParsePermissions(raw)
+	if raw, ok := c.fields.get(names.Permissions); ok {
+		permissions, err := c.known.parse(raw)
 		if err != nil {
 			return unusable(names.Permissions, err.Error())
 		}

@@ -33,11 +33,12 @@ type JWT struct {
 
 var _ Verifier = (*JWT)(nil)
 
-// jwtState is a configuration in force. It is immutable, but for its cache.
+// jwtState is a configuration in force. It is immutable, but for its caches.
 type jwtState struct {
 	config    JWTConfig
 	validator *jwt.Validator
 	headers   headerCache
+	claims    permissionCache
 	keys      *keySet
 	remote    *remote // nil without a JWKS
 }

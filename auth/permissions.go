@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/stoa-io/stoa/access"
 )
@@ -58,6 +60,45 @@ func ParsePermissions(claim []byte) ([]access.Permission, error) {
 		}
 		all = append(all, p)
 	}
+	return all, nil
+}
+
+// The bounds of a permissionCache: claims, and bytes of a claim.
+const (
+	maxClaims    = 256
+	maxClaimSize = 1 << 10
+)
+
+// permissionCache remembers the permissions of valid tokens: an issuer writes
+// the same ones into the tokens of many users. Its zero value is empty.
+type permissionCache struct {
+	mu     sync.RWMutex
+	claims map[string][]access.Permission // guarded by mu; not changed
+}
+
+// parse is ParsePermissions for a claim of a token whose signature is right, so
+// that forgers cannot fill the cache. The slice is the caller's; the rooms are
+// shared.
+func (c *permissionCache) parse(claim []byte) ([]access.Permission, error) {
+	c.mu.RLock()
+	known, ok := c.claims[string(claim)]
+	c.mu.RUnlock()
+	if ok {
+		return slices.Clone(known), nil
+	}
+	all, err := ParsePermissions(claim)
+	if err != nil || len(claim) > maxClaimSize {
+		return all, err
+	}
+	for i := range all {
+		all[i].Rooms = slices.Clip(all[i].Rooms)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.claims == nil || len(c.claims) >= maxClaims {
+		c.claims = make(map[string][]access.Permission)
+	}
+	c.claims[string(claim)] = slices.Clone(all)
 	return all, nil
 }
 

@@ -17,12 +17,12 @@ func (s *jwtState) verify(ctx context.Context, token string) (access.Identity, e
 	if len(token) > s.config.TokenSize {
 		return access.Identity{}, &Error{Result: ResultTooLong}
 	}
-	c := verification{state: s, claims: claims{config: &s.config}}
+	c := verification{state: s, claims: claims{config: &s.config, known: &s.claims}}
 	err := c.run(ctx, token)
 	if isResult(err, ResultBadSignature) && c.guessed && s.remote != nil && !isHMAC(c.algorithm) {
 		// The keys were not those of a kid, so the right one may be new.
 		if err = s.remote.await(ctx, func() bool { return false }); err == nil {
-			c = verification{state: s, claims: claims{config: &s.config}}
+			c = verification{state: s, claims: claims{config: &s.config, known: &s.claims}}
 			err = c.run(ctx, token)
 		}
 	}
