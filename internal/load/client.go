@@ -38,8 +38,8 @@ type Client struct {
 	outgoing []byte
 	start    time.Time
 
-	address netip.AddrPort
-	upgrade []byte
+	address  netip.AddrPort
+	upgrades [][]byte // the connections send them in turn
 
 	// Callbacks of the running command.
 	ready    func(*conn) error // the connection is set up
@@ -109,7 +109,7 @@ func (c *Client) Do(cmd Command) (Report, error) {
 		if c.address != address {
 			c.emitted = 0
 		}
-		c.address, c.upgrade = address, protocol.UpgradeRequest(cmd.Address)
+		c.address, c.upgrades = address, upgradeRequests(cmd)
 	}
 	switch cmd.Action {
 	case ActionOpen:

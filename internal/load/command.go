@@ -25,6 +25,9 @@ type Command struct {
 	ServerPID int    `json:",omitempty"` // the process whose CPU time to read
 	OtherPIDs []int  `json:",omitempty"` // more processes whose CPU time to read
 
+	// Tokens are bearer tokens; the upgrade requests take them in turn.
+	Tokens []string `json:",omitempty"`
+
 	Count   int  `json:",omitempty"` // connections
 	First   int  `json:",omitempty"` // number of the first one; decides its room
 	PerRoom int  `json:",omitempty"` // connection i belongs to room i / PerRoom; zero: to room i modulo Rooms

@@ -92,7 +92,7 @@ func (c *Client) launch(number int, room *room, publisher, outside bool) error {
 	if err := c.poller.Add(fd); err != nil {
 		return err
 	}
-	return rawnet.Write(fd, c.upgrade)
+	return rawnet.Write(fd, c.upgrades[number%len(c.upgrades)])
 }
 
 // finish closes a connection after an intended close.

@@ -34,6 +34,18 @@ func (c *Client) roomOf(cmd Command, number int) *room {
 	return c.roomAt(number % max(cmd.Rooms, 1))
 }
 
+// upgradeRequests returns the requests for the connections of a command.
+func upgradeRequests(cmd Command) [][]byte {
+	if len(cmd.Tokens) == 0 {
+		return [][]byte{protocol.UpgradeRequest(cmd.Address, "")}
+	}
+	requests := make([][]byte, len(cmd.Tokens))
+	for i, token := range cmd.Tokens {
+		requests[i] = protocol.UpgradeRequest(cmd.Address, token)
+	}
+	return requests
+}
+
 // openAll opens the connections of a command and keeps them.
 func (c *Client) openAll(cmd Command, r *Report) error {
 	c.ready = func(conn *conn) error {

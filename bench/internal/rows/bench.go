@@ -90,10 +90,11 @@ func (b *Bench) startServer(which target, cpus rig.CPUSet, loops int, flags ...s
 type side struct {
 	server *rig.Server
 	loader rig.Loader
+	tokens []string // of the connections; none by default
 }
 
-func (b *Bench) startSide(which target, cpus rig.CPUSet, loops int) (*side, error) {
-	server, err := b.startServer(which, cpus, loops)
+func (b *Bench) startSide(which target, cpus rig.CPUSet, loops int, flags ...string) (*side, error) {
+	server, err := b.startServer(which, cpus, loops, flags...)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +112,7 @@ func (s *side) stop() {
 }
 
 func (s *side) do(cmd load.Command) (load.Report, error) {
-	cmd.Address, cmd.ServerPID = s.server.Address, s.server.PID()
+	cmd.Address, cmd.ServerPID, cmd.Tokens = s.server.Address, s.server.PID(), s.tokens
 	r, err := s.loader.Do(cmd)
 	if err != nil {
 		return r, fmt.Errorf("%s: %w", s.server.Name, err)

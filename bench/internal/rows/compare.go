@@ -25,17 +25,22 @@ func (b *Bench) compare(open *load.Command, run load.Command) (comparison, error
 
 // compareNode is compare with another target in stoa's place.
 func (b *Bench) compareNode(which target, open *load.Command, run load.Command) (comparison, error) {
-	var result comparison
 	stoa, err := b.startSide(which, b.ServerCPU, 1)
 	if err != nil {
-		return result, err
+		return comparison{}, err
 	}
 	defer stoa.stop()
 	floor, err := b.startSide(targetFloor, b.ServerCPU, 1)
 	if err != nil {
-		return result, err
+		return comparison{}, err
 	}
 	defer floor.stop()
+	return b.compareSides(stoa, floor, open, run)
+}
+
+// compareSides is compare for two servers that run.
+func (b *Bench) compareSides(stoa, floor *side, open *load.Command, run load.Command) (comparison, error) {
+	var result comparison
 	warmUp := run
 	warmUp.Duration, warmUp.Count = min(run.Duration, b.Window/4), run.Count/8
 	for _, s := range []*side{stoa, floor} {

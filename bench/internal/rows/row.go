@@ -36,6 +36,7 @@ var all = []Row{
 	{Name: "ask", Title: "asks answered by a handler", measure: (*Bench).measureAsk},
 	{Name: "emit", Title: "emits handled", measure: (*Bench).measureEmit},
 	{Name: "handler", Title: "handlers for idle connections", measure: (*Bench).measureIdleHandlers},
+	{Name: "tokens", Title: "connections with JSON Web Tokens", measure: (*Bench).measureTokens},
 }
 
 // All returns all rows in order.

@@ -20,10 +20,14 @@ const (
 const UpgradeResponse = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 	"Sec-WebSocket-Accept: " + upgradeAccept + "\r\n\r\n"
 
-// UpgradeRequest returns the request that opens a WebSocket on host.
-func UpgradeRequest(host string) []byte {
+// UpgradeRequest returns the request that opens a WebSocket on host, with a
+// bearer token unless it is empty.
+func UpgradeRequest(host, token string) []byte {
+	if token != "" {
+		token = "Authorization: Bearer " + token + "\r\n"
+	}
 	return []byte("GET " + Endpoint + " HTTP/1.1\r\nHost: " + host + "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-		"Sec-WebSocket-Key: " + upgradeKey + "\r\nSec-WebSocket-Version: 13\r\n\r\n")
+		"Sec-WebSocket-Key: " + upgradeKey + "\r\nSec-WebSocket-Version: 13\r\n" + token + "\r\n")
 }
 
 // ParseUpgrade returns the size of the response to an UpgradeRequest, or zero
