@@ -26,8 +26,8 @@ const (
 	controlUsage = "`path` of a Unix socket for \"stoa reload\", which only the node's user can use"
 )
 
-// registerFile adds the flag for the file, in front of the others.
-func (f *Flags) registerFile(set *pflag.FlagSet) {
+// RegisterFile adds only the flag for the file, in front of the others.
+func (f *Flags) RegisterFile(set *pflag.FlagSet) {
 	f.set = set
 	set.SortFlags = false
 	set.StringVar(&f.file, FileFlag, "",
@@ -36,14 +36,14 @@ func (f *Flags) registerFile(set *pflag.FlagSet) {
 
 // RegisterCluster adds only the flags that select a cluster, for LoadCluster.
 func (f *Flags) RegisterCluster(set *pflag.FlagSet) {
-	f.registerFile(set)
+	f.RegisterFile(set)
 	cli.RegisterClusterFlags(set)
 }
 
 // RegisterControl adds only the flags that lead to the control socket of a
 // running node.
 func (f *Flags) RegisterControl(set *pflag.FlagSet) {
-	f.registerFile(set)
+	f.RegisterFile(set)
 	set.String(controlFlag, "", "`path` of the control socket of the node; default: that of the configuration")
 }
 
@@ -55,7 +55,7 @@ func (f *Flags) Control() string {
 
 // Register adds the flags to a set.
 func (f *Flags) Register(set *pflag.FlagSet) {
-	f.registerFile(set)
+	f.RegisterFile(set)
 	set.String("listen", "127.0.0.1:8080",
 		"`address` to listen on, host:port; port 0 selects a free port")
 	set.String("internal-listen", "",

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
@@ -18,22 +19,28 @@ import (
 
 	"github.com/stoa-io/stoa/auth"
 	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
+	"github.com/stoa-io/stoa/cmd/stoa/internal/settings"
 )
 
 const showLong = `Print the header and the claims of a JSON Web Token, with its times in words. The token is
 the argument, or read from standard input, which other users of the machine cannot see.
 
-With --secret-file or --key-file (a public key in PEM, a JWK or a JWK Set) it also says whether
-the signature is right, and whether a node with this key and no further rules accepts the token.
-The exit code is 1 if the signature is wrong.`
+With --config it also says whether a node with this configuration accepts the token: its
+signature, issuer, audience, times and permissions. With a JWKS it fetches the keys. The node's
+environment variables count, too. The exit code is 1 if the node refuses the token.
 
-const showExample = `  stoa token new --user ann --secret-file secret | stoa token show --secret-file secret
+With --secret-file or --key-file (a public key in PEM, a JWK or a JWK Set) it only says whether
+the signature is right, and checks the times. The exit code is 1 if the signature is wrong.`
+
+const showExample = `  stoa token show --config stoa.yaml - < ann.jwt
+  stoa token new --user ann --secret-file secret | stoa token show --secret-file secret
   stoa token show "$TOKEN" --key-file public.pem`
 
 // maxInput bounds the token, in bytes.
 const maxInput = auth.MaxTokenSize
 
 func newShowCommand() *cobra.Command {
+	var flags settings.Flags
 	var secretFile, keyFile string
 	command := &cobra.Command{
 		Use:     "show [TOKEN|-]",
@@ -46,16 +53,28 @@ func newShowCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if secretFile != "" && keyFile != "" {
+			check := unchecked
+			switch {
+			case secretFile != "" && keyFile != "":
 				return errors.New("want either --secret-file or --key-file")
+			case command.Flags().Changed(settings.FileFlag) && (secretFile != "" || keyFile != ""):
+				return errors.New("want either --config or a key")
+			case secretFile != "" || keyFile != "":
+				check = ofKey(auth.VerificationKey{SecretFile: secretFile, File: keyFile})
+			case command.Flags().Changed(settings.FileFlag):
+				c, err := flags.Load()
+				if err != nil {
+					return err
+				}
+				if !c.Auth.HasJWT() {
+					return fmt.Errorf("the configuration in %s has no tokens: add auth.jwt.keys or auth.jwt.jwks.url", flags.File())
+				}
+				check = ofNode(c.JWT(slog.New(slog.DiscardHandler)))
 			}
-			var key *auth.VerificationKey
-			if secretFile != "" || keyFile != "" {
-				key = &auth.VerificationKey{SecretFile: secretFile, File: keyFile}
-			}
-			return show(command.Context(), command.OutOrStdout(), text, key)
+			return show(command.Context(), command.OutOrStdout(), text, check)
 		},
 	}
+	flags.RegisterFile(command.Flags())
 	command.Flags().StringVar(&secretFile, "secret-file", "", "file with the shared secret")
 	command.Flags().StringVar(&keyFile, "key-file", "", "file with the public key: PEM, JWK or JWK Set")
 	return command
@@ -85,8 +104,8 @@ func trim(text string) string {
 	return text
 }
 
-// show prints the parts of a token. key may be nil.
-func show(ctx context.Context, out io.Writer, text string, key *auth.VerificationKey) error {
+// show prints the parts of a token, and the result of its check.
+func show(ctx context.Context, out io.Writer, text string, check check) error {
 	parts := strings.Split(text, ".")
 	if len(parts) != 3 {
 		return errors.New("the token is malformed: want three parts with dots between them")
@@ -104,8 +123,8 @@ func show(ctx context.Context, out io.Writer, text string, key *auth.Verificatio
 	printFields(&page, header, time.Time{})
 	page.WriteString("Claims\n")
 	printFields(&page, claims, time.Now())
-	line, checkErr := check(ctx, text, key)
-	fmt.Fprintf(&page, "Signature: %s\n", line)
+	lines, checkErr := check(ctx, text)
+	page.WriteString(lines)
 	if _, err := out.Write(page.Bytes()); err != nil {
 		return cli.Failure(err)
 	}
@@ -142,27 +161,4 @@ func printFields(out *bytes.Buffer, fields map[string]json.RawMessage, now time.
 		}
 		out.WriteByte('\n')
 	}
-}
-
-// check says whether the signature is right.
-func check(ctx context.Context, text string, key *auth.VerificationKey) (string, error) {
-	if key == nil {
-		return "not checked (no --secret-file or --key-file)", nil
-	}
-	verifier, err := auth.NewJWT(auth.JWTConfig{Keys: []auth.VerificationKey{*key}, TokenSize: maxInput})
-	if err != nil {
-		return "not checked", err
-	}
-	defer verifier.Close()
-	_, err = verifier.Verify(ctx, text)
-	var refused *auth.Error
-	if !errors.As(err, &refused) {
-		return "right; a node accepts the token", nil
-	}
-	switch refused.Result {
-	case auth.ResultMalformed, auth.ResultTooLong, auth.ResultAlgorithm, auth.ResultUnknownKey, auth.ResultBadSignature:
-		return "wrong: " + refused.Reason(), cli.Failure(errors.New("the signature is wrong"))
-	}
-	// A node looks at the claims after the signature.
-	return "right; a node refuses the token: " + cli.Sanitize(refused.Reason()), nil
 }

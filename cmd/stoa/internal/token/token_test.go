@@ -149,8 +149,8 @@ func TestShow(t *testing.T) {
 		{"with its scheme", "Bearer " + text, []string{"-"}, 0, "  alg: \"HS256\"\n"},
 		{"times", text, nil, 0, " UTC, in 3 hours)\n"},
 		{"escaped", text, nil, 0, `  sub: "ann\u202e"` + "\n"},
-		{"right", text, []string{"--secret-file", secretFile}, 0, "Signature: right; a node accepts the token\n"},
-		{"refused", expired, []string{"--secret-file", secretFile}, 0, "Signature: right; a node refuses the token: token expired\n"},
+		{"right", text, []string{"--secret-file", secretFile}, 0, "Signature: right\nNot checked: issuer, audience and the other rules of a node (see --config)\n"},
+		{"refused", expired, []string{"--secret-file", secretFile}, 0, "Signature: right\nA node with this key and no other rules refuses the token: token expired\n"},
 		{"wrong", text, []string{"--secret-file", otherFile}, cli.ExitFailure, "Signature: wrong: bad signature\n"},
 		{"another kind of key", text, []string{"--key-file", jwkFile(t)}, cli.ExitFailure, "Signature: wrong: algorithm not allowed\n"},
 		{"no key", text, []string{"--secret-file", "/nonexistent"}, cli.ExitUsage, "not checked"},
@@ -221,7 +221,7 @@ func TestPageCommands(t *testing.T) {
 		}
 		stdin = stdout
 	}
-	if !strings.Contains(stdin, "Signature: right; a node accepts the token") {
+	if !strings.Contains(stdin, "Signature: right\n") {
 		t.Errorf("the last command printed %q", stdin)
 	}
 }
