@@ -1,3 +1,4 @@
+import { StoaError } from "./errors.js";
 import type { Options, WebSocketLike } from "./options.js";
 
 /** The request that opens a WebSocket. */
@@ -35,7 +36,11 @@ export function openWith(constructor: WebSocketConstructor): Open {
 
 /** The platform's way to open a WebSocket; node.ts replaces it. */
 export const platform: { _open: Open } = {
-  _open: (request) => openWith(WebSocket)(request),
+  // Node.js has none up to version 21, and never will have: no retries.
+  _open: (request) =>
+    globalThis.WebSocket
+      ? openWith(WebSocket)(request)
+      : request.fail(new StoaError("no WebSocket: needs Node.js 22, or the option WebSocket", "no_websocket"), true),
 };
 
 /**

@@ -118,11 +118,11 @@ test("the reaction to an answer comes before the next message", async (t) => {
   conn.close();
 });
 
-/** Copies the build to a folder in which the package ws is not installed. */
-function copyWithoutWs(t) {
+/** Copies a build to a folder in which the package ws is not installed. */
+function copyWithoutWs(t, build = "esm/index.js") {
   const folder = mkdtempSync(join(tmpdir(), "stoa-"));
   t.after(() => rmSync(folder, { recursive: true }));
-  copyFileSync(new URL("../dist/esm/index.js", import.meta.url), join(folder, "index.mjs"));
+  copyFileSync(new URL(`../dist/${build}`, import.meta.url), join(folder, "index.mjs"));
   return pathToFileURL(join(folder, "index.mjs")).href;
 }
 
@@ -149,6 +149,29 @@ test("names the package to install if there is no WebSocket", async (t) => {
     await dial("ws://127.0.0.1:1", { default: {} }).catch(({ message, code }) => console.info(message, code));`;
   const output = await run(["--input-type=module", "--eval", program]);
   assert.equal(output, "no WebSocket: install the package ws, or Node.js 22 no_websocket\n");
+});
+
+// Nodes serve this build at /stoa.js.
+test("the browser build fails at once if there is no WebSocket", async (t) => {
+  const program = `
+    import { dial } from ${JSON.stringify(copyWithoutWs(t, "stoa.min.js"))};
+    delete globalThis.WebSocket;
+    await dial("ws://127.0.0.1:1", { default: {} }).catch(({ message, code }) => console.info(message, code));`;
+  const output = await run(["--input-type=module", "--eval", program]);
+  assert.equal(output, "no WebSocket: needs Node.js 22, or the option WebSocket no_websocket\n");
+});
+
+// The WebSocket of Node.js hides the status, so the client cannot know that the
+// refusal is final. The application must learn of each attempt.
+test("the browser build in Node.js reports refused attempts, and retries", async (t) => {
+  const { url } = await serve(t, () => 401);
+  const program = `
+    import { dial } from ${JSON.stringify(copyWithoutWs(t, "stoa.min.js"))};
+    const onState = ({ state, final, error }) => console.info(state, final, error?.message);
+    await dial(process.argv[1], { default: {} }, { onState, reconnect: { base: 1, attempts: 2 } }).catch(({ code }) => console.info(code));`;
+  const flags = globalThis.WebSocket ? [] : ["--experimental-websocket"];
+  const output = await run([...flags, "--input-type=module", "--eval", program, url]);
+  assert.match(output, /^connecting (false|undefined) \S.*\nclosed .*\ngave_up\n$/);
 });
 
 test("takes a WebSocket for a standard one if it refuses headers", async (t) => {
