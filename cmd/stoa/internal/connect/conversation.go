@@ -178,9 +178,11 @@ func (c *conversation) joined(room string) bool {
 	return ns != nil && ns.Room(room) != nil
 }
 
-func (c *conversation) memberships() []membership {
+func (c *conversation) memberships() []membership { return membershipsOf(c.conn) }
+
+func membershipsOf(conn *client.Conn) []membership {
 	all := []membership{}
-	for _, ns := range c.conn.Namespaces() {
+	for _, ns := range conn.Namespaces() {
 		rooms := []string{}
 		for _, r := range ns.Rooms() {
 			rooms = append(rooms, r.Name())

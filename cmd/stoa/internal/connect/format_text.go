@@ -82,7 +82,11 @@ func stateText(r *record) string {
 	}
 	switch {
 	case r.State == client.StateConnected.String() && r.again:
-		return "reconnected, ID " + cli.SanitizeName(r.ID)
+		text := "reconnected, ID " + cli.SanitizeName(r.ID)
+		if len(r.Namespaces) > 0 {
+			text += ", again in " + membershipsText(r.Namespaces)
+		}
+		return text
 	case r.State == client.StateConnected.String():
 		return "connected, ID " + cli.SanitizeName(r.ID)
 	case r.State == client.StateClosed.String():

@@ -77,7 +77,7 @@ func TestStates(t *testing.T) {
 			"* not connected: refused; attempt 2 in 0s", `"type":"state","state":"reconnecting","attempt":2,"delay_ms":0,"error":"refused"}`,
 		},
 		{
-			"reconnected", client.StateEvent{From: client.StateReconnecting, To: client.StateConnected, ID: "x2", Attempt: 3},
+			"reconnected", client.StateEvent{Conn: new(client.Conn), From: client.StateReconnecting, To: client.StateConnected, ID: "x2", Attempt: 3},
 			"* reconnected, ID x2", `"type":"state","state":"connected","id":"x2","attempt":3}`,
 		},
 		{

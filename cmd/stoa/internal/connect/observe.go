@@ -98,8 +98,10 @@ func (c *conversation) onState(_ context.Context, e *client.StateEvent) {
 		delay := e.Delay.Milliseconds()
 		r.Delay, r.again = &delay, e.From == e.To
 	}
-	if e.To == client.StateConnected {
-		r.again = e.From == client.StateReconnecting
+	if e.To == client.StateConnected && e.From == client.StateReconnecting {
+		r.again = true
+		// The client has rejoined without calling OnConnected and OnJoined.
+		r.Namespaces = membershipsOf(e.Conn)
 	}
 	c.mu.Lock()
 	c.state = e.To

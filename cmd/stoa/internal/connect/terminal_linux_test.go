@@ -49,7 +49,7 @@ func TestConnectOnATerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	term.Screen.Await(t, `(connection lost: closed by the server: 1012)`)
-	term.Screen.Await(t, `(\* reconnected, ID )`)
+	term.Screen.Await(t, `(\* reconnected, ID \S+, again in default: lobby "second room"\r)`)
 	term.Type(t, keyCtrlD)
 	term.Wait(t, 0)
 	term.Screen.Await(t, `(\* closed\r\n)$`)
