@@ -174,13 +174,13 @@ func TestLimitsHaveMetrics(t *testing.T) {
 	metric, rows := regexp.MustCompile("`(stoa_[a-z_]+)({[^`]*})?`"), 0
 	for row := range strings.Lines(string(page)) {
 		columns := strings.Split(strings.TrimSpace(row), " | ")
-		if len(columns) != 4 || strings.HasPrefix(row, "| limit ") {
+		if len(columns) != 5 || strings.HasPrefix(row, "| key ") {
 			continue
 		}
 		rows++
-		names := metric.FindAllStringSubmatch(columns[3], -1)
-		if len(names) == 0 && !strings.Contains(columns[0], "`Limits.AddressPrefix`") { // part of other limits
-			t.Errorf("no metric: %s", columns[0])
+		names := metric.FindAllStringSubmatch(columns[4], -1)
+		if len(names) == 0 {
+			t.Errorf("no metric: %s", columns[1])
 		}
 		for _, name := range names {
 			label := strings.Trim(name[2], "{}")
@@ -276,8 +276,10 @@ func populated(t testing.TB) node.Stats {
 		{Code: "other", Initiator: node.ByServer}:      4,
 	}
 	stats.Denied = map[node.DeniedKey]uint64{
-		{Namespace: "chat", Rule: node.RuleJoin}:     5,
-		{Namespace: "chat", Rule: node.RuleRoomFull}: 6,
+		{Namespace: "chat", Rule: node.RuleJoin}:        5,
+		{Namespace: "chat", Rule: node.RuleRoomFull}:    6,
+		{Namespace: "chat", Rule: node.RuleRoomName}:    7,
+		{Namespace: "chat", Rule: node.RuleMessageSize}: 8,
 	}
 	return stats
 }
