@@ -169,31 +169,67 @@ func TestLimitsHaveMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gatherers := prometheus.Gatherers{newRegistry(t, populated(t)), newBrokerRegistry(t, populatedBroker(t))}
-	lines := strings.Split(string(exposition(t, gatherers)), "\n")
-	metric, rows := regexp.MustCompile("`(stoa_[a-z_]+)({[^`]*})?`"), 0
+	lines, rows := allSeries(t), 0
 	for row := range strings.Lines(string(page)) {
 		columns := strings.Split(strings.TrimSpace(row), " | ")
 		if len(columns) != 5 || strings.HasPrefix(row, "| key ") {
 			continue
 		}
 		rows++
-		names := metric.FindAllStringSubmatch(columns[4], -1)
-		if len(names) == 0 {
-			t.Errorf("no metric: %s", columns[1])
-		}
-		for _, name := range names {
-			label := strings.Trim(name[2], "{}")
-			if !slices.ContainsFunc(lines, func(line string) bool {
-				return (strings.HasPrefix(line, name[1]+" ") || strings.HasPrefix(line, name[1]+"{") ||
-					strings.HasPrefix(line, name[1]+"_bucket{")) && strings.Contains(line, label)
-			}) {
-				t.Errorf("%s does not exist", name[0])
-			}
-		}
+		checkMetrics(t, lines, columns[4])
 	}
 	if rows < 40 {
 		t.Errorf("%d limits in the tables, want at least 40", rows)
+	}
+}
+
+// docs/operating.md names a metric for each error that a client sees.
+func TestRefusalsHaveMetrics(t *testing.T) {
+	page, err := os.ReadFile("../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "## Refusals and their metrics\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	lines, rows := allSeries(t), 0
+	for row := range strings.Lines(section) {
+		columns := strings.Split(strings.TrimSpace(row), " | ")
+		if len(columns) != 2 || strings.HasPrefix(row, "| the client sees ") {
+			continue
+		}
+		rows++
+		checkMetrics(t, lines, columns[1])
+	}
+	if rows < 15 {
+		t.Errorf("%d errors in the table, want at least 15", rows)
+	}
+}
+
+// allSeries returns the lines of all metrics.
+func allSeries(t *testing.T) []string {
+	gatherers := prometheus.Gatherers{newRegistry(t, populated(t)), newBrokerRegistry(t, populatedBroker(t)), newAuthRegistry(t)}
+	return strings.Split(string(exposition(t, gatherers)), "\n")
+}
+
+// seriesName matches a metric in a page, with its label if there is one.
+var seriesName = regexp.MustCompile("`(stoa_[a-z_]+)({[^`]*})?`")
+
+// checkMetrics reports an error unless the text names metrics, all of which
+// exist with their labels.
+func checkMetrics(t *testing.T, lines []string, text string) {
+	t.Helper()
+	names := seriesName.FindAllStringSubmatch(text, -1)
+	if len(names) == 0 {
+		t.Errorf("no metric: %s", text)
+	}
+	for _, name := range names {
+		label := strings.Trim(name[2], "{}")
+		if !slices.ContainsFunc(lines, func(line string) bool {
+			return (strings.HasPrefix(line, name[1]+" ") || strings.HasPrefix(line, name[1]+"{") ||
+				strings.HasPrefix(line, name[1]+"_bucket{")) && strings.Contains(line, label)
+		}) {
+			t.Errorf("%s does not exist", name[0])
+		}
 	}
 }
 
