@@ -79,7 +79,7 @@ func TestKeysOfLimitsAreDocumented(t *testing.T) {
 	}
 }
 
-// The examples of pages that are not all configuration pass "stoa config check".
+// The examples in YAML of these pages pass "stoa config check".
 func TestExamplesOfPages(t *testing.T) {
 	for _, name := range []string{"limits.md", "users.md"} {
 		page, err := os.ReadFile("../../../../docs/" + name)
