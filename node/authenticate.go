@@ -56,7 +56,7 @@ type authenticateTask struct {
 // Do implements taskqueue.Work.
 func (t *authenticateTask) Do(ctx context.Context) error {
 	id, err := t.handler(ctx, &AuthenticateRequest{Conn: t.conn, Token: string(t.request.Message.Body)})
-	if err == nil && !id.Expires.IsZero() && !id.Expires.After(time.Now()) {
+	if err == nil && hasEnded(&id) {
 		err = wire.ErrUnauthorized
 	}
 	if err != nil {
@@ -98,12 +98,18 @@ func (t *authenticateTask) failed(err error) {
 	t.conn.handle.Submit(t)
 }
 
+// hasEnded reports whether an identity is not valid any more.
+func hasEnded(id *access.Identity) bool { return !id.Expires.IsZero() && !id.Expires.After(time.Now()) }
+
 // Run implements hub.Task. The user is compared here, where nothing else can
-// change it.
+// change it. On a busy loop the token may have ended meanwhile.
 func (t *authenticateTask) Run(*hub.Shard) {
 	c := t.conn.handle.Client()
 	if c == nil {
 		return
+	}
+	if t.id != nil && hasEnded(t.id) {
+		t.id, t.result, t.err = nil, hub.RenewalRefused, wire.ErrUnauthorized
 	}
 	if t.id != nil {
 		if id := c.Identity(); id != nil && id.User != "" && id.User != t.id.User {

@@ -213,6 +213,58 @@ func TestIdentityEnds(t *testing.T) {
 	}
 }
 
+// An identity that has ended, or is about to, closes an open connection, too.
+func TestEndedIdentityIsSet(t *testing.T) {
+	for _, life := range []time.Duration{-time.Second, 0, 1, time.Millisecond} {
+		opened := make(chan *node.Conn, 1)
+		n := startHandling(t, nil, func(n *node.Node) {
+			n.OnOpened(func(_ context.Context, e *node.OpenedEvent) { opened <- e.Conn })
+		})
+		p := dial(t, n)
+		if err := (<-opened).SetIdentity(access.Identity{Expires: time.Now().Add(life)}); err != nil {
+			t.Fatal(err)
+		}
+		p.expectClose(ws.StatusCode(wire.CodeExpired))
+	}
+}
+
+// The identity of a guest that the application sets during a login does not
+// undo it.
+func TestGuestIdentityDuringALogin(t *testing.T) {
+	opened := make(chan *node.Conn, 1)
+	n := startVerifying(t, func(cfg *node.Config) { cfg.AllowLogin = true }, func(n *node.Node) {
+		n.OnOpened(func(_ context.Context, e *node.OpenedEvent) { opened <- e.Conn })
+	})
+	for range 200 {
+		p := dial(t, n)
+		c := <-opened
+		stop := make(chan struct{})
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					if errors.Is(c.SetIdentity(access.Identity{Info: []byte("{}")}), node.ErrOtherUser) {
+						return
+					}
+				}
+			}
+		}()
+		p.send("$1" + ask + "ann")
+		p.next()
+		close(stop)
+		<-ended
+		if c.User() != "ann" {
+			t.Fatalf("the user is %q after the login, want ann", c.User())
+		}
+		_ = p.conn.Close()
+	}
+	eventually(t, "all connections have left their user", func() bool { return n.Stats().UserConns == 0 })
+}
+
 // A handler that hangs does not outlive the identity.
 func TestIdentityEndsWhileATokenIsVerified(t *testing.T) {
 	ended := make(chan error, 1)

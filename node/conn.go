@@ -66,8 +66,10 @@ func (c *Conn) User() string { return c.Identity().User }
 // afterwards; a request that waits for a handler is checked again. Where the
 // old identity allowed to connect or join and the new one does not, the
 // connection is taken out of the namespace or room at once, and OnDisconnected
-// and OnLeft report it as forced. SetIdentity does not block. The error is
-// wire.ErrClosed if the connection has closed.
+// and OnLeft report it as forced. An identity that has ended closes the
+// connection. If the client of a connection without a user logs in at the same
+// time, its login stays. SetIdentity does not block. The error is wire.ErrClosed
+// if the connection has closed.
 func (c *Conn) SetIdentity(id access.Identity) error {
 	if err := id.Validate(); err != nil {
 		return fmt.Errorf("node: %w", err)

@@ -345,7 +345,9 @@ func (t *identityTask) Run(*hub.Shard) {
 // namespaces and rooms that only the old one allows. It belongs to the loop.
 func (c *Conn) replaceIdentity(client *hub.Client, now *access.Identity) {
 	before := client.Identity()
-	client.SetIdentity(now)
+	if !client.SetIdentity(now) {
+		return // of another user: a login has come first
+	}
 	c.identity.Store(now)
 	evict(client, func(ns *Namespace, r Rule, at scope) bool {
 		p := ns.policy.Load()

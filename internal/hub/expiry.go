@@ -144,8 +144,13 @@ func (c *Client) Identity() *access.Identity {
 }
 
 // SetIdentity sets a copy of the identity of the connection, for its next
-// message. If it ends, its life begins with the client's hello.
-func (c *Client) SetIdentity(id *access.Identity) {
+// message. If it ends, its life begins with the client's hello. A connection of
+// a user stays one to its end: for another user SetIdentity changes nothing and
+// reports false.
+func (c *Client) SetIdentity(id *access.Identity) bool {
+	if user := c.User(); user != "" && user != id.User {
+		return false
+	}
 	set := &identity{Identity: *id}
 	if before := c.needExtra().identity; before != nil {
 		set.since = before.since
@@ -158,25 +163,28 @@ func (c *Client) SetIdentity(id *access.Identity) {
 	if c.session.Acknowledged() {
 		c.live()
 	}
+	return true
 }
 
 // live counts the life of the identity from now on. It reports false if the
-// identity has ended already.
+// identity has ended already; if the caller does not close the connection, its
+// loop does.
 func (c *Client) live() bool {
 	s, id := c.Shard(), c.Identity()
 	if id == nil || id.Expires.IsZero() {
 		s.expiries.remove(c)
 		return true
 	}
+	l := c.needLife()
+	l.noticed = true
+	now := s.expiries.now(s.loop.Now())
 	left := time.Until(id.Expires)
 	if left <= 0 {
-		s.expiries.remove(c)
+		l.ends = now
+		s.expiries.set(c, now)
 		return false
 	}
-	l := c.needLife()
-	now := s.expiries.now(s.loop.Now())
 	l.ends = now + left.Milliseconds() + 1 // not before the end
-	l.noticed = true
 	at := l.ends
 	if notice := s.hub.config.ExpiryNotice; notice > 0 && c.session.Understands(wire.FeatureExpiry) {
 		l.noticed = false
