@@ -66,8 +66,10 @@ type Permission struct {
 	Namespace string
 	// Rooms are patterns: a name; a name in which "{user}" stands for the ID of
 	// the user; a prefix that ends with "*", such as "team-*", or "*" for every
-	// room. Without rooms the permission is about the namespace itself: to
-	// connect, and to emit to all its connections.
+	// room. For a user whose ID contains the character behind "{user}", the
+	// pattern matches no room; "{user}*" is an error. Without rooms the
+	// permission is about the namespace itself: to connect, and to emit to all
+	// its connections.
 	Rooms []string
 	// Allow are the actions that are allowed there.
 	Allow Actions
@@ -85,6 +87,9 @@ func (p *Permission) Validate() error {
 	for _, pattern := range p.Rooms {
 		if i := strings.IndexByte(pattern, '*'); i >= 0 && i != len(pattern)-1 {
 			return fmt.Errorf("room %q: a * is possible at the end only", pattern)
+		}
+		if strings.HasSuffix(pattern, userMark+"*") {
+			return fmt.Errorf("room %q: want a character between {user} and *, or the rooms of anna would be those of ann, too", pattern)
 		}
 	}
 	return nil
@@ -152,8 +157,10 @@ func (id *Identity) matches(pattern, room string) bool {
 		if !marked {
 			return prefix || room == ""
 		}
-		// A client without a user must not match "{user}" with nothing.
-		if rest, ok = strings.CutPrefix(room, id.User); !ok || id.User == "" {
+		// A client without a user must not match "{user}" with nothing. An ID
+		// that contains the character behind it would be ambiguous: with
+		// "dm-{user}-*" the rooms of "ann-bob" would be those of "ann", too.
+		if rest, ok = strings.CutPrefix(room, id.User); !ok || id.User == "" || after != "" && strings.IndexByte(id.User, after[0]) >= 0 {
 			return false
 		}
 		room, pattern = rest, after

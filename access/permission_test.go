@@ -53,10 +53,16 @@ func TestAllows(t *testing.T) {
 // The ID of a user is data, not a pattern, and no user is not any user.
 func TestTemplateTakesTheUserLiterally(t *testing.T) {
 	permission := []Permission{{Namespace: "*", Rooms: []string{"user-{user}"}, Allow: Join}}
+	between := Permission{Namespace: "*", Rooms: []string{"dm-{user}-*", "box:{user}:in"}, Allow: Join}
+	permission = append(permission, between)
 	cases := []struct {
 		user, room string
 		want       bool
 	}{
+		{"ann", "dm-ann-bob-1", true}, // as no other user has such a room
+		{"ann-bob", "dm-ann-bob-1", false},
+		{"ann-bob", "box:ann-bob:in", true},
+		{"a:b", "box:a:b:in", false},
 		{"*", "user-bob", false},
 		{"*", "user-*", true},
 		{"", "user-", false},
@@ -91,6 +97,7 @@ func TestValidate(t *testing.T) {
 		"no namespace":   {Permissions: []Permission{{Allow: Join}}},
 		"no action":      {Permissions: []Permission{{Namespace: "a"}}},
 		"unknown action": {Permissions: []Permission{{Namespace: "a", Allow: 1 << 7}}},
+		"user and star":  {Permissions: []Permission{{Namespace: "a", Rooms: []string{"{user}*"}, Allow: Join}}},
 		"star inside":    {Permissions: []Permission{{Namespace: "a", Rooms: []string{"a*b"}, Allow: Join}}},
 	} {
 		if bad.Validate() == nil {

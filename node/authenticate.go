@@ -102,7 +102,7 @@ func (t *authenticateTask) failed(err error) {
 func hasEnded(id *access.Identity) bool { return !id.Expires.IsZero() && !id.Expires.After(time.Now()) }
 
 // Run implements hub.Task. The user is compared here, where nothing else can
-// change it. On a busy loop the token may have ended meanwhile.
+// change it. The token may have ended on its way to a busy loop.
 func (t *authenticateTask) Run(*hub.Shard) {
 	c := t.conn.handle.Client()
 	if c == nil {

@@ -68,8 +68,8 @@ func (c *Conn) User() string { return c.Identity().User }
 // connection is taken out of the namespace or room at once, and OnDisconnected
 // and OnLeft report it as forced. An identity that has ended closes the
 // connection. If the client of a connection without a user logs in at the same
-// time, its login stays. SetIdentity does not block. The error is wire.ErrClosed
-// if the connection has closed.
+// time, its login stays. SetIdentity does not block. The error is
+// wire.ErrClosed if the connection has closed.
 func (c *Conn) SetIdentity(id access.Identity) error {
 	if err := id.Validate(); err != nil {
 		return fmt.Errorf("node: %w", err)
