@@ -54,7 +54,7 @@ type TLS struct {
 // Proxies is the section of the proxies in front of the node.
 type Proxies struct {
 	Trusted  []string `key:"trusted" flag:"trusted-proxy" example:"10.0.0.0/8" doc:"Networks or addresses of the proxies that are believed. By default none."`
-	Header   string   `key:"header" default:"x-forwarded-for" enum:"x-forwarded-for forwarded none" flag:"proxy-header" restart:"yes" doc:"Field of requests in which they name their clients. They must append to it, or replace it, in every request."`
+	Header   string   `key:"header" default:"auto" enum:"auto x-forwarded-for forwarded none" flag:"proxy-header" restart:"yes" doc:"Field of requests in which they name their clients. They must append to it, or replace it, in every request. auto: x-forwarded-for, or none with protocol: a proxy that speaks that protocol passes on the fields of its clients."`
 	Protocol bool     `key:"protocol" default:"false" flag:"proxy-protocol" restart:"yes" doc:"Every connection begins with a header of the PROXY protocol, version 1 or 2, and comes from a trusted proxy. Others are closed."`
 }
 
@@ -75,6 +75,9 @@ func (p *Proxies) networks() ([]netip.Prefix, error) {
 
 // header is the field as package node names it.
 func (p *Proxies) header() node.ProxyHeader {
+	if p.Header == autoWord && p.Protocol {
+		return node.ProxyHeaderNone
+	}
 	for _, header := range []node.ProxyHeader{node.ProxyHeaderForwarded, node.ProxyHeaderNone} {
 		if header.String() == p.Header {
 			return header

@@ -41,7 +41,7 @@ var effects = []struct {
 	{"subprotocols", "[chat.v2, chat.v1]", fields{"node.Subprotocols": "[chat.v2 chat.v1]"}},
 	{"proxies.trusted", "[10.0.0.0/8, '::1']", fields{"node.TrustedProxies": "[10.0.0.0/8 ::1/128]"}},
 	{"proxies.header", "forwarded", fields{"node.ProxyHeader": "forwarded"}},
-	{"proxies.protocol", "true", fields{"node.ProxyProtocol": "true"}},
+	{"proxies.protocol", "true", fields{"node.ProxyProtocol": "true", "node.ProxyHeader": "none"}},
 	{"cluster.redis", "[redis://a, redis://b]", fields{"redis.Servers": "[redis://a redis://b]"}},
 	{"cluster.redis_ca", "CERT", fields{"redis.TLS": "set"}},
 	{"cluster.name", "chat", fields{"redis.Cluster": "chat"}},

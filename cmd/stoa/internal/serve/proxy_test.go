@@ -23,7 +23,9 @@ func TestServeBehindAProxy(t *testing.T) {
 		{[]string{"--trusted-proxy", "10.0.0.0/8"}, request, `127\.0\.0\.1:\d+`},
 		{[]string{"--trusted-proxy", "10.0.0.0/8", "--trusted-proxy", "127.0.0.1"}, request, `203\.0\.113\.5:0`},
 		{[]string{"--trusted-proxy", "127.0.0.0/8", "--proxy-header", "forwarded"}, request, `203\.0\.113\.6:0`},
-		{[]string{"--trusted-proxy", "127.0.0.0/8", "--proxy-protocol", "--proxy-header", "none"}, header + request, `203\.0\.113\.7:4711`},
+		{[]string{"--trusted-proxy", "127.0.0.0/8", "--proxy-protocol"}, header + request, `203\.0\.113\.7:4711`},
+		// The proxy names no client, and its client names one.
+		{[]string{"--trusted-proxy", "127.0.0.0/8", "--proxy-protocol"}, "PROXY UNKNOWN\r\n" + request, `127\.0\.0\.1:\d+`},
 	} {
 		p := startProgram(t, append([]string{"--log-level", "debug"}, c.args...)...)
 		conn, err := net.Dial("tcp", p.Address)

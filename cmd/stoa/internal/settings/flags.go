@@ -91,8 +91,8 @@ func (f *Flags) Register(set *pflag.FlagSet) {
 		"PEM `file` with the private key of the certificate; default: STOA_TLS_KEY")
 	set.StringArray("trusted-proxy", nil,
 		"`network` of proxies that may name the address of their clients, such as 10.0.0.0/8, or one address; repeatable")
-	set.String("proxy-header", "x-forwarded-for",
-		"`field` of requests in which they do: x-forwarded-for, forwarded or none")
+	set.String("proxy-header", "auto",
+		"`field` of requests in which they do: x-forwarded-for, forwarded or none; auto: x-forwarded-for, or none with --proxy-protocol")
 	set.Bool("proxy-protocol", false,
 		"every connection begins with a header of the PROXY protocol, version 1 or 2; others are closed")
 	cli.RegisterClusterFlags(set)
