@@ -95,8 +95,9 @@ type Config struct {
 	// ProxyProtocol means that every connection to the node's own listener
 	// begins with a header of the PROXY protocol, version 1 or 2, also in front
 	// of TLS, and comes from TrustedProxies. Others are closed and counted. The
-	// ProxyHeader of such a connection is read if it names a trusted proxy, or no
-	// client: set ProxyHeaderNone unless an HTTP proxy is in front of that one.
+	// ProxyHeader of such a connection is read if it names a trusted proxy, or
+	// no client: set ProxyHeaderNone unless an HTTP proxy is in front of that
+	// one.
 	ProxyProtocol bool
 
 	// Subprotocols are those of Sec-WebSocket-Protocol that the node speaks, in
