@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -20,7 +21,10 @@ const (
 // it.
 type Identity struct {
 	// User is the ID of the user, at most MaxUser bytes of valid UTF-8 without
-	// control characters. Empty means that the client is not authenticated.
+	// control characters, invisible ones (such as U+200B, and those that turn
+	// the direction of text) and U+FFFD, which decoders put in place of
+	// unreadable bytes: two users must not look the same, nor become one. Empty
+	// means that the client is not authenticated.
 	User string
 	// Info describes the user to others: JSON of at most MaxInfo bytes. Nil is
 	// none.
@@ -40,7 +44,7 @@ func (id *Identity) IsZero() bool {
 func (id *Identity) Validate() error {
 	var errs []error
 	if len(id.User) > MaxUser || !isPlain(id.User) {
-		errs = append(errs, fmt.Errorf("access: User: want at most %d bytes of UTF-8 without control characters", MaxUser))
+		errs = append(errs, fmt.Errorf("access: User: want at most %d bytes of UTF-8 without control or invisible characters", MaxUser))
 	}
 	if len(id.Info) > MaxInfo || id.Info != nil && !json.Valid(id.Info) {
 		errs = append(errs, fmt.Errorf("access: Info: want JSON of at most %d bytes", MaxInfo))
@@ -56,12 +60,18 @@ func (id *Identity) Validate() error {
 	return errors.Join(errs...)
 }
 
-// isPlain reports whether a name is valid UTF-8 without control characters.
+// isPlain reports whether a name is valid UTF-8 without control characters,
+// those that are not seen, and the one for unreadable bytes.
 func isPlain(name string) bool {
 	for _, r := range name {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+		switch {
+		case r < 0x7f:
+			if r < ' ' {
+				return false
+			}
+		case r == utf8.RuneError || unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp):
 			return false
 		}
 	}
-	return utf8.ValidString(name)
+	return true
 }

@@ -31,10 +31,5 @@ func ParsePermission(text string) (Permission, error) {
 		}
 		p.Allow |= action
 	}
-	for _, room := range p.Rooms {
-		if room == "" {
-			return Permission{}, errors.New("the name of a room is empty")
-		}
-	}
 	return p, p.Validate()
 }

@@ -62,14 +62,14 @@ const userMark = "{user}"
 // Permission allows actions in rooms of a namespace, or in the namespace
 // itself.
 type Permission struct {
-	// Namespace is its name; "*" means every namespace.
+	// Namespace is its name; "*" means every namespace. No other name has a *.
 	Namespace string
 	// Rooms are patterns: a name; a name in which "{user}" stands for the ID of
 	// the user; a prefix that ends with "*", such as "team-*", or "*" for every
-	// room. For a user whose ID contains the character behind "{user}", the
-	// pattern matches no room; "{user}*" is an error. Without rooms the
-	// permission is about the namespace itself: to connect, and to emit to all
-	// its connections.
+	// room. Braces are possible in "{user}" only. For a user whose ID contains
+	// the character behind "{user}", the pattern matches no room; "{user}*" is
+	// an error. Without rooms the permission is about the namespace itself: to
+	// connect, and to emit to all its connections.
 	Rooms []string
 	// Allow are the actions that are allowed there.
 	Allow Actions
@@ -81,16 +81,32 @@ func (p *Permission) Validate() error {
 	switch {
 	case p.Namespace == "":
 		return errors.New(`the namespace is missing ("*" means every namespace)`)
+	case p.Namespace != "*" && strings.Contains(p.Namespace, "*"):
+		return fmt.Errorf("namespace %q: a * stands alone, for every namespace", p.Namespace)
 	case p.Allow == 0 || p.Allow&^AllActions != 0:
 		return fmt.Errorf("allows nothing known (%d)", p.Allow)
 	}
 	for _, pattern := range p.Rooms {
-		if i := strings.IndexByte(pattern, '*'); i >= 0 && i != len(pattern)-1 {
-			return fmt.Errorf("room %q: a * is possible at the end only", pattern)
+		if err := validatePattern(pattern); err != nil {
+			return err
 		}
-		if strings.HasSuffix(pattern, userMark+"*") {
-			return fmt.Errorf("room %q: want a character between {user} and *, or the rooms of anna would be those of ann, too", pattern)
-		}
+	}
+	return nil
+}
+
+// validatePattern refuses patterns that are probably mistakes, such as
+// "{User}": the permission would be for another room than its author meant.
+func validatePattern(pattern string) error {
+	star := strings.IndexByte(pattern, '*')
+	switch {
+	case pattern == "":
+		return errors.New("the name of a room is empty")
+	case star >= 0 && star != len(pattern)-1:
+		return fmt.Errorf("room %q: a * is possible at the end only", pattern)
+	case strings.ContainsAny(strings.ReplaceAll(pattern, userMark, ""), "{}"):
+		return fmt.Errorf("room %q: braces are possible in %s only", pattern, userMark)
+	case strings.HasSuffix(pattern, userMark+"*"):
+		return fmt.Errorf("room %q: want a character between {user} and *, or the rooms of anna would be those of ann, too", pattern)
 	}
 	return nil
 }

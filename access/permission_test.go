@@ -84,7 +84,7 @@ func TestAllowsDoesNotAllocate(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	good := Identity{User: "ann", Info: []byte(`{"name":"Ann"}`), Permissions: []Permission{{Namespace: "a", Allow: Connect}}}
+	good := Identity{User: "Ann\u00e9 \U0001F600", Info: []byte(`{"name":"Ann"}`), Permissions: []Permission{{Namespace: "a", Allow: Connect}}}
 	if err := good.Validate(); err != nil {
 		t.Error(err)
 	}
@@ -92,12 +92,24 @@ func TestValidate(t *testing.T) {
 		"long user":      {User: string(make([]byte, MaxUser+1))},
 		"control":        {User: "a\nb"},
 		"invalid UTF-8":  {User: "\xff"},
+		"lone surrogate": {User: "a\ufffd"},
+		"zero width":     {User: "a\u200bnn"},
+		"direction":      {User: "a\u202enn"},
+		"byte order":     {User: "\ufeffann"},
+		"line separator": {User: "a\u2028"},
+		"paragraph":      {User: "a\u2029"},
 		"info":           {Info: []byte(`{`)},
 		"long info":      {Info: make([]byte, MaxInfo+1)},
 		"no namespace":   {Permissions: []Permission{{Allow: Join}}},
 		"no action":      {Permissions: []Permission{{Namespace: "a"}}},
 		"unknown action": {Permissions: []Permission{{Namespace: "a", Allow: 1 << 7}}},
 		"user and star":  {Permissions: []Permission{{Namespace: "a", Rooms: []string{"{user}*"}, Allow: Join}}},
+		"empty room":     {Permissions: []Permission{{Namespace: "a", Rooms: []string{""}, Allow: Join}}},
+		"other case":     {Permissions: []Permission{{Namespace: "a", Rooms: []string{"user-{User}"}, Allow: Join}}},
+		"open brace":     {Permissions: []Permission{{Namespace: "a", Rooms: []string{"{user}-{"}, Allow: Join}}},
+		"closing brace":  {Permissions: []Permission{{Namespace: "a", Rooms: []string{"{user}}"}, Allow: Join}}},
+		"braces around":  {Permissions: []Permission{{Namespace: "a", Rooms: []string{"{us{user}er}"}, Allow: Join}}},
+		"namespaces":     {Permissions: []Permission{{Namespace: "a*", Allow: Join}}},
 		"star inside":    {Permissions: []Permission{{Namespace: "a", Rooms: []string{"a*b"}, Allow: Join}}},
 	} {
 		if bad.Validate() == nil {

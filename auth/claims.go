@@ -32,6 +32,11 @@ type claims struct {
 // unmarshal reads the claims. Their names are compared exactly, unlike those of
 // a struct.
 func (c *claims) unmarshal(content []byte) error {
+	// encoding/json would make one user of all whose IDs differ in bytes that
+	// are no UTF-8.
+	if !utf8.Valid(content) {
+		return errors.New("the claims are not UTF-8")
+	}
 	if err := c.fields.unmarshal(content); err != nil {
 		return err
 	}
@@ -158,7 +163,7 @@ func (c *claims) identity() (access.Identity, error) {
 		return unusable(names.User, strconv.Quote(ServicePrefix)+" begins the names of services with API keys")
 	}
 	if user := (access.Identity{User: id.User}); user.Validate() != nil {
-		return unusable(names.User, fmt.Sprintf("want at most %d bytes without control characters", access.MaxUser))
+		return unusable(names.User, fmt.Sprintf("want at most %d bytes without control or invisible characters", access.MaxUser))
 	}
 	if raw, ok := c.fields.get(names.Info); ok && !isNull(raw) {
 		var info bytes.Buffer

@@ -57,6 +57,8 @@ func FuzzPermissionsClaim(f *testing.F) {
 	f.Add(`{"permissions":[{"namespace":"chat","rooms":["lobby","user-{user}"],"allow":["join","emit"]}]}`)
 	f.Add(`[{"namespace":"*","allow":["*"]}]`)
 	f.Add(`[{"namespace":"a","rooms":[],"allow":["join"]}]`)
+	f.Add(`[{"namespace":"a","rooms":null,"allow":["join"]}]`)
+	f.Add(`[{"namespace":"a*","Rooms":["{user"],"allow":["join"]}]`)
 	f.Fuzz(func(t *testing.T, claim string) {
 		permissions, err := auth.ParsePermissions([]byte(claim))
 		if err != nil {

@@ -27,10 +27,11 @@ type permission struct {
 //	]}
 //
 // See access.Permission for their meaning. The list may also stand alone.
-// Unknown fields and actions are errors, and so is an empty list of rooms, by
-// which the permission would be about the namespace itself: a token with a
-// mistake must not allow more than its author meant. The error names the
-// permission, counted from 0.
+// Unknown fields and actions are errors, and so are an empty list of rooms and
+// null in place of one, by which the permission would be about the namespace
+// itself: a token with a mistake must not allow more than its author meant. The
+// names of fields are compared exactly. The error names the permission, counted
+// from 0.
 func ParsePermissions(claim []byte) ([]access.Permission, error) {
 	var list []json.RawMessage
 	if trimmed := bytes.TrimSpace(claim); bytes.HasPrefix(trimmed, []byte("[")) {
@@ -41,7 +42,7 @@ func ParsePermissions(claim []byte) ([]access.Permission, error) {
 		var wrapped *struct {
 			Permissions []json.RawMessage `json:"permissions"`
 		}
-		if err := unmarshalStrictly(claim, &wrapped); err != nil {
+		if _, err := unmarshalStrictly(claim, &wrapped, "permissions"); err != nil {
 			return nil, err
 		}
 		if wrapped == nil {
@@ -104,11 +105,12 @@ func (c *permissionCache) parse(claim []byte) ([]access.Permission, error) {
 
 func parsePermission(raw json.RawMessage) (access.Permission, error) {
 	var in permission
-	if err := unmarshalStrictly(raw, &in); err != nil {
+	fields, err := unmarshalStrictly(raw, &in, "namespace", "rooms", "allow")
+	if err != nil {
 		return access.Permission{}, err
 	}
 	p := access.Permission{Namespace: in.Namespace, Rooms: in.Rooms}
-	if in.Rooms != nil && len(in.Rooms) == 0 {
+	if slices.Contains(fields, "rooms") && len(in.Rooms) == 0 { // null, too
 		return p, errors.New("rooms is empty: leave it out for the namespace itself")
 	}
 	for _, name := range in.Allow {
@@ -144,21 +146,34 @@ func FormatPermissions(permissions []access.Permission) ([]byte, error) {
 	return json.Marshal(claim)
 }
 
-// unmarshalStrictly refuses unknown fields. Its errors quote no value.
-func unmarshalStrictly(raw []byte, to any) error {
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	decoder.DisallowUnknownFields()
-	err := decoder.Decode(to)
+// unmarshalStrictly refuses fields without one of the names, which it compares
+// exactly, and those that are there twice. It returns the names that are there.
+// Its errors quote no value.
+func unmarshalStrictly(raw []byte, to any, names ...string) ([]string, error) {
+	var fields object
+	var there []string
+	err := fields.unmarshal(raw)
+	for _, m := range fields.members {
+		name := string(m.name)
+		switch {
+		case !slices.Contains(names, name):
+			return nil, fmt.Errorf("unknown field %q", name)
+		case slices.Contains(there, name):
+			return nil, fmt.Errorf("%s is there twice", name)
+		}
+		there = append(there, name)
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, to)
+	}
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case err == nil:
-		return nil
+		return there, nil
 	case errors.As(err, &wrong) && wrong.Field != "":
-		return fmt.Errorf("%s is a %s", wrong.Field, wrong.Value)
+		return nil, fmt.Errorf("%s is a %s", wrong.Field, wrong.Value)
 	case errors.As(err, &wrong):
-		return fmt.Errorf("want an object, not a %s", wrong.Value)
-	case strings.HasPrefix(err.Error(), "json: unknown field"):
-		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+		return nil, fmt.Errorf("want an object, not a %s", wrong.Value)
 	}
-	return errors.New("malformed")
+	return nil, errors.New("malformed")
 }

@@ -238,6 +238,34 @@ func TestClaims(t *testing.T) {
 	expectResult(t, err, auth.ResultExpired)
 }
 
+// Users whose IDs a decoder would turn into the same text are not one user.
+func TestUnreadableUsers(t *testing.T) {
+	verifier := newJWT(t, auth.JWTConfig{Keys: []auth.VerificationKey{{Secret: string(secret)}}, AllowNoExpiry: true})
+	for claims, want := range map[string]auth.Result{
+		"{\"sub\":\"a\xff\"}":            auth.ResultMalformed,
+		"{\"sub\":\"a\xfe\"}":            auth.ResultMalformed,
+		"{\"sub\":\"a\",\"x\":\"\xff\"}": auth.ResultMalformed,
+		`{"sub":"a\ud800"}`:              auth.ResultUnusableClaim,
+		`{"sub":"a\ufffd"}`:              auth.ResultUnusableClaim,
+		`{"sub":"a\u200b"}`:              auth.ResultUnusableClaim,
+		`{"sub":"\u202eann"}`:            auth.ResultUnusableClaim,
+		`{"sub":"\ufeffann"}`:            auth.ResultUnusableClaim,
+		`{"sub":"ann\u2028"}`:            auth.ResultUnusableClaim,
+		`{"sub":"\ud83d\ude00"}`:         auth.ResultValid,
+	} {
+		signed := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims))
+		signature, err := jwt.SigningMethodHS256.Sign(signed, secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = verifier.Verify(t.Context(), signed+"."+base64.RawURLEncoding.EncodeToString(signature))
+		expectResult(t, err, want)
+		if t.Failed() {
+			t.Fatalf("%q", claims)
+		}
+	}
+}
+
 // Headers that a forger may write.
 func TestHeaders(t *testing.T) {
 	verifier := newJWT(t, auth.JWTConfig{Keys: []auth.VerificationKey{{ID: "k", Secret: string(secret)}}})
