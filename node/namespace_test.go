@@ -1,7 +1,6 @@
 package node_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/stoa-io/stoa/cluster/clustertest"
 	"github.com/stoa-io/stoa/node"
+	"github.com/stoa-io/stoa/wire"
 )
 
 // slowNode starts a node whose broker confirms subscriptions when the test says
@@ -229,13 +229,11 @@ func TestCloseAfterAFullReceiveQueue(t *testing.T) {
 		a.send(";default;r;chat;0;0;" + strings.Repeat("x", 1000))
 	}
 	awaitAsked(t, faulty, "r:default:r")
-	shutdown := make(chan error, 1)
-	go func() { shutdown <- n.Shutdown(context.Background()) }()
-	a.expectClose(1001)
+	if err := n.CloseConn(t.Context(), a.id, wire.CodePolicy, "over"); err != nil {
+		t.Errorf("CloseConn: %v", err)
+	}
+	a.expectClose(ws.StatusCode(wire.CodePolicy))
 	a.write(frame(ws.OpClose, true, "\x03\xe9"))
 	a.expectEnd()
 	release()
-	if err := <-shutdown; err != nil {
-		t.Errorf("Shutdown: %v", err)
-	}
 }

@@ -26,6 +26,10 @@ func (c *Conn) Close(code uint16, reason string) {
 		c.FinishClose() // the peer expects no other close
 		return
 	}
+	c.sendClose(code, reason)
+}
+
+func (c *Conn) sendClose(code uint16, reason string) {
 	c.startClose(code, ByServer, connClosing)
 	c.Send(closeFrame(code, reason), 1)
 }
@@ -94,7 +98,7 @@ func (c *Conn) deferClose(end func()) {
 	c.SetDeadline(max(c.loop.times.close, 1))
 }
 
-// FinishClose ends the wait that Handler.Closing asked for.
+// FinishClose ends the wait that Handler.Closing or Handler.Draining asked for.
 func (c *Conn) FinishClose() {
 	end := c.rare.end
 	c.rare.end = nil

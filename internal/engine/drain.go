@@ -13,6 +13,7 @@ import (
 type drain struct {
 	active    bool
 	perSecond int
+	patience  uint32 // with the handlers of one connection, in milliseconds
 	code      uint16
 	reason    string
 	next      int // slots before it are closed
@@ -23,7 +24,8 @@ type drain struct {
 // Shutdown ends a started server: it accepts no more connections, sends a close
 // frame with code 1001 and the reason to every client, at most
 // Limits.DrainPerSecond of them per second but fast enough to be done before
-// ctx ends, then ends the HTTP server and the loops. When ctx ends first, or
+// ctx ends, then ends the HTTP server and the loops. The close frame follows the
+// handling of the messages that have arrived. When ctx ends first, or
 // Stop is called, it closes the remaining connections at once and returns the
 // error of ctx. It is called once.
 func (s *Server) Shutdown(ctx context.Context, reason string) error {
@@ -31,11 +33,11 @@ func (s *Server) Shutdown(ctx context.Context, reason string) error {
 	if s.listener != nil {
 		_ = s.listener.Close()
 	}
-	pace := s.drainPace(ctx)
+	pace, patience := s.drainPace(ctx), s.drainPatience(ctx)
 	for _, l := range s.loops {
 		// Behind the deliveries that were accepted before, so that none is lost
 		// behind the close frame. A loop that has ended is drained.
-		l.shard.Post(func() { l.startDrain(pace, reason) })
+		l.shard.Post(func() { l.startDrain(pace, patience, reason) })
 	}
 	err := s.awaitEmpty(ctx)
 	httpErr := s.http.server.Shutdown(ctx)
@@ -59,6 +61,16 @@ func (s *Server) drainPace(ctx context.Context) int {
 		pace = max(pace, needed)
 	}
 	return (pace + len(s.loops) - 1) / len(s.loops)
+}
+
+// drainPatience is how long the close of a connection may wait for messages
+// that were read and are not handled yet, in milliseconds.
+func (s *Server) drainPatience(ctx context.Context) uint32 {
+	patience := s.config.Timeouts.Close
+	if deadline, ok := ctx.Deadline(); ok {
+		patience = min(patience, time.Until(deadline)/4)
+	}
+	return uint32(max(patience.Milliseconds(), 1))
 }
 
 // awaitEmpty waits until all loops drain and no connection of any state is
@@ -114,7 +126,7 @@ func (s *Server) Stop() {
 }
 
 // startDrain begins to close the loop's connections.
-func (l *Loop) startDrain(perSecond int, reason string) {
+func (l *Loop) startDrain(perSecond int, patience uint32, reason string) {
 	defer l.markDrained()
 	if l.listener >= 0 {
 		// Closing the listener would reset the connections in its queue.
@@ -125,7 +137,7 @@ func (l *Loop) startDrain(perSecond int, reason string) {
 		l.closeListener()
 	}
 	l.drain = drain{
-		active: true, perSecond: perSecond, code: closecode.GoingAway, reason: reason,
+		active: true, perSecond: perSecond, patience: patience, code: closecode.GoingAway, reason: reason,
 		last: time.Now(), credit: 1,
 	}
 	l.paceDrain()
@@ -155,6 +167,9 @@ func (l *Loop) paceDrain() {
 		case c.state != connOpen:
 			l.stats.Handshakes[HandshakeAborted]++
 			c.destroy(neverOpen, ByServer)
+		case c.flags&flagDeferred == 0 && c.handler.Draining():
+			c.deferClose(func() { c.sendClose(d.code, d.reason) })
+			c.SetDeadline(d.patience)
 		default:
 			c.Close(d.code, d.reason)
 		}

@@ -47,6 +47,7 @@ func (c *echoConn) Opened(any)                    { c.SetDeadline(0) }
 func (*echoConn) Awaits([]byte) bool              { return false }
 func (*echoConn) HalfClosed()                     {}
 func (*echoConn) Closing() bool                   { return false }
+func (*echoConn) Draining() bool                  { return false }
 func (*echoConn) Ended()                          {}
 func (*echoConn) Closed(uint16, engine.Initiator) {}
 func (*echoConn) Deadline()                       {}

@@ -123,7 +123,7 @@ func TestDrainHandlesWhatHasArrived(t *testing.T) {
 		data = append(data, clientText("some text")...)
 	}
 	c.blocking.unread, c.blocking.reading = data, false
-	l.startDrain(0, "over")
+	l.startDrain(0, 1000, "over")
 	if got := len(seen.messages); got != count {
 		t.Errorf("%d of %d messages are handled", got, count)
 	}

@@ -50,6 +50,10 @@ type Handler interface {
 	// protocol has caused must wait. If so, the owner calls Conn.FinishClose;
 	// after Timeouts.Close the loop does.
 	Closing() (wait bool)
+	// Draining reports whether messages of the connection are still to be
+	// handled, so that the close of a server that shuts down must wait. It ends
+	// as that of Closing does, but sooner if the server has less time.
+	Draining() (wait bool)
 	// Ended is called once for a connection that was Opened, when nothing can
 	// be sent or received any more. The socket may stay open for the close
 	// handshake.

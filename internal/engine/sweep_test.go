@@ -52,6 +52,7 @@ func (c *testConn) Message([]byte, bool)             { c.shard.messages++ }
 func (*testConn) Awaits(start []byte) bool           { return string(start) == "answer" }
 func (*testConn) HalfClosed()                        {}
 func (*testConn) Closing() bool                      { return false }
+func (*testConn) Draining() bool                     { return false }
 func (*testConn) Ended()                             {}
 func (c *testConn) Closed(code uint16, by Initiator) { c.shard.closed[ending{code, by}]++ }
 func (c *testConn) Deadline()                        { c.Close(testDeadlineCode, "no hello") }

@@ -68,7 +68,8 @@ func (c *Client) push(payload []byte, binary bool) {
 }
 
 // drainBacklog handles queued messages until the session is busy again. That
-// depends on the message, as joins do not wait for each other.
+// depends on the message, as joins do not wait for each other. Behind the last
+// one follows a close that waits for it.
 func (c *Client) drainBacklog() {
 	c.session.Resume()
 	for c.hasBacklog() && c.IsOpen() {
@@ -86,6 +87,10 @@ func (c *Client) drainBacklog() {
 			c.Shard().backlogs -= b.drop()
 		}
 		c.judge(verdict, m.binary)
+	}
+	if c.IsClosing() && !c.Draining() {
+		c.FinishClose()
+		return
 	}
 	c.resumeIfRoom()
 }

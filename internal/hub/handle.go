@@ -102,15 +102,9 @@ type queueTask Handle
 
 // Run implements Task.
 func (t *queueTask) Run(*Shard) {
-	c := (*Handle)(t).Client()
-	if c == nil {
-		return
+	if c := (*Handle)(t).Client(); c != nil {
+		c.drainBacklog()
 	}
-	if c.IsClosing() && !c.Busy() {
-		c.FinishClose()
-		return
-	}
-	c.drainBacklog()
 }
 
 // outputState says where the output of a connection's tasks is. The answer to a

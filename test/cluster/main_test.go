@@ -35,6 +35,7 @@ type nodeOptions struct {
 	id     string
 	redis  redisbroker.Config
 	change func(*node.Config)
+	relay  node.RelayHandler // of all messages; nil: none
 }
 
 // startNode serves a node that relays and broadcasts on a free port until the
@@ -49,8 +50,7 @@ func startNode(t testing.TB, o nodeOptions) *testNode {
 	}
 	config := node.Config{
 		ID: o.id, Loops: 2, Broker: broker, Logger: logger,
-		Namespaces: map[string]node.NamespaceOptions{namespace: {Relay: node.RelayRooms | node.RelayNamespace | node.RelayAsks}},
-		Limits:     node.Limits{DrainPerSecond: -1},
+		Limits: node.Limits{DrainPerSecond: -1},
 	}
 	if o.change != nil {
 		o.change(&config)
@@ -58,6 +58,10 @@ func startNode(t testing.TB, o nodeOptions) *testNode {
 	made, err := node.New(config)
 	if err != nil {
 		t.Fatal(err)
+	}
+	ns := made.Namespace(namespace, node.NamespaceOptions{Relay: node.RelayRooms | node.RelayNamespace | node.RelayAsks})
+	if o.relay != nil {
+		ns.OnAnyRelay(o.relay)
 	}
 	n := &testNode{Node: made, broker: broker}
 	if err := n.Listen("tcp", "127.0.0.1:0"); err != nil {
