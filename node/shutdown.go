@@ -16,11 +16,11 @@ const drainReason = "node shuts down"
 // Config.DrainDelay no connection is accepted any more, and every client
 // receives a close frame, at most Limits.DrainPerSecond of them per second but
 // fast enough to be done before ctx ends. A client whose messages are still to
-// be handled receives it after that, or after Timeouts.Close. Then the HTTP server and the loops
-// end, running handlers are waited for, and the broker ends. When ctx ends
-// first, also during the delay, the remaining connections are closed at once
-// and its error is returned, with a HandlersRunningError if handlers are still
-// running.
+// be handled receives it after that, or after Timeouts.Close. Then the HTTP
+// server and the loops end, running handlers are waited for, and the broker
+// ends. When ctx ends first, also during the delay, the remaining connections
+// are closed at once and its error is returned, with a HandlersRunningError if
+// handlers are still running.
 func (n *Node) Shutdown(ctx context.Context) error {
 	serving, first := n.beginStop()
 	if !first {

@@ -276,3 +276,24 @@ func TestKeptIsBounded(t *testing.T) {
 		})
 	}
 }
+
+// TestKeptAndSentFitIntoTheWindows: the kept messages and those on their way
+// are no more than a receiver recognizes as repeats.
+func TestKeptAndSentFitIntoTheWindows(t *testing.T) {
+	for _, growth := range []int{1, redisbroker.MaxGrowth} {
+		for _, queued := range []int{0, 1, redisbroker.DedupeWindow} {
+			k := redisbroker.NewKept()
+			for range redisbroker.DedupeWindow / redisbroker.MaxPipeline {
+				k.Acknowledge(redisbroker.MaxPipeline, 10, time.Hour, time.Second)
+			}
+			taken := k.Queue(queued, growth)
+			if want := min(queued, growth*redisbroker.MaxPipeline); taken != want {
+				t.Errorf("a transaction takes %d of %d messages, want %d", taken, queued, want)
+			}
+			want := min(redisbroker.MaxKept, redisbroker.DedupeWindow-taken)
+			if kept := k.Suspect(); kept != want {
+				t.Errorf("%d messages are kept next to %d on their way, want %d", kept, taken, want)
+			}
+		}
+	}
+}

@@ -88,7 +88,7 @@ func (b *Broker) leave(ctx context.Context) {
 // abandon ends the messages that were not sent.
 func (s *server) abandon() {
 	for {
-		batch := s.queue.peek(nil)
+		batch := s.queue.peek(nil, 1)
 		if len(batch) == 0 {
 			return
 		}

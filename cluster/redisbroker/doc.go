@@ -30,10 +30,14 @@
 // # Publishing
 //
 // The publisher sends the queue as transactions of up to 512 messages, one at a
-// time. A message stays in the queue until the server has acknowledged it. The
-// publisher sends a transaction again if the connection broke, or if the answer
-// took so long that a node may have lost its subscription in the meantime: half
-// a ProbeInterval more than the usual round trip, which all time-outs add.
+// time: were two on their way, a node that subscribes between them could
+// receive a repetition of the first after the second. Over a long round trip a
+// transaction takes more of the messages that have gathered: another 512 for
+// each 100 ms, up to 2,048. A message stays in the queue until the server has
+// acknowledged it. The publisher sends a transaction again if the connection
+// broke, or if the answer took so long that a node may have lost its
+// subscription in the meantime: half a ProbeInterval more than the usual round
+// trip, which all time-outs add.
 //
 // After an interruption the publisher first ends its previous connection at the
 // server. Then it calls all known nodes on the cluster's channel, to which a
@@ -51,7 +55,8 @@
 // server dies in between, some of them lack the messages. Therefore each
 // publisher keeps the messages that were acknowledged last, in addition to the
 // queue and not counted in QueueBytes: up to 3,584 messages of up to 1 MiB,
-// acknowledged within two ProbeIntervals, and always the last transaction. If
+// acknowledged within two ProbeIntervals, and always the last transaction. With
+// the transaction on its way they are at most 4,096. If
 // the next connection is to another Redis process, the publisher sends them
 // again first. It knows this by the run ID in the answer to INFO, which changes
 // with a restart or a failover. If the process is the same, the publisher drops

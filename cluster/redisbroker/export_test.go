@@ -12,6 +12,7 @@ import (
 const (
 	DedupeWindow = dedupeWindow
 	MaxPipeline  = maxPipeline
+	MaxGrowth    = maxGrowth
 	MaxKept      = maxKept
 	MaxKeptBytes = maxKeptBytes
 	MaxOrigins   = maxOrigins
@@ -116,6 +117,15 @@ func (k Kept) Acknowledge(count, size int, now, age time.Duration) (bytes, fresh
 		_, _, _ = k.queue.push("channel", &cluster.Envelope{Payload: make([]byte, size)}, false, now, nil)
 	}
 	return k.queue.acknowledge(count, now, age)
+}
+
+// Queue puts messages into the queue, and returns how many of them a
+// transaction of the size takes.
+func (k Kept) Queue(count, growth int) (taken int) {
+	for range count {
+		_, _, _ = k.queue.push("channel", &cluster.Envelope{}, false, time.Hour, nil)
+	}
+	return len(k.queue.peek(nil, growth))
 }
 
 // Suspect returns how many messages wait again. Forget drops the kept ones.

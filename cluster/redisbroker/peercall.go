@@ -16,6 +16,9 @@ const (
 	// subscribed again, and callEvery the number of checks per call.
 	callInterval = 20 * time.Millisecond
 	callEvery    = 10
+	// callTrips is how many round trips a call and its answers may take, in
+	// addition to Config.FlushWait.
+	callTrips = 3
 )
 
 // peerCall finds out which peers are subscribed. The server cannot tell: it
@@ -108,7 +111,7 @@ func (p *publisher) waitForNodes(ctx context.Context) error {
 		if err != nil || complete {
 			return err
 		}
-		if s.now()-began >= s.config().FlushWait+s.tripTime.value() {
+		if s.now()-began >= s.config().FlushWait+callTrips*s.tripTime.value() {
 			s.stats.flushTimeouts.Add(1)
 			return nil
 		}

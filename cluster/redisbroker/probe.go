@@ -17,6 +17,9 @@ const (
 	// readyProbes is the number of probe intervals after which a node without a
 	// message to itself is not ready.
 	readyProbes = 3
+	// readyTrips is how many round trips that takes longer over a slow link: a
+	// probe waits for the transaction and the request before its own.
+	readyTrips = 4
 )
 
 // roundTrips are the returns of the messages that this node sends to itself
@@ -79,10 +82,19 @@ func (s *server) probe() {
 // beat is a control request: it checks the server's role, and sends a message
 // to this node that does not wait behind the queue.
 func (s *server) beat(ctx context.Context, conn *redis.Conn) error {
-	if err := s.checkRole(ctx, conn); err != nil {
+	role := redis.NewSliceCmd(ctx, "role")
+	var published *redis.IntCmd
+	_, err := conn.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		published = pipe.Publish(ctx, s.prefix+s.broker.ownChannel, s.encodeInternal(internalProbe, make([]byte, probeBytes)))
+		return pipe.Process(ctx, role)
+	})
+	if err != nil && !isReply(err) {
 		return err
 	}
-	return conn.Publish(ctx, s.prefix+s.broker.ownChannel, s.encodeInternal(internalProbe, make([]byte, probeBytes))).Err()
+	if err := s.checkRole(ctx, conn, role); err != nil {
+		return err
+	}
+	return published.Err()
 }
 
 // ready returns nil if both connections work and a message has returned lately.
@@ -93,7 +105,7 @@ func (s *server) ready(ctx context.Context) error {
 		if err := s.problem(); err != nil {
 			return err
 		}
-		recent, next := s.trips.after(s.now() - readyProbes*s.config().ProbeInterval)
+		recent, next := s.trips.after(s.now() - readyProbes*s.config().ProbeInterval - readyTrips*s.tripTime.value())
 		if recent {
 			return nil
 		}

@@ -30,7 +30,7 @@ type publisher struct {
 	link    *link
 	conn    *redis.Conn
 	trace   linkTrace       // of the previous connection
-	batch   []queuedMessage // its memory never moves: the commands point into it
+	batch   []queuedMessage // its memory moves only in provide: the commands point into it
 	counts  []*redis.IntCmd
 	batched []redis.Cmder // the same commands
 	unsure  int           // messages at the front that were sent and may have been lost
@@ -48,16 +48,32 @@ type publisher struct {
 }
 
 func newPublisher(server *server) *publisher {
-	p := &publisher{
-		server: server, batch: make([]queuedMessage, 0, maxPipeline), retry: newBackoff(server.config().RetryMax),
+	p := &publisher{server: server, retry: newBackoff(server.config().RetryMax)}
+	p.provide(maxPipeline)
+	return p
+}
+
+// provide makes room for a batch of so many messages.
+func (p *publisher) provide(size int) {
+	if cap(p.batch) >= size {
+		return
 	}
-	slots := p.batch[:maxPipeline]
+	p.batch, p.counts, p.batched = make([]queuedMessage, 0, size), nil, nil
+	slots := p.batch[:size]
 	for i := range slots {
 		command := redis.NewIntCmd(context.Background(), "publish", &slots[i].channel, &slots[i].payload)
 		p.counts = append(p.counts, command)
 		p.batched = append(p.batched, command)
 	}
-	return p
+}
+
+// peek copies the next messages into the batch. While a transaction is on its
+// way, the messages for the next one gather: the longer the round trip, the
+// more of them may be one transaction.
+func (p *publisher) peek() {
+	growth := p.server.tripTime.growth()
+	p.provide(growth * maxPipeline)
+	p.batch = p.server.queue.peek(p.batch[:0], growth)
 }
 
 // run is the publisher's goroutine.
@@ -149,7 +165,7 @@ func (p *publisher) serve(ctx context.Context) error {
 			}
 			continue
 		}
-		p.batch = p.server.queue.peek(p.batch[:0])
+		p.peek()
 		if len(p.batch) > 1 && p.server.now() < p.alone {
 			p.batch = p.batch[:1]
 		}
@@ -248,7 +264,7 @@ func (p *publisher) expire() {
 	s.awake()
 	count := s.queue.expired(s.now() - s.config().QueueAge)
 	for count > 0 {
-		p.batch = s.queue.peek(p.batch[:0])
+		p.peek()
 		dropped := min(count, len(p.batch))
 		for i := range dropped {
 			if done := p.batch[i].done; done != nil {
@@ -301,8 +317,13 @@ func (r *controlRequest) finish(err error) {
 	}
 }
 
-// recentTrips is the number of round trips of which the shortest counts.
-const recentTrips = 8
+const (
+	// recentTrips is the number of round trips of which the shortest counts.
+	recentTrips = 8
+	// growthTrip is the round trip for which a transaction may be longer by
+	// maxPipeline.
+	growthTrip = 100 * time.Millisecond
+)
 
 // tripTime is the time that the way to a server and back takes: the shortest
 // of the last round trips, as that contains neither waiting nor a stall. The
@@ -311,6 +332,13 @@ type tripTime struct {
 	recent   [recentTrips]time.Duration // 0: none yet; owned by the publisher
 	next     int
 	shortest atomic.Int64
+}
+
+// restart forgets the round trips of the previous connection, which may have
+// led elsewhere.
+func (r *tripTime) restart(trip time.Duration) {
+	r.recent = [recentTrips]time.Duration{}
+	r.observe(trip)
 }
 
 func (r *tripTime) observe(trip time.Duration) {
@@ -326,3 +354,6 @@ func (r *tripTime) observe(trip time.Duration) {
 }
 
 func (r *tripTime) value() time.Duration { return time.Duration(r.shortest.Load()) }
+
+// growth is the factor by which the limits of a transaction grow.
+func (r *tripTime) growth() int { return min(1+int(r.value()/growthTrip), maxGrowth) }

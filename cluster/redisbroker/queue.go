@@ -10,8 +10,11 @@ import (
 const (
 	// Limits of one pipeline: a failure repeats little, other clients of the
 	// server get their turn, and the windows of the receivers are large enough.
+	// Over a slow link they grow by a factor of up to maxGrowth: half a window,
+	// since the last pipeline is always kept.
 	maxPipeline      = 512
 	maxPipelineBytes = 256 << 10
+	maxGrowth        = dedupeWindow / maxPipeline / 2
 
 	// Limits of the kept messages; the last pipeline is always kept. The
 	// windows of the receivers depend on them.
@@ -148,17 +151,19 @@ func (q *publishQueue) reserve(e *queuedMessage, size int) []byte {
 }
 
 // peek copies the oldest messages that are not acknowledged into batch, as many
-// as fit into a pipeline, and returns it.
-func (q *publishQueue) peek(batch []queuedMessage) []queuedMessage {
+// as fit into a pipeline that is growth times as large as usual, and returns
+// it. It drops kept messages that would leave the windows of the receivers.
+func (q *publishQueue) peek(batch []queuedMessage, growth int) []queuedMessage {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	size := 0
-	for i := q.head + q.kept; i < len(q.entries) && len(batch) < maxPipeline; i++ {
-		if size += q.entries[i].size(); size > maxPipelineBytes && len(batch) > 0 {
+	for i := q.head + q.kept; i < len(q.entries) && len(batch) < growth*maxPipeline; i++ {
+		if size += q.entries[i].size(); size > growth*maxPipelineBytes && len(batch) > 0 {
 			break
 		}
 		batch = append(batch, q.entries[i])
 	}
+	q.release(max(0, q.kept+len(batch)-dedupeWindow))
 	return batch
 }
 

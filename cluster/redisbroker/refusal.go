@@ -132,12 +132,12 @@ func (f *serverFacts) check(wantMaster bool) error {
 	return nil
 }
 
-// checkRole is a control request. A server that another one replaces may go on
-// to answer, but the messages that it accepts as a replica reach only the nodes
-// that have stayed with it. So both connections end, and the next ones find the
-// master under the configured name.
-func (s *server) checkRole(ctx context.Context, conn *redis.Conn) error {
-	role, err := conn.Do(ctx, "role").Slice()
+// checkRole handles the reply to ROLE. A server that another one replaces may
+// go on to answer, but the messages that it accepts as a replica reach only the
+// nodes that have stayed with it. So both connections end, and the next ones
+// find the master under the configured name.
+func (s *server) checkRole(ctx context.Context, conn *redis.Conn, reply *redis.SliceCmd) error {
+	role, err := reply.Result()
 	facts := serverFacts{}
 	switch {
 	case err == nil && len(role) > 0:
@@ -168,6 +168,7 @@ const aloneRetry = 5 * time.Second
 func (p *publisher) rehearse(ctx context.Context) error {
 	s := p.server
 	channel, message := s.prefix+s.broker.ownChannel, s.encodeInternal(internalRehearsal, nil)
+	began := s.now()
 	commands, err := p.conn.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		pipe.Do(ctx, "publish", channel, message)
 		pipe.Do(ctx, "pubsub", "numsub", s.prefix+clusterChannel)
@@ -181,6 +182,7 @@ func (p *publisher) rehearse(ctx context.Context) error {
 	if err != nil && !(isReply(err) && p.link.introduced) {
 		return err
 	}
+	s.tripTime.restart(s.now() - began)
 	const needed, queued = 2, 3
 	p.alone = 0
 	for i, command := range commands {

@@ -225,37 +225,46 @@ func (s *server) announceNode(ctx context.Context, conn *redis.Conn) error {
 	if err != nil {
 		return err
 	}
-	if err := conn.Publish(ctx, s.prefix+clusterChannel, s.encodeInternal(internalAnnounce, value)).Err(); err != nil {
-		return err
-	}
 	s.see(self)
-	if s.registry.successor() != nil {
-		return nil // the entry is that of the newer process
+	registers := s.registry.successor() == nil // else the entry is that of the newer process
+	published, err := s.publishNode(ctx, conn, self.ID, value, registers)
+	if published != nil {
+		return published
 	}
-	err = explain(s.register(ctx, conn, self.ID, value))
-	if err != nil && (!isReply(err) || errors.Is(err, errNotMaster) || errors.Is(err, errClusterMode)) {
+	if err = explain(err); err != nil && (!isReply(err) || errors.Is(err, errNotMaster) || errors.Is(err, errClusterMode)) {
 		return err
+	} else if registers {
+		s.registration.set(ctx, err)
 	}
-	s.registration.set(ctx, err)
 	return nil
 }
 
-// register writes the node's entry and reads those of unknown nodes. It uses no
-// transaction, so that an error is that of a command.
-func (s *server) register(ctx context.Context, conn *redis.Conn, id string, value []byte) error {
+// publishNode publishes the announcement, writes the node's entry, and reads
+// those of unknown nodes, in one round trip. It uses no transaction, so that an
+// error is that of a command.
+func (s *server) publishNode(ctx context.Context, conn *redis.Conn, id string, value []byte, registers bool) (
+	published, registered error,
+) {
 	lease := s.config().Lease
-	var listed *redis.StringSliceCmd
-	_, err := conn.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		pipe.Set(ctx, s.prefix+nodeKey+id, value, lease)
-		pipe.SAdd(ctx, s.prefix+nodesKey, id)
-		pipe.PExpire(ctx, s.prefix+nodesKey, setInLease*lease)
-		listed = pipe.SMembers(ctx, s.prefix+nodesKey)
+	var announced *redis.IntCmd
+	listed := &redis.StringSliceCmd{}
+	commands, err := conn.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		announced = pipe.Publish(ctx, s.prefix+clusterChannel, s.encodeInternal(internalAnnounce, value))
+		if registers {
+			pipe.Set(ctx, s.prefix+nodeKey+id, value, lease)
+			pipe.SAdd(ctx, s.prefix+nodesKey, id)
+			pipe.PExpire(ctx, s.prefix+nodesKey, setInLease*lease)
+			listed = pipe.SMembers(ctx, s.prefix+nodesKey)
+		}
 		return nil
 	})
-	if learned := s.learn(ctx, conn, listed.Val()); err == nil {
-		err = learned
+	if err != nil && !isReply(err) {
+		return err, nil
 	}
-	return err
+	for _, command := range commands[1:] {
+		registered = cmp.Or(registered, command.Err())
+	}
+	return announced.Err(), cmp.Or(registered, s.learn(ctx, conn, listed.Val()))
 }
 
 // learn reads the entries of unknown nodes. It removes IDs without an entry

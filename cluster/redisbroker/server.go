@@ -18,7 +18,10 @@ const (
 	maxControl = 8
 
 	announcementsPerLease = 3
-	firstRetry            = 50 * time.Millisecond
+	// beatTrips is how many round trips there are at least from one beat to the
+	// next: over a slow link a beat holds messages up.
+	beatTrips  = 4
+	firstRetry = 50 * time.Millisecond
 )
 
 // server is one of the servers of a Broker: a queue, a publisher, a subscriber,
@@ -127,7 +130,7 @@ func (s *server) keep(ctx context.Context) {
 	tick := time.NewTicker(s.tick())
 	defer tick.Stop()
 	var watch watchdog
-	lastAnnounced := time.Duration(0)
+	lastAnnounced, lastBeat := time.Duration(0), time.Duration(0)
 	var announcing, beating atomic.Bool
 	announceDue, beatDue := false, false
 	for ticks := 0; ; {
@@ -142,7 +145,7 @@ func (s *server) keep(ctx context.Context) {
 			s.watch(ctx, &watch)
 			if ticks%ticksPerProbe == 0 {
 				s.probe()
-				beatDue = true
+				beatDue = beatDue || s.now()-lastBeat >= beatTrips*s.tripTime.value()
 				s.subscriber.endReplaced()
 			}
 			s.expireNodes()
@@ -157,7 +160,7 @@ func (s *server) keep(ctx context.Context) {
 			s.submit(ctx, &controlRequest{call: s.announceNode, done: func(error) { announcing.Store(false) }})
 		}
 		if beatDue && beating.CompareAndSwap(false, true) {
-			beatDue = false
+			beatDue, lastBeat = false, s.now()
 			s.submit(ctx, &controlRequest{call: s.beat, done: func(error) { beating.Store(false) }})
 		}
 	}

@@ -24,10 +24,10 @@ type drain struct {
 // Shutdown ends a started server: it accepts no more connections, sends a close
 // frame with code 1001 and the reason to every client, at most
 // Limits.DrainPerSecond of them per second but fast enough to be done before
-// ctx ends, then ends the HTTP server and the loops. The close frame follows the
-// handling of the messages that have arrived. When ctx ends first, or
-// Stop is called, it closes the remaining connections at once and returns the
-// error of ctx. It is called once.
+// ctx ends, then ends the HTTP server and the loops. The close frame follows
+// the handling of the messages that have arrived. When ctx ends first, or Stop
+// is called, it closes the remaining connections at once and returns the error
+// of ctx. It is called once.
 func (s *Server) Shutdown(ctx context.Context, reason string) error {
 	s.draining.Store(true)
 	if s.listener != nil {

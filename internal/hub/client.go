@@ -286,8 +286,8 @@ func (c *Client) Closing() bool {
 	return c.Shard().hub.config.Session.NativeOnly && c.Busy()
 }
 
-// Draining implements engine.Handler: handlers run, or messages wait for them or
-// for the answer to a join.
+// Draining implements engine.Handler: handlers run, or messages wait for them
+// or for the answer to a join.
 func (c *Client) Draining() bool { return c.hasBacklog() || c.Busy() }
 
 // Ended implements engine.Handler: it takes the connection out of its

@@ -68,8 +68,8 @@ func TestDrainHandlesWhatWasRead(t *testing.T) {
 	}
 }
 
-// TestTerminated ends the program with SIGTERM while its clients send. What
-// they had sent before the signal reaches the members on another node.
+// TestTerminated ends the program with SIGTERM while its clients send. Messages
+// that were sent before the signal reach the members on another node.
 func TestTerminated(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
