@@ -112,10 +112,11 @@ type Partitioned interface {
 // interrupted, above all by the loss of a connection.
 type Interruptible interface {
 	// Interrupted returns true while messages of a partition may not arrive,
-	// although Subscribe has returned nil for their channels. A Subscribe that
-	// is called in the meantime returns nil when they arrive again. Interrupted
-	// does not block and is safe for concurrent use. A broker that is not
-	// Partitioned has only partition 0.
+	// although Subscribe has returned nil for their channels, also if the
+	// broker only lacks a recent sign that they do. A Subscribe that is called
+	// in the meantime returns nil when they arrive, or arrive again.
+	// Interrupted does not block and is safe for concurrent use. A broker that
+	// is not Partitioned has only partition 0.
 	Interrupted(partition int) bool
 }
 

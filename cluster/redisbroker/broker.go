@@ -236,12 +236,12 @@ func (b *Broker) Partitions() int { return len(b.servers) }
 func (b *Broker) Partition(channel string) int { return rendezvous.Choose(b.seeds, channel, nil) }
 
 // Interrupted implements [cluster.Interruptible]: the node is not subscribed at
-// the server, or has heard nothing from it for three quarters of a
-// ProbeInterval.
+// the server, or has heard nothing from it for an eighth of a ProbeInterval, or
+// was stopped itself and has heard no answer since.
 func (b *Broker) Interrupted(partition int) bool {
 	s := b.servers[partition]
 	session := s.subscriber.current.Load()
-	return session == nil || session.doubtful() || !s.subscribing.works()
+	return session == nil || session.doubtful() || !s.subscribing.works() || s.asleep(s.now())
 }
 
 // Subscribe implements [cluster.Broker]. While a server is unreachable, calls

@@ -181,3 +181,38 @@ func (a *Asleep) Pass(time time.Duration) (left int) {
 	left, _ = a.publisher.server.queue.usage()
 	return left
 }
+
+// Subscription is a connection without a socket, on a broker that is not
+// started.
+type Subscription struct {
+	asleep  *Asleep
+	session *subscriberSession
+}
+
+// Subscribe makes the connection, with a sign of life.
+func (a *Asleep) Subscribe() Subscription {
+	s := a.publisher.server
+	session := &subscriberSession{subscriber: s.subscriber, wake: make(chan struct{}, 1)}
+	session.live.Store(true)
+	s.awake()
+	session.alive()
+	s.subscriber.current.Store(session)
+	s.subscribing.set(context.Background(), nil)
+	return Subscription{a, session}
+}
+
+// Interrupted is that of the broker.
+func (s Subscription) Interrupted() bool { return s.asleep.broker.Interrupted(0) }
+
+// Receive is the arrival of some bytes, and Check that of the keeper.
+func (s Subscription) Receive() { s.session.alive() }
+func (s Subscription) Check()   { s.asleep.publisher.server.awake() }
+
+// Pong sends the ping that is due and answers it; it returns false without one.
+func (s Subscription) Pong() bool {
+	ping, _ := s.session.next()
+	return ping && s.session.ponged()
+}
+
+// Wait moves the clock only.
+func (a *Asleep) Wait(time time.Duration) { a.broker.epoch = a.broker.epoch.Add(-time) }

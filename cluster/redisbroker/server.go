@@ -169,9 +169,12 @@ func (s *server) keep(ctx context.Context) {
 // awake notes that this process runs. The keeper calls it at each check, and
 // the publisher before it drops messages. If the process was stopped in
 // between, the messages are not older for it: the server could not have taken
-// them.
+// them. The subscription may have ended.
 func (s *server) awake() {
 	now := s.now()
+	if session := s.subscriber.current.Load(); session != nil && s.asleep(now) {
+		session.sleep()
+	}
 	gap := now - time.Duration(s.awakeAt.Swap(int64(now)))
 	if gap > max(s.config().Lease/2, 2*s.tick()) {
 		s.queue.postpone(gap, now)

@@ -6,7 +6,6 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/stoa-io/stoa/cluster/redisbroker/internal/resp"
 )
@@ -32,7 +31,8 @@ type subscriberSession struct {
 	conn       net.Conn
 	reader     *resp.Reader
 	received   atomic.Uint64 // reads that brought bytes; shows signs of life
-	aliveAt    atomic.Int64  // Broker.now of the last check that found one
+	aliveAt    atomic.Int64  // Broker.now of the last one
+	slept      atomic.Bool   // the process was stopped: what is read may have arrived before
 	wake       chan struct{} // capacity 1
 
 	life    context.Context // ends with the connection
@@ -83,7 +83,7 @@ func (s *subscriber) newSession(life, attempt context.Context, link *link) (*sub
 	session.reader = resp.NewReader(signsOfLife{session}, s.server.config().MaxMessage)
 	session.life, session.end = context.WithCancel(life)
 	context.AfterFunc(session.life, link.dialer.end)
-	session.aliveAt.Store(int64(s.server.now()))
+	session.alive()
 	return session, nil
 }
 
@@ -96,6 +96,7 @@ func (r signsOfLife) Read(p []byte) (int, error) {
 	n, err := r.session.conn.Read(p)
 	if n > 0 {
 		r.session.received.Add(1)
+		r.session.alive()
 	}
 	return n, err
 }
@@ -236,14 +237,6 @@ func (session *subscriberSession) subscribeAsReserve(channels []string) {
 	}
 }
 
-// doubtful returns true if no check has found a sign of life for a while: the
-// server may have ended the connection. If it confirms a subscription again, it
-// has not.
-func (session *subscriberSession) doubtful() bool {
-	server := session.subscriber.server
-	return server.now()-time.Duration(session.aliveAt.Load()) > quietTicks*server.tick()+server.tripTime.value()
-}
-
 // add queues a command for a channel. It is called with subscriptions.mu held,
 // or by the only user of the session.
 func (session *subscriberSession) add(ending bool, channel string) {
@@ -277,6 +270,9 @@ func (session *subscriberSession) ponged() bool {
 		return false
 	}
 	session.pinged--
+	if session.pinged == 0 && !session.pingDue {
+		session.slept.Store(false)
+	}
 	return true
 }
 

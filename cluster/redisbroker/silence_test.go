@@ -228,3 +228,41 @@ func TestInterrupted(t *testing.T) {
 		testkit.Eventually(t, "not interrupted", func() bool { return !b.Interrupted(0) })
 	}
 }
+
+// TestJoinReliesOnSignsOfLife: a join relies on a subscription for a moment
+// after a sign of life. If the process was stopped, messages that arrived in
+// the meantime are no such sign.
+func TestJoinReliesOnSignsOfLife(t *testing.T) {
+	node, err := redisbroker.NewAsleep(redisbroker.Config{Servers: []string{"redis://127.0.0.1:1"}, ProbeInterval: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := node.Subscribe()
+	expect := func(step string, want bool) {
+		t.Helper()
+		if got := s.Interrupted(); got != want {
+			t.Errorf("%s: interrupted %v, want %v", step, got, want)
+		}
+	}
+	expect("at first", false)
+	node.Wait(7 * time.Minute)
+	expect("a moment later", false)
+	node.Wait(time.Minute)
+	expect("after an eighth of the interval", true)
+	s.Receive()
+	expect("after a message", false)
+	s.Check()
+	if s.Pong() {
+		t.Error("a ping is due although the process was not stopped")
+	}
+	node.Wait(time.Hour)
+	s.Receive()
+	expect("when the process continues", true)
+	s.Check()
+	s.Receive()
+	expect("before the answer to a ping", true)
+	if !s.Pong() {
+		t.Error("no ping is due")
+	}
+	expect("after it", false)
+}

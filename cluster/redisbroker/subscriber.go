@@ -108,7 +108,7 @@ func (s *subscriber) serve(ctx context.Context, session *subscriberSession) (*su
 
 // established records that all subscriptions are confirmed.
 func (s *subscriber) established(session *subscriberSession) {
-	session.aliveAt.Store(int64(s.server.now()))
+	session.alive()
 	s.retry.reset()
 	s.server.trips.forget()
 	s.server.subscribing.set(context.Background(), nil)

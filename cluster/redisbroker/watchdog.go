@@ -17,6 +17,9 @@ const (
 	// blame the server.
 	quietTicks  = ticksPerProbe - 1
 	silentTicks = 2*ticksPerProbe - 2
+	// relyShare is the part of a check's interval in which a join relies on the
+	// last sign of life, in addition to the usual round trip.
+	relyShare = 2
 	// graceShare is the part of a check's interval that a silent connection has
 	// for a sign of life after the server has answered on another connection.
 	graceShare = 4
@@ -36,7 +39,7 @@ type watchdog struct {
 
 // look checks the session, which may be nil, and returns how many checks in a
 // row have found no message.
-func (w *watchdog) look(session *subscriberSession, now time.Duration) (silent int) {
+func (w *watchdog) look(session *subscriberSession) (silent int) {
 	if session != w.session {
 		*w = watchdog{session: session}
 	}
@@ -45,7 +48,6 @@ func (w *watchdog) look(session *subscriberSession, now time.Duration) (silent i
 	}
 	if received := session.received.Load(); received != w.received {
 		w.received, w.silent = received, 0
-		session.aliveAt.Store(int64(now))
 	} else {
 		w.silent++
 	}
@@ -58,11 +60,40 @@ func (w *watchdog) look(session *subscriberSession, now time.Duration) (silent i
 	return w.silent
 }
 
+// alive notes a sign of life.
+func (session *subscriberSession) alive() {
+	session.aliveAt.Store(int64(session.subscriber.server.now()))
+}
+
+// doubtful returns true if there was no sign of life for a moment: the server
+// or the network may have ended the connection. If the server confirms a
+// subscription again, it has not.
+func (session *subscriberSession) doubtful() bool {
+	server := session.subscriber.server
+	return session.slept.Load() || server.now()-time.Duration(session.aliveAt.Load()) > server.reliance()
+}
+
+// sleep notes that the process was stopped. Messages that arrived in the
+// meantime are no signs of life; the answer to a ping is.
+func (session *subscriberSession) sleep() {
+	session.slept.Store(true)
+	session.ping()
+}
+
+// reliance is how long a join relies on a sign of life.
+func (s *server) reliance() time.Duration { return s.tick()/relyShare + s.tripTime.value() }
+
+// asleep returns true if the keeper has not run for several checks: the process
+// was stopped, and has just continued.
+func (s *server) asleep(now time.Duration) bool {
+	return now-time.Duration(s.awakeAt.Load()) > quietTicks*s.tick()
+}
+
 // watch is one check of the keeper.
 func (s *server) watch(ctx context.Context, w *watchdog) {
 	session := s.subscriber.current.Load()
 	usual := int((s.tripTime.value() + s.tick() - 1) / s.tick())
-	switch silent := w.look(session, s.now()); {
+	switch silent := w.look(session); {
 	case session == nil:
 	case silent == 0:
 		if errors.Is(s.subscribing.err(), errSilent) {

@@ -46,6 +46,16 @@ func (g *Group) URL() string {
 	return "redis+sentinel://" + strings.Join(addresses, ",") + "/" + g.Name
 }
 
+// FailOver makes a replica the master although the master works, as an operator
+// does.
+func (g *Group) FailOver(t testing.TB) {
+	t.Helper()
+	testkit.Eventually(t, "the Sentinels accept a failover", func() bool {
+		answer, err := g.Sentinels[0].ask("SENTINEL FAILOVER " + g.Name)
+		return err == nil && strings.HasPrefix(answer, "+OK")
+	})
+}
+
 func startSentinel(t testing.TB, g *Group) *Server {
 	t.Helper()
 	s := &Server{t: t, directory: t.TempDir()}

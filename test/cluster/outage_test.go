@@ -110,6 +110,33 @@ func TestFailover(t *testing.T) {
 	report(t, nodes)
 }
 
+// TestPlannedFailovers: an operator lets the Sentinels replace a master that
+// works, again and again.
+func TestPlannedFailovers(t *testing.T) {
+	t.Parallel()
+	group := redistest.StartGroup(t, "stoa")
+	nodes := startNodes(t, 3, redisbroker.Config{Servers: []string{group.URL()}})
+	l := startLoad(t, crowd, nodes)
+	for range 3 {
+		l.progress(t, 10)
+		var before []uint64
+		for _, n := range nodes {
+			before = append(before, n.broker.Stats().Servers[0].PublisherReconnects)
+		}
+		group.FailOver(t)
+		for i, n := range nodes {
+			testkit.Eventually(t, "node "+n.ID()+" follows the master", func() bool {
+				return n.broker.Stats().Servers[0].PublisherReconnects > before[i]
+			})
+		}
+		awaitReady(t, nodes, true)
+	}
+	l.progress(t, 10)
+	l.finish(t)
+	crashed(nodes).expect(t, l)
+	report(t, nodes)
+}
+
 // TestNodeCutOff: one node cannot reach the server, nor hears that it cannot.
 // When its connections survive that, what the server kept for it arrives late;
 // when they do not, it is lost, and counted.
