@@ -32,7 +32,7 @@ type subscriberSession struct {
 	reader     *resp.Reader
 	received   atomic.Uint64 // reads that brought bytes; shows signs of life
 	aliveAt    atomic.Int64  // Broker.now of the last one
-	slept      atomic.Bool   // the process was stopped: what is read may have arrived before
+	slept      atomic.Bool   // the process was stopped: bytes may have arrived before it went on
 	wake       chan struct{} // capacity 1
 
 	life    context.Context // ends with the connection

@@ -13,10 +13,12 @@ import (
 type drain struct {
 	active    bool
 	perSecond int
-	patience  uint32 // with the handlers of one connection, in milliseconds
+	patience  uint32 // with one connection that must wait, in milliseconds
 	code      uint16
 	reason    string
-	next      int // slots before it are closed
+	next      int              // slots before it are closed, but for those in waits
+	waits     map[*Conn]uint32 // the loop's clock when the close was due first; nil: none yet
+	again     bool             // some of waits are to be looked at again
 	credit    float64
 	last      time.Time
 }
@@ -154,25 +156,52 @@ func (l *Loop) paceDrain() {
 	d.last = now
 	for ; d.next < len(l.conns); d.next++ {
 		c := l.conns[d.next]
-		if c == nil || c.state > connOpen {
-			continue
+		if c == nil || c.state > connOpen || c.IsClosing() {
+			continue // a close that waits has a deadline
 		}
 		if d.perSecond > 0 && d.credit < 1 {
 			return
 		}
-		d.credit--
 		c.readReceived()
-		switch {
-		case c.state > connOpen: // the peer has closed
-		case c.state != connOpen:
-			l.stats.Handshakes[HandshakeAborted]++
-			c.destroy(neverOpen, ByServer)
-		case c.flags&flagDeferred == 0 && c.handler.Draining():
-			c.deferClose(func() { c.sendClose(d.code, d.reason) })
-			c.SetDeadline(d.patience)
-		default:
-			c.Close(d.code, d.reason)
+		if c.state == connOpen && c.paused() && l.drainLater(c) {
+			d.again = true // its messages are read when the pause ends
+			continue
 		}
+		d.credit--
+		l.drainConn(c)
+	}
+	if d.again {
+		d.again, d.next = false, 0
+	}
+}
+
+// drainLater returns true while the close of a connection may wait.
+func (l *Loop) drainLater(c *Conn) bool {
+	d := &l.drain
+	since, waits := d.waits[c]
+	if !waits {
+		if d.waits == nil {
+			d.waits = make(map[*Conn]uint32)
+		}
+		since = l.now
+		d.waits[c] = since
+	}
+	return Before(l.now, since+d.patience)
+}
+
+// drainConn closes a connection, now or when its messages are handled.
+func (l *Loop) drainConn(c *Conn) {
+	d := &l.drain
+	switch {
+	case c.state > connOpen: // the peer has closed
+	case c.state != connOpen:
+		l.stats.Handshakes[HandshakeAborted]++
+		c.destroy(neverOpen, ByServer)
+	case c.flags&flagDeferred == 0 && c.handler.Draining():
+		c.deferClose(func() { c.sendClose(d.code, d.reason) })
+		c.SetDeadline(d.patience)
+	default:
+		c.Close(d.code, d.reason)
 	}
 }
 

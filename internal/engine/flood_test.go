@@ -131,3 +131,34 @@ func TestDrainHandlesWhatHasArrived(t *testing.T) {
 		t.Errorf("state %d, closed with %d; want a close with %d", c.state, c.closeCode, closecode.GoingAway)
 	}
 }
+
+// A connection that is not read for a moment is closed when it was read again,
+// or when it was not read for too long.
+func TestDrainWaitsForAPause(t *testing.T) {
+	const patience = 1000
+	for name, resumes := range map[string]bool{"resumes": true, "stays paused": false} {
+		t.Run(name, func(t *testing.T) {
+			l := idleLoop(t, Timeouts{})
+			c, seen := openRecorded(t, l)
+			c.blocking.unread, c.blocking.reading = clientText("some text"), false
+			c.Pause(PauseShare)
+			l.startDrain(0, patience, "over")
+			l.now += patience - 1
+			l.paceDrain()
+			if c.state != connOpen || len(seen.messages) != 0 {
+				t.Fatalf("state %d, %d messages are handled; want an open connection and none", c.state, len(seen.messages))
+			}
+			want := 0
+			if resumes {
+				c.Resume(PauseShare)
+				want = 1
+			} else {
+				l.now++
+			}
+			l.paceDrain()
+			if c.state != connClosing || len(seen.messages) != want {
+				t.Errorf("state %d, %d messages are handled; want a close after %d", c.state, len(seen.messages), want)
+			}
+		})
+	}
+}

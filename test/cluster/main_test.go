@@ -50,7 +50,8 @@ func startNode(t testing.TB, o nodeOptions) *testNode {
 	}
 	config := node.Config{
 		ID: o.id, Loops: 2, Broker: broker, Logger: logger,
-		Limits: node.Limits{DrainPerSecond: -1},
+		Namespaces: make(map[string]node.NamespaceOptions), // further ones
+		Limits:     node.Limits{DrainPerSecond: -1},
 	}
 	if o.change != nil {
 		o.change(&config)
