@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -134,11 +135,21 @@ func (k *VerificationKey) read() ([]verifier, error) {
 	return nil, errors.New("want exactly one of File, Secret and SecretFile")
 }
 
+// unexpanded matches ${NAME} and $(NAME), which templates leave in place for a
+// variable that they do not know.
+var unexpanded = regexp.MustCompile(`^\$(\{[^{}]*\}|\([^()]*\))$`)
+
 // ParseSecret returns the bytes of VerificationKey.Secret. It refuses a public
 // or private key in PEM or JSON: as a secret, a public key would let everyone
-// sign tokens.
+// sign tokens. It also refuses blanks, and a variable such as ${NAME}.
 func ParseSecret(text string) ([]byte, error) {
 	trimmed := strings.TrimSpace(text)
+	if trimmed == "" {
+		return nil, errors.New("the secret is empty or blank")
+	}
+	if unexpanded.MatchString(trimmed) {
+		return nil, errors.New("the secret is a variable that nothing has replaced by its value")
+	}
 	if strings.HasPrefix(trimmed, "-----BEGIN") || strings.HasPrefix(trimmed, "{") {
 		return nil, errors.New("the secret is a key in PEM or JSON: use File")
 	}

@@ -46,7 +46,7 @@ type JWTKey struct {
 
 // JWKS is the section of the JWK Set.
 type JWKS struct {
-	URL       string        `key:"url" example:"https://login.example.com/.well-known/jwks.json" doc:"Address of the JWK Set. It needs https, except on a loopback address."`
+	URL       string        `key:"url" secret:"url" example:"https://login.example.com/.well-known/jwks.json" doc:"Address of the JWK Set. It needs https, except on a loopback address."`
 	AllowHTTP bool          `key:"allow_http" default:"false" doc:"Allows http for every address: the network can then replace the keys."`
 	Refresh   time.Duration `key:"refresh" default:"10m" doc:"Time between two fetches. A token with an unknown key causes one earlier."`
 	Cooldown  time.Duration `key:"cooldown" default:"2s" doc:"Shortest time between two fetches."`

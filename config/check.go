@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -27,7 +26,7 @@ func (c *Config) check() Errors {
 	var all Errors
 	for _, rule := range []func(*Config) Errors{
 		(*Config).checkListen, (*Config).checkTLS, (*Config).checkProxies, (*Config).checkCluster, (*Config).checkSizes,
-		(*Config).checkAuth,
+		(*Config).checkNames, (*Config).checkAuth,
 	} {
 		all = append(all, rule(c)...)
 	}
@@ -219,78 +218,6 @@ func (c *Config) checkSizes() Errors {
 			"want cluster.max_message to be at least %d bytes above limits.message", brokerOverhead)}
 	}
 	return nil
-}
-
-// checkNode has package node check its configuration. To find the key of an
-// error, it tries every value that is set on its own. In a section with
-// mistakes it looks for no others, which they may cause.
-func (c *Config) checkNode(mistakes Errors) Errors {
-	var all Errors
-	known := make(map[string]bool)
-	whole := nodeErrors(c)
-	for path, origin := range c.origins {
-		section, _, _ := strings.Cut(path, delimiter)
-		if _, ok := c.value(path); !ok || slices.ContainsFunc(mistakes, func(e *Error) bool {
-			return e.Key == section || strings.HasPrefix(e.Key, section+".")
-		}) {
-			continue
-		}
-		for _, err := range nodeErrors(c.only(path)) {
-			if !slices.Contains(whole, err) {
-				continue // the value needs another one, which is there
-			}
-			all = append(all, libraryError(origin, path, libraryField.ReplaceAllString(err, "")))
-			known[err] = true
-		}
-	}
-	if len(mistakes)+len(all) > 0 {
-		return all
-	}
-	for _, err := range whole {
-		if !known[err] {
-			all = append(all, &Error{Text: err})
-		}
-	}
-	return all
-}
-
-// libraryField matches the field of the library that an error is about.
-var libraryField = regexp.MustCompile(`^(namespace "(?:[^"\\]|\\.)*": )?([A-Z][A-Za-z]*)(\.[A-Z][A-Za-z]*)*:? `)
-
-// quoted matches a value at the begin of an error.
-var quoted = regexp.MustCompile(`^("(?:[^"\\]|\\.)*"): `)
-
-// libraryError is an error of a library about a key, without its field.
-func libraryError(origin Origin, path, text string) *Error {
-	e := &Error{Origin: origin, Key: display(path), Text: text}
-	if match := quoted.FindStringSubmatch(text); match != nil {
-		e.Value, e.Text = match[1], text[len(match[0]):]
-	}
-	return e
-}
-
-func nodeErrors(c *Config) []string {
-	var texts []string
-	for _, err := range separate(c.Node().Validate()) {
-		texts = append(texts, strings.TrimPrefix(err.Error(), "node: "))
-	}
-	return texts
-}
-
-// separate returns the errors that errors.Join has joined.
-func separate(err error) []error {
-	var joined interface{ Unwrap() []error }
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &joined):
-		var all []error
-		for _, err := range joined.Unwrap() {
-			all = append(all, separate(err)...)
-		}
-		return all
-	}
-	return []error{err}
 }
 
 // notPlain reports whether a character would break a column of text.

@@ -90,12 +90,16 @@ func (l *layer) parse(k *key, path string, content []byte, origin Origin) {
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line ([0-9]+): )?`)
 
-// syntaxError splits an error of the YAML parser.
+// syntaxError splits an error of the YAML parser. It quotes nothing of the
+// file, which may be a secret without quotes.
 func syntaxError(err error) (line int, problem string) {
 	message := err.Error()
 	if match := yamlLine.FindStringSubmatch(message); match != nil {
 		line, _ = strconv.Atoi(match[1]) // 0 without a line
 		message = message[len(match[0]):]
+	}
+	if strings.HasPrefix(message, "unknown anchor") { // and its name
+		message = "an alias (*) without an anchor; put a text that begins with * in quotes"
 	}
 	return line, "no YAML: " + message
 }
@@ -108,14 +112,20 @@ func at(origin Origin, node *yaml.Node) Origin {
 	return origin
 }
 
+// What looks like a tag or an anchor may be a secret that needs quotes.
+const (
+	noTags    = "tags (!) are not supported; put a text that begins with ! in quotes"
+	noAnchors = "anchors and aliases are not supported; write the value out, and put a text that begins with & or * in quotes"
+)
+
 // walk reads the value of a key.
 func (l *layer) walk(k *key, path string, node *yaml.Node, origin Origin) {
 	origin = at(origin, node)
 	switch {
 	case node.Kind == yaml.AliasNode || node.Anchor != "":
-		l.fail(origin, display(path), "", "anchors and aliases are not supported; write the value out")
+		l.fail(origin, display(path), "", "%s", noAnchors)
 	case node.Style&yaml.TaggedStyle != 0:
-		l.fail(origin, display(path), "", "tags such as %s are not supported", strconv.Quote(node.ShortTag()))
+		l.fail(origin, display(path), "", "%s", noTags)
 	case k.leaf():
 		l.leaf(k, path, node, origin)
 	case node.Kind == yaml.ScalarNode && node.ShortTag() == "!!null":

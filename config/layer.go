@@ -34,19 +34,28 @@ func (l *layer) values() map[string]any {
 	for path, s := range l.settings {
 		all[path] = s.value
 	}
+	above := make(map[string]bool) // the paths with something below
+	for path := range all {
+		addAbove(above, path)
+	}
 	for path := range l.sections {
-		if !hasBelow(l.settings, path) && !hasBelow(l.sections, path) {
+		addAbove(above, path)
+	}
+	for path := range l.sections {
+		if !above[path] {
 			all[path] = map[string]any{}
 		}
 	}
 	return all
 }
 
-func hasBelow[V any](all map[string]V, path string) bool {
-	for other := range all {
-		if strings.HasPrefix(other, path+delimiter) {
-			return true
+func addAbove(all map[string]bool, path string) {
+	for {
+		i := strings.LastIndex(path, delimiter)
+		if i < 0 || all[path[:i]] {
+			return
 		}
+		path = path[:i]
+		all[path] = true
 	}
-	return false
 }

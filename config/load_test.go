@@ -136,11 +136,11 @@ func TestMistakes(t *testing.T) {
 			"stoa.yaml:4: log: the key is there twice; the first is in line 1",
 		}},
 		{"anchor", "x: &a 1\nlimits: *a\n", nil, nil, []string{
-			"stoa.yaml:1: x: unknown key", "stoa.yaml:2: limits: anchors and aliases are not supported; write the value out",
+			"stoa.yaml:1: x: unknown key", "stoa.yaml:2: limits: anchors and aliases are not supported; write the value out, and put a text that begins with & or * in quotes",
 		}},
 		{"merge key", "log:\n  <<: {level: info}\n", nil, nil, []string{"stoa.yaml:2: log: merge keys (<<) are not supported; write the keys out"}},
 		{"tag", "log: !!map {level: !secret info}\nhosts: [!!str a]\n", nil, nil, []string{
-			`stoa.yaml:1: log: tags such as "!!map" are not supported`, `stoa.yaml:2: hosts "a": tags such as "!!str" are not supported`,
+			`stoa.yaml:1: log: tags (!) are not supported; put a text that begins with ! in quotes`, `stoa.yaml:2: hosts "a": tags (!) are not supported; put a text that begins with ! in quotes`,
 		}},
 		{"control character", "namespaces: {\"a\\0b\": }\n", nil, nil, []string{`stoa.yaml:1: namespaces: the name "a\x00b" contains a control character`}},
 		{"two documents", "log:\n---\nlog:\n", nil, nil, []string{"stoa.yaml:2: there is a second document; want one"}},

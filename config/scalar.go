@@ -42,9 +42,9 @@ func (l *layer) leaf(k *key, path string, node *yaml.Node, origin Origin) {
 func (k *key) scalar(node *yaml.Node) (value any, problem string) {
 	switch {
 	case node.Kind == yaml.AliasNode || node.Anchor != "":
-		return nil, "anchors and aliases are not supported; write the value out"
+		return nil, noAnchors
 	case node.Style&yaml.TaggedStyle != 0:
-		return nil, "tags such as " + strconv.Quote(node.ShortTag()) + " are not supported"
+		return nil, noTags
 	case node.Kind == yaml.ScalarNode && node.ShortTag() == "!!null":
 		return nil, "the key has no value; want " + k.wanted()
 	case node.Kind != yaml.ScalarNode:
