@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/stoa-io/stoa/access"
+	"github.com/stoa-io/stoa/internal/certwatch"
 )
 
 // hashPrefix marks the hash of a key in a list.
@@ -49,7 +50,7 @@ func ParseKeys(list string) ([]APIKey, error) {
 
 // LoadKeys reads a file for ParseKeys.
 func LoadKeys(path string) ([]APIKey, error) {
-	content, err := readFile(path)
+	content, err := certwatch.ReadRegular(path)
 	if err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}

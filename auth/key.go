@@ -8,10 +8,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/stoa-io/stoa/internal/certwatch"
 )
 
 // VerificationKey is a key that verifies the signatures of tokens: exactly one
@@ -119,7 +120,7 @@ func (k *VerificationKey) read() ([]verifier, error) {
 	case k.File == "" && (k.Secret == "") != (k.SecretFile == ""):
 		text := k.Secret
 		if k.SecretFile != "" {
-			content, err := readFile(k.SecretFile)
+			content, err := certwatch.ReadRegular(k.SecretFile)
 			if err != nil {
 				return nil, err
 			}
@@ -170,21 +171,6 @@ func ParseSecret(text string) ([]byte, error) {
 		return secret, nil
 	}
 	return []byte(text), nil
-}
-
-// maxFile bounds the files of keys, in bytes.
-const maxFile = 1 << 20
-
-// readFile reads a small file.
-func readFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxFile {
-		return nil, fmt.Errorf("%s has %d bytes: want at most %d", path, info.Size(), maxFile)
-	}
-	return os.ReadFile(path)
 }
 
 // readKeys reads all keys of a configuration.

@@ -11,11 +11,13 @@ import (
 	"strings"
 
 	"github.com/MicahParks/jwkset"
+
+	"github.com/stoa-io/stoa/internal/certwatch"
 )
 
 // readFile reads the keys of File.
 func (k *VerificationKey) readFile() ([]verifier, error) {
-	content, err := readFile(k.File)
+	content, err := certwatch.ReadRegular(k.File)
 	if err != nil {
 		return nil, err
 	}

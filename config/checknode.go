@@ -32,8 +32,8 @@ func (c *Config) checkNames() Errors {
 }
 
 // checkAccess refuses rules for permissions where no client can have one. A
-// node may be without authentication until it restarts, after a reload that adds
-// it, so only Load has this rule.
+// node may be without authentication until it restarts, after a reload that
+// adds it, so only Load has this rule.
 func (c *Config) checkAccess() Errors {
 	if c.Auth.IsSet() {
 		return nil

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,8 +20,16 @@ import (
 // parser.
 const maxFileBytes = 1 << 20
 
-// readFile returns the content of a file of at most 1 MiB.
+// readFile returns the content of a regular file of at most 1 MiB.
 func readFile(name string) ([]byte, error) {
+	// Opening a FIFO would wait for its other end.
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("want a regular file")
+	}
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, err

@@ -3,12 +3,11 @@ package certwatch
 import (
 	"crypto/x509"
 	"fmt"
-	"os"
 )
 
 // ReadAuthorities reads the certificates of CAs from a PEM file, once.
 func ReadAuthorities(path string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(path)
+	text, err := ReadRegular(path)
 	if err != nil {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ func (s fileState) same(other fileState) bool {
 func Open(certFile, keyFile string, log *slog.Logger) (*Files, error) {
 	f := &Files{
 		paths: [2]string{certFile, keyFile}, log: log, checked: time.Now(),
-		timeout: readTimeout, readFile: readRegular,
+		timeout: readTimeout, readFile: ReadRegular,
 	}
 	var err error
 	f.checking.Lock()

@@ -11,9 +11,9 @@ import (
 // kilobytes.
 const maxFile = 1 << 20
 
-// readRegular reads a regular file. Opening or reading anything else, such as a
-// FIFO, could block for good.
-func readRegular(path string) ([]byte, error) {
+// ReadRegular reads a regular file of at most 1 MiB. Opening or reading other
+// files, such as a FIFO or a device, could block for good.
+func ReadRegular(path string) ([]byte, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err

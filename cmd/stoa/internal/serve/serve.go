@@ -91,6 +91,7 @@ func serve(ctx context.Context, flags *settings.Flags, stdout, stderr io.Writer)
 	if err := CheckPages(c); err != nil {
 		return err
 	}
+	ctx.Done() // from here on, a signal drains the node
 	records := cli.NewLogWriter(stderr, c.Log.Format)
 	defer records.Close()
 	r := &reloader{flags: flags, current: c, level: new(slog.LevelVar), metrics: newReloadMetrics(time.Now())}

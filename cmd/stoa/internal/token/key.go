@@ -8,12 +8,12 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/stoa-io/stoa/auth"
+	"github.com/stoa-io/stoa/internal/certwatch"
 )
 
 // key returns the algorithm and the key that signs.
@@ -43,7 +43,7 @@ func (d *draft) secret() (algorithm string, secret []byte, err error) {
 		return "", nil, fmt.Errorf("--secret-file: %w", err)
 	}
 	node.Close()
-	content, err := os.ReadFile(d.secretFile)
+	content, err := certwatch.ReadRegular(d.secretFile)
 	if err != nil {
 		return "", nil, fmt.Errorf("--secret-file: %w", err)
 	}
@@ -76,7 +76,7 @@ func (d *draft) algorithmOf(key any) (string, error) {
 
 // readPrivateKey reads a private key in PEM.
 func readPrivateKey(path string) (any, error) {
-	content, err := os.ReadFile(path)
+	content, err := certwatch.ReadRegular(path)
 	if err != nil {
 		return nil, err
 	}
