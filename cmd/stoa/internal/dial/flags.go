@@ -115,6 +115,10 @@ func parseHeaders(lines []string) (http.Header, error) {
 	return header, nil
 }
 
+// maxTokenFile is how much of a file with a token is read, in bytes: more than
+// the header fields of a request may have.
+const maxTokenFile = 2 << 20
+
 // addToken adds the token of the file, which the arguments of the process would
 // show to all users of the machine. Errors never quote it.
 func (f *Flags) addToken(header http.Header) error {
@@ -124,7 +128,12 @@ func (f *Flags) addToken(header http.Header) error {
 	if header.Get("Authorization") != "" {
 		return fmt.Errorf("--%s: --%s already sets Authorization", tokenFlag, headerFlag)
 	}
-	content, err := os.ReadFile(f.tokenFile)
+	file, err := os.Open(f.tokenFile) // it may be a pipe
+	if err != nil {
+		return fmt.Errorf("--%s: %w", tokenFlag, err)
+	}
+	defer func() { _ = file.Close() }()
+	content, err := io.ReadAll(io.LimitReader(file, maxTokenFile))
 	if err != nil {
 		return fmt.Errorf("--%s: %w", tokenFlag, err)
 	}
