@@ -78,7 +78,7 @@ export default tseslint.config(
   { files: ["**/*.js"], ignores: ["**/demo/**"], languageOptions: { globals: node } },
   {
     // The demo page, and functions that Playwright runs inside a page.
-    files: ["**/demo/**", "**/compat/js/test/{client,demo,origin}*.js", "**/compat/js/support/{browser,client-page}.js", "**/frameworks/test/bundlers.test.js"],
+    files: ["**/demo/**", "**/compat/js/test/{client,demo,origin,tokens}*.js", "**/compat/js/support/{browser,client-page}.js", "**/frameworks/test/bundlers.test.js"],
     languageOptions: { globals: browser },
   },
 );

@@ -144,12 +144,12 @@ after(async () => {
 async function openPageOf({ page: origin }) {
   const opened = (await openClient(browser, origin)).page;
   await opened.evaluate(
-    async ([code, functions]) => {
-      const url = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
-      window.neffos = await import(url);
-      for (const [name, source] of Object.entries(functions)) window[name] = eval(`(${source})`);
+    async ([client, functions]) => {
+      const load = (code) => import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
+      window.neffos = await load(client);
+      Object.assign(window, await load(functions));
     },
-    [await readFile(bundle, "utf8"), { tryStoa: `${tryStoa}`, tryNeffos: `${tryNeffos}`, tryPlain: `${tryPlain}` }],
+    [await readFile(bundle, "utf8"), `export { tryStoa, tryNeffos, tryPlain };\n${tryStoa}\n${tryNeffos}\n${tryPlain}`],
   );
   return opened;
 }
