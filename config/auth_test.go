@@ -76,7 +76,7 @@ func TestAuthMistakes(t *testing.T) {
 			`stoa.yaml:6: auth.api_keys.backend.permissions "game:write": unknown action "write": want one of connect, join, emit, ask, history, presence, or *`,
 		}},
 		{"keys", "auth:\n  jwt:\n    keys:\n      a: {file: none.pem}\n      'b\"': {file: x, secret: y}\n      c: {secret: short}\n", []string{
-			"stoa.yaml:4: auth.jwt.keys.a: file none.pem: stat none.pem: no such file or directory",
+			"stoa.yaml:4: auth.jwt.keys.a: file none.pem: open none.pem: no such file or directory",
 			`stoa.yaml:5: auth.jwt.keys."b\"": want exactly one of file, secret and secret_file`,
 			"stoa.yaml:6: auth.jwt.keys.c: the secret has 5 bytes: want at least 32 for HS256, 48 for HS384, 64 for HS512",
 		}},
