@@ -31,30 +31,6 @@ func (c *Config) checkNames() Errors {
 	return all
 }
 
-// checkAccess refuses rules for permissions where no client can have one. A
-// node may be without authentication until it restarts, after a reload that
-// adds it, so only Load has this rule.
-func (c *Config) checkAccess() Errors {
-	if c.Auth.IsSet() {
-		return nil
-	}
-	var all Errors
-	for _, name := range slices.Sorted(maps.Keys(c.Namespaces)) {
-		access := c.Namespaces[name].Access
-		for _, rule := range []struct{ key, who string }{
-			{"connect", access.Connect}, {"join", access.Join}, {"emit", access.Emit}, {"ask", access.Ask},
-			{"emit_namespace", access.EmitNamespace},
-		} {
-			if rule.who == "permitted" {
-				path := join(join(join("namespaces", name), "access"), rule.key)
-				all = append(all, &Error{Origin: c.origin(path), Key: display(path), Value: strconv.Quote(rule.who),
-					Text: "no client can have permissions without authentication: add a section auth"})
-			}
-		}
-	}
-	return all
-}
-
 // checkNode has package node check its configuration. To find the key of an
 // error, it tries values on their own. In a section with mistakes it looks for
 // no others, which they may cause.

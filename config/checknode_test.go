@@ -60,8 +60,6 @@ func TestNamesAndRulesOfNamespaces(t *testing.T) {
 		{"long", "namespaces:\n  " + long + ":\n", "stoa.yaml:2: namespaces." + long + ": the name has 129 bytes: want at most limits.names.namespace, 128B"},
 		{"short limit", "limits: {names: {namespace: 3B}}\nnamespaces: {chat: }\n", "stoa.yaml:2: namespaces.chat: the name has 4 bytes: want at most limits.names.namespace, 3B"},
 		{"no limit", "limits: {names: {namespace: off}}\nnamespaces: {" + long + ": }\n", ""},
-		{"permitted", "namespaces:\n  chat:\n    access:\n      join: permitted\n", `stoa.yaml:4: namespaces.chat.access.join "permitted": no client can have permissions without authentication: add a section auth`},
-		{"permitted to connect", "namespaces: {chat: {access: {connect: permitted}}}\n", `stoa.yaml:1: namespaces.chat.access.connect "permitted": no client can have permissions without authentication: add a section auth`},
 		{"with authentication", "namespaces: {chat: {access: {connect: permitted}}}\nauth: {api_keys: {a: {keys: [" + apiKey + "]}}}\n", ""},
 		{"blanks", "auth: {jwt: {keys: {a: {secret: '" + strings.Repeat(" ", 40) + "'}}}}\n", "stoa.yaml:1: auth.jwt.keys.a: the secret is empty or blank"},
 		{"variable", "auth: {jwt: {keys: {a: {secret: '${STOA_SECRET_OF_THE_ISSUER_IN_PRODUCTION}'}}}}\n", "stoa.yaml:1: auth.jwt.keys.a: the secret is a variable that nothing has replaced by its value"},

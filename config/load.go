@@ -40,7 +40,7 @@ func Default() *Config {
 // Load reads and checks a configuration. The error is of the type Errors and
 // has all mistakes, or it is that of the file system.
 func Load(s Sources) (*Config, error) {
-	return s.load(func(c *Config) Errors { return append(c.check(), c.checkAccess()...) })
+	return s.load((*Config).check)
 }
 
 // LoadCluster is Load for programs that use the section cluster only: it checks
