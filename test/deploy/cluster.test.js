@@ -81,12 +81,13 @@ for (const balancer of ["haproxy", "nginx"]) {
       let dialed = 0;
       const back = people.map(async (person, i) => {
         try {
-          await person.lifecycle.until(() => person.joins(room) > earlier[i], "to be in the room again");
+          await person.lifecycle.until(() => person.joins(room) > earlier[i].joins, "to be in the room again");
         } catch {
           person.close();
           people[i] = await enter(cluster.url, `${person.name} again`, [room], options());
           dialed++;
         }
+        assert.notEqual(people[i].conn.ID, earlier[i].id, `${person.name} has a new connection`);
       });
       await Promise.all(back);
       return dialed;
@@ -269,7 +270,7 @@ for (const balancer of ["haproxy", "nginx"]) {
     });
 
     it("are all down for a moment: all clients return", { timeout: 60_000 }, async () => {
-      const earlier = people.map((person) => person.joins(room));
+      const earlier = people.map((person) => ({ id: person.conn.ID, joins: person.joins(room) }));
       await cluster.end("node1", "SIGTERM");
       await cluster.end("node2", "SIGTERM");
       await assert.rejects(fetch(`${cluster.page}/ws`, { method: "HEAD" }), "a response without a node");
