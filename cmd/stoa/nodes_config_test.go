@@ -1,25 +1,14 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stoa-io/stoa/cmd/stoa/internal/cli"
+	"github.com/stoa-io/stoa/cmd/stoa/internal/clitest"
 	"github.com/stoa-io/stoa/config"
 	"github.com/stoa-io/stoa/internal/redistest"
 )
-
-// writeConfig returns the path of a new configuration file.
-func writeConfig(t testing.TB, content string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "stoa.yaml")
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
 
 // "stoa nodes" reads the cluster from the file of a node. The certificates and
 // keys of the node need not exist.
@@ -27,7 +16,7 @@ func TestNodesOfAFile(t *testing.T) {
 	redis := redistest.Start(t)
 	startMember(t, redis, "--cluster-name", "chat", "--node-id", "one")
 	startMember(t, redis, "--cluster-name", "other", "--node-id", "two")
-	file := writeConfig(t, `listen: {address: ":443"}
+	file := clitest.WriteConfig(t, `listen: {address: ":443"}
 tls: {cert: missing.pem, key: missing.pem}
 auth: {jwt: {keys: {main: {file: missing.pem}}}}
 cluster:
@@ -66,7 +55,7 @@ func TestNodesOfAWrongFile(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			code, stdout, stderr := runProgram(t, "nodes", "--config", writeConfig(t, c.content))
+			code, stdout, stderr := runProgram(t, "nodes", "--config", clitest.WriteConfig(t, c.content))
 			if code != cli.ExitUsage || stdout != "" || !strings.Contains(stderr, c.want) || strings.Contains(stderr, "secret") {
 				t.Errorf("exit code %d, printed %q and %q; want %d and %q", code, stdout, stderr, cli.ExitUsage, c.want)
 			}

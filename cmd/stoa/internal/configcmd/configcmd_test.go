@@ -2,7 +2,6 @@ package configcmd
 
 import (
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -21,19 +20,9 @@ func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return code, p.Stdout.String(), p.Stderr.String()
 }
 
-// write returns the path of a file with the content.
-func write(t *testing.T, content string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "stoa.yaml")
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 func TestCheck(t *testing.T) {
-	fine, broken := write(t, "log: {level: warn}\n"), write(t, "log: {level: loud}\nlimits: {room: 5}\n")
-	page := write(t, "listen:\n  endpoint: /metrics\n")
+	fine, broken := clitest.WriteConfig(t, "log: {level: warn}\n"), clitest.WriteConfig(t, "log: {level: loud}\nlimits: {room: 5}\n")
+	page := clitest.WriteConfig(t, "listen:\n  endpoint: /metrics\n")
 	for _, c := range []struct {
 		name   string
 		args   []string
@@ -63,7 +52,7 @@ func TestCheck(t *testing.T) {
 }
 
 func TestShow(t *testing.T) {
-	file := write(t, "log: {level: warn}\n")
+	file := clitest.WriteConfig(t, "log: {level: warn}\n")
 	t.Setenv("STOA_REDIS", "redis://:p4ss@a")
 	code, stdout, stderr := run(t, "show", "--config", file, "--listen", "[::1]:9")
 	if code != 0 || stderr != "" {
@@ -86,7 +75,7 @@ func TestDefaultAndSchema(t *testing.T) {
 	if code != 0 || !strings.HasPrefix(content, "# yaml-language-server: $schema="+config.SchemaFile+"\n") {
 		t.Errorf("exit code %d, printed:\n%s", code, content)
 	}
-	if code, stdout, _ := run(t, "check", write(t, content)); code != 0 {
+	if code, stdout, _ := run(t, "check", clitest.WriteConfig(t, content)); code != 0 {
 		t.Errorf("exit code %d for the defaults: %s", code, stdout)
 	}
 	if code, schema, _ := run(t, "schema"); code != 0 || !strings.Contains(schema, `"https://json-schema.org/draft/2020-12/schema"`) {

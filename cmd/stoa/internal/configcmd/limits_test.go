@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stoa-io/stoa/cmd/stoa/internal/clitest"
 	"github.com/stoa-io/stoa/config"
 )
 
@@ -91,7 +92,7 @@ func TestExamplesOfPages(t *testing.T) {
 			t.Errorf("%s has no example", name)
 		}
 		for _, block := range blocks {
-			if code, _, stderr := run(t, "check", write(t, block[1])); code != 0 {
+			if code, _, stderr := run(t, "check", clitest.WriteConfig(t, block[1])); code != 0 {
 				t.Errorf("%s: code %d, %s", name, code, stderr)
 			}
 		}

@@ -22,7 +22,7 @@ const (
 // and every client gets what its permissions allow. Other machines may reach
 // it.
 func TestServeAuthenticates(t *testing.T) {
-	t.Setenv(config.FileVariable, writeConfig(t, `
+	t.Setenv(config.FileVariable, clitest.WriteConfig(t, `
 listen: {address: "0.0.0.0:0"}
 namespaces:
   chat: {relay: [rooms]}

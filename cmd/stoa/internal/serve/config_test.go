@@ -2,8 +2,6 @@ package serve
 
 import (
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,19 +13,9 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// writeConfig returns the path of a configuration file.
-func writeConfig(t testing.TB, content string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "stoa.yaml")
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 // The file decides which namespaces exist, and their relays.
 func TestServeNamespacesOfTheFile(t *testing.T) {
-	t.Setenv(config.FileVariable, writeConfig(t, "namespaces:\n  chat: {relay: [rooms]}\n  silent: {relay: []}\nlisten: {endpoint: /chat}\n"))
+	t.Setenv(config.FileVariable, clitest.WriteConfig(t, "namespaces:\n  chat: {relay: [rooms]}\n  silent: {relay: []}\nlisten: {endpoint: /chat}\n"))
 	p := startProgram(t)
 	p.Stdout.Await(t, `(/chat, namespaces "chat", "silent")`)
 	if _, page := p.Get(t, http.MethodGet, "/"); !strings.Contains(page, `content="chat"`) {
@@ -53,7 +41,7 @@ func TestServeNamespacesOfTheFile(t *testing.T) {
 
 // Each mistake of the file has a line, and a wrong file starts nothing.
 func TestServeRefusesABrokenFile(t *testing.T) {
-	file := writeConfig(t, "limits: {rooms: 0}\nlog: {levl: info}\n")
+	file := clitest.WriteConfig(t, "limits: {rooms: 0}\nlog: {levl: info}\n")
 	p := launch(t, "--config", file)
 	if code := p.Wait(t); code != cli.ExitUsage {
 		t.Errorf("exit code %d, want %d", code, cli.ExitUsage)
