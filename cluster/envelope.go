@@ -37,6 +37,14 @@ type Envelope struct {
 	// It is usually empty. Like the payload, it belongs to the creator of the
 	// envelope.
 	Except []string
+	// Keep makes the message part of the channel's history, for this retention,
+	// if the broker is a Historian. Nil: it is not kept. It is nil in Deliver.
+	Keep *Retention
+	// User is the ID of the sending user, for the readers of the history. It
+	// travels with kept messages only.
+	User string
+	// Position is set by the broker in Deliver, for a message that is kept.
+	Position Position
 	// Payload is the wire message, byte for byte as the receivers see it, or
 	// the request if Kind is EnvelopeControl.
 	Payload []byte
