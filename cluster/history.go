@@ -27,14 +27,26 @@ type Retention struct {
 // In one channel, the numbers of an incarnation grow in the channel's order. A
 // message whose number is not greater than that of an earlier one is a repeat.
 //
-// The position of an empty history is one, too, and only its broker can tell
-// what follows it: see HistoryPage.Head.
+// The position of an empty history is one, too, but only its broker understands
+// it: see HistoryPage.Head.
 type Position struct {
 	Incarnation, Number uint64
 }
 
 // IsZero reports whether p is no position.
 func (p Position) IsZero() bool { return p == Position{} }
+
+// startBit marks the numbers of start positions.
+const startBit = 1 << 63
+
+// IsStart reports whether p stands for an empty history, and not for a message.
+func (p Position) IsStart() bool { return p.Number&startBit != 0 }
+
+// StartPosition returns the position that stands for an empty history of a
+// broker. Both values are the broker's; number is below 1<<63.
+func StartPosition(incarnation, number uint64) Position {
+	return Position{Incarnation: incarnation, Number: number | startBit}
+}
 
 // MaxPositionText is the length of the longest text of a position, in bytes.
 const MaxPositionText = 24
@@ -90,7 +102,7 @@ func ParsePosition(text []byte) (p Position, ok bool) {
 type Historian interface {
 	// History reads a part of a channel's history. A message that was delivered
 	// before the call is part of it, unless the retention or a failure has
-	// removed it. The call blocks until the answer or the end of ctx. It returns
+	// removed it. It blocks until the answer or the end of ctx. It returns
 	// ErrNotStarted before Start and ErrClosed after Close. The slices of the
 	// page belong to the caller.
 	History(ctx context.Context, channel string, query HistoryQuery) (HistoryPage, error)
@@ -110,7 +122,7 @@ type HistoryQuery struct {
 	After, Before Position
 	// Limit is the largest number of messages in the page, at least 1.
 	Limit int
-	// Oldest selects the oldest of the messages; otherwise a page has the newest
+	// Oldest selects the oldest of the messages; else a page has the newest
 	// ones.
 	Oldest bool
 }
@@ -122,15 +134,16 @@ type HistoryPage struct {
 	// Found reports whether the history reaches back to After and Before, so
 	// that no message is missing between them and the page but for Limit. It is
 	// true if both are zero. If it is false, the history has no entry for one
-	// of them: it is too old, was removed, or never existed. The page then has
-	// what it would have without that one.
+	// of them: it is too old, was removed, or never existed. The page then
+	// ignores that one.
 	Found bool
 	// More reports whether Limit has excluded messages.
 	More bool
-	// Head is the position of the newest message in the history, whatever the
-	// query. If the history is empty, it is a position that a later query
-	// accepts as After: it finds all messages that were kept since then, if
-	// none of them has left the history in the meantime, and else is not found.
+	// Head is the position of the newest message in the history, which the
+	// query does not change. If the history is empty, it is a start position,
+	// which a later query accepts as After: it finds all messages that were
+	// kept since then, if none of them has left the history in the meantime,
+	// and else is not found.
 	Head Position
 }
 
