@@ -35,6 +35,9 @@
 //	H<text>   refused, the rest is the error text, never empty; a close frame
 //	          follows, whose code says whether to try again
 //
+// Both ends can name features, each after a space, behind the M and behind the
+// ID. A server names only those that the client has named.
+//
 // # Answers
 //
 // A message with a token is a request, an answer repeats the token:
@@ -43,12 +46,22 @@
 //	$7;default;lobby;chat;0;0;body        a reply with a body
 //	$7;default;lobby;chat;1;0;bad room    refused: the request with the error flag
 //
-// Clients make tokens of "$" and digits, servers of digits alone. Four events
-// are requests of the protocol itself and need a token; SystemKind knows
-// them.
+// Clients make tokens of "$" and digits, servers of digits alone. Some events
+// are requests of the protocol itself and need a token; SystemKind knows them.
+// The first four are those of neffos.
 //
 //	_OnNamespaceConnect     _OnRoomJoin
 //	_OnNamespaceDisconnect  _OnRoomLeave (from neffos.js also _OnRoomLeft)
+//	_OnAuthenticate         _OnRoomRecover (a join, after which missed messages
+//	                        follow)
+//
+// # History
+//
+// An emit of a room with history has its position in the token field, for
+// clients that understand it; clients send it back in _OnRoomRecover. A part of
+// the history is the answer to the ask _OnHistory.
+//
+//	@Aa0f;default;lobby;chat;0;0;body
 //
 // # Limits
 //

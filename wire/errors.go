@@ -19,7 +19,8 @@ var (
 	ErrBadRoom = errors.New("bad room")
 	// ErrClosed: the connection is closed or was lost before the answer.
 	ErrClosed = errors.New("write closed")
-	// ErrInvalidPayload: fewer than six semicolons.
+	// ErrInvalidPayload: fewer than six semicolons, or parameters of a request
+	// that cannot be read (protocol.md section 14).
 	ErrInvalidPayload = errors.New("invalid payload")
 
 	// Stoa's own.

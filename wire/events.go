@@ -1,11 +1,14 @@
 package wire
 
-// The names of the system events (protocol.md section 5). Only five of them
-// are requests on the wire: EventNamespaceConnect, EventNamespaceDisconnect,
-// EventRoomJoin, EventRoomLeave, and EventAuthenticate, which is Stoa's own: a
-// client hands in a token with it (protocol.md section 13). Without a token of
-// the message it is the notice of a server that the client's identity is about
-// to end.
+// The names of the system events (protocol.md section 5). The requests on the
+// wire are EventNamespaceConnect, EventNamespaceDisconnect, EventRoomJoin,
+// EventRoomLeave, and two of Stoa's own: EventAuthenticate, with which a client
+// hands in a token (protocol.md section 13), and EventRoomRecover, a join with
+// recovery (section 14). Without a token of the message, EventAuthenticate is
+// the notice of a server that the client's identity is about to end.
+//
+// EventHistory is an ask for a part of a room's history, EventHistoryGap and
+// EventHistoryRemoved are notices of a server (section 14).
 const (
 	EventNamespaceConnect    = "_OnNamespaceConnect"
 	EventNamespaceConnected  = "_OnNamespaceConnected"
@@ -17,6 +20,10 @@ const (
 	EventAny                 = "_OnAnyEvent"
 	EventNativeMessage       = "_OnNativeMessage"
 	EventAuthenticate        = "_OnAuthenticate"
+	EventRoomRecover         = "_OnRoomRecover"
+	EventHistory             = "_OnHistory"
+	EventHistoryGap          = "_OnHistoryGap"
+	EventHistoryRemoved      = "_OnHistoryRemoved"
 )
 
 // Kind says what a system request asks for.
@@ -71,15 +78,15 @@ func (k Kind) Event() string {
 
 // SystemKind returns which request an event name stands for. EventRoomLeft
 // counts as a leave: leaveAll of neffos.js sends it, with a token, where it
-// means EventRoomLeave (protocol.md section 5, 7). Without a token none of
-// them is a request; that is for the caller to see.
+// means EventRoomLeave (protocol.md section 5, 7). EventRoomRecover is a join.
+// Without a token none of them is a request; that is for the caller to see.
 func SystemKind(event []byte) Kind {
 	switch string(event) {
 	case EventNamespaceConnect:
 		return KindConnect
 	case EventNamespaceDisconnect:
 		return KindDisconnect
-	case EventRoomJoin:
+	case EventRoomJoin, EventRoomRecover:
 		return KindJoin
 	case EventRoomLeave, EventRoomLeft:
 		return KindLeave
@@ -89,13 +96,14 @@ func SystemKind(event []byte) Kind {
 	return KindNone
 }
 
-// IsSystemEvent reports whether a name is one of the ten system events. No
-// peer may send one of them as an ordinary event.
+// IsSystemEvent reports whether a name is one of the system events. No peer may
+// send one of them as an ordinary event.
 func IsSystemEvent(event []byte) bool {
 	switch string(event) {
 	case EventNamespaceConnect, EventNamespaceConnected, EventNamespaceDisconnect,
 		EventRoomJoin, EventRoomJoined, EventRoomLeave, EventRoomLeft,
-		EventAny, EventNativeMessage, EventAuthenticate:
+		EventAny, EventNativeMessage, EventAuthenticate,
+		EventRoomRecover, EventHistory, EventHistoryGap, EventHistoryRemoved:
 		return true
 	}
 	return false

@@ -11,7 +11,8 @@ type Message struct {
 	// answer is expected. The internal origin mark of neffos servers
 	// ("neffos(0x...") is no token: Parse leaves Token empty for it. The
 	// mark of a stack exchange ("!" as second byte) is left in. A token never
-	// contains a semicolon.
+	// contains a semicolon. In an emit of a room with history it can be the
+	// position (ParsePosition).
 	Token []byte
 	// Namespace, Room and Event are names in their unescaped form. The empty
 	// namespace and the empty room are legal.

@@ -155,6 +155,10 @@ func TestSystemEvents(t *testing.T) {
 		{"_OnAnyEvent", wire.KindNone, true},
 		{"_OnNativeMessage", wire.KindNone, true},
 		{"_OnAuthenticate", wire.KindAuthenticate, true},
+		{"_OnRoomRecover", wire.KindJoin, true},
+		{"_OnHistory", wire.KindNone, true},
+		{"_OnHistoryGap", wire.KindNone, true},
+		{"_OnHistoryRemoved", wire.KindNone, true},
 		{"", wire.KindNone, false},
 		{"chat", wire.KindNone, false},
 		{"_onroomjoin", wire.KindNone, false},
@@ -219,5 +223,36 @@ func TestHelloNamesFeatures(t *testing.T) {
 	}
 	if got := string(wire.AppendHello(nil, 0)); got != wire.Hello {
 		t.Errorf("the hello without features is %q", got)
+	}
+	both := wire.FeatureExpiry | wire.FeaturePositions
+	if got, _ := wire.ParseHello(wire.AppendHello(nil, both)); got != both {
+		t.Errorf("the features %d are read as %d", both, got)
+	}
+}
+
+func TestAcknowledgementNamesFeatures(t *testing.T) {
+	const expiry, positions = wire.FeatureExpiry, wire.FeaturePositions
+	for _, test := range []struct {
+		id       string
+		offered  wire.Features
+		rest     string
+		features wire.Features
+	}{
+		{"id", positions, "id", 0},
+		{"id positions", positions, "id", positions},
+		{"id expiry positions", positions, "id expiry", positions},
+		{"id expiry positions", expiry | positions, "id", expiry | positions},
+		{"id positions other", positions, "id positions other", 0},
+		{"id positions", expiry, "id positions", 0},
+		{"id positions ", positions, "id positions ", 0},
+		{"a b positions", positions, "a b", positions},
+		{" positions", positions, "", positions},
+		{"positions", positions, "positions", 0},
+		{"", positions, "", 0},
+	} {
+		rest, features := wire.CutFeatures([]byte(test.id), test.offered)
+		if string(rest) != test.rest || features != test.features {
+			t.Errorf("CutFeatures(%q, %d) is %q, %d, want %q, %d", test.id, test.offered, rest, features, test.rest, test.features)
+		}
 	}
 }

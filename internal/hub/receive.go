@@ -129,5 +129,10 @@ func (c *Client) Event(e *session.Event) {
 		result[s.app.Native(c, e)]++
 		return
 	}
+	if e.History {
+		c.session.ReplyError(e.Message, wire.ErrUnhandled.Error())
+		result[MessageUnhandled]++
+		return
+	}
 	result[s.app.Event(c, e.Namespace.(*Namespace), e)]++
 }

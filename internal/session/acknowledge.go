@@ -17,14 +17,15 @@ func (s *Session) Hello() {
 // Acknowledge accepts, on a server, a client that has said hello, under this
 // ID. The answer is the first frame that the client gets, before the answers
 // to its early messages: neffos.js takes any first frame for it
-// (protocol.md section 2, 6).
+// (protocol.md section 2, 6). It names the features of the configuration that
+// the client has named in its hello.
 func (s *Session) Acknowledge(id string) {
 	if s.config.Role != Server || s.state != greeted {
 		return
 	}
 	s.state = open
 	c := borrow()
-	c.payload = wire.AppendAck(c.payload[:0], id)
+	c.payload = wire.AppendFeatures(wire.AppendAck(c.payload[:0], id), s.config.Features&s.features)
 	s.driver.Send(c.payload, false)
 	c.release()
 	s.drain()
@@ -52,6 +53,7 @@ func (s *Session) receiveEarly(payload []byte, isBinary bool) Verdict {
 	switch {
 	case s.config.Role == Client && isAck:
 		s.state = open
+		id, s.features = wire.CutFeatures(id, s.config.Features)
 		s.driver.Acknowledged(string(id))
 		s.drain()
 		return VerdictHandled

@@ -20,6 +20,9 @@ func (s *Session) answer(id uint64, m *wire.Message) Verdict {
 	if m.Error {
 		result.Err = s.errorOf(a.kind, string(m.Body))
 	} else {
+		if a.recovers {
+			recovered(result)
+		}
 		s.apply(result, a.generation)
 	}
 	s.driver.Answered(result)

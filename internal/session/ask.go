@@ -19,7 +19,9 @@ type ask struct {
 	ended bool
 	// stray: the peer did the same for an earlier ask that had ended, so an
 	// error does not mean that it is not done.
-	stray     bool
+	stray bool
+	// recovers: the ask is a join with recovery.
+	recovers  bool
 	namespace Namespace
 	room      Room
 	// generation of the namespace; Join only.
@@ -79,17 +81,22 @@ func (s *Session) AskDisconnect(namespace Namespace) (uint64, error) {
 // If the room is joined, the ask is answered before AskJoin returns, with the
 // value in use.
 func (s *Session) AskJoin(namespace Namespace, room Room, body []byte) (uint64, error) {
+	return s.askJoin(ask{namespace: namespace, room: room}, Join.event(), body)
+}
+
+func (s *Session) askJoin(a ask, event string, body []byte) (uint64, error) {
 	if err := s.usable(); err != nil {
 		return 0, err
 	}
-	found := s.membership(namespace)
+	found := s.membership(a.namespace)
 	if found == nil {
 		return 0, wire.ErrBadNamespace
 	}
-	if joined := found.room([]byte(room.Name())); joined != nil {
-		return s.answerLocally(Answer{Kind: Join, Namespace: namespace, Room: joined}), nil
+	if joined := found.room([]byte(a.room.Name())); joined != nil {
+		return s.answerLocally(Answer{Kind: Join, Namespace: a.namespace, Room: joined}), nil
 	}
-	return s.sendAsk(ask{kind: Join, namespace: namespace, room: room, generation: found.generation}, Join.event(), body, false), nil
+	a.kind, a.generation = Join, found.generation
+	return s.sendAsk(a, event, body, false), nil
 }
 
 // AskLeave asks the peer to leave a room. The error is wire.ErrBadNamespace or

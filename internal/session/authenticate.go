@@ -16,8 +16,8 @@ type ExpiryDriver interface {
 	Expiring(milliseconds int64)
 }
 
-// Understands reports whether the client, on a server, has named all these
-// features in its hello.
+// Understands reports whether the peer has named all these features: a client
+// in its hello, a server in its acknowledgement.
 func (s *Session) Understands(features wire.Features) bool { return s.features&features == features }
 
 // NotifyExpiry tells a client that its identity ends in so many milliseconds.
@@ -64,7 +64,7 @@ func (s *Session) authenticate(c *scratch) Verdict {
 // expiring takes the notice of the server.
 func (s *Session) expiring(m *wire.Message) Verdict {
 	d, ok := s.driver.(ExpiryDriver)
-	if !ok || s.config.Role != Client || len(m.Body) > maxNotice {
+	if !ok || len(m.Body) > maxNotice {
 		return VerdictIgnored
 	}
 	milliseconds, err := strconv.ParseInt(string(m.Body), 10, 64)
@@ -86,6 +86,6 @@ func (s *Session) AcceptAuthenticate(r *Request) bool {
 		return false
 	}
 	defer s.drain()
-	s.grant(r)
+	s.grant(r.Message, r.Reply)
 	return true
 }

@@ -44,7 +44,8 @@ type Config struct {
 	// MaxEarly is how many bytes of messages, overhead included, are held back
 	// until the acknowledgement; zero means 16 KiB, negative no limit.
 	MaxEarly int
-	// Features are those that a client names in its hello. A server has none.
+	// Features are those that a client names in its hello, and that a server
+	// names in its acknowledgement to clients that have named them, too.
 	Features wire.Features
 	// Native hands a payload that is no message to the namespace "", if that is
 	// connected (protocol.md section 8).

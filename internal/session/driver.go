@@ -67,6 +67,17 @@ type RefusalDriver interface {
 	EmitRefused(m *wire.Message, reason error)
 }
 
+// HistoryDriver is a Driver of a client that wants to know about changes of the
+// history of joined rooms. The position is valid during the call.
+type HistoryDriver interface {
+	// HistoryGap reports that messages of the room may be missing before those
+	// that follow. The position is the room's, nil if it is not known.
+	HistoryGap(namespace Namespace, room Room, position []byte)
+	// HistoryRemoved reports that the message with this position was removed
+	// from the history; nil: all messages were.
+	HistoryRemoved(namespace Namespace, room Room, position []byte)
+}
+
 // LimitDriver is a Driver that counts the messages of the peer beyond a limit.
 type LimitDriver interface {
 	// LimitExceeded reports one that is refused, with wire.ErrNameTooLong,
@@ -137,10 +148,21 @@ type Request struct {
 	// Reply is the body of the positive answer. The driver may set it before it
 	// accepts the request; without one the answer is the short one.
 	Reply []byte
+	// Recovery is that of a join with recovery, else nil. Message is as that of
+	// a plain join.
+	Recovery *Recovery
 
 	// generation of the namespace; Join only.
 	generation uint32
 	progress   progress
+}
+
+// Recovery is the part of a join that is about the messages which the client
+// has missed. The driver sets Answer before it accepts the request. After that
+// it sends the Answer.Count messages, before any other message of the room.
+type Recovery struct {
+	wire.RecoveryRequest
+	Answer wire.RecoveryAnswer
 }
 
 // progress of a request; a Request from anywhere else has none.
@@ -164,8 +186,14 @@ type Event struct {
 	Message *wire.Message
 	// Payload is the message as received.
 	Payload []byte
+	// Position is that of the emit in the history of its room, on a client; nil
+	// if it has none. It views Payload.
+	Position []byte
 	// Native: Payload is no message; Message holds it as the body.
 	Native bool
+	// History: the client asks, on a server, for a part of the history of Room.
+	// wire.ParseHistoryQuery reads the body; the answer is a wire.HistoryPage.
+	History bool
 }
 
 // Answer is the end of an ask of this side. It is valid during
@@ -180,8 +208,12 @@ type Answer struct {
 	// use, and the session has no need for those given with the ask.
 	Namespace Namespace
 	Room      Room
-	// Message is the answer as received; nil if none was.
+	// Message is the answer as received; nil if none was. If Recovery is not
+	// nil, the body is that of the application's answer.
 	Message *wire.Message
+	// Recovery is the answer about missed messages; nil unless the ask was
+	// AskRecover and the server has understood it.
+	Recovery *wire.RecoveryAnswer
 	// Err is nil for a positive answer. It is an error of package wire for a
 	// negative one, or what Cancel was given.
 	Err error

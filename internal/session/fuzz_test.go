@@ -33,10 +33,16 @@ func FuzzReceive(f *testing.F) {
 		f.Add(byte(0), inputs[0])
 		f.Add(byte(1), inputs[1])
 	}
+	const connect = ";default;;_OnNamespaceConnect;0;0;\x1e"
+	f.Add(byte(16), []byte("M positions\x1e$1"+connect+"$2;default;r1;_OnRoomRecover;0;0;p,5,id;b\x1e$3;default;r1;_OnHistory;0;0;{}"))
+	f.Add(byte(17), []byte("Aid positions\x1e1"+connect+"$2;default;r1;_OnRoomJoin;0;0;1,p,2;\x1e@p;default;r1;e;0;0;\x1e;default;r1;_OnHistoryGap;0;0;p"))
 	f.Fuzz(func(t *testing.T, mode byte, input []byte) {
 		config := session.Config{
 			Role: session.Server, MaxNamespaces: 3, MaxRooms: 20,
 			Native: mode&2 != 0, NativeOnly: mode&6 == 6,
+		}
+		if mode&16 != 0 {
+			config.Features = wire.FeaturePositions
 		}
 		if mode&1 != 0 {
 			config.Role = session.Client
@@ -98,7 +104,7 @@ func (d *fuzzed) ask() {
 	case namespace == nil:
 		_, err = d.session.AskConnect(&place{name: "default"}, nil)
 	case d.turn%2 == 0:
-		_, err = d.session.AskJoin(namespace, &place{name: "r1"}, nil)
+		_, err = d.session.AskRecover(namespace, &place{name: "r1"}, wire.RecoveryRequest{Position: "p"}, nil)
 	default:
 		_, err = d.session.Ask(namespace, nil, "q", nil, false)
 	}
@@ -149,6 +155,16 @@ func (d *fuzzed) Disconnected(session.Namespace, bool, bool)       { d.connected
 func (d *fuzzed) Joined(session.Namespace, session.Room, bool)     { d.joined++ }
 func (d *fuzzed) Left(session.Namespace, session.Room, bool, bool) { d.joined-- }
 func (d *fuzzed) Answered(*session.Answer)                         { d.asks-- }
+
+func (d *fuzzed) HistoryGap(_ session.Namespace, _ session.Room, position []byte) {
+	if len(position) == 0 && position != nil || !wire.IsPosition(position) {
+		d.t.Errorf("position %q of a gap", position)
+	}
+}
+
+func (d *fuzzed) HistoryRemoved(n session.Namespace, r session.Room, position []byte) {
+	d.HistoryGap(n, r, position)
+}
 
 func (d *fuzzed) Event(e *session.Event) {
 	if d.mode&8 != 0 {

@@ -75,8 +75,8 @@ var _ session.Driver = (*side)(nil)
 
 func newModel(t *testing.T, seed uint64) *model {
 	m := &model{t: t, random: rand.New(rand.NewPCG(seed, 1)), stubborn: seed%2 == 0, pace: 20 + int(seed%3)*20, names: 1 + int(seed/2%2)}
-	server := session.Config{Role: session.Server}.WithDefaults()
-	client := session.Config{Role: session.Client}.WithDefaults()
+	server := session.Config{Role: session.Server, Features: wire.FeaturePositions}.WithDefaults()
+	client := session.Config{Role: session.Client, Features: wire.FeaturePositions}.WithDefaults()
 	for i, config := range []*session.Config{&server, &client} {
 		m.sides[i] = &side{
 			model: m, name: config.Role.String(),
@@ -239,7 +239,11 @@ func (s *side) operate() {
 				id, err = s.session.AskDisconnect(namespace)
 			}
 		case session.Join:
-			id, err = s.session.AskJoin(namespace, &place{name: roomName}, nil)
+			if s.model.chance(50) {
+				id, err = s.session.AskRecover(namespace, &place{name: roomName}, wire.RecoveryRequest{Limit: 1}, nil)
+			} else {
+				id, err = s.session.AskJoin(namespace, &place{name: roomName}, nil)
+			}
 		case session.Leave:
 			if s.forces() {
 				id, err = s.session.ForceLeave(namespace, &place{name: roomName})

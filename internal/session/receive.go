@@ -51,10 +51,9 @@ func (s *Session) ReceiveAnswer(payload []byte, binary bool) Verdict {
 }
 
 // ReceiveEvent is Receive, but for requests (connect, disconnect, join, leave,
-// authenticate) other than a probe:
-// it returns VerdictBusy for them and does nothing, as long as the session is
-// acknowledged. It is for a driver that must end its work on earlier events
-// before namespaces and rooms change.
+// authenticate) other than a probe: it returns VerdictBusy for them and does
+// nothing, as long as the session is acknowledged. It is for a driver that must
+// end its work on earlier events before namespaces and rooms change.
 func (s *Session) ReceiveEvent(payload []byte, binary bool) Verdict {
 	if s.state != open || len(payload) == 0 {
 		return s.Receive(payload, binary)
@@ -79,6 +78,11 @@ func (s *Session) dispatch(c *scratch, payload []byte, binary, eventsOnly bool) 
 	if errors.Is(err, wire.ErrInvalidPayload) {
 		return s.unparsed(c, payload, binary)
 	}
+	if s.positioned() {
+		if position, ok := wire.ParsePosition(m.Token); ok {
+			c.position, m.Token = position, nil
+		}
+	}
 	// Answers are not queued: the work ahead of the queue can depend on
 	// them.
 	if id, own := s.ownToken(m.Token); own {
@@ -95,10 +99,10 @@ func (s *Session) dispatch(c *scratch, payload []byte, binary, eventsOnly bool) 
 	case s.work != nil && s.blocked(m):
 		return VerdictBusy
 	case wire.IsSystemEvent(m.Event):
-		if eventsOnly && !s.isProbe(m) {
+		if eventsOnly && !s.isProbe(m) && !s.isRead(m) {
 			return VerdictBusy
 		}
-		return s.system(c)
+		return s.system(c, payload)
 	}
 	return s.event(c, payload)
 }
@@ -161,26 +165,24 @@ func (s *Session) event(c *scratch, payload []byte) Verdict {
 			return s.refuse(m, wire.ErrBadRoom)
 		}
 	}
-	c.event = Event{Namespace: found.namespace, Room: room, Message: m, Payload: payload}
+	c.event = Event{Namespace: found.namespace, Room: room, Message: m, Payload: payload, Position: c.position}
 	s.driver.Event(&c.event)
 	return VerdictEvent
 }
 
-// system takes a message with a system event's name. Without a token, or with
-// the no-op flag, none of them has a meaning (protocol.md section 5), but for
-// the notice of an identity's end.
-func (s *Session) system(c *scratch) Verdict {
+// system takes a message with a system event's name. With the no-op flag none
+// of them has a meaning (protocol.md section 5), without a token only notices.
+func (s *Session) system(c *scratch, payload []byte) Verdict {
 	m := &c.message
-	kind := wire.SystemKind(m.Event)
 	switch {
 	case m.NoOp:
 		return VerdictIgnored
-	case len(m.Token) == 0 && kind == wire.KindAuthenticate:
-		return s.expiring(m)
 	case len(m.Token) == 0:
-		return VerdictIgnored
+		return s.notice(m)
+	case s.isRead(m):
+		return s.history(c, payload)
 	}
-	switch kind {
+	switch wire.SystemKind(m.Event) {
 	case wire.KindConnect:
 		return s.requestConnect(c)
 	case wire.KindDisconnect:
@@ -193,6 +195,20 @@ func (s *Session) system(c *scratch) Verdict {
 		return s.authenticate(c)
 	}
 	s.ReplyError(m, wire.ErrUnhandled.Error())
+	return VerdictIgnored
+}
+
+// notice takes a message of the server that only clients understand.
+func (s *Session) notice(m *wire.Message) Verdict {
+	if s.config.Role != Client {
+		return VerdictIgnored
+	}
+	switch string(m.Event) {
+	case wire.EventAuthenticate:
+		return s.expiring(m)
+	case wire.EventHistoryGap, wire.EventHistoryRemoved:
+		return s.historyNotice(m)
+	}
 	return VerdictIgnored
 }
 

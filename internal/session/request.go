@@ -36,19 +36,24 @@ func (s *Session) requestDisconnect(c *scratch) Verdict {
 
 func (s *Session) requestJoin(c *scratch) Verdict {
 	m := &c.message
+	recovery, ok := takeRecovery(m)
 	found := s.find(m.Namespace)
 	switch {
+	case recovery != nil && s.config.Role == Client:
+		return s.refuse(m, wire.ErrUnhandled)
+	case !ok:
+		return s.refuse(m, wire.ErrInvalidPayload)
 	case found == nil:
 		return s.refuse(m, wire.ErrBadNamespace)
 	case s.asking(Leave, m):
 		return s.refuse(m, wire.ErrUnavailable)
 	case found.position(m.Room) >= 0:
-		s.ReplyEmpty(m)
+		s.grantJoined(m, recovery)
 		return VerdictHandled
 	case exceeds(s.RoomCount()+s.deferredCount()+1, s.config.MaxRooms):
 		return s.refuseExcess(m, wire.ErrTooManyRooms)
 	}
-	return s.offer(c, Request{Kind: Join, Namespace: found.namespace, generation: found.generation})
+	return s.offer(c, Request{Kind: Join, Namespace: found.namespace, Recovery: recovery, generation: found.generation})
 }
 
 func (s *Session) requestLeave(c *scratch) Verdict {
@@ -126,7 +131,7 @@ func (s *Session) AcceptConnect(r *Request, namespace Namespace) bool {
 		return false
 	}
 	s.connect(namespace)
-	s.grant(r)
+	s.grant(m, r.Reply)
 	s.driver.Connected(namespace, false)
 	return true
 }
@@ -149,12 +154,12 @@ func (s *Session) AcceptDisconnect(r *Request) bool {
 	gone := s.disconnect(found)
 	s.dissolve(&gone, false)
 	if s.config.Role == Client {
-		s.grant(r)
+		s.grant(m, r.Reply)
 		s.driver.Disconnected(gone.namespace, false, false)
 		return true
 	}
 	s.driver.Disconnected(gone.namespace, false, false)
-	s.grant(r)
+	s.grant(m, r.Reply)
 	return true
 }
 
@@ -177,12 +182,12 @@ func (s *Session) AcceptJoin(r *Request, room Room) bool {
 		s.refuse(m, wire.ErrUnavailable)
 		return false
 	case found.position(m.Room) >= 0:
-		s.ReplyEmpty(m)
+		s.grantJoined(m, r.Recovery)
 		return false
 	}
 	found.join(room)
 	s.driver.Joined(found.namespace, room, false)
-	s.grant(r)
+	s.grantJoin(m, r.Recovery, r.Reply)
 	return true
 }
 
@@ -207,22 +212,22 @@ func (s *Session) AcceptLeave(r *Request) bool {
 	}
 	namespace, room := found.namespace, found.leave(position)
 	if s.config.Role == Client {
-		s.grant(r)
+		s.grant(m, r.Reply)
 		s.driver.Left(namespace, room, false, false)
 		return true
 	}
 	s.driver.Left(namespace, room, false, false)
-	s.grant(r)
+	s.grant(m, r.Reply)
 	return true
 }
 
 // grant sends the positive answer to a request.
-func (s *Session) grant(r *Request) {
-	if len(r.Reply) == 0 {
-		s.ReplyEmpty(r.Message)
+func (s *Session) grant(m *wire.Message, reply []byte) {
+	if len(reply) == 0 {
+		s.ReplyEmpty(m)
 		return
 	}
-	s.Reply(r.Message, r.Reply)
+	s.Reply(m, reply)
 }
 
 // Reject answers a request with an error text; an empty one is replaced. It

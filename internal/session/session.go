@@ -22,7 +22,7 @@ type Session struct {
 	// generation is that of the newest membership.
 	generation uint32
 	state      state
-	features   wire.Features // that the client's hello has named; servers only
+	features   wire.Features // that the peer has named
 }
 
 // state is the life of a session; see the diagram in the package comment.

@@ -1,0 +1,114 @@
+package session
+
+import "github.com/stoa-io/stoa/wire"
+
+// The history of rooms (protocol.md section 14): messages carry positions, a
+// join may ask for missed messages, and a client may read the history.
+
+// positioned reports whether tokens that begin with the mark of a position are
+// positions.
+func (s *Session) positioned() bool {
+	return s.config.Role == Client && s.config.Features&wire.FeaturePositions != 0
+}
+
+// isRead reports whether a message asks a server for a part of a history.
+func (s *Session) isRead(m *wire.Message) bool {
+	return s.config.Role == Server && len(m.Token) > 0 && string(m.Event) == wire.EventHistory
+}
+
+// history hands a read of a room's history to the driver, as an ask: it changes
+// nothing, so no other message waits for it.
+func (s *Session) history(c *scratch, payload []byte) Verdict {
+	m := &c.message
+	found := s.find(m.Namespace)
+	if found == nil {
+		return s.refuse(m, wire.ErrBadNamespace)
+	}
+	room := found.room(m.Room)
+	if room == nil {
+		return s.refuse(m, wire.ErrBadRoom)
+	}
+	c.event = Event{Namespace: found.namespace, Room: room, Message: m, Payload: payload, History: true}
+	s.driver.Event(&c.event)
+	return VerdictEvent
+}
+
+// historyNotice takes a notice about the history of a joined room.
+func (s *Session) historyNotice(m *wire.Message) Verdict {
+	d, ok := s.driver.(HistoryDriver)
+	found := s.find(m.Namespace)
+	// An empty position has a meaning of its own, which one that cannot be read
+	// must not get.
+	if !ok || found == nil || !wire.IsPosition(m.Body) {
+		return VerdictIgnored
+	}
+	room := found.room(m.Room)
+	if room == nil {
+		return VerdictIgnored
+	}
+	position := m.Body
+	if len(position) == 0 {
+		position = nil
+	}
+	if string(m.Event) == wire.EventHistoryGap {
+		d.HistoryGap(found.namespace, room, position)
+	} else {
+		d.HistoryRemoved(found.namespace, room, position)
+	}
+	return VerdictHandled
+}
+
+// takeRecovery reads the parameters of a join with recovery and turns m into a
+// plain join. ok is false if they cannot be read. Without recovery, r is nil.
+func takeRecovery(m *wire.Message) (r *Recovery, ok bool) {
+	if string(m.Event) != wire.EventRoomRecover {
+		return nil, true
+	}
+	request, body, ok := wire.ParseRecoveryRequest(m.Body)
+	if !ok {
+		return nil, false
+	}
+	m.Event, m.Body = joinEvent, body
+	return &Recovery{RecoveryRequest: request}, true
+}
+
+// joinEvent is the event of a plain join; never written.
+var joinEvent = []byte(wire.EventRoomJoin)
+
+// grantJoin gives the positive answer to a join. Without a recovery it is that
+// of any request.
+func (s *Session) grantJoin(m *wire.Message, recovery *Recovery, reply []byte) {
+	if recovery != nil {
+		reply = append(wire.AppendRecoveryAnswer(nil, &recovery.Answer), reply...)
+	}
+	s.grant(m, reply)
+}
+
+// grantJoined gives the positive answer to the join of a room that is joined
+// already: the client gets its messages, and none of earlier times.
+func (s *Session) grantJoined(m *wire.Message, recovery *Recovery) {
+	if recovery != nil {
+		recovery.Answer = wire.RecoveryAnswer{}
+	}
+	s.grantJoin(m, recovery, nil)
+}
+
+// AskRecover is AskJoin with a request for the messages that the client has
+// missed. If the server has not named wire.FeaturePositions, it is a plain
+// join, and Answer.Recovery is nil. The position of the request must be one by
+// wire.IsPosition, the limit not negative.
+func (s *Session) AskRecover(namespace Namespace, room Room, request wire.RecoveryRequest, body []byte) (uint64, error) {
+	if s.config.Role != Client || !s.Understands(wire.FeaturePositions) {
+		return s.AskJoin(namespace, room, body)
+	}
+	body = append(wire.AppendRecoveryRequest(nil, &request), body...)
+	return s.askJoin(ask{namespace: namespace, room: room, recovers: true}, wire.EventRoomRecover, body)
+}
+
+// recovered takes the answer to AskRecover apart.
+func recovered(result *Answer) {
+	answer, body, ok := wire.ParseRecoveryAnswer(result.Message.Body)
+	if ok {
+		result.Message.Body, result.Recovery = body, &answer
+	}
+}
