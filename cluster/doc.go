@@ -10,13 +10,13 @@
 // # Parts
 //
 // [Broker] and [Handler] are the contract between a node and its broker.
-// [Partitioned], [Interruptible], [CountingPublisher] and [Membership] are
-// optional abilities of a broker. [Memory] is the broker of a cluster of one
-// process; package redisbroker has the broker for several. [RoomChannel],
-// [NamespaceChannel], [NodeChannel] and [ClusterChannel] name channels.
-// [Interest] subscribes a node to exactly the channels that its loops need.
-// Package clustertest holds the contract as a test suite for brokers, and a
-// broker that fails on purpose.
+// [Partitioned], [Interruptible], [CountingPublisher], [Historian] and
+// [Membership] are optional abilities of a broker. [Memory] is the broker of a
+// cluster of one process; package redisbroker has the broker for several.
+// [RoomChannel], [NamespaceChannel], [NodeChannel] and [ClusterChannel] name
+// channels. [Interest] subscribes a node to exactly the channels that its loops
+// need. Package clustertest holds the contract as a test suite for brokers, and
+// a broker that fails on purpose.
 //
 // # Guarantees
 //
@@ -36,6 +36,18 @@
 //	congestion         Congested, then ErrQueueFull     has no queue; the
 //	                                                    node's own queues decide
 //	after Close        ErrClosed, no more deliveries    the same
+//
+// A [Historian] keeps the messages with [Envelope.Keep]:
+//
+//	                   every historian                  Memory
+//	kept               before it is delivered, also     in the memory of the
+//	                   without a subscriber             process, until Close
+//	order              that of the channel, each        the same
+//	                   message once
+//	retention          each page keeps to it exactly    the same, and expired
+//	                                                    messages are removed
+//	a position         is found, or the page says that  is not found, either, if
+//	                   messages may be missing          the stripe cannot tell
 //
 // # Interest
 //

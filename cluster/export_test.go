@@ -47,3 +47,32 @@ func (m *Memory) Subscriptions() int {
 	}
 	return sum
 }
+
+// Histories is the number of channels with kept messages, and that of the
+// messages.
+func (m *Memory) Histories() (histories, messages int) {
+	m.eachHistory(func(h *memoryHistory) {
+		histories++
+		messages += h.count
+	})
+	return histories, messages
+}
+
+// HistorySlots is the number of messages that the histories have memory for.
+func (m *Memory) HistorySlots() (slots int) {
+	m.eachHistory(func(h *memoryHistory) { slots += len(h.ring) })
+	return slots
+}
+
+func (m *Memory) eachHistory(visit func(h *memoryHistory)) {
+	for i := range m.stripes {
+		stripe := &m.stripes[i]
+		stripe.mu.Lock()
+		if stripe.histories != nil {
+			for _, h := range stripe.histories.all {
+				visit(h)
+			}
+		}
+		stripe.mu.Unlock()
+	}
+}

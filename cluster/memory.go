@@ -24,6 +24,11 @@ type MemoryConfig struct {
 // for the Broker contract: it has no queue, so no message is lost, repeated or
 // late.
 //
+// It is a [Historian], whose histories are in the memory of the process and end
+// with it. A channel that is kept and then falls silent gives its memory back a
+// while after its messages have expired, while other kept messages are
+// published or read.
+//
 // Publish calls Deliver on the caller's goroutine, under the lock of the
 // channel's stripe: that lock makes the channel's order. So a Deliver that
 // blocks also blocks the publishers of all channels of the stripe, and a
@@ -34,6 +39,7 @@ type Memory struct {
 	mask    uint64
 	stripes []memoryStripe
 	info    func() NodeInfo
+	clock   memoryClock
 
 	mu    sync.Mutex // guards changes of state; taken before the stripes' locks
 	state brokerState
@@ -67,6 +73,8 @@ type memoryStripe struct {
 	state    brokerState
 	handler  Handler
 	channels shrinkingMap[struct{}]
+	// histories is nil until a message is kept.
+	histories *memoryHistories
 
 	_ [64]byte // keeps two stripes' locks out of one cache line
 }
@@ -74,6 +82,7 @@ type memoryStripe struct {
 var (
 	_ Broker            = (*Memory)(nil)
 	_ CountingPublisher = (*Memory)(nil)
+	_ Historian         = (*Memory)(nil)
 	_ Membership        = (*Memory)(nil)
 	_ syncSubscriber    = (*Memory)(nil)
 )
@@ -93,6 +102,7 @@ func NewMemory(config MemoryConfig) *Memory {
 		mask:    uint64(count - 1),
 		stripes: make([]memoryStripe, count),
 		info:    config.Info,
+		clock:   newMemoryClock(),
 		state:   brokerNew,
 	}
 	for i := range m.stripes {
@@ -119,7 +129,7 @@ func (m *Memory) Start(ctx context.Context, h Handler) error {
 }
 
 // Publish implements [Broker]; it calls Deliver before it returns, and does not
-// allocate itself.
+// allocate itself, but for a message that is kept.
 func (m *Memory) Publish(channel string, env *Envelope) error {
 	_, err := m.publish(channel, env)
 	return err
@@ -137,6 +147,12 @@ func (m *Memory) publish(channel string, env *Envelope) (nodes int, err error) {
 	defer stripe.mu.Unlock()
 	if err := stripe.usable(); err != nil {
 		return 0, err
+	}
+	if env.Keep != nil {
+		return m.publishKept(stripe, channel, env), nil
+	}
+	if stripe.histories != nil {
+		m.sweepUnkept(stripe.histories)
 	}
 	if _, subscribed := stripe.channels.get(channel); !subscribed {
 		return 0, nil
@@ -226,7 +242,7 @@ func (m *Memory) setState(state brokerState, h Handler) {
 	for i := range m.stripes {
 		stripe := &m.stripes[i]
 		stripe.mu.Lock()
-		stripe.state, stripe.handler, stripe.channels = state, h, shrinkingMap[struct{}]{}
+		stripe.state, stripe.handler, stripe.channels, stripe.histories = state, h, shrinkingMap[struct{}]{}, nil
 		stripe.mu.Unlock()
 	}
 }
