@@ -2,6 +2,7 @@ package clustertest
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -36,8 +37,9 @@ type Call struct {
 // Faults are the faults of a Faulty broker. The zero value has none.
 type Faults struct {
 	// Publish, Subscribe, Unsubscribe and Ready are the errors that these calls
-	// return instead of reaching the broker.
-	Publish, Subscribe, Unsubscribe, Ready error
+	// return instead of reaching the broker, and History that of the calls of
+	// cluster.Historian.
+	Publish, Subscribe, Unsubscribe, Ready, History error
 	// Delay is how long Subscribe and Unsubscribe wait before they reach the
 	// broker.
 	Delay time.Duration
@@ -51,7 +53,9 @@ type Faults struct {
 }
 
 // Faulty is a broker in front of another one. It is safe for concurrent use. A
-// call that waits returns the error of its context when the context ends.
+// call that waits returns the error of its context when the context ends. If
+// the other broker is no cluster.Historian, the calls of that interface return
+// errors.ErrUnsupported.
 type Faulty struct {
 	broker cluster.Broker
 
@@ -61,7 +65,10 @@ type Faulty struct {
 	calls   []Call
 }
 
-var _ cluster.Broker = (*Faulty)(nil)
+var (
+	_ cluster.Broker    = (*Faulty)(nil)
+	_ cluster.Historian = (*Faulty)(nil)
+)
 
 // NewFaulty returns a broker without faults in front of b.
 func NewFaulty(b cluster.Broker) *Faulty {
@@ -123,6 +130,44 @@ func (f *Faulty) Subscribe(ctx context.Context, channels ...string) error {
 func (f *Faulty) Unsubscribe(ctx context.Context, channels ...string) error {
 	faults := f.record(OperationUnsubscribe, channels)
 	return faults.apply(ctx, faults.Unsubscribe, func() error { return f.broker.Unsubscribe(ctx, channels...) })
+}
+
+// History calls the broker's History, or fails.
+func (f *Faulty) History(ctx context.Context, channel string, query cluster.HistoryQuery) (cluster.HistoryPage, error) {
+	historian, err := f.historian()
+	if err != nil {
+		return cluster.HistoryPage{}, err
+	}
+	return historian.History(ctx, channel, query)
+}
+
+// RemoveFromHistory calls the broker's RemoveFromHistory, or fails.
+func (f *Faulty) RemoveFromHistory(ctx context.Context, channel string, position cluster.Position) (bool, error) {
+	historian, err := f.historian()
+	if err != nil {
+		return false, err
+	}
+	return historian.RemoveFromHistory(ctx, channel, position)
+}
+
+// ClearHistory calls the broker's ClearHistory, or fails.
+func (f *Faulty) ClearHistory(ctx context.Context, channel string) error {
+	historian, err := f.historian()
+	if err != nil {
+		return err
+	}
+	return historian.ClearHistory(ctx, channel)
+}
+
+func (f *Faulty) historian() (cluster.Historian, error) {
+	f.mu.Lock()
+	err := f.faults.History
+	f.mu.Unlock()
+	historian, is := f.broker.(cluster.Historian)
+	if err == nil && !is {
+		err = errors.ErrUnsupported
+	}
+	return historian, err
 }
 
 // Ready calls the broker's Ready, or fails.

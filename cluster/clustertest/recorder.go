@@ -21,6 +21,8 @@ type delivery struct {
 	binary  bool
 	origin  string
 	payload string
+	// position is zero unless the message is kept.
+	position cluster.Position
 	// description holds kind and exceptions; it is empty if they are the usual
 	// ones.
 	description string
@@ -58,7 +60,9 @@ func (r *recorder) Deliver(channel string, env *cluster.Envelope) {
 	r.inside[channel] = true
 	r.mu.Unlock()
 
-	got := delivery{channel: channel, binary: env.Binary, origin: env.Origin, payload: string(env.Payload)}
+	got := delivery{
+		channel: channel, binary: env.Binary, origin: env.Origin, payload: string(env.Payload), position: env.Position,
+	}
 	if env.Kind == cluster.EnvelopeControl || len(env.Except) > 0 {
 		got.description = describe(env)
 	}
