@@ -2,6 +2,7 @@ package redisbroker_test
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ type ledger struct {
 	numbers   map[string][]int
 	total     int
 	congested map[int]bool // by partition
+	losses    []int        // total at each loss of the subscriptions
 }
 
 func newLedger() *ledger {
@@ -43,6 +45,18 @@ func (l *ledger) Congested(partition int, congested bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.congested[partition] = congested
+}
+
+func (l *ledger) SubscriptionLost(int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.losses = append(l.losses, l.total)
+}
+
+func (l *ledger) lost() []int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.losses)
 }
 
 func (l *ledger) count() int {

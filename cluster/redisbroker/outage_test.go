@@ -123,6 +123,9 @@ func TestNodeCutOff(t *testing.T) {
 		t.Errorf("%d messages missed, %d gaps, at most %d missed; want some messages, one gap and a bound that holds",
 			missing, stats.Gaps, stats.MissedAtMost)
 	}
+	if lost := f.ledgers[1].lost(); len(lost) != int(stats.Gaps) {
+		t.Errorf("SubscriptionLost was called %d times for %d gaps", len(lost), stats.Gaps)
+	}
 }
 
 // TestConnectionsBroken closes all connections of one node repeatedly. Its

@@ -83,6 +83,12 @@ func TestDeadSubscriptionIsReplaced(t *testing.T) {
 	if stats := nodes[1].Stats().Servers[0]; stats.Gaps != 1 {
 		t.Errorf("%d gaps, want 1", stats.Gaps)
 	}
+	if lost := ledgers[1].lost(); len(lost) != 1 || lost[0] != 100 {
+		t.Errorf("SubscriptionLost after %d messages, want once after the 100 of the dead connection", lost)
+	}
+	if lost := ledgers[0].lost(); len(lost) != 0 {
+		t.Errorf("SubscriptionLost after %d messages on the other node, want no call", lost)
+	}
 	awaitSubscriptions(t, client, 2) // the server has ended the dead one
 	// Another one, to see that the successor is watched as well.
 	proxies[1].Stall()

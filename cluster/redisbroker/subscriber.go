@@ -95,15 +95,26 @@ func (s *subscriber) serve(ctx context.Context, session *subscriberSession) (*su
 	err := session.stop()
 	server.subscribing.attach(nil)
 	if server.subscriptions.detach() > 0 && ctx.Err() == nil {
-		s.dedupe.interrupt()
-		server.stats.gaps.Add(1)
-		server.gate.Store(true)
+		s.interrupted()
 	}
 	successor := session.takeSuccessor()
 	if successor != nil {
 		err = errSilent
 	}
 	return successor, err
+}
+
+// interrupted records that messages may be missing from now on. It runs between
+// the last delivery of a session and the first of the next one, also if that is
+// a reserve: the messages from before it was ready may be missing.
+func (s *subscriber) interrupted() {
+	server := s.server
+	s.dedupe.interrupt()
+	server.stats.gaps.Add(1)
+	server.gate.Store(true)
+	if handler, wants := server.broker.handler.(cluster.InterruptionHandler); wants {
+		handler.SubscriptionLost(server.partition)
+	}
 }
 
 // established records that all subscriptions are confirmed.
