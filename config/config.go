@@ -112,6 +112,14 @@ type Namespace struct {
 	Rooms          RoomNames       `key:"rooms" doc:"A rule for the names of rooms that clients join."`
 	MaxMessage     int             `key:"max_message" default:"auto" unit:"size" auto:"limits.message" doc:"Largest emit or ask, names included. A larger one is refused, and the connection stays."`
 	MembersPerRoom int             `key:"members_per_room" default:"off" off:"no limit" doc:"Members of a room on this node, those of other nodes not included."`
+	History        History         `key:"history" doc:"The history of each room: clients that come back receive the messages that they have missed, and members can read it. A message leaves the history when one of the limits is exceeded."`
+}
+
+// History is the configuration of the history of rooms.
+type History struct {
+	Messages int           `key:"messages" default:"0" min:"0" max:"10000" restart:"yes" doc:"Messages that are kept per room. 0: no history."`
+	Age      time.Duration `key:"age" default:"1h" restart:"yes" doc:"How long a message is kept, at most 30 days."`
+	Bytes    int           `key:"bytes" default:"1MiB" unit:"size" max:"64MiB" restart:"yes" doc:"Size of the messages that are kept per room, names included. At least limits.message."`
 }
 
 // NamespaceAccess says which clients may do what in a namespace.
@@ -158,11 +166,12 @@ type Limits struct {
 	Joins        node.Rate `key:"joins" default:"off" off:"no limit" doc:"Joins, leaves, connects and disconnects of one connection. Further ones wait. A client that reconnects joins all its rooms at once, which the burst should allow."`
 	OverRate     string    `key:"over_rate" default:"pause" enum:"pause close" doc:"The policy for a connection that stays above its rates: it is only slowed down, or closed after timeouts.over_rate."`
 
-	SendQueue    int   `key:"send_queue" default:"1MiB" unit:"size" off:"no limit" doc:"Frames that may be queued for one connection. Beyond it the connection is closed as a slow consumer."`
-	ReceiveQueue int   `key:"receive_queue" default:"64KiB" unit:"size" off:"no limit" doc:"Messages of one connection that may be queued behind one that is being handled. Beyond it the connection is not read."`
-	LoopQueue    int   `key:"loop_queue" default:"16MiB" unit:"size" off:"no limit" doc:"Deliveries that may be queued for one event loop. Beyond it publishing connections are not read."`
-	QueueMemory  int   `key:"queue_memory" default:"auto" unit:"size" auto:"a quarter of the memory that the process may use" off:"no limit" restart:"yes" doc:"All queues of the node together. Beyond it the connection with the largest send queue is closed as a slow consumer."`
-	Names        Names `key:"names" doc:"Lengths of names in messages."`
+	SendQueue     int   `key:"send_queue" default:"1MiB" unit:"size" off:"no limit" doc:"Frames that may be queued for one connection. Beyond it the connection is closed as a slow consumer."`
+	ReceiveQueue  int   `key:"receive_queue" default:"64KiB" unit:"size" off:"no limit" doc:"Messages of one connection that may be queued behind one that is being handled. Beyond it the connection is not read."`
+	LoopQueue     int   `key:"loop_queue" default:"16MiB" unit:"size" off:"no limit" doc:"Deliveries that may be queued for one event loop. Beyond it publishing connections are not read."`
+	QueueMemory   int   `key:"queue_memory" default:"auto" unit:"size" auto:"a quarter of the memory that the process may use" off:"no limit" restart:"yes" doc:"All queues of the node together. Beyond it the connection with the largest send queue is closed as a slow consumer."`
+	HistoryMemory int   `key:"history_memory" default:"64MiB" unit:"size" restart:"yes" doc:"Recent messages of all rooms with history that the node holds. Beyond it clients that come back cost more reads of the broker."`
+	Names         Names `key:"names" doc:"Lengths of names in messages."`
 }
 
 // Names is the section of the lengths of names.

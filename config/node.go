@@ -93,6 +93,9 @@ func (n *Namespace) node(authenticates bool) node.NamespaceOptions {
 			"rooms": node.RelayRooms, "namespace": node.RelayNamespace, "asks": node.RelayAsks,
 		}[relay]
 	}
+	if n.History.Messages > 0 {
+		options.History = node.HistoryOptions(n.History)
+	}
 	options.SlowConsumer = map[string]node.SlowConsumer{"drop": node.SlowDrop}[n.SlowConsumer]
 	return options
 }
@@ -133,6 +136,7 @@ func (l *Limits) node() node.Limits {
 
 		PendingHandshakes:  l.PendingHandshakes,
 		QueueMemory:        l.QueueMemory,
+		HistoryMemory:      l.HistoryMemory,
 		ConnectionsPerUser: max(l.ConnectionsPerUser, 0), // any number
 		UserOverflow:       map[string]node.UserOverflow{"refuse": node.UserOverflowRefuse}[l.UserOverflow],
 		Handshakes:         l.Handshakes,

@@ -50,7 +50,8 @@ func TestKeysWithoutARestartAreSettings(t *testing.T) {
 			continue
 		}
 		parsed := parseFile("stoa.yaml", []byte(pair.Replace(nest(e.key, e.value))))
-		next, err := merge([]*layer{parsed})
+		base := parseFile("base.yaml", []byte(pair.Replace(needed[e.key])+"\n"))
+		next, err := merge([]*layer{base, parsed})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -179,7 +180,7 @@ func TestReloadIsDocumented(t *testing.T) {
 			if regexp.MustCompile(`needs? a restart`).MatchString(sentence) {
 				names = &restart
 			}
-			for _, name := range regexp.MustCompile("`([a-z_.]+)`").FindAllStringSubmatch(sentence, -1) {
+			for _, name := range regexp.MustCompile("`([a-z_.*]+)`").FindAllStringSubmatch(sentence, -1) {
 				*names = append(*names, name[1])
 			}
 		}

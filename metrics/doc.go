@@ -86,6 +86,17 @@
 //	stoa_congested                  gauge      1 while publishing connections are paused, all of them or those of one
 //	                                           Redis server, else 0
 //
+// The history of rooms:
+//
+//	stoa_history_rooms                gauge    rooms with history that have a member here
+//	stoa_history_bytes                gauge    bytes of their recent messages
+//	stoa_history_reads_total          counter  reads of the broker's history
+//	stoa_history_read_errors_total    counter  those that failed
+//	stoa_history_recovered_total      counter  joins with all missed messages
+//	stoa_history_not_recovered_total  counter  joins for which some were missing
+//	stoa_history_repaired_total       counter  messages read after an interruption
+//	stoa_history_gaps_total           counter  rooms whose gap could not be filled
+//
 // The application's handlers. The node's own tasks between handlers do not
 // count as calls, but the bytes include their messages:
 //

@@ -192,6 +192,7 @@ func (c Config) WithDefaults() Config {
 	setDefault(&c.Limits.Connections, engine.DefaultConnections(c.Loops))
 	setDefault(&c.Limits.PendingHandshakes, engine.DefaultPendingHandshakes())
 	setDefault(&c.Limits.QueueMemory, defaultQueueMemory())
+	setDefault(&c.Limits.HistoryMemory, defaultHistoryMemory)
 	c.Timeouts = c.Timeouts.withDefaults()
 	return c
 }

@@ -47,6 +47,11 @@ type Limits struct {
 	// connections are closed only while the heap of the process exceeds the
 	// limit, too.
 	QueueMemory int
+	// HistoryMemory is the size in bytes of the recent messages of all rooms
+	// with history that the node holds, so that most clients that come back
+	// need nothing of the broker; the frames of the messages not included. The
+	// default is 64 MiB.
+	HistoryMemory int
 	// InvalidPayloads is how many malformed messages a connection may send in
 	// ten seconds before it is closed; 100 by default.
 	InvalidPayloads int

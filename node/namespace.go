@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"unicode/utf8"
 
+	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/wire"
 )
 
@@ -83,6 +84,10 @@ type NamespaceOptions struct {
 	// SlowConsumer is the policy for members that do not read fast enough;
 	// SlowClose by default.
 	SlowConsumer SlowConsumer
+	// History says how much of the history of each room is kept; by default
+	// nothing. It needs a broker that keeps history (cluster.Historian), and
+	// cannot change while the node runs.
+	History HistoryOptions
 }
 
 // validate reports options that cannot be used.
@@ -109,6 +114,9 @@ func (o *NamespaceOptions) validate(name string, limits *Limits) []error {
 	if o.SlowConsumer >= slowPolicies {
 		errs = append(errs, fmt.Errorf("node: namespace %q: SlowConsumer %d is unknown", name, o.SlowConsumer))
 	}
+	if err := o.History.validate(limits); err != nil {
+		errs = append(errs, fmt.Errorf("node: namespace %q: %w", name, err))
+	}
 	if o.MaxHandlers < 0 {
 		errs = append(errs, fmt.Errorf("node: namespace %q: MaxHandlers %d: want 0 or more", name, o.MaxHandlers))
 	}
@@ -125,11 +133,13 @@ func (o *NamespaceOptions) validate(name string, limits *Limits) []error {
 // client's messages, on a goroutine of their own that exists only while there
 // is something to handle. See the package comment.
 type Namespace struct {
-	node     *Node
-	name     string
-	policy   atomic.Pointer[policy]
-	denied   *[rules]atomic.Uint64 // on its own, as it changes more often than the rest
-	handlers namespaceHandlers
+	node   *Node
+	name   string
+	policy atomic.Pointer[policy]
+	// retention is that of the rooms; immutable, nil if they have no history.
+	retention *cluster.Retention
+	denied    *[rules]atomic.Uint64 // on its own, as it changes more often than the rest
+	handlers  namespaceHandlers
 }
 
 // namespaceHandlers do not change once the node has started.
@@ -194,7 +204,9 @@ func (n *Node) table() map[string]*Namespace { return *n.namespaces.Load() }
 // declare adds a namespace. It is called before the node starts, with mu held
 // or before the node is shared.
 func (n *Node) declare(name string, o NamespaceOptions) *Namespace {
-	ns := &Namespace{node: n, name: name, denied: new([rules]atomic.Uint64)}
+	ns := &Namespace{
+		node: n, name: name, denied: new([rules]atomic.Uint64), retention: o.History.retention(&n.config.Limits),
+	}
 	ns.policy.Store(newPolicy(o, nil))
 	table := maps.Clone(n.table())
 	table[name] = ns

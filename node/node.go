@@ -101,8 +101,8 @@ func New(cfg Config) (*Node, error) {
 		Engine: n.engineConfig(), Session: &n.session,
 		Limits:      cfg.hubLimits(),
 		JoinTimeout: cfg.Timeouts.Join, AskTimeout: cfg.Timeouts.Ask,
-		ExpiryNotice: cfg.Timeouts.ExpiryNotice,
-		ErrClosed:    ErrClosed, Logger: n.log,
+		ExpiryNotice: cfg.Timeouts.ExpiryNotice, HistoryMemory: cfg.Limits.HistoryMemory,
+		ErrClosed: ErrClosed, Logger: n.log,
 	})
 	n.server = n.hub.Server()
 	return n, nil
@@ -306,6 +306,7 @@ func (n *Node) tryStart(from phase) (abandoned bool, err error) {
 	default:
 		return false, ErrClosed
 	}
+	n.keepHistory()
 	if err := n.startBroker(); err != nil {
 		return false, err
 	}

@@ -20,7 +20,7 @@ type EmitOptions struct {
 // message. While the node is congested it blocks until it is not, or ctx ends:
 // so an application that emits in a loop is slowed down as clients are.
 func (n *Node) Emit(ctx context.Context, m Message, o EmitOptions) error {
-	return n.emit(ctx, cluster.RoomChannel(m.Namespace, m.Room), &m, o)
+	return n.emit(ctx, cluster.RoomChannel(m.Namespace, m.Room), &m, o, n.retention(m.Namespace))
 }
 
 // EmitNamespace sends a message to all connections of a namespace, on every
@@ -29,10 +29,10 @@ func (n *Node) EmitNamespace(ctx context.Context, m Message, o EmitOptions) erro
 	if m.Room != "" {
 		return ErrRoom
 	}
-	return n.emit(ctx, cluster.NamespaceChannel(m.Namespace), &m, o)
+	return n.emit(ctx, cluster.NamespaceChannel(m.Namespace), &m, o, nil)
 }
 
-func (n *Node) emit(ctx context.Context, channel string, m *Message, o EmitOptions) error {
+func (n *Node) emit(ctx context.Context, channel string, m *Message, o EmitOptions, keep *cluster.Retention) error {
 	// It needs no loop: handlers that Shutdown waits for may emit to the end.
 	if err := n.usable(); err != nil && (err != ErrClosed || n.handling.Err() != nil) {
 		return err
@@ -43,7 +43,7 @@ func (n *Node) emit(ctx context.Context, channel string, m *Message, o EmitOptio
 	if err := n.hub.AwaitUncongested(ctx, n.handling.Done(), channel); err != nil {
 		return err
 	}
-	return n.broker.Publish(channel, &cluster.Envelope{Binary: m.Binary, Except: o.Except, Payload: m.payload()})
+	return n.broker.Publish(channel, &cluster.Envelope{Binary: m.Binary, Except: o.Except, Payload: m.payload(), Keep: keep})
 }
 
 // EmitTo sends a message to one connection of the cluster. It waits until the

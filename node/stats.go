@@ -292,6 +292,7 @@ type Stats struct {
 	UserRefusals      map[UserRefusal]uint64 // connections of users that were refused or closed
 
 	Handlers HandlerStats
+	History  HistoryStats
 }
 
 // Stats gathers a snapshot from every loop. It waits for each to end its turn.
@@ -326,6 +327,7 @@ func (n *Node) Stats() Stats {
 		LateAnswers:    n.hub.Peer().LateAnswers(), BadRequests: n.hub.Peer().BadRequests(),
 		UserRefusals: make(map[UserRefusal]uint64),
 		Handlers:     n.handlerStats(),
+		History:      HistoryStats(n.hub.History()),
 	}
 	for why, count := range n.hub.UserRefusals() {
 		s.UserRefusals[UserRefusal(why)] = count

@@ -247,7 +247,13 @@ func (c *Conn) unusable(h *handlerCall, err error) error {
 
 // publish relays a message of the connection.
 func (c *Conn) publish(channel string, m *Message) {
-	err := c.handle.Publish(channel, &cluster.Envelope{Binary: m.Binary, Origin: c.ID(), Payload: m.payload()})
+	env := &cluster.Envelope{Binary: m.Binary, Origin: c.ID(), Payload: m.payload()}
+	if m.Room != "" {
+		if env.Keep = c.node.retention(m.Namespace); env.Keep != nil {
+			env.User = c.User()
+		}
+	}
+	err := c.handle.Publish(channel, env)
 	if err != nil && !errors.Is(err, cluster.ErrClosed) {
 		poolOf(c.handle.Shard()).countDropped(m.Binary)
 	}

@@ -50,15 +50,17 @@ func (n *Node) Settings() Settings {
 //   - Connections that were in a namespace or a room by the old rules, and may
 //     not be by the new ones, are taken out, as by Conn.SetIdentity. Members
 //     beyond a new MembersPerRoom stay, as do rooms with other names.
-//   - All limits but Header and QueueMemory can change. They count for later
+//   - All limits but Header, HistoryMemory and QueueMemory can change. They count for later
 //     messages, joins and connections: nothing is closed or left because a
 //     limit is lower. A connection that waits because of a rate follows the new
 //     one. Without a limit of addresses, connections are not counted for a
 //     later one.
+//   - The History of a namespace cannot change. A new namespace can have one if
+//     another has had one since the start.
 //   - AllowOrigins, AllowHosts and TrustedProxies count for later requests.
 //
-// The error names every field that cannot be used, and every limit that cannot
-// change; then nothing has changed. It is ErrNotServing or ErrClosed if the
+// The error names every field that cannot be used or cannot change; then
+// nothing has changed. It is ErrNotServing or ErrClosed if the
 // node does not run. Calls at the same time take turns. Like Stats it waits for
 // each loop to end its turn.
 func (n *Node) Update(s Settings) error {
@@ -72,7 +74,7 @@ func (n *Node) Update(s Settings) error {
 	next.AllowOrigins, next.AllowHosts = slices.Clone(s.AllowOrigins), slices.Clone(s.AllowHosts)
 	next.TrustedProxies = slices.Clone(s.TrustedProxies)
 	next = next.WithDefaults()
-	if err := errors.Join(next.validate(), fixedLimits(&n.config.Limits, &next.Limits)); err != nil {
+	if err := errors.Join(next.validate(), fixedLimits(&n.config.Limits, &next.Limits), n.fixedHistory(next.Namespaces)); err != nil {
 		return err
 	}
 	allowed, _ := next.allowed() // validate has checked it
@@ -100,7 +102,7 @@ func (n *Node) followLimits(next *Config) {
 	if limits == n.config.engineLimits() && sessions == n.config.sessions() {
 		return
 	}
-	sessions.Native = n.session.Native
+	sessions.Native, sessions.Features = n.session.Native, n.session.Features
 	n.hub.SetBasics(hub.Basics{Engine: &limits, Session: &sessions})
 	n.visit(func(s *hub.Shard, from int) int { return s.Follow(from, listPage) })
 }
@@ -125,7 +127,7 @@ func (n *Node) ReplaceCertificate(certFile, keyFile string) error {
 }
 
 // fixed are the limits that Update cannot change.
-var fixed = []string{"Header", "QueueMemory"}
+var fixed = []string{"Header", "HistoryMemory", "QueueMemory"}
 
 // fixedLimits returns an error that names each limit that changes and cannot.
 func fixedLimits(now, next *Limits) error {
@@ -154,7 +156,9 @@ func (n *Node) replaceNamespaces(next *Config) namespaceChanges {
 		ns := n.table()[name]
 		if ns == nil {
 			if ns = n.removed[name]; ns == nil {
-				ns = &Namespace{node: n, name: name, denied: new([rules]atomic.Uint64)}
+				ns = &Namespace{
+					node: n, name: name, denied: new([rules]atomic.Uint64), retention: o.History.retention(&next.Limits),
+				}
 			}
 			delete(n.removed, name)
 			ns.policy.Store(newPolicy(o, nil))

@@ -67,7 +67,7 @@ func (u User) Emit(ctx context.Context, m Message) error {
 	if err := u.check(&m); err != nil {
 		return err
 	}
-	return u.node.emit(ctx, cluster.UserChannel(u.id), &m, EmitOptions{})
+	return u.node.emit(ctx, cluster.UserChannel(u.id), &m, EmitOptions{}, nil)
 }
 
 // Ask asks the connections of the user that are connected to the message's

@@ -93,6 +93,9 @@ func PayloadOf(frame []byte) []byte {
 	return frame[2:]
 }
 
+// OpcodeOf returns the opcode of a frame.
+func OpcodeOf(frame []byte) ws.OpCode { return ws.OpCode(frame[0] & 0x0f) }
+
 // NewFrameStart builds the start of a frame whose payload is start and so many
 // bytes more.
 func NewFrameStart(op ws.OpCode, start []byte, more int) []byte {

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/recovery/ring"
 	"github.com/stoa-io/stoa/internal/session"
 	"github.com/stoa-io/stoa/wire"
 )
@@ -76,7 +77,7 @@ func (c *Client) carryOutJoin(r *session.Request) {
 func (c *Client) subscribeThenAdmit(r *session.Request, channel string) {
 	s := c.Shard()
 	if s.subscribed(channel) {
-		c.admit(r, channel)
+		c.recoverThenAdmit(r, channel)
 		return
 	}
 	deferred := c.session.Defer(r)
@@ -84,13 +85,14 @@ func (c *Client) subscribeThenAdmit(r *session.Request, channel string) {
 		if err != nil {
 			c.session.Reject(deferred, s.joinError(err))
 		} else {
-			c.admit(deferred, channel)
+			c.recoverThenAdmit(deferred, channel)
 		}
 	})
 }
 
-// admit answers a connect or join to whose channel the shard is subscribed.
-func (c *Client) admit(r *session.Request, channel string) {
+// admit answers a connect or join to whose channel the shard is subscribed. The
+// client has missed these messages of the room.
+func (c *Client) admit(r *session.Request, channel string, missed []*ring.Message) {
 	if !c.IsOpen() {
 		return
 	}
@@ -119,7 +121,10 @@ func (c *Client) admit(r *session.Request, channel string) {
 		return
 	}
 	joined := c.enter(ns, string(r.Message.Room), channel)
-	if !c.session.AcceptJoin(r, joined) && c.session.Room(ns, r.Message.Room) == nil {
+	switch {
+	case c.session.AcceptJoin(r, joined):
+		c.sendMissed(missed)
+	case c.session.Room(ns, r.Message.Room) == nil:
 		c.leave(joined)
 	}
 }

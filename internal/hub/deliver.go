@@ -20,17 +20,26 @@ func (h *Hub) deliver(channel string, env *cluster.Envelope) {
 	if loops == 0 {
 		return
 	}
-	d := delivery{
+	if rooms := h.recovery.Load(); rooms != nil && !env.Position.IsZero() {
+		rooms.Receive(channel, env, loops)
+		return
+	}
+	h.post(loops, &delivery{
 		channel: channel,
 		frame:   engine.NewFrame(engine.Opcode(env.Binary), env.Payload),
-	}
-	d.origin, _ = connid.Parse(h.config.ID, env.Origin)
-	if len(env.Except) > 0 {
-		d.except = h.localRefs(env.Except)
+	}, env.Origin, env.Except)
+}
+
+// post posts a delivery to the inboxes of a set of loops. origin and except are
+// the IDs of connections that must not receive it.
+func (h *Hub) post(loops uint64, d *delivery, origin string, except []string) {
+	d.origin, _ = connid.Parse(h.config.ID, origin)
+	if len(except) > 0 {
+		d.except = h.localRefs(except)
 	}
 	for i, s := range h.shards {
 		if loops&(1<<i) != 0 {
-			s.postDelivery(&d)
+			s.postDelivery(d)
 		}
 	}
 }
@@ -67,6 +76,7 @@ func (s *Shard) deliverRun(run []entry) int {
 	for len(run) > 0 {
 		members := to.Members()
 		n, piece := merge(run, len(members))
+		frames := variantsOf(run[:n], piece)
 		origins := s.origins(run[:n])
 		// A member that is closed as too slow leaves the room at once, and the
 		// last one takes its place: backwards that one has been served.
@@ -78,7 +88,7 @@ func (s *Shard) deliverRun(run []entry) int {
 			} else if drop {
 				s.stats.DeliveriesDropped += uint64(n)
 			} else {
-				c.Conn.Send(piece, n)
+				c.Conn.Send(frames.of(c), n)
 				s.stats.Deliveries += uint64(n)
 				queued++
 			}
@@ -148,7 +158,8 @@ func (c *Client) deliverOthers(run []entry, drop bool) (queued int) {
 		case drop:
 			c.Shard().stats.DeliveriesDropped++
 		default:
-			c.Conn.Send(run[i].frame, 1)
+			frames := variantsOf(run[i:i+1], run[i].frame)
+			c.Conn.Send(frames.of(c), 1)
 			c.Shard().stats.Deliveries++
 			queued++
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/stoa-io/stoa/internal/bucket"
 	"github.com/stoa-io/stoa/internal/connid"
 	"github.com/stoa-io/stoa/internal/engine"
+	"github.com/stoa-io/stoa/internal/recovery"
 	"github.com/stoa-io/stoa/internal/rpc"
 	"github.com/stoa-io/stoa/internal/session"
 )
@@ -35,6 +36,9 @@ type Config struct {
 	// ExpiryNotice is how long before the end of an identity its client
 	// receives notice; zero or negative: it does not.
 	ExpiryNotice time.Duration
+	// HistoryMemory is the size in bytes of the recent messages of all rooms
+	// that keep history.
+	HistoryMemory int
 	// ErrClosed is the error of calls that the end of the hub interrupts.
 	ErrClosed error
 	Logger    *slog.Logger
@@ -80,7 +84,8 @@ type Hub struct {
 	shards   []*Shard
 	peer     *rpc.Peer
 	interest *cluster.Interest
-	counting cluster.CountingPublisher // the broker; nil if it does not count
+	recovery atomic.Pointer[recovery.Rooms] // nil while no namespace keeps history
+	counting cluster.CountingPublisher      // the broker; nil if it does not count
 
 	users     userRates
 	limits    atomic.Pointer[Limits]
@@ -187,6 +192,9 @@ func (h *Hub) Start() error {
 // Close ends the subscriptions, after the engine has ended.
 func (h *Hub) Close(ctx context.Context) error {
 	h.blocks.Stop()
+	if rooms := h.recovery.Load(); rooms != nil {
+		rooms.Close()
+	}
 	return h.interest.Close(ctx)
 }
 
@@ -237,7 +245,10 @@ func (h *Hub) Channels() []string {
 // Handler returns the hub as the handler of its broker.
 func (h *Hub) Handler() cluster.Handler { return (*brokerHandler)(h) }
 
-var _ cluster.MembershipHandler = (*brokerHandler)(nil)
+var (
+	_ cluster.MembershipHandler   = (*brokerHandler)(nil)
+	_ cluster.InterruptionHandler = (*brokerHandler)(nil)
+)
 
 // brokerHandler is the hub as its broker sees it.
 type brokerHandler Hub
@@ -254,6 +265,13 @@ func (b *brokerHandler) Congested(partition int, congested bool) {
 		b.server.Congestion().Add(set)
 	} else {
 		(*Hub)(b).relieve(set)
+	}
+}
+
+// SubscriptionLost implements cluster.InterruptionHandler.
+func (b *brokerHandler) SubscriptionLost(partition int) {
+	if rooms := b.recovery.Load(); rooms != nil {
+		rooms.SubscriptionLost(partition)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stoa-io/stoa/internal/connid"
 	"github.com/stoa-io/stoa/internal/engine"
+	"github.com/stoa-io/stoa/internal/recovery/ring"
 )
 
 // Task is work that was posted to a shard. A task that also implements Dropper
@@ -34,6 +35,7 @@ type delivery struct {
 	frame   []byte     // immutable, shared by all send queues that it enters
 	origin  connid.Ref // the connection that must not receive it
 	except  *[]connid.Ref
+	kept    *ring.Message // the message in the history of its room, nil if it is not kept
 }
 
 // excepted are the connections that must not receive it, in addition to origin.

@@ -24,6 +24,7 @@ type Namespace struct {
 	declared                  any // the application's declaration
 	channel                   string
 	partition                 engine.CongestionSet // of the channel
+	keep                      *cluster.Retention   // of its rooms; nil: they have no history
 }
 
 // newNamespace returns a declared namespace without members, nil if it is not
@@ -34,7 +35,10 @@ func (h *Hub) newNamespace(name string) *Namespace {
 		return nil
 	}
 	channel := cluster.NamespaceChannel(name)
-	return &Namespace{name: name, declared: declared, channel: channel, partition: h.partitionOf(channel)}
+	return &Namespace{
+		name: name, declared: declared, channel: channel, partition: h.partitionOf(channel),
+		keep: h.config.App.Retention(name),
+	}
 }
 
 // Name implements session.Namespace.

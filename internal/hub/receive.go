@@ -130,8 +130,7 @@ func (c *Client) Event(e *session.Event) {
 		return
 	}
 	if e.History {
-		c.session.ReplyError(e.Message, wire.ErrUnhandled.Error())
-		result[MessageUnhandled]++
+		result[c.readHistory(e)]++
 		return
 	}
 	result[s.app.Event(c, e.Namespace.(*Namespace), e)]++

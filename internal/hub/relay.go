@@ -44,8 +44,11 @@ func (c *Client) publish(channel string, e *session.Event) MessageResult {
 	}
 	env := &s.envelope
 	*env = cluster.Envelope{Binary: e.Message.Binary, Origin: c.ID(), Payload: payload}
+	if keep := e.Namespace.(*Namespace).keep; keep != nil && e.Room != nil {
+		env.Keep, env.User = keep, c.User()
+	}
 	err := c.send(channel, env)
-	env.Payload = nil
+	env.Payload, env.User = nil, ""
 	if err != nil {
 		if !errors.Is(err, cluster.ErrClosed) {
 			s.hub.log.Debug("message not published", logConn, c.ID(), logError, err)

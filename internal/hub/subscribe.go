@@ -93,7 +93,7 @@ func (s *Shard) ask(p *pacer, j *joining) bool {
 		p.next = append(p.next, j)
 		return false
 	}
-	if s.hub.interest.Acquire(j.channel, s.loop.Number(), func(err error) { s.Submit(&subscribedTask{j, p, err}) }) {
+	if s.hub.acquire(j.channel, s.loop.Number(), func(err error) { s.Submit(&subscribedTask{j, p, err}) }) {
 		return true
 	}
 	p.asked++
@@ -179,7 +179,7 @@ func (s *Shard) store(channel string, sub subscription) {
 	}
 	delete(s.channels, channel)
 	if s.users[channel] == nil {
-		s.hub.interest.Release(channel, s.loop.Number())
+		s.hub.release(channel, s.loop.Number())
 	}
 }
 

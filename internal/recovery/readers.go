@@ -71,17 +71,29 @@ func (r *readers) close() {
 	r.group.Wait()
 }
 
-// read reads a page of the broker's history.
-func (r *Rooms) read(channel string, query cluster.HistoryQuery) (*ring.Page, error) {
+// History reads a part of the broker's history, and calls done on another
+// goroutine, unless Rooms are closed. The queue of reads is not bounded:
+// callers bound theirs.
+func (r *Rooms) History(channel string, query cluster.HistoryQuery, done func(cluster.HistoryPage, error)) {
+	r.readers.add(func() { done(r.history(channel, query)) })
+}
+
+func (r *Rooms) history(channel string, query cluster.HistoryQuery) (cluster.HistoryPage, error) {
 	ctx, cancel := context.WithTimeout(r.readers.ctx, r.config.Timeout)
 	defer cancel()
 	r.stats.reads.Add(1)
-	read, err := r.config.Historian.History(ctx, channel, query)
+	page, err := r.config.Historian.History(ctx, channel, query)
+	if err != nil && r.readers.ctx.Err() == nil {
+		r.stats.readErrors.Add(1)
+		r.config.Logger.Debug("history not read", "error", err)
+	}
+	return page, err
+}
+
+// read reads a page for a ring.
+func (r *Rooms) read(channel string, query cluster.HistoryQuery) (*ring.Page, error) {
+	read, err := r.history(channel, query)
 	if err != nil {
-		if r.readers.ctx.Err() == nil {
-			r.stats.readErrors.Add(1)
-			r.config.Logger.Debug("history not read", "error", err)
-		}
 		return nil, err
 	}
 	page := &ring.Page{Found: read.Found, More: read.More, Head: read.Head}

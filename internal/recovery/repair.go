@@ -99,7 +99,7 @@ func (r *Rooms) repair(in *room, lost uint64) {
 			time.AfterFunc(retryRead, func() { r.readers.add(func() { r.repair(in, lost) }) })
 			return
 		}
-		r.tellGap(in, loops)
+		r.notifyGap(in, loops)
 		for _, m := range in.ring.GiveUp() {
 			r.config.Deliver(in.channel, loops, m)
 		}
@@ -109,7 +109,7 @@ func (r *Rooms) repair(in *room, lost uint64) {
 	}
 	deliver, gap, again := in.ring.Repair(page)
 	if gap {
-		r.tellGap(in, loops)
+		r.notifyGap(in, loops)
 	}
 	for _, m := range deliver {
 		r.config.Deliver(in.channel, loops, m)
@@ -123,7 +123,7 @@ func (r *Rooms) repair(in *room, lost uint64) {
 	r.continueBehind(in)
 }
 
-func (r *Rooms) tellGap(in *room, loops uint64) {
+func (r *Rooms) notifyGap(in *room, loops uint64) {
 	r.stats.gaps.Add(1)
 	r.config.Gap(in.channel, loops)
 }

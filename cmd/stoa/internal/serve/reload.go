@@ -147,11 +147,15 @@ func (r *reloader) replace() ([]config.Change, error) {
 // nodeSettings are those of a configuration, for a running node.
 func nodeSettings(server *node.Node, c *config.Config) node.Settings {
 	s, next := server.Settings(), c.Node()
-	header, queues := s.Limits.Header, s.Limits.QueueMemory
+	header, queues, history := s.Limits.Header, s.Limits.QueueMemory, s.Limits.HistoryMemory
+	for name, o := range next.Namespaces {
+		o.History = s.Namespaces[name].History
+		next.Namespaces[name] = o
+	}
 	s.Namespaces, s.Limits = next.Namespaces, next.Limits
 	s.AllowOrigins, s.AllowHosts, s.TrustedProxies = next.AllowOrigins, next.AllowHosts, next.TrustedProxies
 	// They are fixed, and the defaults may depend on the memory of the moment.
-	s.Limits.Header, s.Limits.QueueMemory = header, queues
+	s.Limits.Header, s.Limits.QueueMemory, s.Limits.HistoryMemory = header, queues, history
 	return s
 }
 
