@@ -81,7 +81,8 @@ func (p *peer) expectKept(room string, bodies ...string) (position string) {
 	return position
 }
 
-// A client that was away gets exactly what it has missed, before anything new.
+// A client that comes back gets exactly the messages that it has missed, before
+// anything new.
 func TestRecovery(t *testing.T) {
 	n := startNode(t, keeping(100))
 	p, answer := recoverRoom(t, n, "r", ",0,;")
@@ -117,7 +118,7 @@ func TestRecovery(t *testing.T) {
 	}
 }
 
-// A client that has missed more than the history has is told so.
+// A client that has missed more than the history has learns that.
 func TestNotRecovered(t *testing.T) {
 	n := startNode(t, keeping(3))
 	p, _ := recoverRoom(t, n, "r", ",0,;")
@@ -223,8 +224,8 @@ func TestReadHistory(t *testing.T) {
 	}
 }
 
-// While a burst passes, clients come and go: each gets what it lacks, once, and
-// in order.
+// While a burst passes, clients come and go: each gets the missing messages,
+// and each once, in order.
 func TestRecoveryDuringBurst(t *testing.T) {
 	n := startNode(t, func(c *node.Config) { keeping(10_000)(c); c.Loops = 2 })
 	const messages = 2000
