@@ -26,7 +26,7 @@ func (c *Config) check() Errors {
 	var all Errors
 	for _, rule := range []func(*Config) Errors{
 		(*Config).checkListen, (*Config).checkTLS, (*Config).checkProxies, (*Config).checkCluster, (*Config).checkSizes,
-		(*Config).checkNames, (*Config).checkAuth,
+		(*Config).checkNames, (*Config).checkHistory, (*Config).checkAuth,
 	} {
 		all = append(all, rule(c)...)
 	}

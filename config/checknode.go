@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/stoa-io/stoa/node"
 )
 
 // checkNames refuses names of namespaces that no client can use, and the one
@@ -27,6 +30,31 @@ func (c *Config) checkNames() Errors {
 		}
 		path := join("namespaces", name)
 		all = append(all, &Error{Origin: c.origin(path), Key: display(path), Text: text})
+	}
+	return all
+}
+
+// checkHistory checks the values of the histories that depend on others.
+func (c *Config) checkHistory() Errors {
+	var all Errors
+	for _, name := range slices.Sorted(maps.Keys(c.Namespaces)) {
+		h := c.Namespaces[name].History
+		wrong := func(key, format string, args ...any) {
+			path := join(join(join("namespaces", name), "history"), key)
+			all = append(all, &Error{Origin: c.origin(path), Key: display(path), Text: fmt.Sprintf(format, args...)})
+		}
+		if h.Messages == 0 {
+			continue
+		}
+		if h.OnJoin > h.Messages {
+			wrong("on_join", "%d: want at most history.messages, %d", h.OnJoin, h.Messages)
+		}
+		if h.Bytes < c.Limits.Message {
+			wrong("bytes", "%s: want at least limits.message, %s", formatSize(h.Bytes), formatSize(c.Limits.Message))
+		}
+		if h.Age < time.Millisecond || h.Age > node.MaxHistoryAge {
+			wrong("age", "%v: want 1ms to %dh", h.Age, int(node.MaxHistoryAge.Hours()))
+		}
 	}
 	return all
 }

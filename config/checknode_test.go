@@ -57,6 +57,18 @@ func TestNamesAndRulesOfNamespaces(t *testing.T) {
 	long := strings.Repeat("x", 129)
 	for _, c := range []struct{ name, file, want string }{
 		{"star", "namespaces:\n  '*':\n", `stoa.yaml:2: namespaces."*": in permissions this stands for every namespace; want a name`},
+		{
+			"history on join", "namespaces:\n  a:\n    history: {messages: 1, on_join: 5}\n",
+			"stoa.yaml:3: namespaces.a.history.on_join: 5: want at most history.messages, 1",
+		},
+		{
+			"history bytes", "namespaces:\n  a:\n    history: {messages: 1, bytes: 1KiB}\n",
+			"stoa.yaml:3: namespaces.a.history.bytes: 1KiB: want at least limits.message, 64KiB",
+		},
+		{
+			"history age", "namespaces:\n  a:\n    history: {messages: 1, age: 9000h}\n",
+			"stoa.yaml:3: namespaces.a.history.age: 9000h0m0s: want 1ms to 720h",
+		},
 		{"long", "namespaces:\n  " + long + ":\n", "stoa.yaml:2: namespaces." + long + ": the name has 129 bytes: want at most limits.names.namespace, 128B"},
 		{"short limit", "limits: {names: {namespace: 3B}}\nnamespaces: {chat: }\n", "stoa.yaml:2: namespaces.chat: the name has 4 bytes: want at most limits.names.namespace, 3B"},
 		{"no limit", "limits: {names: {namespace: off}}\nnamespaces: {" + long + ": }\n", ""},

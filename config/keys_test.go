@@ -56,6 +56,7 @@ var effects = []struct {
 	{"cluster.flush_wait", "4s", fields{"redis.FlushWait": "4s"}},
 	{"cluster.retry_max", "5s", fields{"redis.RetryMax": "5s"}},
 	{"namespaces.*.history.messages", "5", fields{"node.Namespaces[default].History.Messages": "5", "node.Namespaces[default].History.Age": "1h0m0s", "node.Namespaces[default].History.Bytes": "1048576"}},
+	{"namespaces.*.history.on_join", "2", fields{"node.Namespaces[default].History.OnJoin": "2"}},
 	{"namespaces.*.history.age", "5m", fields{"node.Namespaces[default].History.Age": "5m0s"}},
 	{"namespaces.*.history.bytes", "2MiB", fields{"node.Namespaces[default].History.Bytes": "2097152"}},
 	{"namespaces.*.slow_consumer", "drop", fields{"node.Namespaces[default].SlowConsumer": "drop"}},
@@ -175,15 +176,16 @@ var needed = map[string]string{
 	"listen.loops":     "limits: {connections: 1}", // which depends on the loops
 	"cluster.redis_ca": "cluster: {redis: [rediss://a]}",
 	// The algorithm restricts the second key.
-	"auth.jwt.keys.*.algorithm":   "auth: {jwt: {keys: {a: {secret: " + secret + "}, default: {secret: " + secret + "}}}}",
-	"auth.api_keys.*.keys":        "auth: {api_keys: {default: {sha256: [" + hash + "]}}}",
-	"auth.api_keys.*.sha256":      "auth: {api_keys: {default: {keys: [" + apiKey + "]}}}",
-	"auth.api_keys.*.scopes":      "auth: {api_keys: {default: {keys: [" + apiKey + "]}}}",
-	"auth.api_keys.*.permissions": "auth: {api_keys: {default: {keys: [" + apiKey + "]}}}",
-	"namespaces.*.history.age":    "namespaces: {default: {history: {messages: 5}}}",
-	"namespaces.*.history.bytes":  "namespaces: {default: {history: {messages: 5}}}",
-	"proxies.header":              "proxies: {trusted: [10.0.0.1]}",
-	"proxies.protocol":            "proxies: {trusted: [10.0.0.1]}",
+	"auth.jwt.keys.*.algorithm":    "auth: {jwt: {keys: {a: {secret: " + secret + "}, default: {secret: " + secret + "}}}}",
+	"auth.api_keys.*.keys":         "auth: {api_keys: {default: {sha256: [" + hash + "]}}}",
+	"auth.api_keys.*.sha256":       "auth: {api_keys: {default: {keys: [" + apiKey + "]}}}",
+	"auth.api_keys.*.scopes":       "auth: {api_keys: {default: {keys: [" + apiKey + "]}}}",
+	"auth.api_keys.*.permissions":  "auth: {api_keys: {default: {keys: [" + apiKey + "]}}}",
+	"namespaces.*.history.age":     "namespaces: {default: {history: {messages: 5}}}",
+	"namespaces.*.history.on_join": "namespaces: {default: {history: {messages: 5}}}",
+	"namespaces.*.history.bytes":   "namespaces: {default: {history: {messages: 5}}}",
+	"proxies.header":               "proxies: {trusted: [10.0.0.1]}",
+	"proxies.protocol":             "proxies: {trusted: [10.0.0.1]}",
 }
 
 func TestEveryKeyHasAnEffect(t *testing.T) {

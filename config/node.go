@@ -94,7 +94,8 @@ func (n *Namespace) node(authenticates bool) node.NamespaceOptions {
 		}[relay]
 	}
 	if n.History.Messages > 0 {
-		options.History = node.HistoryOptions(n.History)
+		h := n.History
+		options.History = node.HistoryOptions{Messages: h.Messages, Age: h.Age, Bytes: h.Bytes, OnJoin: h.OnJoin}
 	}
 	options.SlowConsumer = map[string]node.SlowConsumer{"drop": node.SlowDrop}[n.SlowConsumer]
 	return options

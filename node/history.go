@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/hub"
 	"github.com/stoa-io/stoa/wire"
 )
 
@@ -26,6 +27,12 @@ type HistoryOptions struct {
 	// MaxHistoryBytes and at least Limits.Message. Zero means 1 MiB, or
 	// Limits.Message if that is larger.
 	Bytes int
+	// OnJoin is how many of the newest messages every client receives when it
+	// joins, at most Messages: those of the protocol of neffos, too. A client
+	// that comes back with a position receives the messages after that instead.
+	// With Messages and OnJoin at 1, a room is a value that each new member
+	// knows first. It does not apply to joins that the application asks for.
+	OnJoin int
 }
 
 // The largest values of HistoryOptions.
@@ -49,18 +56,22 @@ func (o *HistoryOptions) validate(limits *Limits) error {
 		return fmt.Errorf("History.Age %v: want 1ms to %v, or 0", o.Age, MaxHistoryAge)
 	case o.Bytes < 0 || o.Bytes > MaxHistoryBytes || o.Bytes > 0 && o.Bytes < limits.Message:
 		return fmt.Errorf("History.Bytes %d: want Limits.Message, which is %d, to %d, or 0", o.Bytes, limits.Message, MaxHistoryBytes)
+	case o.OnJoin < 0 || o.OnJoin > o.Messages:
+		return fmt.Errorf("History.OnJoin %d: want 0 to History.Messages, which is %d", o.OnJoin, o.Messages)
 	case o.Messages == 0 && *o != HistoryOptions{}:
 		return errors.New("History has no Messages, so its Age and Bytes have no effect")
 	}
 	return nil
 }
 
-// retention is what the broker has to keep, nil for nothing.
-func (o *HistoryOptions) retention(limits *Limits) *cluster.Retention {
+// hub returns the options with their defaults, nil for no history.
+func (o *HistoryOptions) hub(limits *Limits) *hub.History {
 	if o.Messages == 0 {
 		return nil
 	}
-	r := &cluster.Retention{Messages: o.Messages, Age: o.Age, Bytes: o.Bytes}
+	r := &hub.History{
+		Retention: cluster.Retention{Messages: o.Messages, Age: o.Age, Bytes: o.Bytes}, OnJoin: o.OnJoin,
+	}
 	if r.Age == 0 {
 		r.Age = defaultHistoryAge
 	}
@@ -70,13 +81,18 @@ func (o *HistoryOptions) retention(limits *Limits) *cluster.Retention {
 	return r
 }
 
-// Retention implements hub.App.
-func (a *app) Retention(namespace string) *cluster.Retention { return (*Node)(a).retention(namespace) }
+// History implements hub.App.
+func (a *app) History(namespace string) *hub.History {
+	if ns := a.table()[namespace]; ns != nil {
+		return ns.history
+	}
+	return nil
+}
 
 // retention is that of the rooms of a namespace, nil if they have no history.
 func (n *Node) retention(namespace string) *cluster.Retention {
-	if ns := n.table()[namespace]; ns != nil {
-		return ns.retention
+	if ns := n.table()[namespace]; ns != nil && ns.history != nil {
+		return &ns.history.Retention
 	}
 	return nil
 }
@@ -174,6 +190,42 @@ func (n *Node) historian(namespace string) (cluster.Historian, *cluster.Retentio
 	return historian, retention, nil
 }
 
+// RemoveFromHistory removes a message from the history of a room, and reports
+// whether it was there. The members receive notice of it. A client whose last
+// message it was cannot recover from its position. The errors are those of
+// History.
+func (n *Node) RemoveFromHistory(ctx context.Context, namespace, room string, p Position) (bool, error) {
+	historian, _, err := n.historian(namespace)
+	if err != nil {
+		return false, err
+	}
+	position, ok := cluster.ParsePosition([]byte(p))
+	if !ok || position.IsZero() {
+		return false, ErrPosition
+	}
+	channel := cluster.RoomChannel(namespace, room)
+	removed, err := historian.RemoveFromHistory(ctx, channel, position)
+	if removed {
+		n.hub.RemovedFromHistory(channel, position)
+	}
+	return removed, err
+}
+
+// ClearHistory removes all messages from the history of a room. The members
+// receive notice of it. The errors are those of History.
+func (n *Node) ClearHistory(ctx context.Context, namespace, room string) error {
+	historian, _, err := n.historian(namespace)
+	if err != nil {
+		return err
+	}
+	channel := cluster.RoomChannel(namespace, room)
+	if err := historian.ClearHistory(ctx, channel); err != nil {
+		return err
+	}
+	n.hub.RemovedFromHistory(channel, cluster.Position{})
+	return nil
+}
+
 func historyEntry(e *cluster.HistoryEntry) HistoryEntry {
 	m, _ := wire.Parse(e.Envelope.Payload, e.Envelope.Binary)
 	return HistoryEntry{
@@ -189,7 +241,7 @@ func historyEntry(e *cluster.HistoryEntry) HistoryEntry {
 // node starts.
 func (n *Node) keepHistory() {
 	for _, ns := range n.table() {
-		if ns.retention != nil {
+		if ns.history != nil {
 			n.session.Features |= wire.FeaturePositions
 			n.hub.KeepHistory()
 			return

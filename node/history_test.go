@@ -262,3 +262,68 @@ func TestRecoveryDuringBurst(t *testing.T) {
 	}
 	<-done
 }
+
+// A room whose newest message everyone knows first, also clients that know
+// nothing of positions.
+func TestHistoryOnJoin(t *testing.T) {
+	n := startNode(t, func(c *node.Config) {
+		c.Namespaces["kept"] = node.NamespaceOptions{
+			Relay: node.RelayRooms, History: node.HistoryOptions{Messages: 2, OnJoin: 1},
+		}
+	})
+	join(t, n, "kept", "r")
+	say(t, n, "r", "one", "two")
+	p := join(t, n, "kept", "r")
+	p.expect(";kept;r;say;0;0;two")
+	q, answer := recoverRoom(t, n, "r", ",0,;")
+	if answer.Count != 1 || answer.Recovered {
+		t.Errorf("the join was answered %+v, want 1 message", answer)
+	}
+	position := q.expectKept("r", "two")
+	if _, answer = recoverRoom(t, n, "r", position+",0,;"); answer.Count != 0 || !answer.Recovered {
+		t.Errorf("the rejoin was answered %+v, want no message", answer)
+	}
+}
+
+// The members that understand it receive notice when a message is removed.
+func TestRemoveFromHistory(t *testing.T) {
+	n, ctx := startNode(t, keeping(10)), context.Background()
+	p, _ := recoverRoom(t, n, "r", ",0,;")
+	plain := join(t, n, "kept", "r")
+	say(t, n, "r", "one", "two", "three")
+	first := p.expectKept("r", "one")
+	second := p.expectKept("r", "two")
+	p.expectKept("r", "three")
+	if removed, err := n.RemoveFromHistory(ctx, "kept", "r", node.Position(second)); !removed || err != nil {
+		t.Fatalf("removing a message: %v, %v, want true, nil", removed, err)
+	}
+	p.expect(";kept;r;_OnHistoryRemoved;0;0;" + second)
+	if removed, err := n.RemoveFromHistory(ctx, "kept", "r", node.Position(second)); removed || err != nil {
+		t.Errorf("removing it again: %v, %v, want false, nil", removed, err)
+	}
+	q, answer := recoverRoom(t, n, "r", first+",0,;")
+	if !answer.Recovered || answer.Count != 1 {
+		t.Errorf("a rejoin was answered %+v, want recovery of 1", answer)
+	}
+	q.expectKept("r", "three")
+	if _, answer := recoverRoom(t, n, "r", second+",0,;"); answer.Recovered {
+		t.Errorf("a rejoin with the removed position was answered %+v, want no recovery", answer)
+	}
+	if err := n.ClearHistory(ctx, "kept", "r"); err != nil {
+		t.Fatal(err)
+	}
+	p.expect(";kept;r;_OnHistoryRemoved;0;0;")
+	if page, err := n.History(ctx, "kept", "r", node.HistoryQuery{}); err != nil || len(page.Entries) > 0 {
+		t.Errorf("the history is %+v, %v, want an empty one", page, err)
+	}
+	if _, answer := recoverRoom(t, n, "r", ",10,;"); answer.Count != 0 {
+		t.Errorf("a join was answered %+v, want no message", answer)
+	}
+	say(t, n, "r", "four")
+	plain.expect(";kept;r;say;0;0;one", ";kept;r;say;0;0;two", ";kept;r;say;0;0;three", ";kept;r;say;0;0;four")
+	for _, position := range []node.Position{"", "?"} {
+		if _, err := n.RemoveFromHistory(ctx, "kept", "r", position); !errors.Is(err, node.ErrPosition) {
+			t.Errorf("position %q: %v, want ErrPosition", position, err)
+		}
+	}
+}

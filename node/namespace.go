@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"unicode/utf8"
 
-	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/hub"
 	"github.com/stoa-io/stoa/wire"
 )
 
@@ -133,13 +133,12 @@ func (o *NamespaceOptions) validate(name string, limits *Limits) []error {
 // client's messages, on a goroutine of their own that exists only while there
 // is something to handle. See the package comment.
 type Namespace struct {
-	node   *Node
-	name   string
-	policy atomic.Pointer[policy]
-	// retention is that of the rooms; immutable, nil if they have no history.
-	retention *cluster.Retention
-	denied    *[rules]atomic.Uint64 // on its own, as it changes more often than the rest
-	handlers  namespaceHandlers
+	node     *Node
+	name     string
+	policy   atomic.Pointer[policy]
+	history  *hub.History          // of the rooms; immutable, nil if they have none
+	denied   *[rules]atomic.Uint64 // on its own, as it changes more often than the rest
+	handlers namespaceHandlers
 }
 
 // namespaceHandlers do not change once the node has started.
@@ -205,7 +204,7 @@ func (n *Node) table() map[string]*Namespace { return *n.namespaces.Load() }
 // or before the node is shared.
 func (n *Node) declare(name string, o NamespaceOptions) *Namespace {
 	ns := &Namespace{
-		node: n, name: name, denied: new([rules]atomic.Uint64), retention: o.History.retention(&n.config.Limits),
+		node: n, name: name, denied: new([rules]atomic.Uint64), history: o.History.hub(&n.config.Limits),
 	}
 	ns.policy.Store(newPolicy(o, nil))
 	table := maps.Clone(n.table())

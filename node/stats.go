@@ -327,7 +327,7 @@ func (n *Node) Stats() Stats {
 		LateAnswers:    n.hub.Peer().LateAnswers(), BadRequests: n.hub.Peer().BadRequests(),
 		UserRefusals: make(map[UserRefusal]uint64),
 		Handlers:     n.handlerStats(),
-		History:      HistoryStats(n.hub.History()),
+		History:      HistoryStats(n.hub.HistoryStats()),
 	}
 	for why, count := range n.hub.UserRefusals() {
 		s.UserRefusals[UserRefusal(why)] = count

@@ -157,7 +157,7 @@ func (n *Node) replaceNamespaces(next *Config) namespaceChanges {
 		if ns == nil {
 			if ns = n.removed[name]; ns == nil {
 				ns = &Namespace{
-					node: n, name: name, denied: new([rules]atomic.Uint64), retention: o.History.retention(&next.Limits),
+					node: n, name: name, denied: new([rules]atomic.Uint64), history: o.History.hub(&next.Limits),
 				}
 			}
 			delete(n.removed, name)

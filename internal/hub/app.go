@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/internal/engine"
 	"github.com/stoa-io/stoa/internal/session"
 	"github.com/stoa-io/stoa/wire"
@@ -19,10 +18,10 @@ type App interface {
 	// does not exist. The hub stores it for the namespace's life.
 	Namespace(name string) any
 
-	// Retention is how much of the history of a namespace's rooms is kept, nil
-	// if it is not. It never changes for a name while the hub runs. Any
-	// goroutine calls it.
-	Retention(namespace string) *cluster.Retention
+	// History is how much of the history of a namespace's rooms is kept, nil if
+	// it is not. It never changes for a name while the hub runs. Any goroutine
+	// calls it.
+	History(namespace string) *History
 	// DropsSlow reports whether deliveries in the namespace are dropped for
 	// members that do not read fast enough, instead of closing these.
 	DropsSlow(ns *Namespace) bool

@@ -10,11 +10,20 @@ import (
 	"github.com/stoa-io/stoa/internal/engine"
 	"github.com/stoa-io/stoa/internal/recovery"
 	"github.com/stoa-io/stoa/internal/recovery/ring"
+	"github.com/stoa-io/stoa/internal/rpc"
 	"github.com/stoa-io/stoa/internal/session"
 	"github.com/stoa-io/stoa/wire"
 )
 
-// KeepHistory prepares the hub for namespaces with a Retention, unless it is
+// History is how much of the history of the rooms in a namespace is kept.
+type History struct {
+	cluster.Retention
+	// OnJoin is how many of the newest messages every client receives that
+	// joins, if it has no position.
+	OnJoin int
+}
+
+// KeepHistory prepares the hub for namespaces with a History, unless it is
 // prepared or the broker keeps no history. A hub that is not prepared has no
 // cost of it.
 func (h *Hub) KeepHistory() {
@@ -38,8 +47,8 @@ func (h *Hub) KeepHistory() {
 	}))
 }
 
-// History returns the counters about the history of rooms.
-func (h *Hub) History() recovery.Stats {
+// HistoryStats returns the counters about the history of rooms.
+func (h *Hub) HistoryStats() recovery.Stats {
 	rooms := h.recovery.Load()
 	if rooms == nil {
 		return recovery.Stats{}
@@ -53,7 +62,10 @@ func (h *Hub) retention(channel string) *cluster.Retention {
 	if err != nil || address.Kind != cluster.KindRoom {
 		return nil
 	}
-	return h.config.App.Retention(address.Namespace)
+	if kept := h.config.App.History(address.Namespace); kept != nil {
+		return &kept.Retention
+	}
+	return nil
 }
 
 // acquire is cluster.Interest.Acquire, and opens the room of the channel if it
@@ -96,21 +108,44 @@ func (h *Hub) deliverKept(channel string, loops uint64, m *ring.Message) {
 
 // notifyGap tells the members of a room that messages are missing in front of
 // the next one.
-func (h *Hub) notifyGap(channel string, loops uint64) { h.submitTo(loops, gapTask(channel)) }
+func (h *Hub) notifyGap(channel string, loops uint64) {
+	h.submitTo(loops, &historyNotice{channel: channel, event: wire.EventHistoryGap})
+}
 
-// gapTask tells the members of the room with this channel.
-type gapTask string
+// RemovedFromHistory tells the nodes with members in a room that a message was
+// removed from its history; with a zero position, all messages were.
+func (h *Hub) RemovedFromHistory(channel string, p cluster.Position) {
+	text, _ := p.AppendText(nil)
+	h.peer.NotifyChannel(channel, &rpc.Request{Op: rpc.OpRemoved, Target: channel, Payload: text})
+}
+
+// historyRemoved carries out the request of RemovedFromHistory.
+func (h *Hub) historyRemoved(r *rpc.Request) {
+	rooms := h.recovery.Load()
+	p, ok := cluster.ParsePosition(r.Payload)
+	if rooms == nil || !ok {
+		return
+	}
+	rooms.Remove(r.Target, p)
+	h.submitTo(h.interest.Loops(r.Target), &historyNotice{r.Target, wire.EventHistoryRemoved, r.Payload})
+}
+
+// historyNotice tells the members of the room with this channel about its
+// history, those that understand it.
+type historyNotice struct {
+	channel, event string
+	body           []byte
+}
 
 // Run implements Task.
-func (t gapTask) Run(s *Shard) {
-	in, ok := s.channels[string(t)].members.(*room)
+func (t *historyNotice) Run(s *Shard) {
+	in, ok := s.channels[t.channel].members.(*room)
 	if !ok {
 		return
 	}
-	payload := wire.Append(nil, &wire.Message{
-		Namespace: []byte(in.namespace.name), Room: []byte(in.name), Event: []byte(wire.EventHistoryGap),
-	})
-	frame := engine.NewFrame(engine.Opcode(false), payload)
+	frame := engine.NewFrame(engine.Opcode(false), wire.Append(nil, &wire.Message{
+		Namespace: []byte(in.namespace.name), Room: []byte(in.name), Event: []byte(t.event), Body: t.body,
+	}))
 	for _, c := range slices.Clone(in.Members()) {
 		if c.IsOpen() && c.hasPositions() {
 			c.SendMessage(frame)
@@ -171,7 +206,7 @@ func appendPositioned(dst []byte, m *ring.Message) []byte {
 func (c *Client) recoverThenAdmit(r *session.Request, channel string) {
 	rooms := c.Shard().hub.recovery.Load()
 	ns, _ := r.Namespace.(*Namespace)
-	if r.Recovery == nil || rooms == nil || ns == nil || ns.keep == nil {
+	if rooms == nil || ns == nil || ns.history == nil || r.Recovery == nil && ns.history.OnJoin == 0 {
 		c.admit(r, channel, nil)
 		return
 	}
@@ -181,8 +216,11 @@ func (c *Client) recoverThenAdmit(r *session.Request, channel string) {
 	}
 	s := c.Shard()
 	s.retain(channel)
-	after, _ := cluster.ParsePosition([]byte(r.Recovery.Position))
-	wish := recovery.Wish{After: after, Newest: r.Recovery.Limit, MaxBytes: s.maxMissed()}
+	wish := recovery.Wish{MaxBytes: s.maxMissed(), Newest: ns.history.OnJoin}
+	if r.Recovery != nil {
+		wish.After, _ = cluster.ParsePosition([]byte(r.Recovery.Position))
+		wish.Newest = max(wish.Newest, r.Recovery.Limit)
+	}
 	rooms.Recover(channel, wish, func(result recovery.Recovery) {
 		s.Submit(&recoveredTask{client: c, request: deferred, channel: channel, result: result})
 	})
@@ -212,13 +250,15 @@ type recoveredTask struct {
 // Run implements Task.
 func (t *recoveredTask) Run(s *Shard) {
 	c, missed := t.client, t.result.Messages
-	if id := t.request.Recovery.ExceptID; id != "" {
-		missed = slices.DeleteFunc(missed, func(m *ring.Message) bool {
-			return m.Origin == id || slices.Contains(m.Except, id)
-		})
-	}
-	t.request.Recovery.Answer = wire.RecoveryAnswer{
-		Recovered: t.result.Recovered, Position: t.result.Head.String(), Count: len(missed),
+	if r := t.request.Recovery; r != nil {
+		if r.ExceptID != "" {
+			missed = slices.DeleteFunc(missed, func(m *ring.Message) bool {
+				return m.Origin == r.ExceptID || slices.Contains(m.Except, r.ExceptID)
+			})
+		}
+		r.Answer = wire.RecoveryAnswer{
+			Recovered: t.result.Recovered, Position: t.result.Head.String(), Count: len(missed),
+		}
 	}
 	c.admit(t.request, t.channel, missed)
 	s.release(t.channel)
@@ -227,11 +267,16 @@ func (t *recoveredTask) Run(s *Shard) {
 
 // sendMissed sends messages that the client has missed.
 func (c *Client) sendMissed(missed []*ring.Message) {
+	positions := c.hasPositions()
 	for len(missed) > 0 && c.IsOpen() {
 		var piece []byte
 		n := 0
 		for n < len(missed) && (n == 0 || len(piece)+len(missed[n].Frame) <= maxMergedFrame) {
-			piece = appendPositioned(piece, missed[n])
+			if positions {
+				piece = appendPositioned(piece, missed[n])
+			} else {
+				piece = append(piece, missed[n].Frame...)
+			}
 			n++
 		}
 		c.Conn.Send(piece, n)
@@ -256,7 +301,7 @@ func (c *Client) readHistory(e *session.Event) MessageResult {
 	before, beforeOK := cluster.ParsePosition([]byte(query.Before))
 	after, afterOK := cluster.ParsePosition([]byte(query.After))
 	switch {
-	case ns.keep == nil || rooms == nil:
+	case ns.history == nil || rooms == nil:
 		c.session.ReplyError(e.Message, wire.ErrUnhandled.Error())
 		return MessageUnhandled
 	case err != nil || !beforeOK || !afterOK:
@@ -273,7 +318,7 @@ func (c *Client) readHistory(e *session.Event) MessageResult {
 		limit = min(query.Limit, maxPage)
 	}
 	rooms.History(e.Room.(*room).channel, cluster.HistoryQuery{
-		Retention: *ns.keep, Before: before, After: after, Limit: limit, Oldest: query.Oldest,
+		Retention: ns.history.Retention, Before: before, After: after, Limit: limit, Oldest: query.Oldest,
 	}, func(page cluster.HistoryPage, err error) {
 		t := &historyTask{client: c, asked: &asked, err: err}
 		if err == nil {

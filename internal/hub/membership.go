@@ -24,7 +24,7 @@ type Namespace struct {
 	declared                  any // the application's declaration
 	channel                   string
 	partition                 engine.CongestionSet // of the channel
-	keep                      *cluster.Retention   // of its rooms; nil: they have no history
+	history                   *History             // of its rooms; nil: they have none
 }
 
 // newNamespace returns a declared namespace without members, nil if it is not
@@ -37,7 +37,7 @@ func (h *Hub) newNamespace(name string) *Namespace {
 	channel := cluster.NamespaceChannel(name)
 	return &Namespace{
 		name: name, declared: declared, channel: channel, partition: h.partitionOf(channel),
-		keep: h.config.App.Retention(name),
+		history: h.config.App.History(name),
 	}
 }
 

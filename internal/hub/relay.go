@@ -44,8 +44,8 @@ func (c *Client) publish(channel string, e *session.Event) MessageResult {
 	}
 	env := &s.envelope
 	*env = cluster.Envelope{Binary: e.Message.Binary, Origin: c.ID(), Payload: payload}
-	if keep := e.Namespace.(*Namespace).keep; keep != nil && e.Room != nil {
-		env.Keep, env.User = keep, c.User()
+	if kept := e.Namespace.(*Namespace).history; kept != nil && e.Room != nil {
+		env.Keep, env.User = &kept.Retention, c.User()
 	}
 	err := c.send(channel, env)
 	env.Payload, env.User = nil, ""

@@ -17,6 +17,10 @@ type local Hub
 // Execute implements rpc.Local.
 func (l *local) Execute(r *rpc.Request) {
 	h := (*Hub)(l)
+	if r.Op == rpc.OpRemoved {
+		h.historyRemoved(r)
+		return
+	}
 	ref, _ := connid.Parse(h.config.ID, r.Target)
 	s := h.shardOf(ref)
 	if s == nil {

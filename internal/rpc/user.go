@@ -69,7 +69,11 @@ func (p *Peer) Notify(node string, r *Request) {
 }
 
 // NotifyAll is Notify for all nodes of the cluster.
-func (p *Peer) NotifyAll(r *Request) {
+func (p *Peer) NotifyAll(r *Request) { p.NotifyChannel(cluster.ClusterChannel(), r) }
+
+// NotifyChannel is Notify for the nodes that have subscribed to a channel. It
+// is in the channel's order.
+func (p *Peer) NotifyChannel(channel string, r *Request) {
 	r.From = p.config.ID
-	p.publish(cluster.ClusterChannel(), r, func(int, error) {})
+	p.publish(channel, r, func(int, error) {})
 }
