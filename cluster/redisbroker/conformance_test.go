@@ -2,6 +2,7 @@ package redisbroker_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -86,7 +87,7 @@ func TestConformance(t *testing.T) {
 						Servers: urls,
 						// A new name for every check separates it from the
 						// previous one.
-						Cluster: "conformance" + string(rune('a'+clusters)),
+						Cluster: fmt.Sprint("conformance", clusters),
 					}))
 				}
 				return brokers
