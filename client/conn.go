@@ -93,7 +93,7 @@ func (c *Conn) ConnectWith(ctx context.Context, namespace string, o ConnectOptio
 	if ns := c.Namespace(namespace); ns != nil {
 		return ns, nil
 	}
-	if err := c.checkRequest(namespace, "", wire.EventNamespaceConnect, o.Body); err != nil {
+	if err := c.checkRequest(namespace, "", wire.EventNamespaceConnect, 0, o.Body); err != nil {
 		return nil, err
 	}
 	connecting := newNSConn(c, namespace, o.Body)

@@ -109,9 +109,9 @@ func newConn(ctx context.Context, address *url.URL, o Options) *Conn {
 // features are those that the hello names.
 func features(o *Options) wire.Features {
 	if o.Authenticate == nil {
-		return 0
+		return wire.FeaturePositions
 	}
-	return wire.FeatureExpiry
+	return wire.FeaturePositions | wire.FeatureExpiry
 }
 
 // parseAddress parses the URL of a server.

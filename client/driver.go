@@ -14,6 +14,7 @@ var (
 	_ session.Driver        = (*transport)(nil)
 	_ session.RefusalDriver = (*transport)(nil)
 	_ session.ExpiryDriver  = (*transport)(nil)
+	_ session.HistoryDriver = (*transport)(nil)
 )
 
 // Send implements session.Driver.
@@ -154,11 +155,14 @@ func (t *transport) Disconnected(namespace session.Namespace, _, forced bool) {
 }
 
 // Joined implements session.Driver.
-func (t *transport) Joined(_ session.Namespace, room session.Room, _ bool) {
+func (t *transport) Joined(_ session.Namespace, room session.Room, local bool) {
 	c, in := t.conn, room.(*Room)
 	ns := in.ns
-	if ns.find(in.name) != nil {
-		return // it is restored
+	if ns.find(in.name) != nil { // it is restored
+		if !local && in.tracker.Interrupt() {
+			c.gap(in, "")
+		}
+		return
 	}
 	ns.rooms.add(in)
 	c.change()
@@ -181,7 +185,9 @@ func (t *transport) Answered(a *session.Answer) {
 		case session.Connect:
 			a.Namespace.(nsRef).ns.reply = slices.Clone(a.Message.Body)
 		case session.Join:
-			a.Room.(*Room).reply = slices.Clone(a.Message.Body)
+			in := a.Room.(*Room)
+			in.reply = slices.Clone(a.Message.Body)
+			t.conn.entered(in, a.Recovery)
 		}
 	}
 	responder := t.responders[a.ID]
@@ -207,6 +213,10 @@ func (t *transport) Event(e *session.Event) {
 		return
 	}
 	handler := ns.declared.emit(event)
+	if in, ok := e.Room.(*Room); ok && e.Position != nil {
+		t.positioned(in, handler, event, e)
+		return
+	}
 	if handler == nil {
 		return
 	}

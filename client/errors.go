@@ -48,7 +48,8 @@ var (
 	ErrTooBig = errors.New("client: message too big")
 	// ErrProxy: the proxy did not connect, or its kind is not supported.
 	ErrProxy = errors.New("client: proxy")
-	// ErrOptions: the address or the options of Dial cannot work.
+	// ErrOptions: the address or the options of Dial, or the options of
+	// JoinRoomWith, cannot work.
 	ErrOptions = errors.New("client: bad options")
 
 	// errNoToken: an identity cannot be renewed without a token.

@@ -20,6 +20,11 @@ type (
 	JoinedHandler func(ctx context.Context, e *JoinedEvent)
 	// LeftHandler is notified of a room that is no longer joined.
 	LeftHandler func(ctx context.Context, e *LeftEvent)
+	// HistoryGapHandler is notified of messages of a room that are missing.
+	HistoryGapHandler func(ctx context.Context, e *HistoryGapEvent)
+	// HistoryRemovedHandler is notified of messages that were removed from the
+	// history of a room.
+	HistoryRemovedHandler func(ctx context.Context, e *HistoryRemovedEvent)
 	// EmitHandler handles an emit. An error is logged.
 	EmitHandler func(ctx context.Context, e *EmitEvent) error
 	// AskHandler answers an ask, with AskRequest.Reply or with the text of an
@@ -104,6 +109,24 @@ type LeftEvent struct {
 	Forced bool
 	// Err is the reason if Forced; nil if the namespace was disconnected.
 	Err error
+}
+
+// HistoryGapEvent reports that messages of a room may be missing between those
+// that were handled before it and those that are handled after it: they were
+// not available after a reconnect, or the server has lost them. Room.History
+// may still have some.
+type HistoryGapEvent struct {
+	Room *Room
+	// Position is that of the room at the gap; empty if it is not known.
+	Position string
+}
+
+// HistoryRemovedEvent reports that a message was removed from the history of a
+// room, for example by a moderator.
+type HistoryRemovedEvent struct {
+	Room *Room
+	// Position is that of the message; empty if all messages were removed.
+	Position string
 }
 
 // EmitEvent is a message that the server or another member emits.

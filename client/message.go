@@ -18,6 +18,9 @@ type Message struct {
 	// Binary is true for a binary frame. The body of a text frame must be valid
 	// UTF-8, else the error is ErrNotText.
 	Binary bool
+	// Position is that of a received emit in the history of its room; empty if
+	// it has none. It is not sent.
+	Position string
 }
 
 // Answer is the answer to an ask.

@@ -17,8 +17,9 @@ import (
 // comment.
 //
 // Namespaces and rooms that are restored after a lost connection stay the same,
-// and no handler is called for them. So OnDisconnected is called exactly once
-// for each call of OnConnected, and OnLeft for each of OnJoined.
+// and of the handlers only OnHistoryGap may be called for them. So
+// OnDisconnected is called exactly once for each call of OnConnected, and
+// OnLeft for each of OnJoined.
 type Namespace struct {
 	mu    sync.Mutex
 	inUse bool // guarded by mu; a Conn has it, and its handlers do not change any more
@@ -31,6 +32,8 @@ type Namespace struct {
 	join         JoinHandler
 	joined       JoinedHandler
 	left         LeftHandler
+	gap          HistoryGapHandler
+	removed      HistoryRemovedHandler
 	emits        map[string]EmitHandler
 	anyEmit      EmitHandler
 	asks         map[string]AskHandler
@@ -120,6 +123,19 @@ func (ns *Namespace) OnJoined(handler JoinedHandler) {
 // joined.
 func (ns *Namespace) OnLeft(handler LeftHandler) {
 	register(ns, "left", &ns.left, handler, handler == nil, ns.left != nil)
+}
+
+// OnHistoryGap registers the handler that is notified when messages of a room
+// are missing, after a reconnect or because the server has lost them. It is not
+// called for JoinRoomWith; see Room.Recovered.
+func (ns *Namespace) OnHistoryGap(handler HistoryGapHandler) {
+	register(ns, "history gap", &ns.gap, handler, handler == nil, ns.gap != nil)
+}
+
+// OnHistoryRemoved registers the handler that is notified when messages were
+// removed from the history of a room.
+func (ns *Namespace) OnHistoryRemoved(handler HistoryRemovedHandler) {
+	register(ns, "history removed", &ns.removed, handler, handler == nil, ns.removed != nil)
 }
 
 // OnEmit registers the handler of an event that the server, or a member of a

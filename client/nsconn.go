@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"unicode/utf8"
 
@@ -126,6 +127,16 @@ type JoinOptions struct {
 	// Body is sent to the server's handler, also when the room is restored
 	// after a reconnect. It must be valid UTF-8.
 	Body []byte
+	// History is how many of the newest messages of the room's history the
+	// handlers receive before new ones, if Position is empty or the messages
+	// after it are not all available. The server may send fewer. After a
+	// reconnect the Conn asks for the missed messages only.
+	History int
+	// Position is that of the last message which the application has, from
+	// Room.Position or Message.Position; empty if it has none. The handlers
+	// receive the messages after it; Room.Recovered reports whether they are
+	// all available.
+	Position string
 }
 
 // JoinRoom joins a room and waits until the server has answered. It returns at
@@ -140,12 +151,15 @@ func (ns *NSConn) JoinRoomWith(ctx context.Context, name string, o JoinOptions) 
 	if in := ns.Room(name); in != nil {
 		return in, nil
 	}
-	if err := ns.conn.checkRequest(ns.name, name, wire.EventRoomJoin, o.Body); err != nil {
+	if err := ns.conn.checkRequest(ns.name, name, wire.EventRoomRecover, maxRecovery, o.Body); err != nil {
 		return nil, err
 	}
-	joining := &Room{ns: ns, name: name, body: slices.Clone(o.Body)}
+	if o.History < 0 || !wire.IsPosition(o.Position) {
+		return nil, fmt.Errorf("%w: history %d after %q", ErrOptions, o.History, o.Position)
+	}
+	joining := &Room{ns: ns, name: name, body: slices.Clone(o.Body), tracker: session.NewTracker(o.Position)}
 	result, err := ns.conn.call(ctx, scope{ns: ns}, func(s *session.Session) (uint64, error) {
-		return s.AskJoin(nsRef{ns}, joining, joining.body)
+		return s.AskRecover(nsRef{ns}, joining, joining.tracker.Begin(o.History), joining.body)
 	})
 	if err != nil {
 		return nil, err
@@ -192,13 +206,18 @@ func (ns *NSConn) Disconnect(ctx context.Context) error {
 // find is Room for callers that hold conn.mu.
 func (ns *NSConn) find(name string) *Room { return ns.rooms.byName[name] }
 
+// maxRecovery is the maximum length of the parameters of a join, in bytes: a
+// position, a number, an ID and the characters between them.
+const maxRecovery = wire.MaxPosition + 9 + wire.MaxRecoveryID + len(",,;")
+
 // checkRequest reports why a request to connect or join cannot be sent.
-func (c *Conn) checkRequest(namespace, room, event string, body []byte) error {
+// parameters is the length of what the request has in front of its body.
+func (c *Conn) checkRequest(namespace, room, event string, parameters int, body []byte) error {
 	if !utf8.ValidString(namespace) || !utf8.ValidString(room) {
 		return wire.ErrInvalidName
 	}
 	if err := checkBody(body, false); err != nil {
 		return err
 	}
-	return c.fits(size(maxToken, namespace, room, event, len(body)))
+	return c.fits(size(maxToken, namespace, room, event, parameters+len(body)))
 }

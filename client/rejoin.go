@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"slices"
 
@@ -9,7 +10,8 @@ import (
 )
 
 // This file restores the namespaces and rooms of the last transport on a new
-// one. The callers of all functions hold conn.mu.
+// one, and follows the positions of messages in the histories of rooms. The
+// callers of all functions hold conn.mu.
 
 // rejoin asks for all namespaces at once, and for the rooms of each when it is
 // connected.
@@ -33,7 +35,13 @@ func (t *transport) rejoin() {
 
 func (t *transport) rejoinRooms(ns *NSConn) {
 	for _, in := range ns.rooms.list() {
-		t.restore(func(s *session.Session) (uint64, error) { return s.AskJoin(nsRef{ns}, in, in.body) },
+		if t.session.Room(nsRef{ns}, []byte(in.name)) != nil {
+			continue // the server has joined it
+		}
+		// Without a position, older messages could be repeats.
+		t.restore(func(s *session.Session) (uint64, error) {
+			return s.AskRecover(nsRef{ns}, in, in.tracker.Begin(0), in.body)
+		},
 			func() {},
 			func(err error) { t.conn.left(in, true, err) })
 	}
@@ -60,4 +68,76 @@ func (t *transport) restore(start func(*session.Session) (uint64, error), grante
 		t.pending--
 		refused(err)
 	}
+}
+
+// entered takes the answer to the join of a room. recovery is nil if the server
+// knows nothing of positions.
+func (c *Conn) entered(in *Room, recovery *wire.RecoveryAnswer) {
+	if in.tracker.End(recovery, c.id) && in.entered {
+		position := ""
+		if recovery != nil {
+			position = recovery.Position
+		}
+		c.gap(in, position)
+	}
+	position := in.tracker.Position()
+	if !in.entered {
+		in.entered, in.handled = true, position
+		return
+	}
+	// Earlier messages of the room may be queued.
+	c.handlers.add(0, &task{handler: "position", namespace: in.ns.name, message: true, run: func(context.Context) error {
+		in.setHandled(position)
+		return nil
+	}})
+}
+
+// gap notifies the application of missing messages.
+func (c *Conn) gap(in *Room, position string) {
+	if handler := in.ns.declared.gap; handler != nil {
+		c.notify("history gap", in.ns.name, false, func(ctx context.Context) {
+			handler(ctx, &HistoryGapEvent{Room: in, Position: position})
+		})
+	}
+}
+
+// positioned queues the handler call, if there is a handler, of an emit with a
+// position.
+func (t *transport) positioned(in *Room, handler EmitHandler, event string, e *session.Event) {
+	c, ns := t.conn, in.ns
+	position := string(e.Position)
+	in.tracker.Receive(position, c.id)
+	reached := in.tracker.Position()
+	var emitted *EmitEvent
+	size := 0
+	if handler != nil {
+		emitted, size = &EmitEvent{NSConn: ns, Message: *fromWire(e.Message)}, len(e.Payload)
+		emitted.Position = position
+	}
+	c.handlers.add(size, &task{
+		handler: "emit", namespace: ns.name, event: event, message: true,
+		run: func(ctx context.Context) error {
+			in.setHandled(reached)
+			if handler == nil {
+				return nil
+			}
+			return handler(ctx, emitted)
+		},
+	})
+}
+
+// HistoryGap implements session.HistoryDriver.
+func (t *transport) HistoryGap(_ session.Namespace, room session.Room, position []byte) {
+	t.conn.gap(room.(*Room), string(position))
+}
+
+// HistoryRemoved implements session.HistoryDriver.
+func (t *transport) HistoryRemoved(_ session.Namespace, room session.Room, position []byte) {
+	in := room.(*Room)
+	handler := in.ns.declared.removed
+	if handler == nil {
+		return
+	}
+	e := &HistoryRemovedEvent{Room: in, Position: string(position)}
+	t.conn.notify("history removed", in.ns.name, false, func(ctx context.Context) { handler(ctx, e) })
 }

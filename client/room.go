@@ -3,10 +3,14 @@ package client
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/stoa-io/stoa/internal/session"
+	"github.com/stoa-io/stoa/wire"
 )
 
 // Room is a Conn in a room. It is used like an NSConn; after its end its
@@ -19,6 +23,10 @@ type Room struct {
 	reply  []byte // guarded by conn.mu; the server's, to the request to join
 	over   bool   // guarded by conn.mu
 	number uint64 // guarded by conn.mu; of the join, ascending in a namespace
+
+	tracker session.Tracker // guarded by conn.mu
+	entered bool            // guarded by conn.mu; the first join is answered
+	handled string          // guarded by conn.mu; the position that the handlers have reached
 }
 
 // roomSet holds the joined rooms of a namespace. The zero value is empty.
@@ -62,6 +70,97 @@ func (r *Room) Reply() []byte {
 	r.ns.conn.mu.Lock()
 	defer r.ns.conn.mu.Unlock()
 	return slices.Clone(r.reply)
+}
+
+// Recovered reports whether the last join, by JoinRoomWith or after a
+// reconnect, had a position and all messages after it were available: they go
+// to the handlers like others, before new ones. Otherwise messages may be
+// missing.
+func (r *Room) Recovered() bool {
+	r.ns.conn.mu.Lock()
+	defer r.ns.conn.mu.Unlock()
+	return r.tracker.Recovered()
+}
+
+// Position returns the position of the last message of the room for which a
+// handler was called, or that of the room when it was joined. Inside a handler
+// it is at least that of its message. A program that keeps it can pass it to
+// JoinRoomWith later, also in another process. It is empty if the server keeps
+// no history of the room.
+func (r *Room) Position() string {
+	r.ns.conn.mu.Lock()
+	defer r.ns.conn.mu.Unlock()
+	return r.handled
+}
+
+func (r *Room) setHandled(position string) {
+	r.ns.conn.mu.Lock()
+	defer r.ns.conn.mu.Unlock()
+	r.handled = position
+}
+
+// HistoryQuery selects messages of a room's history. The zero value selects the
+// newest ones, as many as the server chooses. Before and After are positions.
+type HistoryQuery = wire.HistoryQuery
+
+// HistoryPage is a part of a room's history.
+type HistoryPage struct {
+	// Entries are the messages in the order of the room, the oldest first.
+	Entries []HistoryEntry
+	// More: only the limit has kept further messages out of the page. With
+	// HistoryQuery.Oldest they follow the last entry, else they come before the
+	// first.
+	More bool
+	// Found is false if the history does not reach back to a position of the
+	// query, so that messages may be missing between it and the page.
+	Found bool
+}
+
+// HistoryEntry is a message in a room's history.
+type HistoryEntry struct {
+	Event  string
+	Body   []byte
+	Binary bool
+	// User is the ID of the sender's user, empty if it had none.
+	User string
+	// Time is when the server has kept the message.
+	Time     time.Time
+	Position string
+}
+
+// History reads a part of the room's history. The errors are those of Conn.Ask;
+// wire.ErrUnhandled if the server keeps no history of the room.
+func (r *Room) History(ctx context.Context, query HistoryQuery) (HistoryPage, error) {
+	body, err := json.Marshal(query)
+	if err != nil {
+		return HistoryPage{}, err
+	}
+	result, err := r.ns.conn.call(ctx, scope{r.ns, r}, func(s *session.Session) (uint64, error) {
+		return s.AskHistory(nsRef{r.ns}, r, body)
+	})
+	if err != nil {
+		return HistoryPage{}, err
+	}
+	return parseHistory(result.answer.Body)
+}
+
+// parseHistory reads the answer to a read of a history.
+func parseHistory(body []byte) (HistoryPage, error) {
+	var answer wire.HistoryPage
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return HistoryPage{}, fmt.Errorf("client: history: %w", err)
+	}
+	page := HistoryPage{More: answer.More, Found: answer.Found}
+	for _, e := range answer.Entries {
+		entry := HistoryEntry{
+			Event: e.Event, Body: []byte(e.Body), User: e.User, Time: time.UnixMilli(e.Time), Position: e.Position,
+		}
+		if e.Binary != nil {
+			entry.Body, entry.Binary = e.Binary, true
+		}
+		page.Entries = append(page.Entries, entry)
+	}
+	return page, nil
 }
 
 // Emit emits an event into the room, in a text frame. It reaches the other

@@ -105,6 +105,16 @@ func (s *Session) AskRecover(namespace Namespace, room Room, request wire.Recove
 	return s.askJoin(ask{namespace: namespace, room: room, recovers: true}, wire.EventRoomRecover, body)
 }
 
+// AskHistory asks the server for a part of the history of a room. The body is a
+// wire.HistoryQuery, that of the answer a wire.HistoryPage. The errors are
+// those of AskLeave.
+func (s *Session) AskHistory(namespace Namespace, room Room, body []byte) (uint64, error) {
+	if err := s.sendable(namespace, room, ""); err != nil {
+		return 0, err
+	}
+	return s.sendAsk(ask{kind: EventAsk, namespace: namespace, room: room}, wire.EventHistory, body, false), nil
+}
+
 // recovered takes the answer to AskRecover apart.
 func recovered(result *Answer) {
 	answer, body, ok := wire.ParseRecoveryAnswer(result.Message.Body)

@@ -302,3 +302,16 @@ func TestHistoryNotices(t *testing.T) {
 		}
 	}
 }
+
+func TestAskHistory(t *testing.T) {
+	h := newHistorian(t, session.Client, 0)
+	a := h.session.Namespace([]byte("a"))
+	if _, err := h.session.AskHistory(a, &place{name: "r"}, nil); err != wire.ErrBadRoom {
+		t.Errorf("in a room that is not joined: %v, want %v", err, wire.ErrBadRoom)
+	}
+	h.receive(t, "1;a;r;_OnRoomJoin;0;0;", session.VerdictHandled)
+	h.calls = nil
+	must(t)(h.session.AskHistory(a, h.session.Room(a, []byte("r")), []byte("{}")))
+	h.receive(t, `$1;a;r;_OnHistory;0;0;{"entries":[]}`, session.VerdictAnswer)
+	h.expect(t, "send $1;a;r;_OnHistory;0;0;{}", "answered 1 event: <nil>", `body "{\"entries\":[]}"`)
+}
