@@ -160,11 +160,13 @@
 //	stoa_broker_reconnects_total            counter    connections that were lost; labels server; connection:
 //	                                                   publisher, subscriber
 //	stoa_broker_refusals_total              counter    requests that the server answered with an error; labels server; request:
-//	                                                   publish, subscribe, register, transaction
+//	                                                   publish, subscribe, register, transaction, history
 //	stoa_broker_duplicate_nodes_total       counter    announcements of nodes whose ID a newer node has; label server
 //	stoa_broker_gaps_total                  counter    interruptions of the subscriptions; label server
 //	stoa_broker_missed_messages_max_total   counter    upper bound of the messages of other nodes that were missed in
 //	                                                   gaps; label server
+//	stoa_broker_history_failures_total      counter    messages that were published, but not stored in the history of
+//	                                                   their channel; label server
 //	stoa_broker_flush_timeouts_total        counter    outages after which publishing went on before all known nodes
 //	                                                   were back; label server
 //	stoa_broker_publish_seconds             histogram  from publish to acknowledgement, of the oldest message of each

@@ -47,6 +47,7 @@ type Broker struct {
 
 	mu      sync.Mutex // guards the rest
 	state   lifecycle
+	life    context.Context // from Start to Close; immutable after Start
 	cancel  context.CancelFunc
 	closing chan struct{} // closed by Close
 	closed  chan struct{} // closed when Close has finished
@@ -70,6 +71,7 @@ var (
 	_ cluster.Partitioned       = (*Broker)(nil)
 	_ cluster.Interruptible     = (*Broker)(nil)
 	_ cluster.CountingPublisher = (*Broker)(nil)
+	_ cluster.Historian         = (*Broker)(nil)
 	_ cluster.Membership        = (*Broker)(nil)
 )
 
@@ -136,7 +138,7 @@ func (b *Broker) Start(ctx context.Context, h cluster.Handler) error {
 	}
 	b.state, b.handler = stateRunning, h
 	life, cancel := context.WithCancel(context.Background())
-	b.cancel = cancel
+	b.life, b.cancel = life, cancel
 	for _, s := range b.servers {
 		b.launch(life, s)
 	}

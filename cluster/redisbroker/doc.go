@@ -9,7 +9,8 @@
 // A node has two connections to every server, for any number of channels: a
 // publisher, which also maintains the node's entry in the registry, and a
 // subscriber. Channels and keys begin with the cluster's name and a colon. The
-// broker never subscribes to a pattern.
+// broker never subscribes to a pattern. The first read of a history opens a
+// third connection, for reads only.
 //
 // A channel belongs to one server, chosen by rendezvous hashing. The channel of
 // a node and the channel of the cluster exist on every server.
@@ -62,6 +63,60 @@
 // with a restart or a failover. If the process is the same, the publisher drops
 // them: a node that was cut off would otherwise receive them after later
 // messages, in another order than the other nodes.
+//
+// # Histories
+//
+// The broker is a cluster.Historian. A message with Keep is stored in the
+// stream of its channel by the transaction that publishes it, just before. So
+// the history has the order of the channel, and each delivered message. Redis
+// trims the stream to at least the number of messages in the retention, and
+// drops it when nothing was stored for the retention's age and up to an eighth
+// more. It does not know the limit of bytes: a stream takes up to Messages
+// times the size of a message. Pages keep to all three limits exactly. Ages are
+// by the clock of Redis.
+//
+// A transaction that is sent again puts repeats into the stream, marked as
+// such; readers leave them out. They count as messages when Redis trims. The
+// channels of nodes and of the cluster have no history.
+//
+// A page is read in requests of about 256 KiB, from the newest message on. All
+// reads of a node from a server share one connection, request by request, and
+// delay no message.
+//
+//	a page says Found     only if
+//	for a message         its entry is there and within the retention, and no failure to
+//	                      store a message followed it. Before a message, also if a
+//	                      failure left a gap there.
+//	for a start position  Redis is the same process and has evicted no key since, nothing
+//	                      was removed since, and no limit of the retention can have
+//	                      excluded a message since: it is younger than Age, and the
+//	                      stream has an older entry or fewer than Messages. It needs the
+//	                      right to INFO.
+//
+// All nodes need the same retention for a channel, or a start position may miss
+// that a node with lower limits has trimmed more. The same holds if the clock
+// of Redis is set back by more than an eighth of the age, or if another program
+// deletes the keys.
+//
+//	the server            what happens to histories
+//	restarts empty        They are lost, and no position from before is found. Kept
+//	                      messages that publishers send again begin new ones.
+//	restarts with AOF     They are kept. The tail that Redis had not written is stored
+//	                      again, if its publishers live: see above. Messages of a
+//	                      publisher that has died, too, are missing in between, and no
+//	                      page says so. A position in the tail is found when it is there.
+//	fails over            The same; the tail has the messages that were not replicated.
+//	refuses all entries   As without memory or rights. Messages are delivered without being
+//	                      stored, and counted. No position is found while that lasts, nor
+//	                      later one from before its end: the publisher has notified all
+//	                      nodes, and stores the time of the end under the key hg.
+//	                      Stats, Warnings and the log report it. The broker tries again
+//	                      every 5 s.
+//	refuses an entry      As with a key of another type. The same, for that channel.
+//	evicts keys           Use a policy of noeviction. An evicted history is empty.
+//
+// If a publisher dies while its server refuses entries, nodes that start later
+// do not know of the gap.
 //
 // # When a server fails
 //
@@ -141,7 +196,8 @@
 // a slash, the number and a colon. It needs these commands: PUBLISH, SUBSCRIBE,
 // UNSUBSCRIBE, PUBSUB NUMSUB, PING, MULTI, EXEC, and for the registry SET,
 // MGET, DEL, SADD, SREM, SMEMBERS and PEXPIRE. INFO, ROLE, and CLIENT ID,
-// SETNAME, LIST and KILL are optional.
+// SETNAME, LIST and KILL are optional. Histories need XADD, XREVRANGE, XRANGE,
+// XLEN, XDEL, XTRIM, PEXPIRE and TIME.
 //
 // # Goroutines
 //
@@ -149,7 +205,7 @@
 // two and announces the node; with Sentinels also one that watches for a new
 // master. Each connection of the subscriber has a reader and a writer. When it
 // falls silent, the keeper starts two goroutines that look for a successor.
-// Close waits for all of them.
+// Each call for a history has one. Close waits for all of them.
 //
 // # Locks
 //

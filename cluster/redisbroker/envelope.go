@@ -11,10 +11,11 @@ import (
 // The form of an envelope between nodes. Lengths and the number are unsigned
 // varints as in encoding/binary.
 //
-//	| version | flags | number | incarnation | len node | len origin |  node  | origin | except | payload |
-//	|    1    |   1   |   v    |      8      |    v     |     v      | 0..n   | 0..n   |  0..n  |  0..n   |
+//	| version | flags | number | incarnation | len node | len origin |  node  | origin | except | user | payload |
+//	|    1    |   1   |   v    |      8      |    v     |     v      | 0..n   | 0..n   |  0..n  | 0..n |  0..n   |
 //
 //	except: | count v | (length v, ID)... |   only with flagExcept
+//	user:   | length v, ID |                  only with flagKept
 //
 // The number counts the messages that a node has published over one server,
 // from 1; 0 is a message without a number, whose repeats are not noticed. The
@@ -33,7 +34,8 @@ const (
 	flagExcept       = 1 << 3
 	flagControl      = 1 << 4
 	flagInternal     = 1 << 5 // for the brokers themselves, never for a handler
-	knownFlags       = 1<<6 - 1
+	flagKept         = 1 << 6 // the message is part of its channel's history
+	knownFlags       = 1<<7 - 1
 
 	// maxExcept bounds the memory that a decoder allocates for the list.
 	maxExcept = 1 << 16
@@ -63,6 +65,9 @@ func envelopeSize(s *header, env *cluster.Envelope) int {
 			size += binary.MaxVarintLen64 + len(id)
 		}
 	}
+	if env.Keep != nil {
+		size += binary.MaxVarintLen64 + len(env.User)
+	}
 	return size
 }
 
@@ -88,6 +93,9 @@ func appendEnvelope(dst []byte, s *header, env *cluster.Envelope) []byte {
 	if s.internal {
 		flags |= flagInternal
 	}
+	if env.Keep != nil {
+		flags |= flagKept
+	}
 	dst = append(dst, envelopeVersion, flags)
 	dst = binary.AppendUvarint(dst, s.number)
 	dst = binary.BigEndian.AppendUint64(dst, s.incarnation)
@@ -101,6 +109,10 @@ func appendEnvelope(dst []byte, s *header, env *cluster.Envelope) []byte {
 			dst = binary.AppendUvarint(dst, uint64(len(id)))
 			dst = append(dst, id...)
 		}
+	}
+	if env.Keep != nil {
+		dst = binary.AppendUvarint(dst, uint64(len(env.User)))
+		dst = append(dst, env.User...)
 	}
 	return append(dst, env.Payload...)
 }
@@ -147,7 +159,11 @@ func decodeEnvelope(data string, scratch []byte, s *header, env *cluster.Envelop
 	if flags&flagExcept != 0 {
 		env.Except = r.list()
 	}
-	if r.bad {
+	if flags&flagKept != 0 {
+		env.User = r.take(r.length())
+		env.Position = cluster.Position{Incarnation: s.incarnation, Number: s.number}
+	}
+	if r.bad || flags&flagKept != 0 && (s.number == 0 || env.Position.IsStart()) {
 		return scratch, errEnvelopeMalformed
 	}
 	scratch = append(scratch[:0], r.rest...)

@@ -39,6 +39,11 @@ var envelopeCases = []struct {
 		cluster.Envelope{Kind: cluster.EnvelopeControl, Binary: true, Payload: []byte("command")}},
 	{"internal", redisbroker.Header{Node: "a", Incarnation: 2, Internal: true},
 		cluster.Envelope{Kind: cluster.EnvelopeMessage, Binary: true, Payload: []byte("p12345678")}},
+	{"kept", redisbroker.Header{Node: "a", Incarnation: 2, Number: 9},
+		cluster.Envelope{Kind: cluster.EnvelopeMessage, Origin: "a-1", Except: []string{"b"}, User: "alice", Keep: &cluster.Retention{},
+			Payload: []byte("x")}},
+	{"kept without a user", redisbroker.Header{Node: "a", Incarnation: 2, Number: 9},
+		cluster.Envelope{Kind: cluster.EnvelopeMessage, Keep: &cluster.Retention{}, Payload: []byte("x")}},
 }
 
 func goldenFile(name string) string {
@@ -72,8 +77,12 @@ func TestEnvelopeGolden(t *testing.T) {
 			if len(env.Payload) == 0 {
 				env.Payload = nil
 			}
-			if header != c.header || !reflect.DeepEqual(env, c.env) {
-				t.Errorf("decoded as %+v %+v, want %+v %+v", header, env, c.header, c.env)
+			want := c.env
+			if want.Keep != nil {
+				want.Keep, want.Position = nil, cluster.Position{Incarnation: header.Incarnation, Number: header.Number}
+			}
+			if header != c.header || !reflect.DeepEqual(env, want) {
+				t.Errorf("decoded as %+v %+v, want %+v %+v", header, env, c.header, want)
 			}
 		})
 	}
@@ -100,6 +109,10 @@ func TestEnvelopeRefuses(t *testing.T) {
 		{"number too long", "\x01\x00" + strings.Repeat("\xff", 10) + strings.Repeat("\x00", 10), redisbroker.ErrEnvelopeMalformed},
 		{"length too large", "\x01\x00\x01" + strings.Repeat("\x00", 8) + "\xff\xff\xff\xff\x0f\x00", redisbroker.ErrEnvelopeMalformed},
 		{"origin without its flag", "\x01\x00\x01" + strings.Repeat("\x00", 8) + "\x00\x01x", redisbroker.ErrEnvelopeMalformed},
+		{"kept without a number", "\x01\x40\x00" + strings.Repeat("\x00", 8) + "\x00\x00\x00", redisbroker.ErrEnvelopeMalformed},
+		{"kept with the number of a start position", "\x01\x40" + strings.Repeat("\xff", 9) + "\x01" + strings.Repeat("\x00", 8) + "\x00\x00\x00",
+			redisbroker.ErrEnvelopeMalformed},
+		{"kept, cut in the user", "\x01\x40\x01" + strings.Repeat("\x00", 8) + "\x00\x00\x02x", redisbroker.ErrEnvelopeMalformed},
 		{"flag without an origin", "\x01\x02\x01" + strings.Repeat("\x00", 8) + "\x00\x00", redisbroker.ErrEnvelopeMalformed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -120,6 +133,9 @@ func FuzzEnvelope(f *testing.F) {
 		header, env, _, err := redisbroker.DecodeEnvelope(data, nil)
 		if err != nil {
 			return
+		}
+		if !env.Position.IsZero() {
+			env.Keep = &cluster.Retention{}
 		}
 		if again := redisbroker.AppendEnvelope(nil, header, &env); !bytes.Equal(again, []byte(data)) {
 			t.Errorf("%x is decoded as %+v %+v, which is encoded as %x", data, header, env, again)

@@ -273,6 +273,13 @@ func (d *onceDialer) take() (net.Conn, error) {
 	return d.conn, d.conn.SetDeadline(time.Time{})
 }
 
+// over returns true after the end.
+func (d *onceDialer) over() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.ended
+}
+
 func (d *onceDialer) end() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

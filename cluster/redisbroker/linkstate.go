@@ -193,6 +193,13 @@ func (c *complaint) warning() string {
 	return fmt.Sprintf("redis %s: %s since %s: %v", c.server, c.bad, c.since.UTC().Format(time.RFC3339), c.problem)
 }
 
+// err returns the problem, or nil.
+func (c *complaint) err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.problem
+}
+
 // times returns how often the problem was recorded.
 func (c *complaint) times() uint64 {
 	c.mu.Lock()

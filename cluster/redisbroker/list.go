@@ -2,11 +2,14 @@ package redisbroker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/stoa-io/stoa/cluster"
 )
@@ -109,3 +112,31 @@ type serverError struct {
 func (e *serverError) Error() string { return "redis " + e.server + ": " + e.err.Error() }
 
 func (e *serverError) Unwrap() error { return e.err }
+
+// readNodes reads entries; it returns the IDs without an entry as dead.
+func readNodes(ctx context.Context, conn redis.Cmdable, prefix string, ids []string) (nodes []peerNode, dead []any, err error) {
+	if len(ids) == 0 {
+		return nil, nil, nil
+	}
+	keys := make([]string, len(ids))
+	for i, id := range ids {
+		keys[i] = prefix + nodeKey + id
+	}
+	values, err := conn.MGet(ctx, keys...).Result()
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, value := range values {
+		text, found := value.(string)
+		if !found {
+			dead = append(dead, ids[i])
+			continue
+		}
+		var m peerNode
+		if err := json.Unmarshal([]byte(text), &m); err != nil || m.ID != ids[i] {
+			continue
+		}
+		nodes = append(nodes, m)
+	}
+	return nodes, dead, nil
+}

@@ -45,6 +45,8 @@ type publisher struct {
 	demoted bool
 	// alone is the time until which messages are sent without a transaction.
 	alone time.Duration
+
+	history historyWriter
 }
 
 func newPublisher(server *server) *publisher {
@@ -90,6 +92,7 @@ func (p *publisher) run(ctx context.Context) {
 			if errors.Is(err, errNotMaster) {
 				p.demoted = true
 				p.server.subscribing.end()
+				p.server.histories.link.end()
 			}
 		}
 		p.disconnect()
@@ -108,6 +111,8 @@ func (p *publisher) connect(ctx context.Context) error {
 		return err
 	}
 	p.link, p.conn, p.working = link, link.client.Conn(), false
+	p.history.expiries = nil // the server may have lost them
+	p.history.retryAt = 0
 	s.publishing.attach(link)
 	stop := context.AfterFunc(ctx, link.dialer.end)
 	defer stop()
@@ -136,6 +141,7 @@ func (p *publisher) takeOver(ctx context.Context, trace linkTrace) {
 	}
 	p.trace, p.demoted = trace, false
 	s.subscribing.endElsewhere(&trace)
+	s.histories.link.endElsewhere(&trace)
 	if trace.run == "" && !p.blind {
 		p.blind = true
 		s.config().Logger.LogAttrs(ctx, slog.LevelWarn,
@@ -164,6 +170,11 @@ func (p *publisher) serve(ctx context.Context) error {
 				return err
 			}
 			continue
+		}
+		if p.history.failing {
+			if err := p.resumeHistory(ctx); err != nil {
+				return err
+			}
 		}
 		p.peek()
 		if len(p.batch) > 1 && p.server.now() < p.alone {
@@ -203,16 +214,18 @@ func (p *publisher) publish(ctx context.Context) error {
 	s.stats.resent.Add(uint64(repeated))
 	p.unsure = max(unsure, count)
 	began := s.now()
-	switch err := p.send(ctx, count); {
+	switch err := p.send(ctx, count, repeated); {
 	case redis.IsExecAbortError(err):
 		// Nothing was executed.
 		p.unsure = unsure
-		p.sendAlone(ctx, began+aloneRetry, p.abortReason(count, err))
-		return nil
+		return p.aborted(ctx, began, count, err)
 	case err != nil:
 		return err
 	}
 	p.accepted(ctx)
+	if p.history.failing {
+		p.countUnkept(count)
+	}
 	ended := s.now()
 	s.stats.answerTime.observe((ended - began).Seconds())
 	usual := s.tripTime.value()
@@ -240,9 +253,19 @@ func (p *publisher) publish(ctx context.Context) error {
 }
 
 // send executes the first commands as one transaction.
-func (p *publisher) send(ctx context.Context, count int) error {
+func (p *publisher) send(ctx context.Context, count, repeated int) error {
 	for _, command := range p.counts[:count] {
 		command.SetErr(nil)
+	}
+	p.history.commands = p.history.commands[:0]
+	if p.keeps(count) {
+		stores, err := p.stores(ctx)
+		if err != nil {
+			return err
+		}
+		if stores {
+			return p.sendKept(ctx, count, repeated)
+		}
 	}
 	if count == 1 {
 		return p.conn.Process(ctx, p.counts[0])

@@ -39,11 +39,21 @@ type queuedMessage struct {
 	since   time.Duration
 	own     bool                       // of the broker itself: Close does not wait for it
 	done    func(nodes int, err error) // nil: no caller asks
+	keep    *cluster.Retention         // nil: not for the history; shared, does not change
 
 	// acknowledged is the time of the last acknowledgement, 0 if there was
 	// none. From the first one on, the message is neither counted nor waited
 	// for.
 	acknowledged time.Duration
+}
+
+// wireSize is the size of its part of a transaction: a message for the history
+// is sent twice.
+func (q *queuedMessage) wireSize() int {
+	if q.keep == nil {
+		return q.size()
+	}
+	return 2 * q.size()
 }
 
 func (q *queuedMessage) size() int { return len(q.channel) + len(q.payload) + queuedOverhead }
@@ -73,8 +83,9 @@ type publishQueue struct {
 	wake       chan struct{} // capacity 1: the queue has got a message
 	maxMessage int           // size of an envelope
 
-	mu      sync.Mutex // guards the rest
-	header  header     // of the next message
+	mu      sync.Mutex         // guards the rest
+	header  header             // of the next message
+	latest  *cluster.Retention // of the last message for a history
 	prefix  string
 	closed  bool
 	entries []queuedMessage // the ones before head are removed
@@ -108,6 +119,9 @@ func (q *publishQueue) push(channel string, env *cluster.Envelope, internal bool
 	q.header.number++
 	q.header.internal = internal
 	e := queuedMessage{since: now, own: internal, done: done}
+	if env.Keep != nil {
+		e.keep = q.retention(env.Keep)
+	}
 	if !internal {
 		q.foreign++
 	}
@@ -129,6 +143,15 @@ func (q *publishQueue) push(channel string, env *cluster.Envelope, internal bool
 	default:
 	}
 	return size, q.header.number, nil
+}
+
+// retention returns a copy. Most messages share it. It is called with mu held.
+func (q *publishQueue) retention(keep *cluster.Retention) *cluster.Retention {
+	if q.latest == nil || *q.latest != *keep {
+		own := *keep
+		q.latest = &own
+	}
+	return q.latest
 }
 
 // reserve returns a buffer with room for size more bytes. It is called with mu
@@ -158,7 +181,7 @@ func (q *publishQueue) peek(batch []queuedMessage, growth int) []queuedMessage {
 	defer q.mu.Unlock()
 	size := 0
 	for i := q.head + q.kept; i < len(q.entries) && len(batch) < growth*maxPipeline; i++ {
-		if size += q.entries[i].size(); size > growth*maxPipelineBytes && len(batch) > 0 {
+		if size += q.entries[i].wireSize(); size > growth*maxPipelineBytes && len(batch) > 0 {
 			break
 		}
 		batch = append(batch, q.entries[i])

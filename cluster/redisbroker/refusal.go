@@ -213,6 +213,20 @@ func (p *publisher) sendAlone(ctx context.Context, until time.Duration, reason e
 	p.server.transactions.set(ctx, reason)
 }
 
+// aborted handles a transaction that the server has refused as a whole.
+func (p *publisher) aborted(ctx context.Context, began time.Duration, count int, abort error) error {
+	if len(p.history.commands) > 0 {
+		if reason := p.refusedHistory(count, abort); reason != nil {
+			if redis.IsReadOnlyError(reason) {
+				return reason // a replica accepts the messages, but for other subscribers
+			}
+			return p.failHistory(ctx, reason)
+		}
+	}
+	p.sendAlone(ctx, began+aloneRetry, p.abortReason(count, abort))
+	return nil
+}
+
 // abortReason returns the first error of the commands in a transaction: the
 // reply to the transaction itself only counts them as errors.
 func (p *publisher) abortReason(count int, abort error) error {

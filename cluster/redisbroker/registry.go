@@ -39,6 +39,7 @@ const (
 	internalPresent  = 'h' // the token of a call follows
 
 	internalRehearsal = 'r' // for no node
+	internalUnkept    = 'u' // a message could not be stored in its history
 )
 
 // peerNode is the entry of a node.
@@ -306,6 +307,8 @@ func (s *server) internal(from *header, payload []byte) {
 		if from.incarnation == s.broker.incarnation {
 			s.trips.back(s.now())
 		}
+	case internalUnkept:
+		s.histories.notice(s.now())
 	case internalCall:
 		if len(rest) == 8 {
 			s.called(from, binary.BigEndian.Uint64(rest))
@@ -368,32 +371,4 @@ func (b *Broker) gone(nodes []peerNode) {
 			handler.NodeGone(m.ID)
 		}
 	}
-}
-
-// readNodes reads entries; it returns the IDs without an entry as dead.
-func readNodes(ctx context.Context, conn redis.Cmdable, prefix string, ids []string) (nodes []peerNode, dead []any, err error) {
-	if len(ids) == 0 {
-		return nil, nil, nil
-	}
-	keys := make([]string, len(ids))
-	for i, id := range ids {
-		keys[i] = prefix + nodeKey + id
-	}
-	values, err := conn.MGet(ctx, keys...).Result()
-	if err != nil {
-		return nil, nil, err
-	}
-	for i, value := range values {
-		text, found := value.(string)
-		if !found {
-			dead = append(dead, ids[i])
-			continue
-		}
-		var m peerNode
-		if err := json.Unmarshal([]byte(text), &m); err != nil || m.ID != ids[i] {
-			continue
-		}
-		nodes = append(nodes, m)
-	}
-	return nodes, dead, nil
 }

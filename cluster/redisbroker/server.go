@@ -39,6 +39,7 @@ type server struct {
 	subscriber    *subscriber
 	publishing    linkState
 	subscribing   linkState
+	histories     histories
 	control       chan *controlRequest
 	announce      chan struct{} // capacity 1: announce the node now
 	trips         roundTrips
@@ -48,6 +49,7 @@ type server struct {
 	registration  complaint // the server refuses the node's entry
 	transactions  complaint // the server refuses transactions
 	duplicates    complaint // two nodes have one ID
+	unkept        complaint // the server refuses to store messages in histories
 	stats         serverStats
 
 	// awakeAt is Broker.now of the last call of awake.
@@ -71,6 +73,7 @@ func newServer(b *Broker, partition int, endpoint *endpoint) *server {
 	s.subscriber = &subscriber{server: s, retry: newBackoff(b.config.RetryMax)}
 	s.registry.init(b.self())
 	s.stats.init()
+	s.histories.init()
 	for _, role := range []struct {
 		name string
 		link *linkState
@@ -84,6 +87,7 @@ func newServer(b *Broker, partition int, endpoint *endpoint) *server {
 		{&s.registration, "Redis refuses the node's registry entry", "Redis accepts the node's registry entry"},
 		{&s.transactions, "Redis refuses transactions", "Redis accepts transactions"},
 		{&s.duplicates, "two nodes have one ID", "all nodes have IDs of their own"},
+		{&s.unkept, "Redis refuses to store messages in histories", "Redis stores messages in histories"},
 	} {
 		c.complaint.init(c.bad, c.good, endpoint.identity, b.config.Logger)
 	}
@@ -188,6 +192,7 @@ func (s *server) report(ctx context.Context) {
 	s.registration.report(ctx)
 	s.transactions.report(ctx)
 	s.duplicates.report(ctx)
+	s.unkept.report(ctx)
 }
 
 // submit hands a request to the publisher, which checks for requests often.
@@ -218,6 +223,7 @@ func (s *server) watchMaster(ctx context.Context) {
 		}
 		s.publishing.endUnless(master)
 		s.subscribing.endUnless(master)
+		s.histories.link.endUnless(master)
 	}
 }
 
