@@ -112,6 +112,7 @@ type Namespace struct {
 	Rooms          RoomNames       `key:"rooms" doc:"A rule for the names of rooms that clients join."`
 	MaxMessage     int             `key:"max_message" default:"auto" unit:"size" auto:"limits.message" doc:"Largest emit or ask, names included. A larger one is refused, and the connection stays."`
 	MembersPerRoom int             `key:"members_per_room" default:"off" off:"no limit" doc:"Members of a room on this node, those of other nodes not included."`
+	Presence       string          `key:"presence" default:"off" enum:"off count roster" restart:"yes" doc:"What the members of a room learn about each other: nothing, how many they are, or who they are."`
 	History        History         `key:"history" doc:"The history of each room: clients that come back receive the messages that they have missed, and members can read it. A message leaves the history when one of the limits is exceeded."`
 }
 
@@ -194,8 +195,10 @@ type Timeouts struct {
 	Join      time.Duration `key:"join" default:"5s" doc:"How long a join or connect may wait for the broker."`
 	Ask       time.Duration `key:"ask" default:"30s" doc:"How long an ask that is relayed between clients waits for an answer."`
 
-	ExpiryNotice time.Duration `key:"expiry_notice" default:"30s" off:"no notice" doc:"How long before the end of its identity a client is asked for a new token, but at most half of the identity's life."`
-	OverRate     time.Duration `key:"over_rate" default:"10s" doc:"How long a connection may exceed its rates before it is closed, with limits.over_rate: close."`
+	ExpiryNotice     time.Duration `key:"expiry_notice" default:"30s" off:"no notice" doc:"How long before the end of its identity a client is asked for a new token, but at most half of the identity's life."`
+	PresenceInterval time.Duration `key:"presence_interval" default:"1s" off:"none" doc:"Shortest time between two changes of the members of a room that a client is shown."`
+	PresenceGrace    time.Duration `key:"presence_grace" default:"2s" off:"none" doc:"Time after which clients are shown that a member has left a room. One that is back by then has not left."`
+	OverRate         time.Duration `key:"over_rate" default:"10s" doc:"How long a connection may exceed its rates before it is closed, with limits.over_rate: close."`
 }
 
 // Drain is the section of the shutdown.

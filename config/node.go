@@ -97,6 +97,7 @@ func (n *Namespace) node(authenticates bool) node.NamespaceOptions {
 		h := n.History
 		options.History = node.HistoryOptions{Messages: h.Messages, Age: h.Age, Bytes: h.Bytes, OnJoin: h.OnJoin}
 	}
+	options.Presence = map[string]node.Presence{"count": node.PresenceCount, "roster": node.PresenceRoster}[n.Presence]
 	options.SlowConsumer = map[string]node.SlowConsumer{"drop": node.SlowDrop}[n.SlowConsumer]
 	return options
 }

@@ -86,7 +86,7 @@
 //	stoa_congested                  gauge      1 while publishing connections are paused, all of them or those of one
 //	                                           Redis server, else 0
 //
-// The history of rooms:
+// The history and the members of rooms:
 //
 //	stoa_history_rooms                gauge    rooms with history that have a member here
 //	stoa_history_bytes                gauge    bytes of their recent messages
@@ -96,6 +96,8 @@
 //	stoa_history_not_recovered_total  counter  joins for which some were missing
 //	stoa_history_repaired_total       counter  messages read after an interruption
 //	stoa_history_gaps_total           counter  rooms whose gap could not be filled
+//	stoa_presence_rooms               gauge    rooms with presence and a member here
+//	stoa_presence_members             gauge    members of these rooms, on all nodes
 //
 // The application's handlers. The node's own tasks between handlers do not
 // count as calls, but the bytes include their messages:

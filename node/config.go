@@ -165,6 +165,11 @@ type Timeouts struct {
 	// spread the work it is sent up to a quarter of this time, or a minute,
 	// earlier. Negative: it is not sent.
 	ExpiryNotice time.Duration
+	// PresenceInterval is the shortest time between two changes of the members
+	// of a room that a client is shown, and PresenceGrace the time after which
+	// it is shown that a member has left: one that is back by then has not. The
+	// defaults are 1 s and 2 s; a negative value means none.
+	PresenceInterval, PresenceGrace time.Duration
 	// OverRate: how long a connection may exceed its rates before it is closed,
 	// with OverRateClose; 10 s by default. It cannot be switched off.
 	OverRate time.Duration
@@ -206,6 +211,8 @@ func (t Timeouts) withDefaults() Timeouts {
 	setDefault(&t.Message, 30*time.Second)
 	setDefault(&t.Join, 5*time.Second)
 	setDefault(&t.ExpiryNotice, 30*time.Second)
+	setDefault(&t.PresenceInterval, time.Second)
+	setDefault(&t.PresenceGrace, 2*time.Second)
 	if t.Ask <= 0 {
 		t.Ask = 30 * time.Second
 	}

@@ -249,8 +249,9 @@ func (n *Node) keepHistory() {
 	}
 }
 
-// fixedHistory returns an error for each namespace whose History changes.
-func (n *Node) fixedHistory(next map[string]NamespaceOptions) error {
+// fixedRooms returns an error for each namespace whose History or Presence
+// changes.
+func (n *Node) fixedRooms(next map[string]NamespaceOptions) error {
 	var errs []error
 	for name, o := range next {
 		ns := n.table()[name]
@@ -263,6 +264,9 @@ func (n *Node) fixedHistory(next map[string]NamespaceOptions) error {
 		}
 		if o.History != before && (ns != nil || !prepared) {
 			errs = append(errs, fmt.Errorf("node: namespace %q: History cannot change while the node runs", name))
+		}
+		if ns != nil && o.Presence != ns.presence || ns == nil && o.Presence != PresenceOff && !n.hub.HasPresence() {
+			errs = append(errs, fmt.Errorf("node: namespace %q: Presence cannot change while the node runs", name))
 		}
 	}
 	return errors.Join(errs...)

@@ -88,6 +88,9 @@ type NamespaceOptions struct {
 	// nothing. It needs a broker that keeps history (cluster.Historian), and
 	// cannot change while the node runs.
 	History HistoryOptions
+	// Presence says what the members of a room learn about each other; by
+	// default nothing. It cannot change while the node runs.
+	Presence Presence
 }
 
 // validate reports options that cannot be used.
@@ -117,6 +120,9 @@ func (o *NamespaceOptions) validate(name string, limits *Limits) []error {
 	if err := o.History.validate(limits); err != nil {
 		errs = append(errs, fmt.Errorf("node: namespace %q: %w", name, err))
 	}
+	if o.Presence >= presenceKinds {
+		errs = append(errs, fmt.Errorf("node: namespace %q: Presence %d is unknown", name, o.Presence))
+	}
 	if o.MaxHandlers < 0 {
 		errs = append(errs, fmt.Errorf("node: namespace %q: MaxHandlers %d: want 0 or more", name, o.MaxHandlers))
 	}
@@ -137,6 +143,7 @@ type Namespace struct {
 	name     string
 	policy   atomic.Pointer[policy]
 	history  *hub.History          // of the rooms; immutable, nil if they have none
+	presence Presence              // immutable
 	denied   *[rules]atomic.Uint64 // on its own, as it changes more often than the rest
 	handlers namespaceHandlers
 }
@@ -204,7 +211,7 @@ func (n *Node) table() map[string]*Namespace { return *n.namespaces.Load() }
 // or before the node is shared.
 func (n *Node) declare(name string, o NamespaceOptions) *Namespace {
 	ns := &Namespace{
-		node: n, name: name, denied: new([rules]atomic.Uint64), history: o.History.hub(&n.config.Limits),
+		node: n, name: name, denied: new([rules]atomic.Uint64), history: o.History.hub(&n.config.Limits), presence: o.Presence,
 	}
 	ns.policy.Store(newPolicy(o, nil))
 	table := maps.Clone(n.table())

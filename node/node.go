@@ -102,6 +102,7 @@ func New(cfg Config) (*Node, error) {
 		Limits:      cfg.hubLimits(),
 		JoinTimeout: cfg.Timeouts.Join, AskTimeout: cfg.Timeouts.Ask,
 		ExpiryNotice: cfg.Timeouts.ExpiryNotice, HistoryMemory: cfg.Limits.HistoryMemory,
+		PresenceInterval: max(cfg.Timeouts.PresenceInterval, 0), PresenceGrace: max(cfg.Timeouts.PresenceGrace, 0),
 		ErrClosed: ErrClosed, Logger: n.log,
 	})
 	n.server = n.hub.Server()
@@ -307,6 +308,7 @@ func (n *Node) tryStart(from phase) (abandoned bool, err error) {
 		return false, ErrClosed
 	}
 	n.keepHistory()
+	n.keepPresence()
 	if err := n.startBroker(); err != nil {
 		return false, err
 	}

@@ -293,6 +293,7 @@ type Stats struct {
 
 	Handlers HandlerStats
 	History  HistoryStats
+	Presence PresenceStats
 }
 
 // Stats gathers a snapshot from every loop. It waits for each to end its turn.
@@ -328,6 +329,7 @@ func (n *Node) Stats() Stats {
 		UserRefusals: make(map[UserRefusal]uint64),
 		Handlers:     n.handlerStats(),
 		History:      HistoryStats(n.hub.HistoryStats()),
+		Presence:     PresenceStats(n.hub.PresenceStats()),
 	}
 	for why, count := range n.hub.UserRefusals() {
 		s.UserRefusals[UserRefusal(why)] = count

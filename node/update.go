@@ -55,8 +55,8 @@ func (n *Node) Settings() Settings {
 //     limit is lower. A connection that waits because of a rate follows the new
 //     one. Without a limit of addresses, connections are not counted for a
 //     later one.
-//   - The History of a namespace cannot change. A new namespace can have one if
-//     another has had one since the start.
+//   - The History and Presence of a namespace cannot change. A new namespace can
+//     have them if another has had them since the start.
 //   - AllowOrigins, AllowHosts and TrustedProxies count for later requests.
 //
 // The error names every field that cannot be used or cannot change; then
@@ -74,7 +74,7 @@ func (n *Node) Update(s Settings) error {
 	next.AllowOrigins, next.AllowHosts = slices.Clone(s.AllowOrigins), slices.Clone(s.AllowHosts)
 	next.TrustedProxies = slices.Clone(s.TrustedProxies)
 	next = next.WithDefaults()
-	if err := errors.Join(next.validate(), fixedLimits(&n.config.Limits, &next.Limits), n.fixedHistory(next.Namespaces)); err != nil {
+	if err := errors.Join(next.validate(), fixedLimits(&n.config.Limits, &next.Limits), n.fixedRooms(next.Namespaces)); err != nil {
 		return err
 	}
 	allowed, _ := next.allowed() // validate has checked it
@@ -157,7 +157,7 @@ func (n *Node) replaceNamespaces(next *Config) namespaceChanges {
 		if ns == nil {
 			if ns = n.removed[name]; ns == nil {
 				ns = &Namespace{
-					node: n, name: name, denied: new([rules]atomic.Uint64), history: o.History.hub(&next.Limits),
+					node: n, name: name, denied: new([rules]atomic.Uint64), history: o.History.hub(&next.Limits), presence: o.Presence,
 				}
 			}
 			delete(n.removed, name)

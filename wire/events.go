@@ -8,7 +8,9 @@ package wire
 // the notice of a server that the client's identity is about to end.
 //
 // EventHistory is an ask for a part of a room's history, EventHistoryGap and
-// EventHistoryRemoved are notices of a server (section 14).
+// EventHistoryRemoved are notices of a server (section 14). EventPresence is
+// an ask for the members of a room, and, from a server, the notice that some
+// have joined or left (section 15).
 const (
 	EventNamespaceConnect    = "_OnNamespaceConnect"
 	EventNamespaceConnected  = "_OnNamespaceConnected"
@@ -24,6 +26,7 @@ const (
 	EventHistory             = "_OnHistory"
 	EventHistoryGap          = "_OnHistoryGap"
 	EventHistoryRemoved      = "_OnHistoryRemoved"
+	EventPresence            = "_OnPresence"
 )
 
 // Kind says what a system request asks for.
@@ -103,7 +106,7 @@ func IsSystemEvent(event []byte) bool {
 	case EventNamespaceConnect, EventNamespaceConnected, EventNamespaceDisconnect,
 		EventRoomJoin, EventRoomJoined, EventRoomLeave, EventRoomLeft,
 		EventAny, EventNativeMessage, EventAuthenticate,
-		EventRoomRecover, EventHistory, EventHistoryGap, EventHistoryRemoved:
+		EventRoomRecover, EventHistory, EventHistoryGap, EventHistoryRemoved, EventPresence:
 		return true
 	}
 	return false

@@ -15,10 +15,13 @@ const (
 	// positions. A server names it in its acknowledgement, too, if it keeps the
 	// history of a room (protocol.md section 14).
 	FeaturePositions Features = 1 << 1
+	// FeaturePresence means that the client wants to know of joins and leaves
+	// in its rooms, where the server keeps that (protocol.md section 15).
+	FeaturePresence Features = 1 << 2
 )
 
 // featureNames are the names on the wire, by bit.
-var featureNames = [...]string{"expiry", "positions"}
+var featureNames = [...]string{"expiry", "positions", "presence"}
 
 // maxHello is how much of a hello is read, in bytes: there is no use for more
 // names.

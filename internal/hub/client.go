@@ -48,7 +48,7 @@ type identity struct {
 // rare holds state that idle listeners do not have.
 type rare struct {
 	paced   int      // requests that wait for their turn
-	reads   int      // of histories that are not answered
+	reads   int      // of histories and members that are not answered
 	id      string   // "" until first asked for
 	backlog *backlog // nil while it is empty
 	asks    *asks    // nil while there are none

@@ -51,6 +51,7 @@ type handlingApp struct{}
 func (handlingApp) NewShard(*Shard) any                                     { return nil }
 func (handlingApp) QueuedBytes(*Shard) int                                  { return 0 }
 func (handlingApp) DropsSlow(*Namespace) bool                               { return false }
+func (handlingApp) Presence(string) Presence                                { return PresenceOff }
 func (handlingApp) History(string) *History                                 { return nil }
 func (handlingApp) Namespace(string) any                                    { return nil }
 func (a handlingApp) Accepted(c *Client, _ any)                             { a.Opened(c) }

@@ -159,7 +159,14 @@ func (c *Client) SetIdentity(id *access.Identity) bool {
 			set.User = before.User // one copy in memory
 		}
 	}
+	becomesUser := c.User() == "" && id.User != ""
+	if becomesUser {
+		c.visitShown(c.showLeft)
+	}
 	c.extra.identity = set
+	if becomesUser {
+		c.visitShown(c.showJoined)
+	}
 	c.enterUser(id.User)
 	if c.session.Acknowledged() {
 		c.live()

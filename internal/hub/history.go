@@ -109,7 +109,7 @@ func (h *Hub) deliverKept(channel string, loops uint64, m *ring.Message) {
 // notifyGap tells the members of a room that messages are missing in front of
 // the next one.
 func (h *Hub) notifyGap(channel string, loops uint64) {
-	h.submitTo(loops, &historyNotice{channel: channel, event: wire.EventHistoryGap})
+	h.submitTo(loops, &roomNotice{channel: channel, event: wire.EventHistoryGap, feature: wire.FeaturePositions})
 }
 
 // RemovedFromHistory tells the nodes with members in a room that a message was
@@ -127,30 +127,7 @@ func (h *Hub) historyRemoved(r *rpc.Request) {
 		return
 	}
 	rooms.Remove(r.Target, p)
-	h.submitTo(h.interest.Loops(r.Target), &historyNotice{r.Target, wire.EventHistoryRemoved, r.Payload})
-}
-
-// historyNotice tells the members of the room with this channel about its
-// history, those that understand it.
-type historyNotice struct {
-	channel, event string
-	body           []byte
-}
-
-// Run implements Task.
-func (t *historyNotice) Run(s *Shard) {
-	in, ok := s.channels[t.channel].members.(*room)
-	if !ok {
-		return
-	}
-	frame := engine.NewFrame(engine.Opcode(false), wire.Append(nil, &wire.Message{
-		Namespace: []byte(in.namespace.name), Room: []byte(in.name), Event: []byte(t.event), Body: t.body,
-	}))
-	for _, c := range slices.Clone(in.Members()) {
-		if c.IsOpen() && c.hasPositions() {
-			c.SendMessage(frame)
-		}
-	}
+	h.submitTo(h.interest.Loops(r.Target), &roomNotice{r.Target, wire.EventHistoryRemoved, r.Payload, wire.FeaturePositions})
 }
 
 // hasPositions reports whether the client wants to know the positions of
@@ -286,15 +263,36 @@ func (c *Client) sendMissed(missed []*ring.Message) {
 }
 
 const (
-	// maxReads is how many reads of histories one client may wait for.
+	// maxReads is how many reads of histories and members one client may wait
+	// for.
 	maxReads = 16
 	// defaultPage and maxPage are the sizes of pages, in messages.
 	defaultPage = 100
 	maxPage     = 1000
 )
 
-// readHistory answers a client that asks for a part of a room's history.
-func (c *Client) readHistory(e *session.Event) MessageResult {
+// read answers a client that reads a room's history, or asks for its members.
+func (c *Client) read(e *session.Event) MessageResult {
+	in := e.Room.(*room)
+	if string(e.Message.Event) == wire.EventPresence {
+		return c.readPresence(e, in)
+	}
+	return c.readHistory(e, in)
+}
+
+// mayRead counts a read of the client that has begun, unless it waits for too
+// many. It answers then.
+func (c *Client) mayRead(e *session.Event) bool {
+	if c.needRare().reads == maxReads {
+		c.Shard().stats.LimitsExceeded[LimitAsks]++
+		c.session.ReplyError(e.Message, wire.ErrUnavailable.Error())
+		return false
+	}
+	c.rare().reads++
+	return true
+}
+
+func (c *Client) readHistory(e *session.Event, in *room) MessageResult {
 	s := c.Shard()
 	ns, rooms := e.Namespace.(*Namespace), s.hub.recovery.Load()
 	query, err := wire.ParseHistoryQuery(e.Message.Body)
@@ -307,20 +305,17 @@ func (c *Client) readHistory(e *session.Event) MessageResult {
 	case err != nil || !beforeOK || !afterOK:
 		c.session.ReplyError(e.Message, wire.ErrInvalidPayload.Error())
 		return MessageRefused
-	case c.needRare().reads == maxReads:
-		s.stats.LimitsExceeded[LimitAsks]++
-		c.session.ReplyError(e.Message, wire.ErrUnavailable.Error())
+	case !c.mayRead(e):
 		return MessageRefused
 	}
-	c.rare().reads++
 	asked, limit := e.Message.Clone(), defaultPage
 	if query.Limit > 0 {
 		limit = min(query.Limit, maxPage)
 	}
-	rooms.History(e.Room.(*room).channel, cluster.HistoryQuery{
+	rooms.History(in.channel, cluster.HistoryQuery{
 		Retention: ns.history.Retention, Before: before, After: after, Limit: limit, Oldest: query.Oldest,
 	}, func(page cluster.HistoryPage, err error) {
-		t := &historyTask{client: c, asked: &asked, err: err}
+		t := &readTask{client: c, asked: &asked, err: err}
 		if err == nil {
 			t.body = encodeHistory(&page, query.Oldest, s.maxMissedAnywhere())
 		}
@@ -337,8 +332,8 @@ func (s *Shard) maxMissedAnywhere() int {
 	return maxMissedUnlimited
 }
 
-// historyTask answers a client that has read a history.
-type historyTask struct {
+// readTask answers a client that has read a history or a roster.
+type readTask struct {
 	client *Client
 	asked  *wire.Message
 	body   []byte
@@ -346,7 +341,7 @@ type historyTask struct {
 }
 
 // Run implements Task.
-func (t *historyTask) Run(*Shard) {
+func (t *readTask) Run(*Shard) {
 	c := t.client
 	if !c.IsOpen() {
 		return

@@ -12,9 +12,11 @@ import (
 	"github.com/stoa-io/stoa/internal/bucket"
 	"github.com/stoa-io/stoa/internal/connid"
 	"github.com/stoa-io/stoa/internal/engine"
+	"github.com/stoa-io/stoa/internal/presence"
 	"github.com/stoa-io/stoa/internal/recovery"
 	"github.com/stoa-io/stoa/internal/rpc"
 	"github.com/stoa-io/stoa/internal/session"
+	"github.com/stoa-io/stoa/wire"
 )
 
 // Config is the configuration of a hub. All fields but ExpiryNotice are
@@ -39,6 +41,8 @@ type Config struct {
 	// HistoryMemory is the size in bytes of the recent messages of all rooms
 	// that keep history.
 	HistoryMemory int
+	// PresenceInterval and PresenceGrace are those of presence.Config.
+	PresenceInterval, PresenceGrace time.Duration
 	// ErrClosed is the error of calls that the end of the hub interrupts.
 	ErrClosed error
 	Logger    *slog.Logger
@@ -74,6 +78,65 @@ type Limits struct {
 	RefuseNewest       bool
 }
 
+// App is the application above the hub. Its methods run on the loop of the
+// connection, so they do not block.
+type App interface {
+	// NewShard returns the application's state for one loop, for Shard.State.
+	NewShard(s *Shard) any
+	// QueuedBytes is the memory of the application's queues for the connections
+	// of the shard.
+	QueuedBytes(s *Shard) int
+	// Namespace returns the application's declaration of a namespace, nil if it
+	// does not exist. The hub stores it for the namespace's life.
+	Namespace(name string) any
+
+	// History is how much of the history of a namespace's rooms is kept, nil if
+	// it is not. It never changes for a name while the hub runs. Any goroutine
+	// calls it.
+	History(namespace string) *History
+	// Presence is what the members of a namespace's rooms learn about each
+	// other. It never changes for a name while the hub runs. Any goroutine
+	// calls it.
+	Presence(namespace string) Presence
+	// DropsSlow reports whether deliveries in the namespace are dropped for
+	// members that do not read fast enough, instead of closing these.
+	DropsSlow(ns *Namespace) bool
+
+	// Accepted is called before the client says hello, with the value of the
+	// engine's Upgrader; not called without an Upgrader.
+	Accepted(c *Client, value any)
+	// Opened is called when the client has said hello.
+	Opened(c *Client)
+	// Closed is called once when the connection is gone, after everything else.
+	Closed(c *Client, code wire.Code, by engine.Initiator)
+
+	// Authorize reports whether the application decides about a request of the
+	// client. It has rejected it then, or it defers the request and posts a
+	// decision; see Client.Decide.
+	Authorize(c *Client, r *session.Request) (deferred bool)
+	// Admit returns why a request to connect or join is refused after all. It
+	// is called when the request is carried out, which may be long after
+	// Authorize.
+	Admit(c *Client, r *session.Request) error
+	// RoomLimit is how many members a room of the namespace may have on this
+	// node; zero is no limit.
+	RoomLimit(ns *Namespace) int
+	// RoomFull reports that a client could not join a room because of that.
+	RoomFull(ns *Namespace)
+	// Connected, Disconnected, Joined and Left are called after the change.
+	// forced: because the namespace was disconnected, the connection has
+	// closed, or the client was not waited for.
+	Connected(c *Client, ns *Namespace)
+	Disconnected(c *Client, ns *Namespace, forced bool)
+	Joined(c *Client, ns *Namespace, room string)
+	Left(c *Client, ns *Namespace, room string, forced bool)
+
+	// Event decides what becomes of an emit or an ask.
+	Event(c *Client, ns *Namespace, e *session.Event) MessageResult
+	// Native decides what becomes of a message that is not one of the protocol.
+	Native(c *Client, e *session.Event) MessageResult
+}
+
 // Hub connects the connections of one node with the broker. All methods are
 // safe for concurrent use unless they say otherwise.
 type Hub struct {
@@ -85,6 +148,7 @@ type Hub struct {
 	peer     *rpc.Peer
 	interest *cluster.Interest
 	recovery atomic.Pointer[recovery.Rooms] // nil while no namespace keeps history
+	presence atomic.Pointer[presence.Rooms] // nil while no namespace has presence
 	counting cluster.CountingPublisher      // the broker; nil if it does not count
 
 	users     userRates
@@ -195,6 +259,9 @@ func (h *Hub) Close(ctx context.Context) error {
 	if rooms := h.recovery.Load(); rooms != nil {
 		rooms.Close()
 	}
+	if rooms := h.presence.Load(); rooms != nil {
+		rooms.Close()
+	}
 	return h.interest.Close(ctx)
 }
 
@@ -273,7 +340,15 @@ func (b *brokerHandler) SubscriptionLost(partition int) {
 	if rooms := b.recovery.Load(); rooms != nil {
 		rooms.SubscriptionLost(partition)
 	}
+	if rooms := b.presence.Load(); rooms != nil {
+		rooms.SubscriptionLost(partition)
+	}
 }
 
 // NodeGone implements cluster.MembershipHandler.
-func (b *brokerHandler) NodeGone(id string) { b.peer.NodeGone(id) }
+func (b *brokerHandler) NodeGone(id string) {
+	b.peer.NodeGone(id)
+	if rooms := b.presence.Load(); rooms != nil {
+		rooms.NodeGone(id)
+	}
+}

@@ -25,6 +25,7 @@ type Namespace struct {
 	channel                   string
 	partition                 engine.CongestionSet // of the channel
 	history                   *History             // of its rooms; nil: they have none
+	presence                  Presence             // of its rooms
 }
 
 // newNamespace returns a declared namespace without members, nil if it is not
@@ -37,7 +38,7 @@ func (h *Hub) newNamespace(name string) *Namespace {
 	channel := cluster.NamespaceChannel(name)
 	return &Namespace{
 		name: name, declared: declared, channel: channel, partition: h.partitionOf(channel),
-		history: h.config.App.History(name),
+		history: h.config.App.History(name), presence: h.config.App.Presence(name),
 	}
 }
 
@@ -73,6 +74,7 @@ func (r *room) in() *Namespace { return r.namespace }
 func (c *Client) enter(ns *Namespace, name, channel string) *room {
 	s := c.Shard()
 	members, first := s.index.Join(ns.Namespace, name, c)
+	c.showJoined(ns, channel)
 	if first {
 		joined := s.hub.newRoom(members.Name(), channel)
 		joined.Room, joined.namespace = members, ns
@@ -100,6 +102,7 @@ func (c *Client) enterNamespace(connected *Namespace) *Namespace {
 // it publishes to the same one elsewhere, the next message notes that again.
 func (c *Client) leave(r *room) {
 	c.Unfeed(r.partition)
+	c.showLeft(r.namespace, r.channel)
 	s := c.Shard()
 	if s.index.Leave(r.Room, c) {
 		s.dropMembers(r.channel)

@@ -129,8 +129,8 @@ func (c *Client) Event(e *session.Event) {
 		result[s.app.Native(c, e)]++
 		return
 	}
-	if e.History {
-		result[c.readHistory(e)]++
+	if e.Reads {
+		result[c.read(e)]++
 		return
 	}
 	result[s.app.Event(c, e.Namespace.(*Namespace), e)]++

@@ -17,8 +17,15 @@ type local Hub
 // Execute implements rpc.Local.
 func (l *local) Execute(r *rpc.Request) {
 	h := (*Hub)(l)
-	if r.Op == rpc.OpRemoved {
+	switch r.Op {
+	case rpc.OpRemoved:
 		h.historyRemoved(r)
+		return
+	case rpc.OpPresence:
+		h.receivePresence(r)
+		return
+	case rpc.OpMembers:
+		h.replyMembers(r)
 		return
 	}
 	ref, _ := connid.Parse(h.config.ID, r.Target)

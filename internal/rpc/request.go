@@ -31,6 +31,8 @@ const (
 	OpDigest                   // of all blocks of users; not answered
 	OpEvict                    // one connection that its user has too many of; not answered
 	OpRemoved                  // a message was removed from a room's history, or all were; not answered
+	OpPresence                 // an announcement of the members of a room; not answered
+	OpMembers                  // the members of a room on one node; answered, then OpDone
 	ops
 )
 
@@ -50,7 +52,7 @@ type Request struct {
 	Timeout uint32 // milliseconds that the asking node waits
 	Code    uint16 // OpClose, OpCloseUser, OpEvict: the close code
 	From    string // the asking or answering node
-	Target  string // the connection it is about; OpAskRoom: the connection that is not asked; the user; OpRemoved: the room's channel
+	Target  string // the connection it is about; OpAskRoom: the connection that is not asked; the user; OpRemoved, OpPresence, OpMembers: the room's channel
 	Err     string // OpAnswer: the error's text, empty for a good answer
 	Payload []byte // a wire message; OpAnswer: the body; OpClose, OpCloseUser: the reason; OpRemoved: the position
 }

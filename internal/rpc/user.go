@@ -73,7 +73,12 @@ func (p *Peer) NotifyAll(r *Request) { p.NotifyChannel(cluster.ClusterChannel(),
 
 // NotifyChannel is Notify for the nodes that have subscribed to a channel. It
 // is in the channel's order.
-func (p *Peer) NotifyChannel(channel string, r *Request) {
+func (p *Peer) NotifyChannel(channel string, r *Request) { p.Announce(channel, r, func(int, error) {}) }
+
+// Announce is NotifyChannel that reports how many nodes the request has
+// reached, or why none. It calls done once, on any goroutine; done does not
+// block.
+func (p *Peer) Announce(channel string, r *Request, done func(nodes int, err error)) {
 	r.From = p.config.ID
-	p.publish(channel, r, func(int, error) {})
+	p.publish(channel, r, done)
 }

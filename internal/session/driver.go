@@ -191,9 +191,11 @@ type Event struct {
 	Position []byte
 	// Native: Payload is no message; Message holds it as the body.
 	Native bool
-	// History: the client asks, on a server, for a part of the history of Room.
-	// wire.ParseHistoryQuery reads the body; the answer is a wire.HistoryPage.
-	History bool
+	// Reads: the client asks, on a server, for a part of the history of Room or
+	// for its members, as the event of Message says. The body is that of
+	// wire.ParseHistoryQuery, the answer a wire.HistoryPage; or that of
+	// wire.ParsePresenceQuery, the answer a wire.PresencePage.
+	Reads bool
 }
 
 // Answer is the end of an ask of this side. It is valid during

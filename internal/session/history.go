@@ -11,13 +11,15 @@ func (s *Session) positioned() bool {
 	return s.config.Role == Client && s.config.Features&wire.FeaturePositions != 0
 }
 
-// isRead reports whether a message asks a server for a part of a history.
+// isRead reports whether a message asks a server for a part of a history, or
+// for the members of a room.
 func (s *Session) isRead(m *wire.Message) bool {
-	return s.config.Role == Server && len(m.Token) > 0 && string(m.Event) == wire.EventHistory
+	return s.config.Role == Server && len(m.Token) > 0 &&
+		(string(m.Event) == wire.EventHistory || string(m.Event) == wire.EventPresence)
 }
 
-// history hands a read of a room's history to the driver, as an ask: it changes
-// nothing, so no other message waits for it.
+// history hands a read of a room's history or members to the driver, as an ask:
+// it changes nothing, so no other message waits for it.
 func (s *Session) history(c *scratch, payload []byte) Verdict {
 	m := &c.message
 	found := s.find(m.Namespace)
@@ -28,7 +30,7 @@ func (s *Session) history(c *scratch, payload []byte) Verdict {
 	if room == nil {
 		return s.refuse(m, wire.ErrBadRoom)
 	}
-	c.event = Event{Namespace: found.namespace, Room: room, Message: m, Payload: payload, History: true}
+	c.event = Event{Namespace: found.namespace, Room: room, Message: m, Payload: payload, Reads: true}
 	s.driver.Event(&c.event)
 	return VerdictEvent
 }

@@ -21,7 +21,7 @@ func (h historian) HistoryRemoved(n session.Namespace, r session.Room, position 
 }
 
 func (h historian) Event(e *session.Event) {
-	h.note("event %s token=%q position=%q history=%v", e.Message.Event, e.Message.Token, e.Position, e.History)
+	h.note("event %s token=%q position=%q history=%v", e.Message.Event, e.Message.Token, e.Position, e.Reads)
 }
 
 func (h historian) Answered(a *session.Answer) {

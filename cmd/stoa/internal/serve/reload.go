@@ -149,7 +149,7 @@ func nodeSettings(server *node.Node, c *config.Config) node.Settings {
 	s, next := server.Settings(), c.Node()
 	header, queues, history := s.Limits.Header, s.Limits.QueueMemory, s.Limits.HistoryMemory
 	for name, o := range next.Namespaces {
-		o.History = s.Namespaces[name].History
+		o.History, o.Presence = s.Namespaces[name].History, s.Namespaces[name].Presence
 		next.Namespaces[name] = o
 	}
 	s.Namespaces, s.Limits = next.Namespaces, next.Limits

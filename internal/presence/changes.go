@@ -1,0 +1,41 @@
+package presence
+
+// Changes are those that the members of the room are shown together.
+type Changes struct {
+	Joined []Member
+	Left   []string // keys
+	Count  int
+}
+
+// Changes returns the changes that are due, nil if none is; due is when to call
+// it again, 0 if nothing has changed.
+func (r *Roster) Changes(now int64) (c *Changes, due int64) {
+	if len(r.changes) == 0 {
+		return nil, 0
+	}
+	if r.shown != 0 && now < r.shown+r.interval {
+		return nil, r.shown + r.interval
+	}
+	c = &Changes{Count: r.count}
+	for key, changed := range r.changes {
+		switch {
+		case len(c.Joined)+len(c.Left) == maxShown:
+		case !changed.was:
+			c.Joined = append(c.Joined, r.Member(key))
+			delete(r.changes, key)
+		case now >= changed.at+r.grace:
+			c.Left = append(c.Left, key)
+			delete(r.changes, key)
+		case due == 0 || changed.at+r.grace < due:
+			due = changed.at + r.grace
+		}
+	}
+	if len(c.Joined)+len(c.Left) == 0 {
+		return nil, due
+	}
+	r.shown = now
+	if len(r.changes) > 0 {
+		due = max(due, now+r.interval)
+	}
+	return c, due
+}
