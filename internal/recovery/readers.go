@@ -3,34 +3,40 @@ package recovery
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/internal/recovery/ring"
 )
 
-// maxReaders is how many reads of the broker are in progress at a time.
+// maxReaders is how many reads of one partition are in progress at a time: a
+// server that does not answer delays only its own rooms.
 const maxReaders = 16
 
-// readers run reads on a few goroutines that exist only while there are any.
+// readers run the reads of a partition on a few goroutines that exist only
+// while there are any.
 type readers struct {
-	ctx    context.Context
-	cancel context.CancelFunc
-
 	mu      sync.Mutex
-	queue   []func() // guarded by mu
+	urgent  []func() // guarded by mu; a client waits for them
+	later   []func() // guarded by mu
 	running int      // guarded by mu
 	closed  bool     // guarded by mu
 	group   sync.WaitGroup
 }
 
-// add runs a task soon. After close it does nothing.
-func (r *readers) add(task func()) {
+// add runs a task as soon as a reader is free. After close it does nothing.
+func (r *readers) add(task func()) { r.enqueue(&r.urgent, task) }
+
+// addLater runs a task when no other one waits. After close it does nothing.
+func (r *readers) addLater(task func()) { r.enqueue(&r.later, task) }
+
+func (r *readers) enqueue(queue *[]func(), task func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
 		return
 	}
-	r.queue = append(r.queue, task)
+	*queue = append(*queue, task)
 	if r.running < maxReaders {
 		r.running++
 		r.group.Go(r.run)
@@ -49,41 +55,61 @@ func (r *readers) start(task func()) {
 func (r *readers) run() {
 	for {
 		r.mu.Lock()
-		if len(r.queue) == 0 {
+		task := pop(&r.urgent)
+		if task == nil {
+			task = pop(&r.later)
+		}
+		if task == nil {
 			r.running--
-			r.queue = nil
 			r.mu.Unlock()
 			return
 		}
-		task := r.queue[0]
-		r.queue[0] = nil
-		r.queue = r.queue[1:]
 		r.mu.Unlock()
 		task()
 	}
 }
 
+// pop returns nil for an empty queue.
+func pop(queue *[]func()) (task func()) {
+	q := *queue
+	if len(q) == 0 {
+		*queue = nil
+		return nil
+	}
+	task, q[0] = q[0], nil
+	*queue = q[1:]
+	return task
+}
+
+// close drops the tasks that wait. wait waits for those in progress.
 func (r *readers) close() {
 	r.mu.Lock()
-	r.closed = true
-	r.mu.Unlock()
-	r.cancel()
-	r.group.Wait()
+	defer r.mu.Unlock()
+	r.closed, r.urgent, r.later = true, nil, nil
 }
+
+func (r *readers) wait() { r.group.Wait() }
 
 // History reads a part of the broker's history, and calls done on another
 // goroutine, unless Rooms are closed. The queue of reads is not bounded:
 // callers bound theirs.
 func (r *Rooms) History(channel string, query cluster.HistoryQuery, done func(cluster.HistoryPage, error)) {
-	r.readers.add(func() { done(r.history(channel, query)) })
+	partition, by := r.config.Partition(channel), time.Now().Add(r.config.Timeout)
+	r.readers[partition].add(func() { done(r.history(partition, channel, query, by)) })
 }
 
-func (r *Rooms) history(channel string, query cluster.HistoryQuery) (cluster.HistoryPage, error) {
-	ctx, cancel := context.WithTimeout(r.readers.ctx, r.config.Timeout)
+func (r *Rooms) history(partition int, channel string, query cluster.HistoryQuery, by time.Time) (cluster.HistoryPage, error) {
+	ctx, cancel := context.WithDeadline(r.ctx, by)
 	defer cancel()
+	if err := ctx.Err(); err != nil {
+		return cluster.HistoryPage{}, err
+	}
 	r.stats.reads.Add(1)
 	page, err := r.config.Historian.History(ctx, channel, query)
-	if err != nil && r.readers.ctx.Err() == nil {
+	switch {
+	case err == nil:
+		r.answered[partition].Store(time.Now().UnixNano())
+	case r.ctx.Err() == nil:
 		r.stats.readErrors.Add(1)
 		r.config.Logger.Debug("history not read", "error", err)
 	}
@@ -91,12 +117,13 @@ func (r *Rooms) history(channel string, query cluster.HistoryQuery) (cluster.His
 }
 
 // read reads a page for a ring.
-func (r *Rooms) read(channel string, query cluster.HistoryQuery) (*ring.Page, error) {
-	read, err := r.history(channel, query)
+func (r *Rooms) read(in *room, query cluster.HistoryQuery, by time.Time) (*ring.Page, error) {
+	query.Retention, query.Limit = *in.retention, in.retention.Messages
+	read, err := r.history(in.partition, in.channel, query, by)
 	if err != nil {
 		return nil, err
 	}
-	page := &ring.Page{Found: read.Found, More: read.More, Head: read.Head}
+	page := &ring.Page{Found: read.Found, More: read.More, Head: read.Head, Now: time.Now().UnixMilli()}
 	for i := range read.Entries {
 		entry := &read.Entries[i]
 		page.Messages = append(page.Messages, r.config.NewMessage(&entry.Envelope, entry.Time))

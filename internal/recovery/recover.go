@@ -1,8 +1,6 @@
 package recovery
 
 import (
-	"math"
-	"slices"
 	"time"
 
 	"github.com/stoa-io/stoa/cluster"
@@ -10,26 +8,45 @@ import (
 )
 
 // Wish is what a client that enters a room wants to have of its history.
-type Wish struct {
-	// After is the position of the last message that the client has; zero: it
-	// has none.
-	After cluster.Position
-	// Newest is how many of the newest messages it wants if it has no position,
-	// or if not all messages after the position are there.
-	Newest int
-	// MaxBytes bounds the size of the messages. A client that has missed more
-	// has not recovered.
-	MaxBytes int
-}
+type Wish = ring.Wish
 
 // Recovery is the answer to a Wish.
-type Recovery struct {
-	// Recovered reports that the messages are exactly those after Wish.After.
-	Recovered bool
-	// Head is the position of the room at this moment; zero: it is unknown.
-	Head cluster.Position
-	// Messages belong to the caller; each one is immutable.
-	Messages []*ring.Message
+type Recovery = ring.Recovery
+
+const (
+	// maxOlder bounds the reads of older messages for which clients of a room
+	// wait, and olderPause is the time between two of them. Positions may be
+	// forged.
+	maxOlder   = 8
+	olderPause = 50 * time.Millisecond
+)
+
+// client waits for the answer to its wish. It is guarded by the lock of the
+// stripe.
+type client struct {
+	wish  Wish
+	post  func(Recovery) // nil: it has the answer
+	timer *time.Timer    // nil if the answer came at once
+}
+
+func (c *client) answer(answer Recovery) {
+	post := c.post
+	if post == nil {
+		return
+	}
+	c.post = nil
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	post(answer)
+}
+
+// older is a read of older messages than a ring has, for all clients that need
+// it: of the newest messages, or of those after a start position, which only
+// the broker understands.
+type older struct {
+	start   cluster.Position
+	clients []*client
 }
 
 // Recover looks up what a client wants, and calls post once, now or later, on
@@ -46,122 +63,128 @@ func (r *Rooms) Recover(channel string, wish Wish, post func(Recovery)) {
 		post(Recovery{})
 		return
 	}
-	answered := false
-	once := func(result Recovery) {
-		if !answered {
-			answered = true
-			post(result)
-		}
+	c := &client{wish: wish, post: post}
+	r.recover(s, in, c, true)
+	if c.post != nil {
+		c.timer = time.AfterFunc(r.config.Timeout, func() { r.timeout(s, c) })
 	}
-	r.recover(in, wish, once, attempt{})
-	if !answered {
-		time.AfterFunc(r.config.Timeout, func() {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			once(Recovery{})
-		})
-	}
+	r.settle(s, in)
 }
 
-// attempt is what a recovery knows from a read of the broker.
-type attempt struct {
-	read bool // the messages before those of the ring have been read
-	all  bool // the position is that of a history that was empty: all follows it
-}
-
-// recover is called with the stripe's lock held.
-func (r *Rooms) recover(in *room, wish Wish, post func(Recovery), a attempt) {
-	if in.ring.IsHolding() {
-		in.behind = append(in.behind, func() { r.recover(in, wish, post, a) })
-		return
-	}
-	now := time.Now().UnixMilli()
-	messages, found := in.ring.Since(wish.After, now)
-	if a.all && !found {
-		messages, found = in.ring.Newest(math.MaxInt, now)
-	}
-	newest, enough := in.ring.Newest(wish.Newest, now)
-	if !found && !a.read && r.hasOlder(in, wish, enough) {
-		r.readOlder(in, wish, post)
-		return
-	}
-	if found && size(messages) > wish.MaxBytes {
-		found = false
-	}
-	if !found {
-		for messages = newest; size(messages) > wish.MaxBytes; {
-			messages = messages[1:]
-		}
-	}
-	switch {
-	case found:
-		r.stats.recovered.Add(1)
-	case !wish.After.IsZero():
-		r.stats.notRecovered.Add(1)
-	}
-	post(Recovery{Recovered: found, Head: in.ring.Head(), Messages: slices.Clone(messages)})
-}
-
-// hasOlder reports whether the broker may know more about a wish than the ring.
-func (r *Rooms) hasOlder(in *room, wish Wish, enough bool) bool {
-	if wish.After.IsStart() {
-		return true
-	}
-	return !in.ring.IsComplete() && (!wish.After.IsZero() || !enough)
-}
-
-func size(messages []*ring.Message) (bytes int) {
-	for _, m := range messages {
-		bytes += m.Size
-	}
-	return bytes
-}
-
-// readOlder reads the messages before those of the ring, once for all clients
-// that want them at the same time. The broker alone understands a start
-// position.
-func (r *Rooms) readOlder(in *room, wish Wish, post func(Recovery)) {
-	after := cluster.Position{}
-	if wish.After.IsStart() {
-		after = wish.After
-	}
-	if in.older == nil {
-		in.older = make(map[cluster.Position][]func(attempt))
-	}
-	waiting, reading := in.older[after]
-	in.older[after] = append(waiting, func(a attempt) { r.recover(in, wish, post, a) })
-	if !reading {
-		r.readers.add(func() { r.older(in, after) })
-	}
-}
-
-// older carries out a read for the clients that wait for it.
-func (r *Rooms) older(in *room, after cluster.Position) {
-	query := cluster.HistoryQuery{Retention: in.retention, After: after, Limit: in.retention.Messages}
-	page, err := r.read(in.channel, query)
-	s := r.stripe(in.channel)
+func (r *Rooms) timeout(s *stripe, c *client) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before := in.ring.Bytes()
-	a := attempt{read: true}
-	if err == nil {
-		in.ring.Prepend(page)
-		a.all = after.IsStart() && page.Found && !page.More
+	if r.ctx.Err() == nil {
+		c.answer(Recovery{})
 	}
-	waiting := in.older[after]
-	delete(in.older, after)
-	for _, next := range waiting {
-		next(a)
+}
+
+// recover is called with the stripe's lock held. mayRead: not if the broker was
+// read just now.
+func (r *Rooms) recover(s *stripe, in *room, c *client, mayRead bool) {
+	if c.post == nil {
+		return
 	}
-	r.account(s, in, before)
+	if s.rooms[in.channel] != in {
+		c.answer(Recovery{}) // it was released
+		return
+	}
+	if in.ring.IsHolding() {
+		in.needWork().behind = append(in.work.behind, c)
+		return
+	}
+	answer, older := in.ring.Recover(c.wish, time.Now().UnixMilli())
+	if !answer.Recovered && !c.wish.After.IsZero() && in.lost != r.lost[in.partition].Load() {
+		// The client may know messages that the ring misses.
+		r.hold(in)
+		in.needWork().behind = append(in.work.behind, c)
+		return
+	}
+	if older && mayRead && r.wantOlder(s, in, c) {
+		return
+	}
+	switch {
+	case answer.Recovered:
+		r.stats.recovered.Add(1)
+	case !c.wish.After.IsZero():
+		r.stats.notRecovered.Add(1)
+	}
+	c.answer(answer)
+}
+
+// wantOlder makes a client wait for a read. It returns false if too many are
+// wanted.
+func (r *Rooms) wantOlder(s *stripe, in *room, c *client) bool {
+	start := cluster.Position{}
+	if c.wish.After.IsStart() {
+		start = c.wish.After
+	}
+	w := in.needWork()
+	for _, o := range w.older {
+		if o.start == start {
+			o.clients = append(o.clients, c)
+			return true
+		}
+	}
+	if len(w.older) == maxOlder {
+		return false
+	}
+	w.older = append(w.older, &older{start: start, clients: []*client{c}})
+	if len(w.older) == 1 {
+		r.nextOlder(s, in)
+	}
+	return true
+}
+
+// nextOlder starts the first of the reads of older messages.
+func (r *Rooms) nextOlder(s *stripe, in *room) {
+	read := func() { r.readers[in.partition].add(func() { r.older(s, in) }) }
+	if pause := time.Until(time.Unix(0, in.readOlder).Add(olderPause)); pause > 0 {
+		time.AfterFunc(pause, read)
+	} else {
+		read()
+	}
+}
+
+// older carries out the first of the reads of older messages.
+func (r *Rooms) older(s *stripe, in *room) {
+	s.mu.Lock()
+	first, epoch := in.work.older[0], in.epoch
+	s.mu.Unlock()
+	page, err := r.read(in, cluster.HistoryQuery{After: first.start}, time.Now().Add(r.config.Timeout))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.ctx.Err() != nil {
+		return
+	}
+	in.readOlder = time.Now().UnixNano()
+	if err == nil && in.epoch != epoch {
+		r.nextOlder(s, in)
+		return
+	}
+	if err == nil && in.ring.Prepend(page, first.start) {
+		r.notifyGap(in)
+	}
+	w := in.work
+	w.older = w.older[1:]
+	for _, c := range first.clients {
+		r.recover(s, in, c, false)
+	}
+	if len(w.older) > 0 {
+		r.nextOlder(s, in)
+	}
+	r.settle(s, in)
 }
 
 // continueBehind continues the recoveries that have waited for the end of
 // holding. It is called with the stripe's lock held.
-func (r *Rooms) continueBehind(in *room) {
-	waiting := in.behind
-	in.behind = nil
-	for _, next := range waiting {
-		next()
+func (r *Rooms) continueBehind(s *stripe, in *room) {
+	if in.work == nil {
+		return
+	}
+	behind := in.work.behind
+	in.work.behind = nil
+	for _, c := range behind {
+		r.recover(s, in, c, true)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/recovery/ring"
 )
 
 const (
@@ -12,7 +13,8 @@ const (
 	interruptedPoll = 20 * time.Millisecond
 	// retryRead is the pause after a failed read of a repair.
 	retryRead = 200 * time.Millisecond
-	// repairTimeouts is how many times Config.Timeout a repair may take.
+	// repairTimeouts is how many times Config.Timeout the repairs of a
+	// partition wait while no read succeeds.
 	repairTimeouts = 6
 )
 
@@ -21,8 +23,14 @@ const (
 // keep their messages back.
 func (r *Rooms) SubscriptionLost(partition int) {
 	r.lost[partition].Add(1)
-	if r.repairing[partition].CompareAndSwap(false, true) {
-		r.readers.start(func() { r.findRooms(partition) })
+	r.find(partition)
+}
+
+// find starts the search for the rooms of a partition that need a repair,
+// unless there is one.
+func (r *Rooms) find(partition int) {
+	if r.search[partition].CompareAndSwap(false, true) {
+		r.readers[partition].start(func() { r.findRooms(partition) })
 	}
 }
 
@@ -37,15 +45,10 @@ func (r *Rooms) findRooms(partition int) {
 		s := &r.stripes[i]
 		s.mu.Lock()
 		for _, in := range s.rooms {
-			if in.partition != partition || in.lost == lost {
-				continue
+			if in.partition == partition && in.lost != lost {
+				r.hold(in)
+				r.startRepair(s, in, lost)
 			}
-			if in.since = time.Now(); in.opening {
-				in.waiting = append(in.waiting, func() { r.readers.add(func() { r.repair(in, lost) }) })
-				continue
-			}
-			in.ring.Hold()
-			r.readers.add(func() { r.repair(in, lost) })
 		}
 		s.mu.Unlock()
 	}
@@ -60,70 +63,122 @@ func (r *Rooms) awaitSubscriptions(partition int) (lost uint64, ok bool) {
 	for {
 		for r.config.Interrupted(partition) {
 			select {
-			case <-r.readers.ctx.Done():
+			case <-r.ctx.Done():
 				return 0, false
 			case <-poll.C:
 			}
 		}
-		r.repairing[partition].Store(false)
+		r.search[partition].Store(false)
 		lost = r.lost[partition].Load()
 		if !r.config.Interrupted(partition) {
 			return lost, true
 		}
-		if !r.repairing[partition].CompareAndSwap(false, true) {
+		if !r.search[partition].CompareAndSwap(false, true) {
 			return 0, false
 		}
 	}
 }
 
-// repair reads what a room has missed, and delivers it. If the subscription is
-// lost again in the meantime, the next repair does.
-func (r *Rooms) repair(in *room, lost uint64) {
-	s := r.stripe(in.channel)
-	s.mu.Lock()
-	in.ring.Hold()
-	query := cluster.HistoryQuery{
-		Retention: in.retention, After: in.ring.Head(), Limit: in.retention.Messages, Oldest: true,
-	}
-	s.mu.Unlock()
-	page, err := r.read(in.channel, query)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.rooms[in.channel] != in || r.lost[in.partition].Load() != lost || r.readers.ctx.Err() != nil {
+// startRepair starts the repair of a room that holds, or makes the one in
+// progress begin again. If the room is opening, the repair begins after that.
+// It is called with the stripe's lock held.
+func (r *Rooms) startRepair(s *stripe, in *room, lost uint64) {
+	w := in.needWork()
+	w.wanted = lost
+	if w.repairing {
 		return
 	}
-	loops, before := r.config.Loops(in.channel), in.ring.Bytes()
-	defer func() { r.account(s, in, before) }()
-	if err != nil {
-		if time.Since(in.since) < repairTimeouts*r.config.Timeout {
-			time.AfterFunc(retryRead, func() { r.readers.add(func() { r.repair(in, lost) }) })
-			return
-		}
-		r.notifyGap(in, loops)
-		for _, m := range in.ring.GiveUp() {
-			r.config.Deliver(in.channel, loops, m)
-		}
-		in.lost = lost
-		r.continueBehind(in)
-		return
+	w.repairing, w.since = true, time.Now()
+	if !in.opening {
+		r.readers[in.partition].addLater(func() { r.repair(s, in) })
 	}
-	deliver, gap, again := in.ring.Repair(page)
-	if gap {
-		r.notifyGap(in, loops)
-	}
-	for _, m := range deliver {
-		r.config.Deliver(in.channel, loops, m)
-	}
-	r.stats.repaired.Add(uint64(len(page.Messages)))
-	if again {
-		r.readers.add(func() { r.repair(in, lost) })
-		return
-	}
-	in.lost = lost
-	r.continueBehind(in)
 }
 
-func (r *Rooms) notifyGap(in *room, loops uint64) {
+// repair reads what a room has missed, and delivers it. If the subscription is
+// lost again in the meantime, another search starts another repair.
+func (r *Rooms) repair(s *stripe, in *room) {
+	s.mu.Lock()
+	w, epoch := in.work, in.epoch
+	lost, after := w.wanted, in.ring.Ask()
+	tooLate := r.tooLate(in)
+	s.mu.Unlock()
+	var page *ring.Page
+	if !tooLate {
+		query := cluster.HistoryQuery{After: after, Oldest: true}
+		page, _ = r.read(in, query, time.Now().Add(r.config.Timeout))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if page == nil && w.failing.IsZero() {
+		w.failing = time.Now()
+	}
+	again := func() { r.readers[in.partition].addLater(func() { r.repair(s, in) }) }
+	switch {
+	case r.ctx.Err() != nil:
+		return
+	case w.wanted != lost || page != nil && in.epoch != epoch:
+		again()
+		return
+	case s.rooms[in.channel] != in:
+	case r.lost[in.partition].Load() != lost:
+		w.repairing = false
+		return
+	case page == nil && !r.tooLate(in):
+		time.AfterFunc(retryRead, again)
+		return
+	case page == nil:
+		r.giveUp(in)
+	case r.deliverMissed(in, page):
+		again()
+		r.account(s, in)
+		return
+	}
+	in.lost, w.repairing, w.failing = lost, false, time.Time{}
+	r.continueBehind(s, in)
+	r.settle(s, in)
+}
+
+// tooLate reports that a repair is hopeless: its reads have failed for too
+// long, or those of the partition have.
+func (r *Rooms) tooLate(in *room) bool {
+	w, now := in.work, time.Now()
+	patience := repairTimeouts * r.config.Timeout
+	if !w.failing.IsZero() && now.Sub(w.failing) > patience {
+		return true
+	}
+	return now.Sub(w.since) > patience && now.UnixNano()-r.answered[in.partition].Load() > int64(patience)
+}
+
+// deliverMissed delivers what a page has. again: the ring needs another one.
+func (r *Rooms) deliverMissed(in *room, page *ring.Page) (again bool) {
+	deliver, gap, again := in.ring.Repair(page)
+	if gap {
+		r.notifyGap(in)
+	}
+	r.deliver(in, deliver)
+	r.stats.repaired.Add(uint64(len(deliver)))
+	return again
+}
+
+// giveUp delivers what a room has kept back.
+func (r *Rooms) giveUp(in *room) {
+	in.epoch++
+	deliver, gap := in.ring.GiveUp()
+	r.notifyGap(in)
+	r.deliver(in, deliver)
+	if gap {
+		r.notifyGap(in)
+	}
+}
+
+func (r *Rooms) deliver(in *room, messages []*ring.Message) {
+	loops := r.config.Loops(in.channel)
+	for _, m := range messages {
+		r.config.Deliver(in.channel, loops, m)
+	}
+}
+
+func (r *Rooms) notifyGap(in *room) {
 	r.stats.gaps.Add(1)
-	r.config.Gap(in.channel, loops)
+	r.config.Gap(in.channel, r.config.Loops(in.channel))
 }

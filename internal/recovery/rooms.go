@@ -16,7 +16,8 @@ import (
 type Config struct {
 	// Historian is the broker.
 	Historian cluster.Historian
-	// Retention is that of the room with this channel, nil for all others.
+	// Retention is that of the room with this channel, nil for all others. It
+	// does not change afterwards.
 	Retention func(channel string) *cluster.Retention
 	// Loops are the loops that have subscribed to a channel; see
 	// cluster.Interest.
@@ -33,7 +34,8 @@ type Config struct {
 	// in front of the next one. They do not block.
 	Deliver func(channel string, loops uint64, m *ring.Message)
 	Gap     func(channel string, loops uint64)
-	// Timeout bounds one read.
+	// Timeout bounds one read, and the time until a room is open and a client
+	// has an answer.
 	Timeout time.Duration
 	// Bytes bounds the messages of all rooms on the node. Beyond it the oldest
 	// of some rooms are dropped, and read from the broker when they are needed.
@@ -41,7 +43,11 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-const stripes = 64
+const (
+	stripes = 64
+	// maxVictims is how many rooms a room looks at whose stripe is full.
+	maxVictims = 8
+)
 
 // Rooms are the rooms with history that have members on this node. All methods
 // are safe for concurrent use.
@@ -49,11 +55,15 @@ type Rooms struct {
 	config  Config
 	seed    maphash.Seed
 	stripes [stripes]stripe
-	lost    []atomic.Uint64 // by partition: how often its subscriptions were lost
-	// repairing, by partition: its rooms are being found.
-	repairing []atomic.Bool
-	readers   readers
-	stats     counters
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
+	stats   counters
+
+	// By partition.
+	readers  []readers
+	lost     []atomic.Uint64 // how often its subscriptions were lost
+	search   []atomic.Bool   // its rooms are being found
+	answered []atomic.Int64  // when the last read succeeded, in Unix nanoseconds
 }
 
 // stripe is a share of the rooms.
@@ -65,37 +75,73 @@ type stripe struct {
 	_ [64]byte // keeps two stripes' locks out of one cache line
 }
 
-// room is guarded by the lock of its stripe.
+// room is guarded by the lock of its stripe. A million may be open: what few of
+// them need at a time is behind a pointer.
 type room struct {
-	channel   string            // immutable
-	partition int               // immutable
-	retention cluster.Retention // immutable
-	ring      *ring.Ring
-	// lost is Rooms.lost for which the ring is without a gap.
-	lost    uint64
-	since   time.Time // when the repair in progress began
-	opening bool      // no member has entered yet
-	waiting []func()  // for the end of opening
-	behind  []func()  // recoveries that wait for the end of holding
-	// older are recoveries that wait for a read of older messages than the ring
-	// has, by the start position that they need; zero for all others.
-	older map[cluster.Position][]func(attempt)
+	channel   string             // immutable
+	retention *cluster.Retention // immutable
+	partition int                // immutable
+	ring      ring.Ring
+	counted   int // its share of stripe.bytes
+	// lost is Rooms.lost for which the ring is without a gap, and held that for
+	// which it holds.
+	lost, held uint64
+	readOlder  int64  // when the last read of older messages ended, in Unix nanoseconds
+	epoch      uint32 // a page from before its last change is not used
+	opening    bool   // no member has entered yet
+	work       *work  // nil if there is none
+}
+
+// work is the work in progress of a room.
+type work struct {
+	opened    []func()  // wait for the end of opening
+	repairing bool      // there is a repair
+	wanted    uint64    // Rooms.lost that it is for
+	since     time.Time // when it began
+	failing   time.Time // when its first read failed, zero if none has
+	behind    []*client // wait for the end of holding
+	older     []*older  // reads of older messages; the first one is in progress
+}
+
+func (in *room) needWork() *work {
+	if in.work == nil {
+		in.work = &work{}
+	}
+	return in.work
+}
+
+// rest forgets the work that is done.
+func (in *room) rest() {
+	if w := in.work; w != nil && len(w.opened)+len(w.behind)+len(w.older) == 0 && !w.repairing {
+		in.work = nil
+	}
 }
 
 // New returns Rooms; Close ends them.
 func New(config Config) *Rooms {
-	r := &Rooms{config: config, seed: maphash.MakeSeed(), lost: make([]atomic.Uint64, config.Partitions)}
+	r := &Rooms{
+		config: config, seed: maphash.MakeSeed(), readers: make([]readers, config.Partitions),
+		lost: make([]atomic.Uint64, config.Partitions), search: make([]atomic.Bool, config.Partitions),
+		answered: make([]atomic.Int64, config.Partitions),
+	}
 	for i := range r.stripes {
 		r.stripes[i].rooms = make(map[string]*room)
 	}
-	r.repairing = make([]atomic.Bool, config.Partitions)
-	r.readers.ctx, r.readers.cancel = context.WithCancel(context.Background())
+	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r
 }
 
 // Close interrupts the reads in progress, and waits for their end. Callers
 // that wait for a read are not called then.
-func (r *Rooms) Close() { r.readers.close() }
+func (r *Rooms) Close() {
+	r.cancel()
+	for i := range r.readers {
+		r.readers[i].close()
+	}
+	for i := range r.readers {
+		r.readers[i].wait()
+	}
+}
 
 func (r *Rooms) stripe(channel string) *stripe {
 	return &r.stripes[maphash.String(r.seed, channel)%stripes]
@@ -103,7 +149,7 @@ func (r *Rooms) stripe(channel string) *stripe {
 
 // Open opens the room of a channel to which a loop has subscribed. It returns
 // true if it is open, or has no history. Else done is called when it is, on
-// another goroutine.
+// another goroutine, within Config.Timeout.
 func (r *Rooms) Open(channel string, done func()) bool {
 	retention := r.config.Retention(channel)
 	if retention == nil {
@@ -117,52 +163,85 @@ func (r *Rooms) Open(channel string, done func()) bool {
 	case in == nil:
 		in = r.newRoom(channel, retention)
 		s.rooms[channel] = in
-		r.readers.add(func() { r.open(in) })
+		by := time.Now().Add(r.config.Timeout)
+		r.readers[in.partition].add(func() { r.open(s, in, by) })
 	case !in.opening:
 		return true
 	}
-	in.waiting = append(in.waiting, done)
+	w := in.needWork()
+	w.opened = append(w.opened, done)
 	return false
 }
 
 func (r *Rooms) newRoom(channel string, retention *cluster.Retention) *room {
 	in := &room{
-		channel: channel, partition: r.config.Partition(channel), retention: *retention,
-		ring: ring.New(*retention), opening: true,
+		channel: channel, partition: r.config.Partition(channel), retention: retention,
+		ring: ring.New(retention), opening: true,
 	}
 	in.lost = r.lost[in.partition].Load()
+	in.held = in.lost
 	if r.config.Interrupted(in.partition) {
 		in.lost-- // its page may be older than the next subscription
+		r.find(in.partition)
 	}
 	return in
 }
 
 // open reads the history of a room. A room without an answer opens all the
 // same; its history is read again when it is needed.
-func (r *Rooms) open(in *room) {
-	again := true
-	for again {
-		page, err := r.read(in.channel, cluster.HistoryQuery{Retention: in.retention, Limit: in.retention.Messages})
-		s := r.stripe(in.channel)
-		s.mu.Lock()
-		before := in.ring.Bytes()
-		if err != nil {
-			in.ring.GiveUp()
-			again = false
-		} else {
-			again = in.ring.Open(page)
-		}
-		r.account(s, in, before)
-		var waiting []func()
-		if !again {
-			in.opening = false
-			waiting, in.waiting = in.waiting, nil
-			r.continueBehind(in)
-		}
-		s.mu.Unlock()
-		for _, done := range waiting {
+func (r *Rooms) open(s *stripe, in *room, by time.Time) {
+	for {
+		opened, again := r.tryOpen(s, in, by)
+		for _, done := range opened {
 			done()
 		}
+		if !again {
+			return
+		}
+	}
+}
+
+func (r *Rooms) tryOpen(s *stripe, in *room, by time.Time) (opened []func(), again bool) {
+	s.mu.Lock()
+	epoch := in.epoch
+	in.ring.Ask()
+	s.mu.Unlock()
+	page, err := r.read(in, cluster.HistoryQuery{}, by)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.ctx.Err() != nil {
+		return nil, false
+	}
+	current := in.lost == r.lost[in.partition].Load()
+	if !current {
+		in.ring.Hold() // others are missing between those that were kept back
+	}
+	switch {
+	case err != nil:
+		in.ring.GiveUp()
+	case in.epoch != epoch || in.ring.Open(page):
+		return nil, true
+	}
+	if !current {
+		r.hold(in)
+	}
+	in.opening = false
+	w := in.needWork()
+	opened, w.opened = w.opened, nil
+	if w.repairing {
+		r.readers[in.partition].addLater(func() { r.repair(s, in) })
+	}
+	r.continueBehind(s, in)
+	r.settle(s, in)
+	return opened, false
+}
+
+// hold makes a ring hold whose subscription was lost.
+func (r *Rooms) hold(in *room) {
+	lost := r.lost[in.partition].Load()
+	if in.held != lost || !in.ring.IsHolding() {
+		in.held = lost
+		in.ring.Hold()
 	}
 }
 
@@ -176,7 +255,7 @@ func (r *Rooms) Release(channel string) {
 	if in == nil || r.config.Loops(channel) != 0 {
 		return
 	}
-	s.bytes -= in.ring.Bytes()
+	s.bytes -= in.counted
 	delete(s.rooms, channel)
 }
 
@@ -193,38 +272,61 @@ func (r *Rooms) Receive(channel string, env *cluster.Envelope, loops uint64) {
 		r.config.Deliver(channel, loops, m)
 		return
 	}
-	if !in.opening && in.lost != r.lost[in.partition].Load() {
-		in.ring.Hold()
+	if in.lost != r.lost[in.partition].Load() {
+		r.hold(in)
 	}
-	before := in.ring.Bytes()
-	if in.ring.Receive(m) {
+	deliver, ask := in.ring.Receive(m)
+	if deliver {
 		r.config.Deliver(channel, loops, m)
 	}
-	r.account(s, in, before)
+	if ask {
+		r.startRepair(s, in, in.lost)
+	}
+	r.account(s, in)
 }
 
 // account counts the bytes of a ring that has changed, and keeps the stripe
-// within its share. It is called with the stripe's lock held.
-func (r *Rooms) account(s *stripe, in *room, before int) {
+// within its share. A room that has much of it pays itself, another one also
+// looks for victims. It is called with the stripe's lock held.
+func (r *Rooms) account(s *stripe, in *room) {
 	if s.rooms[in.channel] != in {
 		return // it was released
 	}
-	s.bytes += in.ring.Bytes() - before
+	s.count(in)
 	share := r.config.Bytes / stripes
-	for _, other := range s.rooms {
-		if s.bytes <= share {
-			return
-		}
-		if other != in {
-			s.bytes -= other.ring.Bytes()
-			other.ring.Shrink(0)
+	if s.bytes <= share {
+		return
+	}
+	if in.counted <= share/4 {
+		looked := 0
+		for _, other := range s.rooms {
+			if looked++; looked > maxVictims || s.bytes <= share {
+				break
+			}
+			if other != in {
+				other.ring.Shrink(0)
+				s.count(other)
+			}
 		}
 	}
-	if s.bytes > share {
-		s.bytes -= in.ring.Bytes()
-		in.ring.Shrink(share)
-		s.bytes += in.ring.Bytes()
+	if over := s.bytes - share; over > 0 {
+		in.ring.Shrink(in.counted - over)
+		s.count(in)
 	}
+}
+
+// settle is called when something in a room has changed, with the stripe's lock
+// held.
+func (r *Rooms) settle(s *stripe, in *room) {
+	r.account(s, in)
+	in.rest()
+}
+
+// count is called with the stripe's lock held.
+func (s *stripe) count(in *room) {
+	now := in.ring.Memory()
+	s.bytes += now - in.counted
+	in.counted = now
 }
 
 // Remove takes a message out of the ring of a room; a zero position takes all.
@@ -236,11 +338,11 @@ func (r *Rooms) Remove(channel string, p cluster.Position) {
 	if in == nil {
 		return
 	}
-	before := in.ring.Bytes()
+	in.epoch++
 	if p.IsZero() {
-		in.ring.Shrink(0)
+		in.ring.Clear()
 	} else {
 		in.ring.Remove(p)
 	}
-	s.bytes += in.ring.Bytes() - before
+	s.count(in)
 }

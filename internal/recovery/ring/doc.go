@@ -15,13 +15,31 @@
 //
 // While messages may be missing, the ring holds what arrives:
 //
-//	Hold     the subscription begins, or may have lost messages
+//	Hold     the subscription has ended, and may have lost messages
 //	Receive  keeps the messages back
+//	Ask      the page after Head is about to be read
 //	Open     the page with which a room begins
-//	Repair   the page after Head: the missed messages are to be delivered
-//	         first, then those that were kept back
+//	Repair   the missed messages are to be delivered first, then those that
+//	         were kept back
+//	GiveUp   there is no page
 //
 // The page must have been read after the subscription was confirmed (again). A
 // message is then in the page, or kept back, or arrives later, or several of
 // these.
+//
+// # Late messages
+//
+// The subscription may be slower than the read: it then brings messages that
+// precede the page, or repeats of such. Numbers tell them from new ones if the
+// page has a message of the same incarnation. If it has none because it is cut,
+// only a later page can tell: for some time after such a page, the ring holds
+// at the first message of each unknown incarnation, and asks.
+//
+// # What a history does not know
+//
+// A server that restarts may have lost the newest messages. The ring has a gap
+// if the head is among them; else nothing shows the loss. Publishers that send
+// them again must do that before anything new, and a message must not be found
+// (cluster.HistoryPage) at the place of its repetition: others may have been
+// kept in between.
 package ring
