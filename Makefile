@@ -96,7 +96,7 @@ lint: bin/tools/staticcheck bin/tools/misspell js-build ## run gofmt, vet for th
 test-go: js-build ## run the Go tests, nearly all of them with the race detector
 	go test -race -shuffle=on ./...
 	go test ./internal/archtest
-	go test -run Allocations ./node ./internal/session
+	go test -run Allocations ./node ./internal/session ./internal/recovery
 
 .PHONY: test-blocking
 test-blocking: ## run the tests of the node over the blocking transport
