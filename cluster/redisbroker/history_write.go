@@ -96,9 +96,7 @@ func (p *publisher) sendKept(ctx context.Context, count, repeated int) error {
 			}
 		}
 	}
-	if count > 1 {
-		p.server.transactions.set(ctx, nil)
-	}
+	p.server.transactions.set(ctx, nil)
 	return p.settleHistory(ctx, count)
 }
 
@@ -234,6 +232,7 @@ func (p *publisher) resumeHistory(ctx context.Context) error {
 		if err == nil {
 			h.failing = false
 			s.unkept.set(ctx, nil)
+			s.transactions.set(ctx, nil) // that was one
 			return nil
 		}
 		if !isReply(err) {
