@@ -18,16 +18,16 @@ import (
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	unavailable := s.unavailable()
 	switch {
-	case r.Method == http.MethodHead && (unavailable != "" || s.Draining() || s.Full()):
+	case r.Method == http.MethodHead && !s.answersProbe():
 		resetConnection(w)
-		return
-	case unavailable != "":
-		http.Error(w, unavailable, http.StatusServiceUnavailable)
 		return
 	case r.Method == http.MethodHead:
 		// The probe of neffos.js before it reconnects; any status satisfies it,
 		// and a neffos server sends this one (protocol.md section 1).
 		w.WriteHeader(http.StatusFound)
+		return
+	case unavailable != "":
+		http.Error(w, unavailable, http.StatusServiceUnavailable)
 		return
 	case r.ProtoMajor != 1:
 		// Not 426, which needs a header that HTTP/2 does not have.

@@ -23,14 +23,17 @@ type drain struct {
 	last      time.Time
 }
 
-// Shutdown ends a started server: it accepts no more connections, sends a close
-// frame with code 1001 and the reason to every client, at most
+// Shutdown ends a started server: it answers no more probes, waits for clients
+// whose probes it has answered just before, accepts no more connections, sends
+// a close frame with code 1001 and the reason to every client, at most
 // Limits.DrainPerSecond of them per second but fast enough to be done before
 // ctx ends, then ends the HTTP server and the loops. The close frame follows
 // the handling of the messages that have arrived. When ctx ends first, or Stop
 // is called, it closes the remaining connections at once and returns the error
 // of ctx. It is called once.
 func (s *Server) Shutdown(ctx context.Context, reason string) error {
+	s.leaving.Store(true)
+	s.awaitReturning(ctx)
 	s.draining.Store(true)
 	if s.listener != nil {
 		_ = s.listener.Close()
@@ -47,6 +50,63 @@ func (s *Server) Shutdown(ctx context.Context, reason string) error {
 	s.running.Wait()
 	s.tasks.Wait()
 	return errors.Join(err, httpErr)
+}
+
+// returnGrace is how long a neffos.js client may take from the answer to its
+// probe until it is back in its rooms: about seven round trips.
+const returnGrace = 2 * time.Second
+
+// answersProbe reports whether a client may dial. An answer is a promise: a
+// neffos.js client whose next dial fails, or that loses its connection before
+// it is back in its rooms, never comes back to them.
+func (s *Server) answersProbe() bool {
+	if s.leaving.Load() || s.unavailable() != "" || s.Full() {
+		return false
+	}
+	// In this order either Shutdown knows the probe, or the probe Shutdown.
+	s.noteReturning()
+	return !s.leaving.Load()
+}
+
+// noteReturning notes that a client is about to reconnect.
+func (s *Server) noteReturning() { s.returning.Store(int64(time.Since(s.epoch))) }
+
+// awaitReturning waits until the clients that are about to reconnect have had
+// their time. The server serves as before in that time, and if more of them
+// dial, after probes of other nodes, it waits at most twice as long. Without
+// such clients it does not wait.
+func (s *Server) awaitReturning(ctx context.Context) {
+	limit := 2 * s.returnGrace
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(deadline)/4)
+	}
+	end := time.Since(s.epoch) + limit
+	for {
+		wait := s.returningFor(time.Since(s.epoch), end)
+		if wait <= 0 {
+			return
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-s.stopped:
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// returningFor is how long Shutdown still has to wait, at most until end. All
+// times count from the epoch.
+func (s *Server) returningFor(now, end time.Duration) time.Duration {
+	last := time.Duration(s.returning.Load())
+	if last == 0 {
+		return 0
+	}
+	return min(last+s.returnGrace, end) - now
 }
 
 // drainPace is how many connections each loop closes per second; 0: all at

@@ -59,6 +59,21 @@ func (*echoConn) Alarm()                          {}
 // startEcho runs an echo server until the test ends.
 func startEcho(t *testing.T, blocking bool) net.Addr {
 	t.Helper()
+	s, address := startEchoServer(t, blocking)
+	t.Cleanup(func() {
+		if err := s.Shutdown(context.Background(), "the test ends"); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if err := s.Wait(); err != nil {
+			t.Errorf("Wait: %v", err)
+		}
+	})
+	return address
+}
+
+// startEchoServer starts an echo server that the test ends.
+func startEchoServer(t *testing.T, blocking bool) (*engine.Server, net.Addr) {
+	t.Helper()
 	s := engine.New(engine.Config{
 		Loops: 2, Blocking: blocking, Endpoint: "/echo",
 		Limits:   engine.Limits{Header: 4 << 10, Message: 64 << 10, SendQueue: 1 << 20},
@@ -74,30 +89,27 @@ func startEcho(t *testing.T, blocking bool) net.Addr {
 	if err := s.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := s.Shutdown(context.Background(), "the test ends"); err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
-		if err := s.Wait(); err != nil {
-			t.Errorf("Wait: %v", err)
-		}
-	})
-	return address
+	return s, address
+}
+
+// eachEcho runs a test with an echo server of each transport.
+func eachEcho(t *testing.T, test func(t *testing.T, blocking bool)) {
+	for name, blocking := range map[string]bool{"epoll": false, "blocking": true} {
+		t.Run(name, func(t *testing.T) { test(t, blocking) })
+	}
 }
 
 // TestEchoServer runs a plain WebSocket server on the engine, without any of
 // the message protocol: the engine does not know it.
 func TestEchoServer(t *testing.T) {
-	for name, blocking := range map[string]bool{"epoll": false, "blocking": true} {
-		t.Run(name, func(t *testing.T) {
-			address := startEcho(t, blocking)
-			var group sync.WaitGroup
-			for range 20 {
-				group.Go(func() { talk(t, address) })
-			}
-			group.Wait()
-		})
-	}
+	eachEcho(t, func(t *testing.T, blocking bool) {
+		address := startEcho(t, blocking)
+		var group sync.WaitGroup
+		for range 20 {
+			group.Go(func() { talk(t, address) })
+		}
+		group.Wait()
+	})
 }
 
 // talk sends messages of many sizes and reads them back, then closes.

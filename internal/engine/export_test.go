@@ -3,6 +3,7 @@ package engine
 import (
 	"net"
 	"net/http"
+	"time"
 )
 
 // QuickRequest returns the request of a head that is good for a WebSocket; nil
@@ -23,6 +24,18 @@ const (
 	StateOpen, StateClosing    = connOpen, connClosing
 	StateDiscarding, StateGone = connDiscarding, connGone
 )
+
+// SetReturnGrace replaces returnGrace, before Shutdown.
+func (s *Server) SetReturnGrace(d time.Duration) { s.returnGrace = d }
+
+// Leaving reports whether the server answers no more probes.
+func (s *Server) Leaving() bool { return s.leaving.Load() }
+
+// ReturningFor is returningFor for a client that returned at a time.
+func (s *Server) ReturningFor(last, now, end time.Duration) time.Duration {
+	s.returning.Store(int64(last))
+	return s.returningFor(now, end)
+}
 
 // CloseHTTP makes the server close all connections that it passes to net/http.
 func (s *Server) CloseHTTP() error { return s.http.Close() }

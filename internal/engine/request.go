@@ -27,7 +27,12 @@ type upgradeRequest struct {
 	websocket                      bool // Upgrade has this element
 	upgrade                        bool // Connection has this element
 	body                           bool // the request announces one
+	returning                      bool // a neffos.js client reconnects
 }
+
+// returningParameter is how neffos.js sends the field X-Websocket-Reconnect
+// from a browser, where a WebSocket has no fields of its own.
+const returningParameter = "X-Websocket-Header-X-Websocket-Reconnect="
 
 // parse fills the request from its head, which ends with an empty line.
 func (u *upgradeRequest) parse(head []byte) {
@@ -60,6 +65,8 @@ func (u *upgradeRequest) parseRequestLine(line []byte) bool {
 	}
 	var ok bool
 	u.major, u.minor, ok = http.ParseHTTPVersion(string(parts[2]))
+	_, query, _ := bytes.Cut(parts[1], []byte("?"))
+	u.returning = bytes.Contains(query, []byte(returningParameter))
 	return ok
 }
 
@@ -127,6 +134,7 @@ func quickRequest(head []byte) *http.Request {
 // of fills the request from one that net/http has parsed.
 func (u *upgradeRequest) of(r *http.Request) {
 	*u = upgradeRequest{major: r.ProtoMajor, minor: r.ProtoMinor, secure: r.TLS != nil}
+	u.returning = strings.Contains(r.URL.RawQuery, returningParameter)
 	if r.Host != "" {
 		u.add([]byte("Host"), []byte(r.Host))
 	}
@@ -161,6 +169,8 @@ func (u *upgradeRequest) add(name, value []byte) {
 		u.keys++
 	case is("Sec-WebSocket-Protocol"):
 		u.protocols = append(u.protocols, string(value))
+	case is("X-Websocket-Reconnect"):
+		u.returning = true
 	case is("Transfer-Encoding"):
 		u.body = true
 	case is("Content-Length"):
@@ -256,6 +266,9 @@ func (s *Server) judge(u *upgradeRequest) refusal {
 		return refusal{HandshakeFull, http.StatusServiceUnavailable, drainingReason}
 	case s.Full():
 		return refusal{HandshakeFull, http.StatusServiceUnavailable, fullReason}
+	}
+	if u.returning {
+		s.noteReturning()
 	}
 	return refusal{}
 }

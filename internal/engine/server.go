@@ -29,13 +29,17 @@ type Server struct {
 	loops  []*Loop
 	http   *httpSide
 
+	returnGrace time.Duration
+
 	upgrader Upgrader     // nil accepts all good requests; immutable after Start
 	listener net.Listener // of blocking I/O, TLS included; immutable after Listen
 
 	// Atomic.
 	allowed      atomic.Pointer[Allowed]
 	started      atomic.Bool
-	draining     atomic.Bool
+	leaving      atomic.Bool  // Shutdown was called; probes are reset
+	draining     atomic.Bool  // no connection is accepted any more
+	returning    atomic.Int64 // nanoseconds after epoch of the last sign of a returning client; 0: none
 	open         atomic.Int64 // WebSockets, for Limits.Connections
 	mostOpen     atomic.Int64 // Limits.Connections
 	drainRate    atomic.Int64 // Limits.DrainPerSecond
@@ -79,6 +83,7 @@ func New(cfg Config) *Server {
 		stopped: make(chan struct{}),
 		empty:   make(chan struct{}, 1),
 
+		returnGrace: returnGrace,
 		descriptors: netpoll.NewDescriptors(spareDescriptors, 2*MaxLoops),
 		room:        make(chan struct{}, 1),
 	}
@@ -219,7 +224,8 @@ func (s *Server) SetConnectionLimit(limit int) { s.mostOpen.Store(int64(limit)) 
 // concurrent use.
 func (s *Server) SetDrainRate(perSecond int) { s.drainRate.Store(int64(perSecond)) }
 
-// Draining reports whether Shutdown was called. Safe for concurrent use.
+// Draining reports whether Shutdown accepts no more connections. Safe for
+// concurrent use.
 func (s *Server) Draining() bool { return s.draining.Load() }
 
 // Connections is the number of open WebSockets. Safe for concurrent use.
