@@ -196,7 +196,7 @@ func (h *histories) ask(ctx context.Context, s *server, request func(context.Con
 		return err
 	}
 	// The end of a caller must not end the connection.
-	err := request(context.WithoutCancel(ctx), h.current)
+	err := request(s.broker.life, h.current)
 	h.used = s.now()
 	if err != nil && !isReply(err) {
 		err = h.current.explain(err)
@@ -219,7 +219,7 @@ func (h *histories) open(ctx context.Context, s *server) error {
 	}
 	h.current, h.forget = link, context.AfterFunc(s.broker.life, link.end)
 	h.link.attach(link)
-	if err := link.client.Ping(context.WithoutCancel(ctx)).Err(); err != nil && !(link.introduced && isReply(err)) {
+	if err := link.client.Ping(s.broker.life).Err(); err != nil && !(link.introduced && isReply(err)) {
 		err = link.explain(err)
 		h.close()
 		return err

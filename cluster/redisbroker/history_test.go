@@ -160,6 +160,39 @@ func TestHistoryHasNoRepeats(t *testing.T) {
 	}
 }
 
+// TestHistoryOverStalls stops the server for moments in which publishers give
+// up connections and send messages again. The history has the order of the
+// deliveries on both nodes.
+func TestHistoryOverStalls(t *testing.T) {
+	const channel = "r:chat:lobby"
+	server := redistest.Start(t)
+	nodes, ledgers := historyPair(t, channel, server.URL())
+	count := 0
+	for round := range 6 {
+		for range 30 {
+			for _, b := range nodes {
+				keep(t, b, channel, hour, fmt.Sprint(count))
+				count++
+			}
+			if count%20 == 0 {
+				pass(time.Millisecond)
+			}
+		}
+		server.Pause()
+		pass(time.Duration(200+100*round) * time.Millisecond)
+		server.Resume()
+	}
+	for _, l := range ledgers {
+		l.await(t, channel, count)
+	}
+	_, got := readHistory(t, nodes[0], channel, cluster.HistoryQuery{})
+	for i, l := range ledgers {
+		if want, _ := l.on(channel); !slices.Equal(got, want) {
+			t.Errorf("the history has %d messages in another order than the %d deliveries on node %d", len(got), len(want), i)
+		}
+	}
+}
+
 // TestHistoryExpires: the key of a history has an expiry, which further
 // messages renew, also on a server that has lost it.
 func TestHistoryExpires(t *testing.T) {

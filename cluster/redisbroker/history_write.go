@@ -17,7 +17,7 @@ const (
 	historyRetry = 5 * time.Second
 	// maxExpiries bounds the memory for the expiry of keys. Beyond it, the next
 	// message of each channel sets the expiry again.
-	maxExpiries = 4096
+	maxExpiries = 16 << 10
 )
 
 // historyWriter is the part of the publisher that stores messages in histories.
