@@ -221,6 +221,7 @@ func (t *transport) Event(e *session.Event) {
 		return
 	}
 	emitted := &EmitEvent{NSConn: ns, Message: *fromWire(e.Message)}
+	emitted.Position = string(e.Position)
 	c.handlers.add(len(e.Payload), &task{
 		handler: "emit", namespace: ns.name, event: event, message: true,
 		run: func(ctx context.Context) error { return handler(ctx, emitted) },

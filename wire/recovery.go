@@ -80,15 +80,20 @@ const (
 
 // AppendRecoveryRequest appends a request, and the semicolon that ends it. The
 // caller has checked the position, and that the limit is not negative. An ID
-// that would not be read again is left out, and a larger limit lowered.
+// that is too long, or has a semicolon or anything but printable ASCII, is left
+// out, and a larger limit is lowered.
 func AppendRecoveryRequest(dst []byte, r *RecoveryRequest) []byte {
 	dst = append(append(dst, r.Position...), ',')
 	dst = strconv.AppendInt(dst, int64(min(r.Limit, MaxRecoveryLimit)), 10)
 	dst = append(dst, ',')
-	if len(r.ExceptID) <= MaxRecoveryID && !strings.Contains(r.ExceptID, ";") {
+	if isRecoveryID(r.ExceptID) {
 		dst = append(dst, r.ExceptID...)
 	}
 	return append(dst, ';')
+}
+
+func isRecoveryID(id string) bool {
+	return len(id) <= MaxRecoveryID && !strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r > '~' || r == ';' })
 }
 
 // ParseRecoveryRequest reads the request in front of a body. ok is false if
@@ -96,7 +101,7 @@ func AppendRecoveryRequest(dst []byte, r *RecoveryRequest) []byte {
 // but for the limit, which may be empty. It copies the texts.
 func ParseRecoveryRequest(body []byte) (r RecoveryRequest, rest []byte, ok bool) {
 	fields, rest, ok := cutParameters(body)
-	if !ok || !IsPosition(fields[0]) || len(fields[2]) > MaxRecoveryID {
+	if !ok || !IsPosition(fields[0]) || len(fields[2]) > MaxRecoveryID || !isRecoveryID(string(fields[2])) {
 		return RecoveryRequest{}, nil, false
 	}
 	limit, ok := parseNumber(fields[1])

@@ -61,12 +61,12 @@ func TestRecoveryRequests(t *testing.T) {
 			t.Errorf("ParseRecoveryRequest(%q) is %+v, %q, %t, want %+v", body, got, rest, ok, want)
 		}
 	}
-	for _, body := range []string{"", ";", ",;", "p,1,id", "p,1", "1,x,;", "p,-1,;", "p, 1,;", "p,1234567890,;", "p p,,;", ",0," + long + "i;"} {
+	for _, body := range []string{"", ";", ",;", "p,1,id", "p,1", "1,x,;", "p,-1,;", "p, 1,;", "p,1234567890,;", "p p,,;", ",0," + long + "i;", ",0,ä;", ",0,\xff;"} {
 		if got, rest, ok := wire.ParseRecoveryRequest([]byte(body)); ok || got != (wire.RecoveryRequest{}) || rest != nil {
 			t.Errorf("ParseRecoveryRequest(%q) is %+v, %q, %t, want none", body, got, rest, ok)
 		}
 	}
-	for _, id := range []string{long + "i", "a;b"} {
+	for _, id := range []string{long + "i", "a;b", "ä", "a\x00"} {
 		if got := string(wire.AppendRecoveryRequest(nil, &wire.RecoveryRequest{Limit: 1 << 40, ExceptID: id})); got != ",999999999,;" {
 			t.Errorf("with the ID %q the request is %q, want it without the ID", id, got)
 		}

@@ -49,5 +49,7 @@ export type SystemEvent =
   | "_OnRoomJoined"
   | "_OnRoomLeave"
   | "_OnRoomLeft"
+  | "_OnHistoryGap"
+  | "_OnHistoryRemoved"
   | "_OnAnyEvent"
   | "_OnNativeMessage";

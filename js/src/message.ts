@@ -23,6 +23,8 @@ export class Message<B = any> {
   IsForced = false;
   /** Set if this side caused the event. */
   IsLocal = false;
+  /** The position in the history of the room, if the room has one. */
+  position = "";
   /** Set if the payload is not a message of the protocol; Body holds it all. */
   IsNative = false;
   /** Set if the message travels in a binary frame. */

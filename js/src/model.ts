@@ -1,6 +1,6 @@
 import type { AnswerOf, AnyEvents, BodyOf, BodyParameter, Name } from "./events.js";
-import type { Message, Reply } from "./message.js";
-import type { AskOptions, EventsOptions } from "./options.js";
+import type { Data, Message, Reply } from "./message.js";
+import type { AskOptions, EventsOptions, HistoryQuery, JoinOptions } from "./options.js";
 import type { Drop, Renewal, State, Transition } from "./state.js";
 
 // Types only: the classes that implement these interfaces import this module,
@@ -78,7 +78,7 @@ export interface NSConn<E = any> {
   ask<K extends Name<E>>(event: K, body?: BodyOf<E[K]>, options?: AskOptions): Promise<Message<AnswerOf<E[K]>>>;
 
   /** Joins a room, or returns it if it is joined. */
-  joinRoom(name: string, options?: AskOptions): Promise<Room<E>>;
+  joinRoom(name: string, options?: JoinOptions): Promise<Room<E>>;
 
   /** Returns a joined room, or undefined. */
   room(name: string): Room<E> | undefined;
@@ -106,12 +106,49 @@ export interface NSConn<E = any> {
 export interface Room<E = any> {
   readonly nsConn: NSConn<E>;
   readonly name: string;
+  /**
+   * Reports whether the last join had a position, by joinRoom or after a
+   * reconnect, and all messages after it were available. They go to the
+   * handlers like others, before new ones.
+   */
+  readonly recovered: boolean;
+  /**
+   * The position of the last message that was passed to the handlers, or that
+   * of the room when it was joined. Empty if the room has no history. A program
+   * can keep it and pass it to joinRoom later.
+   */
+  readonly position: string;
+
+  /** Reads a part of the room's history; rejects with ErrUnhandled if it has none. */
+  history(query?: HistoryQuery, options?: AskOptions): Promise<HistoryPage>;
 
   /** Emits to the other members; returns false if it is not accepted. */
   emit<K extends Name<E>>(event: K, ...[body]: BodyParameter<E[K]>): boolean;
 
   /** Leaves the room; rejects if the server refuses. */
   leave(options?: AskOptions): Promise<void>;
+}
+
+/** A part of a room's history. */
+export interface HistoryPage {
+  /** In the order of the room, the oldest first. */
+  entries: HistoryEntry[];
+  /** Set if only the limit has kept further messages out of the page. */
+  more: boolean;
+  /** Not set if the history does not reach back to a position of the query. */
+  found: boolean;
+}
+
+/** A message in a room's history. */
+export interface HistoryEntry {
+  event: string;
+  /** Text, or a Uint8Array if the message came in a binary frame. */
+  body: Data;
+  /** The ID of the sender's user, if it had one. */
+  user?: string;
+  /** When the server has kept it, in milliseconds since 1970 UTC. */
+  time: number;
+  position: string;
 }
 
 /** A handler's result: nothing, an error, or the answer. */

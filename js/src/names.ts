@@ -18,6 +18,14 @@ export const OnRoomLeft = "_OnRoomLeft";
 export const OnAnyEvent = "_OnAnyEvent";
 /** Hands in a token, or announces that the last one ends. */
 export const OnAuthenticate = "_OnAuthenticate";
+/** Messages of a room are missing, since the connection or the server lost them. */
+export const OnHistoryGap = "_OnHistoryGap";
+/** Messages were removed from a room's history; position is empty for all. */
+export const OnHistoryRemoved = "_OnHistoryRemoved";
+/** Joins a room and recovers missed messages; it is no event of applications. */
+export const OnRoomRecover = "_OnRoomRecover";
+/** Reads the history of a room; it is no event of applications. */
+export const OnHistory = "_OnHistory";
 /** A payload that is not a message; in the namespace "". */
 export const OnNativeMessage = "_OnNativeMessage";
 
@@ -30,6 +38,10 @@ const systemEvents = [
   OnRoomLeave,
   OnRoomLeft,
   OnAuthenticate,
+  OnHistoryGap,
+  OnHistoryRemoved,
+  OnRoomRecover,
+  OnHistory,
 ];
 
 /** Reports whether an event is one that clients cannot send as their own. */

@@ -1,21 +1,35 @@
 import type { AnswerOf, BodyOf, BodyParameter, Name } from "./events.js";
 import { Message } from "./message.js";
 import type * as model from "./model.js";
-import type { AskOptions, EventsOptions } from "./options.js";
+import { OnAnyEvent } from "./names.js";
+import type { AskOptions, EventsOptions, JoinOptions } from "./options.js";
 import { Stream } from "./stream.js";
 
 /** The requests to the server that a session makes for a namespace. */
 export interface SessionRequests {
-  _join(ns: NSConn, name: string, options?: AskOptions): Promise<model.Room>;
+  _ask<T>(m: Message, options: AskOptions | undefined, apply: (answer: Message) => T): Promise<Awaited<T>>;
+  _join(ns: NSConn, name: string, options?: JoinOptions): Promise<model.Room>;
   _leave(ns: NSConn, room: model.Room, options?: AskOptions): Promise<void>;
   _leaveAll(ns: NSConn, options?: AskOptions): Promise<void>;
   _disconnect(ns: NSConn, options?: AskOptions): Promise<void>;
 }
 
+/** A room with the position up to which it has arrived. See Room. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- programs without an event map
+export interface RoomState<E = any> extends Omit<model.Room<E>, "position"> {
+  position: string;
+  _received: string;
+  _begin(isUnderstood: boolean): string | false;
+  _end(body: string): string | undefined;
+  _receive(position: string): string;
+}
+
 /** A connected namespace. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- programs without an event map
 export class NSConn<E = any> implements model.NSConn<E> {
-  readonly rooms = new Map<string, model.Room<E>>();
+  readonly rooms = new Map<string, RoomState<E>>();
+  /** The joined rooms whose handlers still run. */
+  readonly _entering = new Map<string, RoomState<E>>();
   // The event of each stream; undefined is every event.
   private _streams = new Map<Stream, string | undefined>();
 
@@ -39,7 +53,7 @@ export class NSConn<E = any> implements model.NSConn<E> {
     return this.conn.ask(this._message(event, { Body: body }), options);
   }
 
-  joinRoom(name: string, options?: AskOptions): Promise<model.Room<E>> {
+  joinRoom(name: string, options?: JoinOptions): Promise<model.Room<E>> {
     return this._session._join(this, name, options);
   }
 
@@ -59,6 +73,11 @@ export class NSConn<E = any> implements model.NSConn<E> {
     const stream = new Stream(options?.limit ?? 1000, (ended) => this._streams.delete(ended));
     this._streams.set(stream, event);
     return stream;
+  }
+
+  /** The handler of an event; the default is that of any event. */
+  _handlerOf({ Event }: Message): model.Handler | undefined {
+    return this._handlers.get(Event) ?? this._handlers.get(OnAnyEvent);
   }
 
   /** Passes a message to the streams. */

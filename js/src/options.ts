@@ -8,6 +8,31 @@ export interface AskOptions {
   signal?: AbortSignal;
 }
 
+/** The options of NSConn.joinRoom. */
+export interface JoinOptions extends AskOptions {
+  /**
+   * How many of the newest messages of the room's history to receive before
+   * new ones, if there is no position or the messages after it are not all
+   * available: 0. The server may send fewer. After a reconnect the client asks
+   * for the missed messages only.
+   */
+  history?: number;
+  /** The position of the last message that the application has. */
+  position?: string;
+}
+
+/** Selects messages of a room's history; by default the newest ones. */
+export interface HistoryQuery {
+  /** The number of messages; the server has a limit of its own. */
+  limit?: number;
+  /** A position: only messages before it. */
+  before?: string;
+  /** A position: only messages after it. */
+  after?: string;
+  /** The oldest of these messages in place of the newest. */
+  oldest?: boolean;
+}
+
 /** The limit of NSConn.events. */
 export interface EventsOptions {
   /** The number of unread messages that are kept: 1000. Infinity keeps all. */

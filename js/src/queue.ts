@@ -1,3 +1,10 @@
+import type { Data } from "./message.js";
+
+/** Estimates what a waiting message takes. Its object has a size, too. */
+export function sizeOf(payload: Data): number {
+  return payload.length + 256;
+}
+
 /**
  * Runs jobs one after the other. A job that returns a promise delays the jobs
  * after it; without one, jobs run synchronously.

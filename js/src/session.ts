@@ -4,10 +4,11 @@ import * as errors from "./errors.js";
 import { isReply, Message, toText, type Data, type Reply } from "./message.js";
 import type * as model from "./model.js";
 import * as names from "./names.js";
-import type { NSConn, SessionRequests } from "./nsconn.js";
-import type { AskOptions } from "./options.js";
+import type { NSConn, RoomState, SessionRequests } from "./nsconn.js";
+import type { AskOptions, JoinOptions } from "./options.js";
+import { sizeOf } from "./queue.js";
 import { all, thenMaybe, tryCall, withTimeout } from "./promises.js";
-import { Room } from "./room.js";
+import { Room, takePosition } from "./room.js";
 
 // A server that never answers must not make a session grow: with so many
 // requests in flight, a failed one no longer waits for its late answer.
@@ -31,6 +32,8 @@ export class Session implements SessionRequests {
   /** Counts the connections. */
   _epoch = 0;
   private _isOpen = false;
+  /** Set if the server knows the positions of messages. */
+  private _hasPositions = false;
   private _early: Data[] = [];
   private _earlySize = 0;
   private _asks = 0;
@@ -57,7 +60,9 @@ export class Session implements SessionRequests {
       return void this._early.push(payload);
     }
     this._isOpen = true;
-    this._driver._accepted(text.slice(1));
+    const id = text.slice(1).replace(/ positions$/, "");
+    this._hasPositions = id.length < text.length - 1;
+    this._driver._accepted(id);
     for (const early of this._early.splice(0)) this._receiveMessage(early);
   }
 
@@ -69,6 +74,7 @@ export class Session implements SessionRequests {
     this._earlySize = 0;
     for (const token of this._pending.keys()) this._settle(token, undefined, error);
     for (const m of this._deciding) this._abort(m, error);
+    for (const ns of this._namespaces.values()) ns._entering.clear();
   }
 
   private _receiveMessage(payload: Data): void {
@@ -81,22 +87,25 @@ export class Session implements SessionRequests {
     if (number && +number <= this._asks) return this._settle(message.wait, message, message.Err);
     // Only an answer can be an error: events would bounce for ever.
     if (message.isError) return;
+    const follow = takePosition(this._namespaces.get(message.Namespace), message);
     if (message.Event === names.OnAuthenticate && !message.wait) return this._driver._expiring(+message.Body);
     const { _queue, _receiveLimit } = this._driver;
     if (_queue._size > _receiveLimit) this._driver._failed(errors.ErrSlowReader);
-    else _queue._push(() => this._handle(message, epoch), sizeOf(payload));
+    else _queue._push(() => (follow?.(), this._handle(message, epoch)), sizeOf(payload));
   }
 
   private _handle(m: Message, epoch: number): unknown {
-    if (names.isSystemEvent(m.Event)) {
-      // Requests belong to one connection; the next one does not know them.
-      return m.wait && !m.isNoOp && epoch === this._epoch ? this._answerRequest(this, m, epoch) : undefined;
-    }
     const ns = this._namespaces.get(m.Namespace);
+    if (names.isSystemEvent(m.Event)) {
+      const isNotice = m.Event === names.OnHistoryGap || m.Event === names.OnHistoryRemoved;
+      if (!m.wait) return isNotice && ns?.rooms.has(m.Room) && this._notify(ns, m.Event, { Room: m.Room, position: toText(m.Body) });
+      // Requests belong to one connection; the next one does not know them.
+      return !m.isNoOp && epoch === this._epoch ? this._answerRequest(this, m, epoch) : undefined;
+    }
     if (!ns) return this._refuse(m, epoch, errors.ErrBadNamespace);
     ns._push(m);
     if (!m.wait) return this._callHandler(ns, m);
-    if (!handlerOf(ns, m)) return this._refuse(m, epoch, errors.ErrUnhandled);
+    if (!ns._handlerOf(m)) return this._refuse(m, epoch, errors.ErrUnhandled);
     return this._callHandler(ns, m, (result) => {
       if (result instanceof Error) return this._refuse(m, epoch, result);
       return this._reply(m, epoch, result?.body);
@@ -109,7 +118,7 @@ export class Session implements SessionRequests {
    */
   _callHandler<T>(ns: NSConn, m: Message, next?: (result?: Error | Reply) => T): T | undefined | PromiseLike<T | undefined> {
     return tryCall(
-      () => handlerOf(ns, m)?.(ns, m),
+      () => ns._handlerOf(m)?.(ns, m),
       (result) => next?.(result instanceof Error || isReply(result) ? result : undefined),
       (thrown) => (next ? next(errors.toError(thrown)) : void this._driver._emitEvent("error", errors.toError(thrown))),
     );
@@ -173,10 +182,11 @@ export class Session implements SessionRequests {
     return found;
   }
 
-  /** Sends a message with a token and calls end with the answer. */
-  _request(m: Message, end: Pending["_end"]): void {
+  /** Sends a message with a token and calls end with the answer. The join of a room asks for missed messages. */
+  _request(m: Message, end: Pending["_end"], room?: RoomState): void {
     m.wait = `$${++this._asks}`;
-    const payload = serialize(m);
+    const Body = room?._begin(this._hasPositions);
+    const payload = serialize(Body ? new Message({ ...m, Event: names.OnRoomRecover, Body }) : m);
     if (!this._driver._fits(payload)) return void end(undefined, errors.ErrTooBig);
     this._pending.set(m.wait, { _request: m, _end: end });
     this._driver._send(payload);
@@ -186,7 +196,7 @@ export class Session implements SessionRequests {
    * Asks, and resolves to the result of apply for the answer. Late is called
    * for a positive answer that arrives after the ask has failed.
    */
-  _ask<T>(m: Message, { timeout = this._driver._askTimeout, signal }: AskOptions = {}, apply: (answer: Message) => T, late?: () => unknown): Promise<Awaited<T>> {
+  _ask<T>(m: Message, { timeout = this._driver._askTimeout, signal }: AskOptions = {}, apply: (answer: Message) => T, late?: () => unknown, room?: RoomState): Promise<Awaited<T>> {
     return withTimeout(this._driver._clock, { timeout, signal }, (resolve, reject) => {
       let sent = false;
       this._unsent.add(m);
@@ -198,7 +208,7 @@ export class Session implements SessionRequests {
           this._request(m, (answer, error) => {
             if (error || !answer) return reject(error);
             tryCall(() => apply(answer), resolve as (value: unknown) => void, reject);
-          });
+          }, room);
         },
         (error) => {
           this._unsent.delete(m);
@@ -288,39 +298,46 @@ export class Session implements SessionRequests {
     ns._end();
   }
 
-  async _join(ns: NSConn, name: string, options?: AskOptions): Promise<model.Room> {
+  async _join(ns: NSConn, name: string, options: JoinOptions = {}): Promise<model.Room> {
     // A connect after the disconnect makes another NSConn.
     if (!this._has(ns) || this._requests().some((m) => m.Namespace === ns.namespace && m.Event === names.OnNamespaceDisconnect)) throw errors.ErrBadNamespace;
     const found = ns.rooms.get(name);
     if (found && !this._isEnding(ns.namespace, name)) return found;
     const m = ns._message(names.OnRoomJoin, { Room: name, IsLocal: true });
+    const own = new Room(ns, name, options.position, options.history);
+    let entering: RoomState = own;
     const undo = () => {
       if (this._has(ns) && !ns.rooms.has(name)) this._undo(m, names.OnRoomLeave);
     };
     const joined = (refusal?: Error | Reply) => {
+      if (ns._entering.get(name) === entering) ns._entering.delete(name);
       if (!this._deciding.delete(m)) throw m.Err;
-      if (!(refusal instanceof Error)) return this._addRoom(ns, name, { IsLocal: true });
+      if (!(refusal instanceof Error)) return this._addRoom(ns, name, { IsLocal: true }, entering);
       undo();
       throw refusal;
     };
     return this._ask(
       m,
       options,
-      () => {
+      (answer) => {
         // The server has left the room together with the namespace.
         if (!this._has(ns)) throw errors.ErrBadNamespace;
         const room = ns.rooms.get(name);
         if (room) return room;
+        entering = ns._entering.get(name) ?? own;
+        if (entering === own) own._enter(toText(answer.Body));
+        ns._entering.set(name, entering);
         this._deciding.add(m);
         return this._callHandler(ns, new Message(m), joined);
       },
       undo,
+      own,
     ) as Promise<model.Room>;
   }
 
   /** Joins a room on this side. */
-  _addRoom(ns: NSConn, name: string, fields: Partial<Message>): model.Room | PromiseLike<model.Room> {
-    const room = ns.rooms.get(name) ?? new Room(ns, name);
+  _addRoom(ns: NSConn, name: string, fields: Partial<Message>, entering: RoomState = new Room(ns, name)): model.Room | PromiseLike<model.Room> {
+    const room = ns.rooms.get(name) ?? entering;
     ns.rooms.set(name, room);
     return thenMaybe(this._notify(ns, names.OnRoomJoined, { ...fields, Room: name }), () => room);
   }
@@ -380,14 +397,4 @@ export class Session implements SessionRequests {
     if (m.Room && !ns.rooms.has(m.Room)) return errors.ErrBadRoom;
     return names.isSystemEvent(m.Event) ? errors.ErrInvalidName : undefined;
   }
-}
-
-/** Estimates what a waiting message takes. Its object has a size, too. */
-function sizeOf(payload: Data): number {
-  return payload.length + 256;
-}
-
-/** The handler of an event; the default is that of any event. */
-function handlerOf(ns: NSConn, { Event }: Message) {
-  return ns._handlers.get(Event) ?? ns._handlers.get(names.OnAnyEvent);
 }

@@ -31,7 +31,9 @@ function handlers(name) {
     _OnNamespaceDisconnect: (ns, m) => note(shown.calls, `disconnected ${name}${ending(m)}`),
     _OnRoomJoined: (ns, m) => note(shown.calls, `joined ${name}/${m.Room}`),
     _OnRoomLeft: (ns, m) => note(shown.calls, `left ${name}/${m.Room}${ending(m)}`),
-    news: (ns, m) => note(shown.calls, `news ${m.Room} ${m.Body}`),
+    _OnHistoryGap: (ns, m) => note(shown.calls, `gap ${name}/${m.Room} ${m.position}`),
+    _OnHistoryRemoved: (ns, m) => note(shown.calls, `removed ${name}/${m.Room} ${m.position}`),
+    news: (ns, m) => note(shown.calls, `news ${m.Room} ${m.Body} ${m.position}`),
     fail: (ns, m) => new Error(m.Body),
     nothing: () => undefined,
   };
@@ -85,6 +87,21 @@ const acts = {
   connect: (namespace) => result("connect", conn.connect(namespace)),
   disconnect: (namespace) => result("disconnect", conn.namespace(namespace).disconnect()),
   join: (namespace, room) => result("join", conn.namespace(namespace).joinRoom(room)),
+  recover: (namespace, room, wish) => {
+    const [history, position] = wish.split("@");
+    return result("recover", conn.namespace(namespace).joinRoom(room, { history: +history, position }));
+  },
+  place: (namespace, name) => {
+    const room = conn.namespace(namespace).room(name);
+    note(shown.results, `place: recovered ${room.recovered} at ${room.position}`);
+  },
+  history: async (namespace, room, limit) => {
+    const page = await conn.namespace(namespace).room(room).history({ limit: +limit, before: "p9", oldest: true });
+    for (const { position, time, event, body, user = "" } of page.entries) {
+      note(shown.results, `entry: ${position} ${time} ${event} ${typeof body === "string" ? "text" : "binary"} ${body.length} ${user}`);
+    }
+    note(shown.results, `history: more ${page.more} found ${page.found}`);
+  },
   leave: (namespace, room) => result("leave", conn.namespace(namespace).room(room).leave()),
   emit: (Namespace, Event, Body) => note(shown.results, `emit: ${conn.write({ Namespace, Event, Body })}`),
   room: (Namespace, Room, Event) => note(shown.results, `room: ${conn.write({ Namespace, Room, Event })}`),

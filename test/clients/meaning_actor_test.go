@@ -23,14 +23,18 @@ import (
 //
 //	dial                  connect NAMESPACE        disconnect NAMESPACE
 //	join NAMESPACE ROOM   leave NAMESPACE ROOM
+//	recover NAMESPACE ROOM HISTORY@POSITION        place NAMESPACE ROOM POSITION
+//	history NAMESPACE ROOM LIMIT
 //	emit NAMESPACE EVENT BODY                      room NAMESPACE ROOM EVENT
 //	big NAMESPACE BYTES
 //	ask NAMESPACE EVENT BODY                       start NAMESPACE EVENT BODY
 //	await STATE           await ask                close
 //
-// start asks without waiting for the answer, await ask waits for it; await of a
-// state waits for a change since the last such wait. big emits a message of
-// this size.
+// recover is a join with these options, place shows how far the client is in a
+// room when its handlers have reached a position, and history reads it. start
+// asks without waiting for the answer, await ask waits for it; await of a state
+// waits for a change since the last such wait. big emits a message of this
+// size.
 type role struct {
 	URL      string   `json:"url"`
 	Acts     []string `json:"acts"`
@@ -139,6 +143,17 @@ func (a *goActor) act(ctx context.Context, act string) {
 	case "join":
 		_, err := ns.JoinRoom(ctx, word(2))
 		a.result("join", err)
+	case "recover":
+		o := client.JoinOptions{}
+		_, _ = fmt.Sscanf(strings.Replace(word(3), "@", " ", 1), "%d %s", &o.History, &o.Position)
+		_, err := ns.JoinRoomWith(ctx, word(2), o)
+		a.result("recover", err)
+	case "place":
+		in := ns.Room(word(2))
+		testkit.Wait(func() bool { return in.Position() == word(3) })
+		a.note(&a.shown.Results, "place: recovered %t at %s", in.Recovered(), in.Position())
+	case "history":
+		a.history(ctx, ns.Room(word(2)), word(3))
 	case "leave":
 		a.result("leave", ns.Room(word(2)).Leave(ctx))
 	case "emit":
@@ -180,6 +195,25 @@ func (a *goActor) act(ctx context.Context, act string) {
 	default:
 		a.result("unknown act "+act, missing())
 	}
+}
+
+// history reads the history of a room.
+func (a *goActor) history(ctx context.Context, in *client.Room, limit string) {
+	query := client.HistoryQuery{Before: "p9", Oldest: true}
+	_, _ = fmt.Sscan(limit, &query.Limit)
+	page, err := in.History(ctx, query)
+	if err != nil {
+		a.result("history", err)
+		return
+	}
+	for _, e := range page.Entries {
+		kind := "text"
+		if e.Binary {
+			kind = "binary"
+		}
+		a.note(&a.shown.Results, "entry: %s %d %s %s %d %s", e.Position, e.Time.UnixMilli(), e.Event, kind, len(e.Body), e.User)
+	}
+	a.note(&a.shown.Results, "history: more %t found %t", page.More, page.Found)
 }
 
 // await waits for a change to a state.
@@ -230,8 +264,14 @@ func (a *goActor) options() client.Options {
 			a.note(calls, "left %s/%s%s", name, e.Room.Name(), ending(e.Forced, e.Err))
 		})
 		ns.OnEmit("news", func(_ context.Context, e *client.EmitEvent) error {
-			a.note(calls, "news %s %s", e.Room, e.Body)
+			a.note(calls, "news %s %s %s", e.Room, e.Body, e.Position)
 			return nil
+		})
+		ns.OnHistoryGap(func(_ context.Context, e *client.HistoryGapEvent) {
+			a.note(calls, "gap %s/%s %s", name, e.Room.Name(), e.Position)
+		})
+		ns.OnHistoryRemoved(func(_ context.Context, e *client.HistoryRemovedEvent) {
+			a.note(calls, "removed %s/%s %s", name, e.Room.Name(), e.Position)
 		})
 		ns.OnAsk("fail", func(_ context.Context, r *client.AskRequest) error { return errors.New(string(r.Body)) })
 		ns.OnAsk("nothing", func(context.Context, *client.AskRequest) error { return nil })

@@ -28,6 +28,9 @@ import (
 //	refuse  the text in place of the acknowledgement
 //	mute    any text: no acknowledgement
 //	deny    room=TEXT: how a join of the room is refused; empty: it is not
+//	recover the answer to joins with recovery, and the bodies and positions of
+//	        the news that follow: "1 p2 1 two@p2"; empty: the server has no
+//	        positions
 //
 // The list verify has the refusals of the tokens that clients hand in, empty
 // for one that is good.
@@ -162,7 +165,11 @@ func (s *actingServer) act(socket net.Conn, number int, query url.Values, payloa
 			send("H" + refuse)
 			_ = ws.WriteFrame(socket, ws.NewCloseFrame(ws.NewCloseFrameBody(ws.StatusCode(wire.CodePolicy), refuse)))
 		case of(query.Get("mute"), number) == "":
-			send(fmt.Sprint("Aconnection ", number))
+			acknowledgement := fmt.Sprint("Aconnection ", number)
+			if of(query.Get("recover"), number) != "" {
+				acknowledgement += " positions"
+			}
+			send(acknowledgement)
 		}
 		return true
 	}
@@ -178,6 +185,16 @@ func (s *actingServer) act(socket net.Conn, number int, query url.Values, payloa
 	}
 	refusal := ""
 	switch event {
+	case wire.EventRoomRecover:
+		s.note(&s.emits, string(m.Room)+" "+body)
+		m.Event = nil
+		s.recover(send, &m, strings.Fields(of(query.Get("recover"), number)))
+		return true
+	case wire.EventHistory:
+		s.note(&s.emits, string(m.Room)+" "+body)
+		m.Body = []byte(page)
+		send(string(wire.Append(nil, &m)))
+		return true
 	case wire.EventRoomJoin:
 		room, text, _ := strings.Cut(of(query.Get("deny"), number), "=")
 		if room == string(m.Room) {
@@ -222,6 +239,22 @@ func (s *actingServer) act(socket net.Conn, number int, query url.Values, payloa
 		send(string(wire.Append(nil, &m)))
 	}
 	return true
+}
+
+// page is a part of a history.
+const page = `{"entries":[{"position":"p1","time":1700000000123,"event":"news","body":"one","user":"u"},{"position":"p2","time":1,"event":"e","binary":"AAE="}],"more":true,"found":false}`
+
+// recover answers a join with recovery, and sends the news that follow.
+func (s *actingServer) recover(send func(string), m *wire.Message, answer []string) {
+	m.Body = []byte(strings.Join(answer[:3], ",") + ";")
+	if answer[1] == "none" {
+		m.Body = []byte("0,,0;")
+	}
+	send(string(wire.Append(nil, m)))
+	for _, news := range answer[3:] {
+		body, position, _ := strings.Cut(news, "@")
+		send("@" + position + ";" + string(m.Namespace) + ";" + string(m.Room) + ";news;0;0;" + body)
+	}
 }
 
 // countToken returns the number of a token, from 0.

@@ -6,14 +6,14 @@ export { stoa };
 
 import { fakeClock, fakeWebSocket, settle } from "./fake.js";
 
-/** Dials a fake server that accepts, and connects namespaces. */
-export async function connected(handlers = { default: {} }, options = {}) {
+/** Dials a fake server that accepts with an ID, and connects namespaces. */
+export async function connected(handlers = { default: {} }, options = {}, id = "first") {
   const WebSocket = fakeWebSocket();
   const clock = fakeClock();
   const states = [];
   const dialed = stoa.dial("ws://server/", handlers, { WebSocket, clock, idleTimeout: 0, onState: (t) => states.push(t), ...options });
   await settle();
-  WebSocket.last.accept("first");
+  WebSocket.last.accept(id);
   const conn = await dialed;
   WebSocket.last.take();
   const ns = {};
