@@ -216,15 +216,20 @@ func (h *Hub) Members(channel, after string, limit int, done func(presence.Page)
 }
 
 // replyMembers answers a node that has no members in a room with those of this
-// one.
+// one. The broker may call it.
 func (h *Hub) replyMembers(r *rpc.Request) {
-	var members []presence.Member
-	if rooms := h.presence.Load(); rooms != nil {
-		members = rooms.Own(r.Target)
+	reply := func(lists [][]presence.Member) {
+		for _, members := range lists {
+			body, _ := json.Marshal(members) // its infos are valid JSON, so there is no error
+			h.peer.Reply(r, body, false, nil)
+		}
+		h.peer.Finish(r)
 	}
-	body, _ := json.Marshal(members) // its infos are valid JSON, so there is no error
-	h.peer.Reply(r, body, false, nil)
-	h.peer.Finish(r)
+	if rooms := h.presence.Load(); rooms != nil {
+		rooms.Own(r.Target, reply)
+	} else {
+		(*local)(h).Defer(func() { reply(nil) })
+	}
 }
 
 // roomNotice is a message of the node itself for the members of a room that

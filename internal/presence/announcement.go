@@ -16,8 +16,36 @@ type Announcement struct {
 	Ask bool `json:"a,omitempty"`
 	// For is the epoch of the roster that asks, or that has asked for this
 	// share; 0: the share is for all.
-	For     uint64   `json:"f,omitempty"`
+	For uint64 `json:"f,omitempty"`
+	// Known is, with Ask and Epoch 0, the receiver's epoch that the sender
+	// knows. If it is greater than the receiver's own one, because a clock was
+	// turned back, the receiver begins a new one behind it.
+	Known   uint64   `json:"k,omitempty"`
 	Members []Member `json:"l,omitempty"`
+}
+
+const (
+	// maxEpoch is the year 2116, as nanoseconds. Greater ones are ignored, so
+	// that there is always an epoch behind those that are in use.
+	maxEpoch = 1 << 62
+	// maxConns bounds the connections of a user on one node, so that their sum
+	// does not overflow.
+	maxConns = 1 << 30
+	// maxShare bounds the members of one node in a room.
+	maxShare = 1 << 20
+)
+
+// isPossible reports whether a node may have sent this. Nodes trust each other;
+// this only bounds the harm of a faulty one.
+func (a *Announcement) isPossible() bool {
+	return a.Epoch <= maxEpoch && a.Known <= maxEpoch && a.Part >= 0
+}
+
+// entry returns the member's entry, and false if its key is none.
+func (m *Member) entry() (e entry, ok bool) {
+	_, user := User(m.Key)
+	_, conn := Conn(m.Key)
+	return entry{min(max(m.Conns, 0), maxConns), string(m.Info)}, user || conn
 }
 
 // Announce returns the next announcements for the other nodes, in order.
@@ -25,7 +53,7 @@ func (r *Roster) Announce() []*Announcement {
 	if r.restart {
 		r.restart = false
 		r.number = 1
-		clear(r.unsent)
+		r.unsent = nil
 		parts := r.Share(0)
 		parts[0].Ask, parts[0].For = true, 0
 		return parts
@@ -35,12 +63,18 @@ func (r *Roster) Announce() []*Announcement {
 	}
 	r.number++
 	a := &Announcement{Epoch: r.epoch, Number: r.number}
+	b := batch{limit: maxAnnounced}
 	for key := range r.unsent {
-		if len(a.Members) == maxAnnounced {
+		if b.isFull() {
 			break
 		}
 		delete(r.unsent, key)
-		a.Members = append(a.Members, r.own[key].member(key))
+		m := r.own[key].member(key)
+		b.add(&m)
+		a.Members = append(a.Members, m)
+	}
+	if len(r.unsent) == 0 {
+		r.unsent = nil
 	}
 	return []*Announcement{a}
 }
@@ -56,27 +90,33 @@ func (r *Roster) Close() *Announcement {
 func (r *Roster) IsAnnounced() bool { return !r.restart && len(r.unsent) == 0 }
 
 // Ask returns the announcement that asks a node for its share.
-func (r *Roster) Ask() *Announcement { return &Announcement{Ask: true, For: r.epoch} }
+func (r *Roster) Ask(node string) *Announcement {
+	a := &Announcement{Ask: true, For: r.epoch}
+	if s := r.shares[node]; s != nil {
+		a.Known = s.epoch
+	}
+	return a
+}
 
 // Share returns the members of this node for a node whose roster has the
 // epoch of.
 func (r *Roster) Share(of uint64) (parts []*Announcement) {
-	a := &Announcement{Epoch: r.epoch, Number: r.number, Share: true, For: of}
-	for key, e := range r.own {
-		if len(a.Members) == maxAnnounced {
-			a.More = true
-			parts = append(parts, a)
-			a = &Announcement{Epoch: r.epoch, Number: r.number, Share: true, For: of, Part: len(parts)}
-		}
-		a.Members = append(a.Members, e.member(key))
+	lists := r.Own()
+	if len(lists) == 0 {
+		lists = [][]Member{nil}
 	}
-	return append(parts, a)
+	for i, list := range lists {
+		parts = append(parts, &Announcement{
+			Epoch: r.epoch, Number: r.number, Share: true, For: of, Part: i, More: i < len(lists)-1, Members: list,
+		})
+	}
+	return parts
 }
 
 // Receive takes an announcement of another node. It reports whether that node
 // has to be asked for its share.
 func (r *Roster) Receive(node string, a *Announcement, now int64) (ask bool) {
-	if node == r.self || a.Epoch == 0 || a.Number == 0 && !a.Share {
+	if node == r.self || a.Epoch == 0 || a.Number == 0 && !a.Share || !a.isPossible() {
 		return false
 	}
 	if a.Share && a.For != 0 && a.For != r.epoch {
@@ -89,25 +129,24 @@ func (r *Roster) Receive(node string, a *Announcement, now int64) (ask bool) {
 	}
 	switch {
 	case a.Epoch < s.epoch:
-		return false
+		return s.miss(now) // late, or the node's clock was turned back
 	case a.Epoch > s.epoch:
-		s.epoch, s.number, s.seen, s.building = a.Epoch, 0, 0, nil
-		s.confirmed, s.gone = false, false
+		s.epoch, s.number, s.seen, s.building = a.Epoch, 0, 0, building{}
+		s.confirmed = false
 	}
 	if a.Share {
 		return r.receiveShare(s, a, now)
 	}
 	s.seen = max(s.seen, a.Number)
 	switch {
-	case s.gone:
-		return false
 	case !s.confirmed || a.Number > s.number+1:
 		return s.miss(now)
 	case a.Number == s.number+1:
 		s.number = a.Number
 		for i := range a.Members {
-			m := &a.Members[i]
-			r.set(s.members, m.Key, entry{m.Conns, string(m.Info)}, now)
+			if e, ok := a.Members[i].entry(); ok {
+				r.set(s.members, a.Members[i].Key, e, now)
+			}
 		}
 	}
 	return false
@@ -118,26 +157,38 @@ func (s *share) miss(now int64) (ask bool) {
 	if s.asked != 0 && now-s.asked < askAgain {
 		return false
 	}
+	if s.asked == 0 {
+		s.asks = 0
+	}
 	s.asked = now
 	return true
 }
 
 // receiveShare takes a part of a whole share.
 func (r *Roster) receiveShare(s *share, a *Announcement, now int64) (ask bool) {
+	b := &s.building
 	if a.Part == 0 {
-		s.building = make(map[string]entry, len(a.Members))
+		*b = building{members: make(map[string]entry, len(a.Members)), number: a.Number, of: a.For}
 	}
-	if s.building == nil {
-		return false // the beginning is missing: it is asked for again
+	// A share for all and one for this node may arrive at the same time.
+	if b.members == nil || a.Part != b.parts || a.Number != b.number || a.For != b.of {
+		return !s.confirmed && s.miss(now)
 	}
 	for i := range a.Members {
-		s.building[a.Members[i].Key] = entry{a.Members[i].Conns, string(a.Members[i].Info)}
+		if e, ok := a.Members[i].entry(); ok && e.conns > 0 {
+			b.members[a.Members[i].Key] = e
+		}
+	}
+	b.parts++
+	if len(b.members) > maxShare {
+		*b = building{}
+		return false
 	}
 	if a.More {
 		return false
 	}
-	whole := s.building
-	s.building = nil
+	whole := b.members
+	*b = building{}
 	if s.confirmed && a.Number < s.number {
 		return false // older than what this node knows
 	}

@@ -11,19 +11,24 @@ type Changes struct {
 // it again, 0 if nothing has changed.
 func (r *Roster) Changes(now int64) (c *Changes, due int64) {
 	if len(r.changes) == 0 {
+		r.changes = nil // a map keeps the memory of the most that was in it
 		return nil, 0
 	}
 	if r.shown != 0 && now < r.shown+r.interval {
 		return nil, r.shown + r.interval
 	}
 	c = &Changes{Count: r.count}
+	b := batch{limit: maxShown}
 	for key, changed := range r.changes {
 		switch {
-		case len(c.Joined)+len(c.Left) == maxShown:
+		case b.isFull():
 		case !changed.was:
-			c.Joined = append(c.Joined, r.Member(key))
+			m := r.Member(key)
+			b.add(&m)
+			c.Joined = append(c.Joined, m)
 			delete(r.changes, key)
 		case now >= changed.at+r.grace:
+			b.add(&Member{Key: key})
 			c.Left = append(c.Left, key)
 			delete(r.changes, key)
 		case due == 0 || changed.at+r.grace < due:
@@ -36,6 +41,8 @@ func (r *Roster) Changes(now int64) (c *Changes, due int64) {
 	r.shown = now
 	if len(r.changes) > 0 {
 		due = max(due, now+r.interval)
+	} else {
+		r.changes = nil
 	}
 	return c, due
 }

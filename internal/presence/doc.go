@@ -14,8 +14,13 @@
 //	later            changes, gathered for a moment
 //	interruption     like the first member, with a new epoch; shares that no
 //	                 node confirms are dropped
-//	node is gone     its share is dropped, by every node on its own
+//	node is gone     its share is dropped, by every node on its own, and what
+//	                 still arrives from it
 //	node comes back  it is asked to begin again
+//	answer is lost   the roster begins again, a few times
+//
+// Epochs are times. If a node's epoch is less than one that another node knows,
+// because its clock was turned back, it is asked to begin again behind that.
 //
 // # Changes for clients
 //

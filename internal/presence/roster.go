@@ -1,20 +1,14 @@
 package presence
 
-import (
-	"encoding/json"
-	"slices"
-)
-
 const (
-	// maxAnnounced bounds the members in one announcement, so that it fits into
-	// a message between nodes.
-	maxAnnounced = 256
-	// maxShown bounds the members in one change for clients.
-	maxShown = 500
-	// maxShares bounds the nodes that a roster remembers, gone ones included.
-	maxShares = 64
-	// askAgain is when a share is asked for again, in milliseconds.
+	// askAgain is when a share is asked for again, in milliseconds, and maxAsks
+	// how often: a node that is alive answers, and the registry drops the
+	// others.
 	askAgain = 1000
+	maxAsks  = 60
+	// maxUnread is how many changes the sorted keys are kept for, when no page
+	// is read.
+	maxUnread = 64
 )
 
 // entry is a member on one node.
@@ -28,10 +22,18 @@ type share struct {
 	epoch, number uint64
 	seen          uint64 // the greatest number of the epoch, whether applied or not
 	members       map[string]entry
-	building      map[string]entry // parts of a whole share
-	confirmed     bool             // since the last Restart
-	asked         int64            // when the share was asked for; 0: it is not missing
-	gone          bool             // the node has left the cluster
+	building      building
+	confirmed     bool  // since the last Restart
+	asked         int64 // when the share was asked for; 0: it is not missing
+	asks          int   // since then
+}
+
+// building is the parts of a whole share that have arrived.
+type building struct {
+	members map[string]entry // nil: none
+	number  uint64           // those of the parts
+	of      uint64
+	parts   int
 }
 
 // change is one that clients have not been shown.
@@ -48,13 +50,16 @@ type Roster struct {
 
 	epoch, number uint64
 	own           map[string]entry
-	unsent        map[string]struct{} // own members that have changed
+	unsent        map[string]struct{} // own members that have changed; nil: none
 	restart       bool                // the next announcement is the whole share
 
 	shares  map[string]*share // by node
 	count   int               // members, each once
-	changes map[string]change // not shown yet
+	changes map[string]change // not shown yet; nil: none
 	shown   int64             // when changes were shown last
+
+	sorted []string // the keys of all members in order; nil: not read lately
+	unread int      // changes since sorted was read
 }
 
 // NewRoster returns the roster of a room on the node self. Changes are shown at
@@ -63,8 +68,7 @@ type Roster struct {
 func NewRoster(self string, epoch uint64, interval, grace int64) *Roster {
 	return &Roster{
 		self: self, interval: interval, grace: grace, epoch: epoch, restart: true,
-		own: make(map[string]entry), unsent: make(map[string]struct{}),
-		shares: make(map[string]*share), changes: make(map[string]change),
+		own: make(map[string]entry), shares: make(map[string]*share),
 	}
 }
 
@@ -76,7 +80,7 @@ func (r *Roster) Join(key, info string, now int64) {
 		e.info = info
 	}
 	r.set(r.own, key, e, now)
-	r.unsent[key] = struct{}{}
+	r.announceLater(key)
 }
 
 // Leave removes a connection of this node.
@@ -87,6 +91,13 @@ func (r *Roster) Leave(key string, now int64) {
 	}
 	e.conns--
 	r.set(r.own, key, e, now)
+	r.announceLater(key)
+}
+
+func (r *Roster) announceLater(key string) {
+	if r.unsent == nil {
+		r.unsent = make(map[string]struct{})
+	}
 	r.unsent[key] = struct{}{}
 }
 
@@ -130,19 +141,32 @@ func (r *Roster) note(key string, was bool, now int64) {
 	} else {
 		r.count++
 	}
-	if before, found := r.changes[key]; !found {
-		r.changes[key] = change{was, now}
-	} else if before.was != was {
-		delete(r.changes, key)
+	r.sort(key, was)
+	if before, found := r.changes[key]; found {
+		if before.was != was {
+			delete(r.changes, key)
+		}
+		return
 	}
+	if r.changes == nil {
+		r.changes = make(map[string]change)
+	}
+	r.changes[key] = change{was, now}
 }
 
-// Own returns the members of this node.
-func (r *Roster) Own() (members []Member) {
+// Own returns the members of this node, in lists that fit into messages.
+func (r *Roster) Own() (lists [][]Member) {
+	var b batch
 	for key, e := range r.own {
-		members = append(members, e.member(key))
+		if len(lists) == 0 || b.isFull() {
+			b = batch{limit: maxAnnounced}
+			lists = append(lists, nil)
+		}
+		m := e.member(key)
+		b.add(&m)
+		lists[len(lists)-1] = append(lists[len(lists)-1], m)
 	}
-	return members
+	return lists
 }
 
 // replace puts other members in the place of those of a node.
@@ -157,11 +181,17 @@ func (r *Roster) replace(s *share, members map[string]entry, now int64) {
 	}
 }
 
-// Missing returns the nodes that have to be asked for their shares again.
+// Missing returns the nodes that have to be asked for their shares again. One
+// that has not answered for long is forgotten.
 func (r *Roster) Missing(now int64) (nodes []string) {
 	for node, s := range r.shares {
-		if s.asked != 0 && now-s.asked >= askAgain {
+		switch {
+		case s.asked == 0 || now-s.asked < askAgain:
+		case s.asks == maxAsks:
+			r.NodeGone(node, now)
+		default:
 			s.asked = now
+			s.asks++
 			nodes = append(nodes, node)
 		}
 	}
@@ -188,20 +218,17 @@ func (r *Roster) Confirmed() (nodes int) {
 	return nodes
 }
 
-// NodeGone drops the share of a node that has left the cluster. If the node is
-// back, it has to begin a new epoch, as its earlier announcements may still
-// arrive.
-func (r *Roster) NodeGone(node string, now int64) {
+// NodeGone drops the share of a node that has left the cluster, and reports
+// whether there was one. The owner ignores what still arrives from the node. If
+// it comes back, it has to begin a new epoch.
+func (r *Roster) NodeGone(node string, now int64) (known bool) {
 	s := r.shares[node]
 	if s == nil {
-		return
+		return false
 	}
 	r.replace(s, nil, now)
-	if len(r.shares) > maxShares {
-		delete(r.shares, node)
-		return
-	}
-	*s = share{epoch: s.epoch + 1, members: s.members, gone: true}
+	delete(r.shares, node)
+	return true
 }
 
 // Restart begins a new epoch, because announcements may have been lost: this
@@ -218,9 +245,9 @@ func (r *Roster) Restart(epoch uint64) {
 // for it.
 func (r *Roster) DropUnconfirmed(now int64) {
 	for _, s := range r.shares {
-		if !s.confirmed && !s.gone {
+		if !s.confirmed {
 			r.replace(s, nil, now)
-			s.asked = now
+			s.asked, s.asks = now, 0
 		}
 	}
 }
@@ -236,41 +263,4 @@ func (r *Roster) Member(key string) Member {
 		}
 	}
 	return e.member(key)
-}
-
-// Members returns the members whose keys come after a key, in the order of the
-// keys, and at most limit of them.
-func (r *Roster) Members(after string, limit int) (members []Member, more bool) {
-	keys := make(map[string]struct{})
-	note := func(of map[string]entry) {
-		for key := range of {
-			if key > after {
-				keys[key] = struct{}{}
-			}
-		}
-	}
-	note(r.own)
-	for _, s := range r.shares {
-		note(s.members)
-	}
-	sorted := make([]string, 0, len(keys))
-	for key := range keys {
-		sorted = append(sorted, key)
-	}
-	slices.Sort(sorted)
-	if len(sorted) > limit {
-		sorted, more = sorted[:limit], true
-	}
-	for _, key := range sorted {
-		members = append(members, r.Member(key))
-	}
-	return members, more
-}
-
-func (e entry) member(key string) Member {
-	m := Member{Key: key, Conns: e.conns}
-	if e.info != "" {
-		m.Info = json.RawMessage(e.info)
-	}
-	return m
 }

@@ -111,7 +111,7 @@ func (w *world) receive(n *simulated, p parcel) {
 		}
 	}
 	if n.roster.Receive(p.from, p.a, w.now) {
-		w.send(n.id, p.from, n.roster.Ask())
+		w.send(n.id, p.from, n.roster.Ask(p.from))
 	}
 }
 
@@ -138,7 +138,7 @@ func (w *world) step(n *simulated, reliable bool) {
 		w.announce(n, reliable)
 	}
 	for _, node := range n.roster.Missing(w.now) {
-		w.send(n.id, node, n.roster.Ask())
+		w.send(n.id, node, n.roster.Ask(node))
 	}
 	if n.opened != 0 && w.now-n.opened > 3000 {
 		n.opened = 0
