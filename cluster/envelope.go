@@ -45,6 +45,11 @@ type Envelope struct {
 	User string
 	// Position is set by the broker in Deliver, for a message that is kept.
 	Position Position
+	// Resent is set by the broker, in Deliver and in histories, for a kept
+	// message that its publisher has sent again because the server has failed:
+	// before that, nodes may have received it at another place, or not at all.
+	// So a position up to it does not tell what a client has received.
+	Resent bool
 	// Payload is the wire message, byte for byte as the receivers see it, or
 	// the request if Kind is EnvelopeControl.
 	Payload []byte

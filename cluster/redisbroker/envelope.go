@@ -22,6 +22,8 @@ import (
 // incarnation is drawn at random when a broker is made, so that the numbers of
 // a restarted node do not look like repeats.
 //
+// All bits of the flags have a meaning: a further one takes another version.
+//
 // Node and origin are adjacent because a connection's ID begins with the ID of
 // its node: then both together are the origin's ID, and a decoder takes it
 // without a copy.
@@ -35,7 +37,7 @@ const (
 	flagControl      = 1 << 4
 	flagInternal     = 1 << 5 // for the brokers themselves, never for a handler
 	flagKept         = 1 << 6 // the message is part of its channel's history
-	knownFlags       = 1<<7 - 1
+	flagResent       = 1 << 7 // only with flagKept; see markResent
 
 	// maxExcept bounds the memory that a decoder allocates for the list.
 	maxExcept = 1 << 16
@@ -96,6 +98,9 @@ func appendEnvelope(dst []byte, s *header, env *cluster.Envelope) []byte {
 	if env.Keep != nil {
 		flags |= flagKept
 	}
+	if env.Resent {
+		flags |= flagResent
+	}
 	dst = append(dst, envelopeVersion, flags)
 	dst = binary.AppendUvarint(dst, s.number)
 	dst = binary.BigEndian.AppendUint64(dst, s.incarnation)
@@ -130,9 +135,6 @@ func decodeEnvelope(data string, scratch []byte, s *header, env *cluster.Envelop
 	}
 	r := envelopeReader{rest: data[1:]}
 	flags := r.byte()
-	if flags&^byte(knownFlags) != 0 {
-		return scratch, errEnvelopeVersion
-	}
 	s.number = r.uvarint()
 	s.incarnation = r.uint64()
 	nodeLen, originLen := r.length(), r.length()
@@ -163,12 +165,25 @@ func decodeEnvelope(data string, scratch []byte, s *header, env *cluster.Envelop
 		env.User = r.take(r.length())
 		env.Position = cluster.Position{Incarnation: s.incarnation, Number: s.number}
 	}
+	env.Resent = flags&flagResent != 0
+	if env.Resent && flags&flagKept == 0 {
+		return scratch, errEnvelopeMalformed
+	}
 	if r.bad || flags&flagKept != 0 && (s.number == 0 || env.Position.IsStart()) {
 		return scratch, errEnvelopeMalformed
 	}
 	scratch = append(scratch[:0], r.rest...)
 	env.Payload = scratch
 	return scratch, nil
+}
+
+// markResent marks the encoding of a message that is sent again to another
+// process of the server, or to another server in its place. The first may have
+// lost it after some nodes had received it.
+func markResent(data []byte) {
+	if data[1]&flagKept != 0 {
+		data[1] |= flagResent
+	}
 }
 
 // isUnnumberedInternal returns true for the encoding of a message between

@@ -44,6 +44,8 @@ var envelopeCases = []struct {
 			Payload: []byte("x")}},
 	{"kept without a user", redisbroker.Header{Node: "a", Incarnation: 2, Number: 9},
 		cluster.Envelope{Kind: cluster.EnvelopeMessage, Keep: &cluster.Retention{}, Payload: []byte("x")}},
+	{"kept and resent", redisbroker.Header{Node: "n", Incarnation: 3, Number: 7},
+		cluster.Envelope{Kind: cluster.EnvelopeMessage, Keep: &cluster.Retention{}, Resent: true, Payload: []byte("x")}},
 }
 
 func goldenFile(name string) string {
@@ -99,7 +101,7 @@ func TestEnvelopeRefuses(t *testing.T) {
 		{"version 0", "\x00" + good[1:], redisbroker.ErrEnvelopeVersion},
 		{"version 2", "\x02" + good[1:], redisbroker.ErrEnvelopeVersion},
 		{"a neffos message", "0;chat;lobby;say;0;0;hello", redisbroker.ErrEnvelopeVersion},
-		{"a flag of the future", good[:1] + "\x80" + good[2:], redisbroker.ErrEnvelopeVersion},
+		{"resent, but not kept", good[:1] + "\x80" + good[2:], redisbroker.ErrEnvelopeMalformed},
 		{"version only", good[:1], redisbroker.ErrEnvelopeMalformed},
 		{"cut in the number", good[:2], redisbroker.ErrEnvelopeMalformed},
 		{"cut in the incarnation", good[:8], redisbroker.ErrEnvelopeMalformed},

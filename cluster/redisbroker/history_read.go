@@ -206,6 +206,7 @@ func (r *historyReader) entry(found *redis.XMessage) stream.Entry {
 				continue
 			}
 			e.Kind, e.Position, e.Size, e.Data = stream.Message, env.Position, len(env.Payload), data
+			e.Resent = env.Resent
 			if field == stream.FieldAgain {
 				e.Kind = stream.Again
 			}

@@ -136,6 +136,7 @@ func (p *publisher) takeOver(ctx context.Context, trace linkTrace) {
 	s := p.server
 	if p.demoted || trace.elsewhere(&p.trace) {
 		p.unsure += s.queue.suspect()
+		s.queue.markResent(p.unsure)
 	} else {
 		s.queue.forget()
 	}

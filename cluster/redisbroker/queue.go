@@ -214,6 +214,15 @@ func (q *publishQueue) suspect() (count int) {
 	return count
 }
 
+// markResent marks the oldest count messages; see the function of that name.
+func (q *publishQueue) markResent(count int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i := range q.entries[q.head : q.head+count] {
+		markResent(q.entries[q.head+i].payload)
+	}
+}
+
 // forget drops the kept messages.
 func (q *publishQueue) forget() {
 	q.mu.Lock()

@@ -16,12 +16,12 @@ func (h *Hub) deliver(channel string, env *cluster.Envelope) {
 		h.peer.Deliver(env)
 		return
 	}
-	loops := h.interest.Loops(channel)
-	if loops == 0 {
+	if rooms := h.recovery.Load(); rooms != nil && !env.Position.IsZero() {
+		rooms.Receive(channel, env)
 		return
 	}
-	if rooms := h.recovery.Load(); rooms != nil && !env.Position.IsZero() {
-		rooms.Receive(channel, env, loops)
+	loops := h.interest.Loops(channel)
+	if loops == 0 {
 		return
 	}
 	h.post(loops, &delivery{

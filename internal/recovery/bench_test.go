@@ -39,7 +39,7 @@ func busy(tb testing.TB, rooms, bytes int) (receive func()) {
 	env := cluster.Envelope{Position: at(1)}
 	receive = func() {
 		env.Position.Number++
-		r.Receive(channel, &env, 1)
+		r.Receive(channel, &env)
 	}
 	for range 1000 {
 		receive()

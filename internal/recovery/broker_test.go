@@ -108,7 +108,7 @@ func (b *broker) publish(channel string, first, last uint64) {
 		subscribed := b.subscribed[channel]
 		b.mu.Unlock()
 		if subscribed {
-			b.rooms.Receive(channel, &env, 1)
+			b.rooms.Receive(channel, &env)
 		}
 	}
 }

@@ -256,3 +256,21 @@ func TestHistory(t *testing.T) {
 		}
 	})
 }
+
+// TestMessageBetweenLoops: a message arrives when the last loop has
+// unsubscribed, and the next one subscribes before the room is released. Its
+// clients do not lack the message.
+func TestMessageBetweenLoops(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, b *broker) {
+		b.open(channel)
+		b.publish(channel, 1, 1)
+		b.released.Store(true)
+		b.publish(channel, 2, 2)
+		b.released.Store(false)
+		b.rooms.Release(channel)
+		b.open(channel)
+		if got := b.recover(channel, Wish{After: at(1)}); !got.Recovered || !slices.Equal(payloads(got), numbers(2, 2)) {
+			t.Errorf("recovered %v, messages %v, want the second message", got.Recovered, payloads(got))
+		}
+	})
+}

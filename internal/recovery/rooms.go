@@ -262,12 +262,20 @@ func (r *Rooms) Release(channel string) {
 // Receive takes a message of the subscription, and delivers it, unless it has
 // been delivered before or is kept back. The broker calls it in the channel's
 // order.
-func (r *Rooms) Receive(channel string, env *cluster.Envelope, loops uint64) {
-	m := r.config.NewMessage(env, time.Now())
+//
+// The loops are looked up under the stripe's lock: one that has subscribed
+// before a client recovers there gets each message that the recovery lacks. A
+// ring takes its messages also while no loop is subscribed, because one may be
+// before the room is released.
+func (r *Rooms) Receive(channel string, env *cluster.Envelope) {
 	s := r.stripe(channel)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	in := s.rooms[channel]
+	in, loops := s.rooms[channel], r.config.Loops(channel)
+	if in == nil && loops == 0 {
+		return
+	}
+	m := r.config.NewMessage(env, time.Now())
 	if in == nil {
 		r.config.Deliver(channel, loops, m)
 		return

@@ -28,14 +28,20 @@ type client struct {
 
 	writing sync.Mutex // held while a frame is written
 
-	mu  sync.Mutex // guards err
-	err error      // why the connection has ended
+	mu      sync.Mutex        // guards the rest
+	err     error             // why the connection has ended
+	onReply func(text string) // takes messages with a token in place of replies
 }
 
 var errClosedHere = errors.New("the test has closed it")
 
 // openClient dials a node and says hello.
 func openClient(address string, handle func(text string)) (*client, error) {
+	return openClientWith(address, "", handle)
+}
+
+// openClientWith is openClient for a client that names features in its hello.
+func openClientWith(address, features string, handle func(text string)) (*client, error) {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		return nil, err
@@ -44,7 +50,7 @@ func openClient(address string, handle func(text string)) (*client, error) {
 		conn: conn, in: bufio.NewReader(conn), handle: handle,
 		replies: make(chan string, 64), gone: make(chan struct{}),
 	}
-	if err := c.hello(); err != nil {
+	if err := c.hello(features); err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
@@ -52,7 +58,7 @@ func openClient(address string, handle func(text string)) (*client, error) {
 	return c, nil
 }
 
-func (c *client) hello() error {
+func (c *client) hello(features string) error {
 	if err := c.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
@@ -68,7 +74,7 @@ func (c *client) hello() error {
 	if response.StatusCode != http.StatusSwitchingProtocols {
 		return fmt.Errorf("the upgrade was answered %s", response.Status)
 	}
-	if err := c.send("M"); err != nil {
+	if err := c.send("M" + features); err != nil {
 		return err
 	}
 	text, err := c.next()
@@ -79,7 +85,7 @@ func (c *client) hello() error {
 	if !isAck {
 		return fmt.Errorf("hello was answered %q", text)
 	}
-	c.id = id
+	c.id = strings.TrimSuffix(id, features)
 	return c.conn.SetReadDeadline(time.Time{})
 }
 
@@ -137,8 +143,15 @@ func (c *client) read() {
 			c.end(err)
 			return
 		}
-		if strings.HasPrefix(text, ";") {
+		if strings.HasPrefix(text, ";") || strings.HasPrefix(text, "@") {
 			c.handle(text)
+			continue
+		}
+		c.mu.Lock()
+		onReply := c.onReply
+		c.mu.Unlock()
+		if onReply != nil {
+			onReply(text)
 			continue
 		}
 		select {

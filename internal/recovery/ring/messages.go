@@ -68,18 +68,22 @@ func size(messages []*Message) (bytes int) {
 func (r *Ring) since(p cluster.Position, now int64) (messages []*Message, found bool) {
 	r.expire(now)
 	own := r.messages[r.first:]
-	switch p {
-	case cluster.Position{}:
+	if p.IsZero() {
 		return nil, false
+	}
+	for i := len(own) - 1; i >= 0; i-- {
+		switch {
+		case own[i].Resent:
+			return nil, false // the position does not tell which of them the client has
+		case own[i].Position == p:
+			return own[i+1:], true
+		}
+	}
+	switch p {
 	case r.head:
 		return nil, true
 	case r.floor, r.start:
 		return own, true
-	}
-	for i := len(own) - 1; i >= 0; i-- {
-		if own[i].Position == p {
-			return own[i+1:], true
-		}
 	}
 	return nil, false
 }
@@ -221,6 +225,9 @@ func (r *Ring) drop(count int) {
 		r.first++
 		r.bytes -= m.Size
 		r.floor, r.start = m.Position, cluster.Position{}
+		if m.Resent {
+			r.floor = cluster.Position{}
+		}
 	}
 	switch left := r.count(); {
 	case left == 0:

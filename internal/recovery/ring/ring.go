@@ -16,6 +16,9 @@ type Message struct {
 	Except []string
 	// User is the ID of the sending user, empty if there is none.
 	User string
+	// Resent: clients of other nodes may have received it at another place, or
+	// not; see cluster.Envelope.
+	Resent bool
 	// Frame is the message as members without positions receive it, and Size
 	// its share of Retention.Bytes.
 	Frame []byte
@@ -194,10 +197,6 @@ func (r *Ring) begin(p *Page) (deliver []*Message) {
 	}
 	if !r.head.IsZero() {
 		deliver = slices.Clone(p.Messages[known:])
-	}
-	if known > 0 || len(p.Messages) == 0 {
-		// The history has lost messages. Their publishers may send them again.
-		r.origins = origins{}
 	}
 	r.adopt(p, true)
 	return deliver

@@ -62,6 +62,7 @@ type Entry struct {
 	Kind     Kind
 	Position cluster.Position // of a message
 	Size     int              // of its payload
+	Resent   bool             // see cluster.Envelope
 	Data     string           // its envelope
 }
 

@@ -24,6 +24,7 @@ type Selection struct {
 	// page has the messages before Before, newer the ones from it on, which are
 	// the page if Before is not found.
 	page, newer   window
+	resent        bool // a message was resent, so that no older position tells
 	after, before bool // the entry was found
 
 	// For a start position.
@@ -87,8 +88,9 @@ func (s *Selection) exceeds(e *Entry) bool {
 
 // take puts a message into its window.
 func (s *Selection) take(e *Entry) {
+	s.resent = s.resent || e.Resent
 	switch {
-	case !s.after && e.Position == s.query.After && e.ID.Time > s.gap && !s.unread:
+	case !s.after && !s.resent && e.Position == s.query.After && e.ID.Time > s.gap && !s.unread:
 		s.after = true
 	case !s.beforeDone():
 	case !s.after:
