@@ -56,6 +56,16 @@ for (const balancer of ["haproxy", "nginx"]) {
       }
     }
 
+    /**
+     * Waits until a person is in the room again. The person had joined it so many times, and may
+     * have reconnected to another node in between.
+     */
+    const back = (person, joins) =>
+      person.lifecycle.until(
+        () => person.joins(room) > joins && person.ns.rooms.has(room),
+        "to be in the room again",
+      );
+
     /** Calls a function that closes connections of some people, and waits for their return. */
     async function survive(those, action) {
       const earlier = new Map(
@@ -65,10 +75,7 @@ for (const balancer of ["haproxy", "nginx"]) {
       for (const person of people) {
         const { id, joins } = earlier.get(person);
         if (those.includes(person)) {
-          await person.lifecycle.until(
-            () => person.joins(room) > joins,
-            "to be in the room again",
-          );
+          await back(person, joins);
           assert.notEqual(person.conn.ID, id, `${person.name} has a new connection`);
         } else {
           assert.equal(person.conn.ID, id, `${person.name} has kept the connection`);
@@ -281,7 +288,7 @@ for (const balancer of ["haproxy", "nginx"]) {
         await assert.rejects(probe(), "a response without a node");
         await cluster.restart(names);
       });
-      await last.lifecycle.until(() => last.joins(room) > 1, "to be in the room again");
+      await back(last, 1);
       people.push(last);
       await allReceive("after the outage");
     });
