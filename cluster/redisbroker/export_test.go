@@ -217,13 +217,13 @@ func (s Subscription) Pong() bool {
 // Wait moves the clock only.
 func (a *Asleep) Wait(time time.Duration) { a.broker.epoch = a.broker.epoch.Add(-time) }
 
-// Suspects is the number of acknowledged messages for histories that the
-// publisher of the first server would send again after a crash.
+// Suspects is the number of messages for histories that the publisher of the
+// first server would send after a crash, those of the queue included.
 func (b *Broker) Suspects() (count int) {
 	q := b.servers[0].queue
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for i := range q.entries[q.head : q.head+q.kept] {
+	for i := range q.entries[q.head:] {
 		if q.entries[q.head+i].keep != nil {
 			count++
 		}

@@ -40,8 +40,8 @@ func TestHistoryRefused(t *testing.T) {
 			keep(t, nodes[0], channel, hour, "lost 1", "lost 2", "lost 3")
 			lost := ledgers[1].await(t, channel, 5)
 			stats := nodes[0].Stats().Servers[0]
-			if stats.Unkept != 3 || stats.HistoryRefusals == 0 {
-				t.Errorf("%d messages and %d refusals are counted, want 3 and some", stats.Unkept, stats.HistoryRefusals)
+			if stats.Unkept < 3 || stats.HistoryRefusals == 0 {
+				t.Errorf("%d messages and %d refusals are counted, want at least 3 and some", stats.Unkept, stats.HistoryRefusals)
 			}
 			if !matches("Redis refuses to store messages in histories since .*"+c.want, nodes[0].Warnings()...) {
 				t.Errorf("Warnings = %q, want %s", nodes[0].Warnings(), c.want)
@@ -101,8 +101,8 @@ func TestHistoryKeyOfAnotherType(t *testing.T) {
 	ledgers[1].await(t, broken, 21)
 	ledgers[1].await(t, other, 21)
 	stats := nodes[0].Stats().Servers[0]
-	if stats.Unkept != 20 || !matches("WRONGTYPE", nodes[0].Warnings()...) || stats.PublisherReconnects != 0 {
-		t.Errorf("%d messages not stored, warnings %q, %d reconnects, want 20, WRONGTYPE and 0",
+	if stats.Unkept < 20 || !matches("WRONGTYPE", nodes[0].Warnings()...) || stats.PublisherReconnects != 0 {
+		t.Errorf("%d messages not stored, warnings %q, %d reconnects, want at least 20, WRONGTYPE and 0",
 			stats.Unkept, nodes[0].Warnings(), stats.PublisherReconnects)
 	}
 	if page, got := readHistory(t, nodes[1], other, cluster.HistoryQuery{After: otherLast}); !page.Found || len(got) != 20 {

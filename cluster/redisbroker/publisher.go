@@ -224,9 +224,6 @@ func (p *publisher) publish(ctx context.Context) error {
 		return err
 	}
 	p.accepted(ctx)
-	if p.history.failing {
-		p.countUnkept(count)
-	}
 	ended := s.now()
 	s.stats.answerTime.observe((ended - began).Seconds())
 	usual := s.tripTime.value()
@@ -240,6 +237,9 @@ func (p *publisher) publish(ctx context.Context) error {
 		return nil
 	}
 	p.unsure = max(0, p.unsure-count)
+	if p.history.failing {
+		p.countUnkept(count)
+	}
 	s.stats.batchSize.observe(float64(count))
 	s.stats.publishTime.observe((ended - p.batch[0].since).Seconds())
 	for i := range count {
