@@ -30,9 +30,10 @@ type broker struct {
 	starts      map[cluster.Position]int          // the number of messages when they were given out
 	subscribed  map[string]bool
 	queries     []cluster.HistoryQuery
-	delivered   map[string][]string // the payloads, and "gap"
-	fail        error               // of reads
-	slow        time.Duration       // of reads
+	delivered   map[string][]string                   // the payloads, and "gap"
+	fail        error                                 // of reads
+	failing     func(query cluster.HistoryQuery) bool // which of them; nil: all
+	slow        time.Duration                         // of reads
 	before      func(query cluster.HistoryQuery)
 	after       func(query cluster.HistoryQuery) // between the read and the answer
 	interrupted [2]atomic.Bool
@@ -189,6 +190,9 @@ func (b *broker) History(ctx context.Context, channel string, query cluster.Hist
 	b.mu.Lock()
 	b.queries = append(b.queries, query)
 	before, after, err, slow := b.before, b.after, b.fail, b.slow
+	if b.failing != nil && !b.failing(query) {
+		err = nil
+	}
 	b.mu.Unlock()
 	select {
 	case <-time.After(slow):

@@ -66,6 +66,26 @@ func TestLostAgain(t *testing.T) {
 	})
 }
 
+// TestLostAgainDuringRead: the repair of the second loss is wanted before the
+// page of the first one arrives.
+func TestLostAgainDuringRead(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, b *broker) {
+		b.open(channel)
+		b.publish(channel, 1, 2)
+		b.change(func() {
+			b.after = func(cluster.HistoryQuery) {
+				b.change(func() { b.after = nil })
+				b.lose(channel, 5, 6)
+				pass(time.Second)
+			}
+		})
+		b.lose(channel, 3, 4)
+		pass(2 * time.Second)
+		b.publish(channel, 7, 7)
+		b.want(channel, numbers(1, 7)...)
+	})
+}
+
 func TestLostWhileOpening(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, b *broker) {
 		b.publish(channel, 1, 2)
@@ -130,6 +150,37 @@ func TestFailingRepair(t *testing.T) {
 		got := b.recover(channel, Wish{After: at(3)})
 		if !got.Recovered || !slices.Equal(payloads(got), numbers(4, 7)) {
 			t.Errorf("recovered %v, %v, want 4 to 7", got.Recovered, payloads(got))
+		}
+	})
+}
+
+// TestOldPageAfterGiveUp: a room gives up that had to drop messages, and a page
+// from before arrives. It is not the place at which the room continues.
+func TestOldPageAfterGiveUp(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, b *broker) {
+		b.open(channel)
+		b.publish(channel, 1, 3)
+		b.shrink(channel)
+		b.change(func() {
+			b.fail, b.failing = errDown, func(q cluster.HistoryQuery) bool { return q.Oldest }
+			b.after = func(cluster.HistoryQuery) {
+				b.change(func() { b.after = nil })
+				pass(timeout * 3 / 2)
+			}
+		})
+		b.rooms.config.Timeout *= 2
+		b.lose(channel, 4, 4)
+		pass((2*repairTimeouts - 1) * timeout)
+		s := b.rooms.stripe(channel)
+		s.mu.Lock()
+		b.rooms.wantOlder(s, s.rooms[channel], &client{wish: Wish{After: at(1)}, post: func(Recovery) {}})
+		s.mu.Unlock()
+		synctest.Wait()
+		b.publish(channel, 5, 2000)
+		pass(3 * timeout)
+		b.want(channel, append(append([]string{"1", "2", "3", "gap"}, numbers(5, 1028)...), "gap", "gap")...)
+		if got := b.recover(channel, Wish{}); got.Head != at(2000) {
+			t.Errorf("the head is %v, want that of the newest message", got.Head)
 		}
 	})
 }
@@ -229,10 +280,11 @@ func TestReleaseDuringReads(t *testing.T) {
 		b.change(func() { b.after = nil })
 		b.open(channel) // the same name, but another room
 		b.want(channel, "1", "2")
+		released := time.Now()
 		close(gate)
 		b.want(channel) // the old room delivers nothing
-		if got := <-answers; got.Recovered {
-			t.Errorf("the released room answers %+v", got)
+		if got := <-answers; got.Recovered || time.Since(released) != 0 {
+			t.Errorf("the released room answers %+v after %v", got, time.Since(released))
 		}
 		b.publish(channel, 5, 5)
 		b.want(channel, "5")

@@ -222,9 +222,6 @@ func (r *Rooms) tryOpen(s *stripe, in *room, by time.Time) (opened []func(), aga
 	case in.epoch != epoch || in.ring.Open(page):
 		return nil, true
 	}
-	if !current {
-		r.hold(in)
-	}
 	in.opening = false
 	w := in.needWork()
 	opened, w.opened = w.opened, nil

@@ -35,11 +35,11 @@
 // only a later page can tell: for some time after such a page, the ring holds
 // at the first message of each unknown incarnation, and asks.
 //
-// # What a history does not know
+// # Loss of the server
 //
 // A server that restarts may have lost the newest messages. The ring has a gap
-// if the head is among them; else nothing shows the loss. Publishers that send
-// them again must do that before anything new, and a message must not be found
-// (cluster.HistoryPage) at the place of its repetition: others may have been
-// kept in between.
+// if the head is among them; else nothing shows the loss. Publishers send some
+// of them again, at later places (Message.Resent). Members that have one do not
+// receive it again, and positions from before its new place do not tell what a
+// client has.
 package ring

@@ -68,21 +68,17 @@ func size(messages []*Message) (bytes int) {
 func (r *Ring) since(p cluster.Position, now int64) (messages []*Message, found bool) {
 	r.expire(now)
 	own := r.messages[r.first:]
-	if p.IsZero() {
-		return nil, false
-	}
-	for i := len(own) - 1; i >= 0; i-- {
-		switch {
-		case own[i].Resent:
-			return nil, false // the position does not tell which of them the client has
-		case own[i].Position == p:
+	for i := len(own) - 1; i >= r.untold; i-- {
+		if own[i].Position == p {
 			return own[i+1:], true
 		}
 	}
-	switch p {
-	case r.head:
+	switch {
+	case p.IsZero() || r.headUntold:
+		return nil, false
+	case p == r.head:
 		return nil, true
-	case r.floor, r.start:
+	case r.untold == 0 && (p == r.floor || p == r.start):
 		return own, true
 	}
 	return nil, false
@@ -124,8 +120,14 @@ func (r *Ring) Prepend(p *Page, start cluster.Position) (gap bool) {
 		r.messages = append(append(make([]*Message, 0, older+len(own)), p.Messages[:older]...), own...)
 		r.first, r.floor, r.start = 0, cluster.Position{}, cluster.Position{}
 		r.bytes += size(p.Messages[:older])
-		for _, m := range p.Messages[:older] {
+		if r.untold > 0 {
+			r.untold += older
+		}
+		for i, m := range p.Messages[:older] {
 			r.origins.note(m.Position)
+			if m.Resent {
+				r.untold = max(r.untold, i+1)
+			}
 		}
 	}
 	if at >= 0 || len(p.Messages) == 0 {
@@ -185,6 +187,9 @@ func (r *Ring) Remove(p cluster.Position) {
 	own := r.messages[r.first:]
 	if i := slices.IndexFunc(own, is); i >= 0 {
 		r.bytes -= own[i].Size
+		if i < r.untold {
+			r.untold--
+		}
 		r.messages = slices.Delete(r.messages, r.first+i, r.first+i+1)
 	}
 }
@@ -202,7 +207,10 @@ func (r *Ring) expire(now int64) {
 func (r *Ring) append(m *Message) {
 	r.messages = append(r.messages, m)
 	r.bytes += m.Size
-	r.head = m.Position
+	r.head, r.headUntold = m.Position, m.Resent
+	if m.Resent {
+		r.untold = r.count()
+	}
 }
 
 // trim drops what exceeds the retention.
@@ -225,7 +233,8 @@ func (r *Ring) drop(count int) {
 		r.first++
 		r.bytes -= m.Size
 		r.floor, r.start = m.Position, cluster.Position{}
-		if m.Resent {
+		if r.untold > 0 {
+			r.untold--
 			r.floor = cluster.Position{}
 		}
 	}

@@ -63,7 +63,11 @@ type Ring struct {
 	// floor is the position right before the oldest message, and start a start
 	// position of which the same is known. Zero: unknown.
 	floor, start cluster.Position
-	origins      origins
+	// untold: the positions of so many messages, and of the head, do not tell
+	// which messages a client lacks; see cluster.Envelope.Resent.
+	untold     int
+	headUntold bool
+	origins    origins
 	// unsure: until this time, in Unix milliseconds, the subscription may bring
 	// messages from before the page with which the ring began. A message is not
 	// one of these if the page or the ring has an earlier one of its
@@ -222,7 +226,8 @@ func (r *Ring) GiveUp() (deliver []*Message, gap bool) {
 // forget drops everything but the numbers of the incarnations.
 func (r *Ring) forget() {
 	r.drop(r.count())
-	r.head, r.floor, r.start, r.complete = cluster.Position{}, cluster.Position{}, cluster.Position{}, false
+	r.head, r.floor, r.start = cluster.Position{}, cluster.Position{}, cluster.Position{}
+	r.headUntold, r.complete = false, false
 }
 
 // adopt replaces the messages by those of a page. Messages from before a page
@@ -256,11 +261,8 @@ func (r *Ring) release(deliver []*Message) (_ []*Message, again bool) {
 	}
 	rest := h.messages[h.asked:]
 	if slices.ContainsFunc(rest, r.isDoubtful) {
-		r.holding = true
-		if !h.dropped {
-			h.messages, h.asked = rest, 0
-			r.held = h
-		} // else they are in the next page, or precede it
+		h.messages, h.asked = rest, 0
+		r.held, r.holding = h, true
 		return deliver, true
 	}
 	for _, m := range rest {
@@ -272,12 +274,23 @@ func (r *Ring) release(deliver []*Message) (_ []*Message, again bool) {
 	return deliver, h.dropped
 }
 
-// take appends a message, unless it is a repeat.
+// take appends a message, unless it is a repeat. A repeat of a message that the
+// history has lost makes it part of the history at a later place.
 func (r *Ring) take(m *Message) bool {
 	if !r.origins.add(m.Position) {
+		if m.Resent && !r.has(m) {
+			r.untold, r.headUntold = r.count(), true
+		}
 		return false
 	}
 	r.append(m)
 	r.trim()
 	return true
+}
+
+// has reports whether a repeat is one of a message that the ring has.
+func (r *Ring) has(m *Message) bool {
+	return slices.ContainsFunc(r.messages[r.first:], func(own *Message) bool {
+		return own.Position.Incarnation == m.Position.Incarnation && own.Position.Number >= m.Position.Number
+	})
 }

@@ -31,7 +31,7 @@ type node struct {
 // arrival is a message on its way over a subscription.
 type arrival struct {
 	*published
-	repeat bool
+	repeat, resent bool
 }
 
 // reading is a read of the history.
@@ -106,7 +106,7 @@ func (n *node) receive() {
 		return
 	}
 	n.repeated = n.repeated || m.repeat && n.ring.IsHolding()
-	deliver, ask := n.ring.Receive(m.message(n.sim.now))
+	deliver, ask := n.ring.Receive(m.message(n.sim.now, m.resent))
 	n.sim.trace("node %d receives %d: deliver=%v ask=%v", n.number, m.sequence, deliver, ask)
 	if deliver {
 		n.deliver(m.published)

@@ -17,11 +17,11 @@ type published struct {
 	excused bool
 }
 
-// entry is one of the stream. again: it is at the place of its repetition, so
-// others may be missing after its position.
+// entry is one of the stream. resent: it is at the place of its repetition, so
+// a position up to it does not tell which messages follow.
 type entry struct {
 	*published
-	again bool
+	resent bool
 }
 
 // server keeps the stream of the channel.
@@ -61,7 +61,7 @@ func (s *server) resend(m *published, forgotten bool) {
 		return
 	}
 	s.sim.trace("message %d is sent again", m.sequence)
-	s.send(arrival{m, true})
+	s.send(arrival{m, true, forgotten})
 	if forgotten {
 		s.stream = append(s.stream, entry{m, true})
 		s.trim()
@@ -121,7 +121,7 @@ func (s *server) read(after cluster.Position, oldest bool) *Page {
 		i := slices.IndexFunc(s.stream, func(e entry) bool { return e.position == after })
 		count, isStart := s.starts[after]
 		switch {
-		case i >= 0 && s.stream[i].again:
+		case slices.ContainsFunc(s.stream[i+1:], func(e entry) bool { return e.resent }) || i >= 0 && s.stream[i].resent:
 			p.Found = false
 		case i >= 0:
 			selected = s.stream[i+1:]
@@ -137,14 +137,14 @@ func (s *server) read(after cluster.Position, oldest bool) *Page {
 	for _, e := range selected {
 		if last := seen[e.position.Incarnation]; e.position.Number > last {
 			seen[e.position.Incarnation] = e.position.Number
-			p.Messages = append(p.Messages, e.message(e.time))
+			p.Messages = append(p.Messages, e.message(e.time, e.resent))
 		}
 	}
 	return p
 }
 
-func (m *published) message(time int64) *Message {
-	return &Message{Position: m.position, Time: time, Size: m.size}
+func (m *published) message(time int64, resent bool) *Message {
+	return &Message{Position: m.position, Time: time, Size: m.size, Resent: resent}
 }
 
 // publisher is one node that publishes.
