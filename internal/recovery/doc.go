@@ -10,12 +10,18 @@
 // that come back. A client whose position is older than the ring causes one
 // further read, which serves all others as well.
 //
+// A position of which nothing is known may be forged. In a room whose ring
+// reaches back as far as the retention, it costs no read. Start positions, and
+// rooms that are too large for the memory, cost at most one read in olderPause,
+// however many clients there are.
+//
 // # After an interruption
 //
 // When the node's subscriptions were interrupted, each room is read again,
 // from the last message that was delivered. Until the answer, its messages are
 // kept back: the missed ones are delivered before the new ones. If some are
-// lost for good, the members receive notice (Config.Gap).
+// lost for good, the members receive notice (Config.Gap), also if the broker
+// does not answer for too long: then the others are delivered behind the gap.
 //
 // # Order
 //
