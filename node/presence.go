@@ -49,7 +49,8 @@ type Member struct {
 	// User is the ID of the user; empty for a connection without one, which has
 	// its ID in Conn.
 	User, Conn string
-	// Conns is how many connections of the user are in the room.
+	// Conns is how many connections of the user are in the room; 0 if the last
+	// one has left, and may be back within Timeouts.PresenceGrace.
 	Conns int
 	// Info is that of the identity: JSON, nil if there is none.
 	Info json.RawMessage

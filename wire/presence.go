@@ -34,7 +34,8 @@ type PresenceMember struct {
 	User string `json:"user,omitempty"`
 	Conn string `json:"conn,omitempty"`
 	// Conns is how many connections of the user are in the room; 0 in
-	// PresenceChange.Left.
+	// PresenceChange.Left, and if the last one has left so recently that this
+	// was not shown.
 	Conns int `json:"conns,omitempty"`
 	// Info describes the user: JSON, nil if there is none.
 	Info json.RawMessage `json:"info,omitempty"`
@@ -42,7 +43,9 @@ type PresenceMember struct {
 
 // PresencePage is the body of the answer to EventPresence, as JSON.
 type PresencePage struct {
-	// Members are in an order that does not change.
+	// Members are in an order that does not change. Changes go on from them: to
+	// have the roster, a client adds the members of the pages and of
+	// PresenceChange.Joined, and deletes those of PresenceChange.Left.
 	Members []PresenceMember `json:"members"`
 	// Count is the number of all members of the room, a user once.
 	Count int `json:"count"`

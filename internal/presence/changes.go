@@ -17,7 +17,7 @@ func (r *Roster) Changes(now int64) (c *Changes, due int64) {
 	if r.shown != 0 && now < r.shown+r.interval {
 		return nil, r.shown + r.interval
 	}
-	c = &Changes{Count: r.count}
+	c = new(Changes)
 	b := batch{limit: maxShown}
 	for key, changed := range r.changes {
 		switch {
@@ -26,11 +26,12 @@ func (r *Roster) Changes(now int64) (c *Changes, due int64) {
 			m := r.Member(key)
 			b.add(&m)
 			c.Joined = append(c.Joined, m)
-			delete(r.changes, key)
+			r.forget(key, changed)
 		case now >= changed.at+r.grace:
 			b.add(&Member{Key: key})
 			c.Left = append(c.Left, key)
-			delete(r.changes, key)
+			r.forget(key, changed)
+			r.place(key, false)
 		case due == 0 || changed.at+r.grace < due:
 			due = changed.at + r.grace
 		}
@@ -38,7 +39,7 @@ func (r *Roster) Changes(now int64) (c *Changes, due int64) {
 	if len(c.Joined)+len(c.Left) == 0 {
 		return nil, due
 	}
-	r.shown = now
+	r.shown, c.Count = now, r.Count()
 	if len(r.changes) > 0 {
 		due = max(due, now+r.interval)
 	} else {

@@ -10,7 +10,7 @@ type Member struct {
 	// Key is UserKey or ConnKey of the member.
 	Key string `json:"k"`
 	// Conns is how many connections of the user are in the room; 0: it has
-	// left.
+	// left, or may be back before that is shown.
 	Conns int `json:"n,omitempty"`
 	// Info describes the user: JSON, nil if there is none.
 	Info json.RawMessage `json:"i,omitempty"`

@@ -26,9 +26,13 @@ func (b *batch) add(m *Member) {
 
 // Members returns the members whose keys come after a key, in the order of the
 // keys: at most limit of them, and fewer if they are large.
+//
+// The Changes go on from the pages. So a member whose leave was not shown is
+// among them, without connections: it may be back before that. And if a page
+// has a member whose join was not shown, its leave will be shown in any case.
 func (r *Roster) Members(after string, limit int) (members []Member, more bool) {
 	if limit <= 0 {
-		return nil, r.count > 0
+		return nil, r.Count() > 0
 	}
 	r.unread = 0
 	if r.sorted == nil {
@@ -43,16 +47,34 @@ func (r *Roster) Members(after string, limit int) (members []Member, more bool) 
 		if b.isFull() {
 			return members, true
 		}
-		m := r.Member(key)
+		m := r.read(key)
 		b.add(&m)
 		members = append(members, m)
 	}
 	return members, false
 }
 
-// keys returns the keys of all members in order.
+// read returns a member for a page.
+func (r *Roster) read(key string) Member {
+	c, found := r.changes[key]
+	if found && c.was {
+		return entry{info: c.info}.member(key)
+	}
+	if found && !c.read {
+		c.read = true
+		r.changes[key] = c
+	}
+	return r.Member(key)
+}
+
+// keys returns the keys for pages in order.
 func (r *Roster) keys() []string {
-	all := make([]string, 0, r.count)
+	all := make([]string, 0, r.Count())
+	for key, c := range r.changes {
+		if c.was {
+			all = append(all, key)
+		}
+	}
 	for key := range r.own {
 		all = append(all, key)
 	}
@@ -65,8 +87,8 @@ func (r *Roster) keys() []string {
 	return slices.Compact(all)
 }
 
-// sort keeps the sorted keys up to date, as long as pages are read.
-func (r *Roster) sort(key string, leaves bool) {
+// place keeps the sorted keys up to date, as long as pages are read.
+func (r *Roster) place(key string, is bool) {
 	if r.sorted == nil {
 		return
 	}
@@ -76,9 +98,9 @@ func (r *Roster) sort(key string, leaves bool) {
 	}
 	at, found := slices.BinarySearch(r.sorted, key)
 	switch {
-	case found && leaves:
+	case found && !is:
 		r.sorted = slices.Delete(r.sorted, at, at+1)
-	case !found && !leaves:
+	case !found && is:
 		r.sorted = slices.Insert(r.sorted, at, key)
 	}
 }

@@ -52,7 +52,9 @@ func TestChangeWakesWorker(t *testing.T) {
 		pass(5 * time.Second)
 		nodes[1].join("r", UserKey("bob"))
 		pass(time.Second)
-		f.expect("r", map[string]int{"cn0": 1, "cpatient": 1, "uann": 2, "ubob": 1}, nodes...)
+		f.expect("r", map[string]int{"cn0": 1, "cpatient": 1, "uann": 2, "ubob": 1}, nodes[0])
+		// Here the leave was not shown.
+		f.expect("r", map[string]int{"cn0": 1, "cpatient": 1, "uann": 2, "ubob": 1, "ucarl": 0}, nodes[1])
 	})
 }
 

@@ -38,8 +38,10 @@ type building struct {
 
 // change is one that clients have not been shown.
 type change struct {
-	was bool // the member was there
-	at  int64
+	was  bool // the member was there, and is not there now
+	at   int64
+	read bool   // a page has the member, whose join was not shown
+	info string // of a member that was there
 }
 
 // Roster is the members of one room, as one node knows them. Its owner
@@ -56,9 +58,10 @@ type Roster struct {
 	shares  map[string]*share // by node
 	count   int               // members, each once
 	changes map[string]change // not shown yet; nil: none
+	leaving int               // the leaves of these
 	shown   int64             // when changes were shown last
 
-	sorted []string // the keys of all members in order; nil: not read lately
+	sorted []string // the keys for pages in order; nil: not read lately
 	unread int      // changes since sorted was read
 }
 
@@ -104,20 +107,21 @@ func (r *Roster) announceLater(key string) {
 // IsEmpty reports whether this node has no member in the room.
 func (r *Roster) IsEmpty() bool { return len(r.own) == 0 }
 
-// Count is the number of members, a user with several connections once.
-func (r *Roster) Count() int { return r.count }
+// Count is the number of members, a user with several connections once. Like
+// the pages of Members, it has those whose leaves were not shown.
+func (r *Roster) Count() int { return r.count + r.leaving }
 
 // set changes a member of one node, and notes whether it has come or gone as a
 // whole.
 func (r *Roster) set(of map[string]entry, key string, e entry, now int64) {
-	was := r.has(key)
+	was, info := r.has(key), of[key].info
 	if e.conns > 0 {
 		of[key] = e
 	} else {
 		delete(of, key)
 	}
 	if is := r.has(key); is != was {
-		r.note(key, was, now)
+		r.note(key, change{was: was, at: now, info: info})
 	}
 }
 
@@ -134,24 +138,39 @@ func (r *Roster) has(key string) bool {
 }
 
 // note counts a member that has come or gone. One that is back before its
-// leave was shown has not changed.
-func (r *Roster) note(key string, was bool, now int64) {
-	if was {
+// leave was shown has not changed. One that has gone before its join was shown
+// has not either, unless a page has it.
+func (r *Roster) note(key string, c change) {
+	if c.was {
 		r.count--
 	} else {
 		r.count++
 	}
-	r.sort(key, was)
-	if before, found := r.changes[key]; found {
-		if before.was != was {
-			delete(r.changes, key)
-		}
+	before, found := r.changes[key]
+	if found {
+		r.forget(key, before)
+	}
+	c.read = before.read
+	if found && !c.read {
+		r.place(key, !c.was)
 		return
 	}
 	if r.changes == nil {
 		r.changes = make(map[string]change)
 	}
-	r.changes[key] = change{was, now}
+	r.changes[key] = c
+	if c.was {
+		r.leaving++
+	}
+	r.place(key, true)
+}
+
+// forget removes a change that is shown, or undone.
+func (r *Roster) forget(key string, c change) {
+	delete(r.changes, key)
+	if c.was {
+		r.leaving--
+	}
 }
 
 // Own returns the members of this node, in lists that fit into messages.

@@ -186,23 +186,38 @@ func TestLargeInfos(t *testing.T) {
 // Pages are those of a list that is sorted anew each time.
 func TestPages(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	r, conns := NewRoster("self", 1, 1000, 2000), make(map[string]int)
+	r, conns := NewRoster("self", 1, 100, 200), make(map[string]int)
+	shown := make(map[string]int) // by changes and pages, and not as gone
 	for step := range 20_000 {
+		now := int64(1 + step)
 		key := UserKey(fmt.Sprint(random.IntN(300)))
 		if random.IntN(2) == 0 {
-			r.Join(key, "", 1)
+			r.Join(key, "", now)
 			conns[key]++
 		} else if conns[key] > 0 {
-			r.Leave(key, 1)
+			r.Leave(key, now)
 			if conns[key]--; conns[key] == 0 {
 				delete(conns, key)
+			}
+		}
+		if c, _ := r.Changes(now); c != nil {
+			for _, m := range c.Joined {
+				shown[m.Key] = 0
+			}
+			for _, key := range c.Left {
+				delete(shown, key)
 			}
 		}
 		if random.IntN(2+step%150) > 0 {
 			continue
 		}
 		after, limit := UserKey(fmt.Sprint(random.IntN(300))), random.IntN(50)
-		keys := slices.Sorted(maps.Keys(conns))
+		all := maps.Clone(shown)
+		maps.Copy(all, conns)
+		if r.Count() != len(all) {
+			t.Fatalf("step %d: %d members, want %d", step, r.Count(), len(all))
+		}
+		keys := slices.Sorted(maps.Keys(all))
 		keys = slices.DeleteFunc(keys, func(k string) bool { return k <= after })
 		page, more := r.Members(after, limit)
 		want := keys[:min(limit, len(keys))]
@@ -213,6 +228,7 @@ func TestPages(t *testing.T) {
 			if m.Key != want[i] || m.Conns != conns[m.Key] {
 				t.Fatalf("step %d: member %+v, want %s with %d connections", step, m, want[i], conns[want[i]])
 			}
+			shown[m.Key] = 0
 		}
 	}
 }

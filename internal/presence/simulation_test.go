@@ -21,6 +21,7 @@ type world struct {
 	channel []parcel
 	nodes   map[string]*simulated
 	made    int
+	reading bool // clients read pages, so some changes are shown twice
 }
 
 type parcel struct {
@@ -38,6 +39,40 @@ type simulated struct {
 	opened int64
 	truth  map[string]int      // own members
 	shown  map[string]struct{} // by Changes
+	reader reader
+}
+
+// reader is a client that reads the roster of its node in pages, again and
+// again, and applies the changes that it is shown.
+type reader struct {
+	members map[string]struct{}
+	after   string
+	reads   bool
+}
+
+// read reads the next page.
+func (r *reader) read(roster *Roster) {
+	if !r.reads {
+		r.reads, r.after, r.members = true, "", make(map[string]struct{})
+	}
+	page, more := roster.Members(r.after, 3)
+	for _, m := range page {
+		r.members[m.Key], r.after = struct{}{}, m.Key
+	}
+	r.reads = more
+}
+
+// apply takes what the members of the room are shown.
+func (r *reader) apply(c *Changes) {
+	if r.members == nil {
+		return
+	}
+	for _, m := range c.Joined {
+		r.members[m.Key] = struct{}{}
+	}
+	for _, key := range c.Left {
+		delete(r.members, key)
+	}
 }
 
 const (
@@ -66,6 +101,7 @@ func (w *world) open(n *simulated) {
 	n.roster = NewRoster(n.id, w.epoch, simInterval, simGrace)
 	n.closed, n.lost, n.cursor, n.opened = false, false, len(w.channel), w.now
 	clear(n.shown)
+	n.reader = reader{}
 }
 
 // send posts to a node's inbox. It is lost if the node is gone.
@@ -144,15 +180,19 @@ func (w *world) step(n *simulated, reliable bool) {
 		n.opened = 0
 		n.roster.DropUnconfirmed(w.now)
 	}
+	if w.reading && (n.reader.reads || !reliable) && w.random.IntN(4) == 0 {
+		n.reader.read(n.roster)
+	}
 	if c, _ := n.roster.Changes(w.now); c != nil {
+		n.reader.apply(c)
 		for _, m := range c.Joined {
-			if _, there := n.shown[m.Key]; there {
+			if _, there := n.shown[m.Key]; there && !w.reading {
 				w.t.Errorf("%s shows the join of %s twice", n.id, m.Key)
 			}
 			n.shown[m.Key] = struct{}{}
 		}
 		for _, key := range c.Left {
-			if _, there := n.shown[key]; !there {
+			if _, there := n.shown[key]; !there && !w.reading {
 				w.t.Errorf("%s shows the leave of %s, which was not there", n.id, key)
 			}
 			delete(n.shown, key)
@@ -255,7 +295,7 @@ func (w *world) settle() {
 }
 
 func simulate(t *testing.T, seed uint64) {
-	w := &world{t: t, random: rand.New(rand.NewPCG(seed, 1)), now: 1, nodes: make(map[string]*simulated)}
+	w := &world{t: t, random: rand.New(rand.NewPCG(seed, 1)), now: 1, nodes: make(map[string]*simulated), reading: seed%2 == 0}
 	for range 3 {
 		w.add()
 	}
@@ -280,6 +320,9 @@ func simulate(t *testing.T, seed uint64) {
 		if !slices.Equal(slices.Sorted(maps.Keys(n.shown)), slices.Sorted(maps.Keys(want))) {
 			t.Errorf("%s has shown %v, want %v", id, n.shown, want)
 		}
+		if n.reader.members != nil && !slices.Equal(slices.Sorted(maps.Keys(n.reader.members)), slices.Sorted(maps.Keys(want))) {
+			t.Errorf("a client of %s knows %v, want %v", id, n.reader.members, want)
+		}
 	}
 }
 
@@ -297,5 +340,28 @@ func TestSimulation(t *testing.T) {
 		if simulate(t, s); t.Failed() {
 			t.Fatalf("replay with -args -presence.seed=%d", s)
 		}
+	}
+}
+
+// A member that is gone, and not shown so, is in the pages: no change would
+// tell their readers that it is back.
+func TestPagesAreAsShown(t *testing.T) {
+	r := NewRoster("self", 1, simInterval, simGrace)
+	r.Join("ua", `{"n":1}`, 1)
+	r.Join("ub", "", 1)
+	r.Changes(1)
+	r.Leave("ua", 10)
+	members, _ := r.Members("", 9)
+	if len(members) != 2 || members[0].Key != "ua" || members[0].Conns != 0 || string(members[0].Info) != `{"n":1}` || r.Count() != 2 {
+		t.Errorf("in the grace time the members are %+v, %d, want ua without connections, and ub", members, r.Count())
+	}
+	r.Join("uc", "", 20)
+	r.Members("", 9)
+	r.Leave("uc", 30)
+	if c, _ := r.Changes(30 + simGrace); c == nil || len(c.Left) != 2 || len(c.Joined) != 0 || c.Count != 1 {
+		t.Errorf("after the grace time the change is %+v, want the leaves of ua and uc", c)
+	}
+	if members, _ := r.Members("", 9); len(members) != 1 || r.Count() != 1 {
+		t.Errorf("at last the members are %+v, want ub", members)
 	}
 }
