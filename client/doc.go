@@ -61,6 +61,11 @@
 // restored. If the server cannot decide at the moment (wire.ErrUnavailable,
 // wire.ErrTimeout), the attempt counts as failed.
 //
+// In rooms with a history on the server, the handlers receive the messages that
+// the Conn has missed, in order and once, before new ones. If they are not all
+// available, Namespace.OnHistoryGap is called. JoinOptions.Position continues
+// after a position that the application has kept (Room.Position).
+//
 // While the Conn is not connected:
 //
 //   - asks that were in flight fail at once with [ErrDisconnected]; the server

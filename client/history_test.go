@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stoa-io/stoa/client"
+	"github.com/stoa-io/stoa/node"
 	"github.com/stoa-io/stoa/wire"
 )
 
@@ -286,4 +288,90 @@ func TestReadHistory(t *testing.T) {
 	if _, err := room.History(background(t), client.HistoryQuery{}); !errors.Is(err, wire.ErrUnhandled) {
 		t.Errorf("without a history: %v, want %v", err, wire.ErrUnhandled)
 	}
+}
+
+// A client of a node receives missed messages, once and in order, and is
+// notified if the node does not have them.
+func TestHistoryOfANode(t *testing.T) {
+	keeping := func(n *node.Node) {
+		n.Namespace("a", node.NamespaceOptions{Relay: node.RelayRooms, History: node.HistoryOptions{Messages: 5}})
+	}
+	n, stop := startNode(t, "", keeping)
+	address, url := n.Addr().String(), urlOf(n)
+	other, _ := enter(t, url, make(reports, 100), client.JoinOptions{})
+	say := func(in *client.Room, texts ...string) {
+		t.Helper()
+		for _, text := range texts {
+			if err := in.Emit("e", []byte(text)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// The answer comes after the emits.
+		if _, err := in.History(background(t), client.HistoryQuery{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	heard, states := make(chan string, 100), newStates()
+	gate := make(chan struct{}, 100)
+	gate <- struct{}{}
+	conn := dial(t, url, client.Options{
+		OnState: states.hear,
+		Authenticate: func(ctx context.Context) (http.Header, error) {
+			select {
+			case <-gate:
+			case <-ctx.Done():
+			}
+			return nil, ctx.Err()
+		},
+		Namespaces: map[string]*client.Namespace{"a": declare(func(ns *client.Namespace) {
+			ns.OnEmit("e", func(_ context.Context, e *client.EmitEvent) error { heard <- string(e.Body); return nil })
+			ns.OnHistoryGap(func(context.Context, *client.HistoryGapEvent) { heard <- "gap" })
+		})},
+	})
+	ns, err := conn.Connect(background(t), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	room, err := ns.JoinRoom(background(t), "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect := func(want ...string) {
+		t.Helper()
+		for _, one := range want {
+			if got := receive(t, "a message", heard); got != one {
+				t.Errorf("heard %q, want %q", got, one)
+			}
+		}
+	}
+	say(other, "1")
+	say(room, "own 2")
+	expect("1")
+	lose := func(texts ...string) {
+		t.Helper()
+		if err := n.Conn(conn.ID()).Close(wire.CodeServiceRestart, "away"); err != nil {
+			t.Fatal(err)
+		}
+		states.await(t, client.StateReconnecting)
+		say(other, texts...)
+		gate <- struct{}{}
+		states.await(t, client.StateConnected)
+	}
+	lose("3", "4")
+	say(other, "5")
+	expect("3", "4", "5")
+	if !room.Recovered() {
+		t.Error("not recovered, want all that the room keeps")
+	}
+	lose("6", "7", "8", "9", "10", "11")
+	say(other, "12")
+	expect("gap", "12")
+	if room.Recovered() {
+		t.Error("recovered more than the room keeps")
+	}
+	// The node that comes back has forgotten all.
+	stop()
+	close(gate)
+	_, _ = startNode(t, address, keeping)
+	expect("gap")
 }

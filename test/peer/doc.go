@@ -13,7 +13,8 @@
 //
 // Namespaces: "default", "second", "brought", "deny" (refuses: "not allowed"),
 // "n;s" (answers the event "e;v" with the body), and "" for native messages,
-// which are answered with "native:" before them. In "default" the room "locked"
+// which are answered with "native:" before them, and "kept", whose rooms have a
+// history of five messages (not neffos). In "default" the room "locked"
 // cannot be joined ("room is locked") and the room "sticky" cannot be left
 // ("cannot leave"). Events there:
 //
