@@ -175,7 +175,7 @@ func (c *Client) Joined(in session.Namespace, joined session.Room, local bool) {
 			s.countMembers(entered.channel)
 		}
 		c.Shard().countJoin(entered.channel, 0) // the application may exceed the limit
-		entered.Room = c.enter(ns, entered.name, entered.channel).Room
+		entered.Room, entered.namespace = c.enter(ns, entered.name, entered.channel).Room, ns
 	}
 	c.Shard().app.Joined(c, ns, entered.name)
 }
