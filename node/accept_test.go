@@ -302,6 +302,7 @@ func TestAcceptWhileTheClientLeaves(t *testing.T) {
 
 // A slow accept handler has its context canceled, and its client receives 503.
 func TestAcceptTakesTooLong(t *testing.T) {
+	t.Parallel()
 	var closed *ends
 	eachFront(t, func(c *node.Config) { c.Timeouts.Handshake = time.Second }, func(n *node.Node) {
 		closed = recordEnds(n)

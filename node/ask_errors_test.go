@@ -22,6 +22,7 @@ func shortAsks(cfg *node.Config) {
 // A member that is there and does not answer is a timeout, on this node and on
 // another one.
 func TestAskOfMuteMember(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	config := redisbroker.Config{Servers: []string{server.URL()}}
 	n, first := startMember(t, "n0", config, shortAsks)

@@ -117,6 +117,7 @@ func TestAskWhileTheReceiveQueueIsFull(t *testing.T) {
 
 // Shutdown waits for handlers.
 func TestShutdownWaitsForHandlers(t *testing.T) {
+	t.Parallel()
 	var j journal
 	started, goOn := make(chan struct{}), make(chan struct{})
 	n := startHandling(t, nil, func(n *node.Node) {
@@ -168,8 +169,10 @@ func serveHandling(tb testing.TB, change func(*node.Config), declare func(*node.
 
 // Shutdown gives up with its context and names the running handlers.
 func TestShutdownLeavesHandlers(t *testing.T) {
+	t.Parallel()
 	for _, second := range []bool{false, true} {
 		t.Run(fmt.Sprintf("cut short by another Shutdown %t", second), func(t *testing.T) {
+			t.Parallel()
 			var out logged
 			started, ended, goOn := make(chan struct{}), make(chan error, 1), make(chan struct{})
 			returned := make(chan struct{})

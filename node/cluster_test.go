@@ -196,6 +196,7 @@ func TestClusterCloseConn(t *testing.T) {
 // TestClusterGone: an unreachable connection is reported at once, with
 // any timeout of asks.
 func TestClusterGone(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	config := redisbroker.Config{Servers: []string{server.URL()}}
 	patient := func(cfg *node.Config) { cfg.Timeouts.Ask = time.Hour }

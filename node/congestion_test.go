@@ -217,6 +217,7 @@ func TestPausedPublisherHangsUp(t *testing.T) {
 // close frame is read, although its earlier messages are dropped. Else the node
 // would wait an hour for it.
 func TestShutdownWhileCongested(t *testing.T) {
+	t.Parallel()
 	n, faulty := slowNode(t, func(cfg *node.Config) { cfg.Timeouts.Close = time.Hour })
 	publisher, listener := join(t, n, "default", "r"), join(t, n, "default", "r")
 	publisher.send(";default;r;chat;0;0;first")

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -27,7 +28,14 @@ var upgradeRequest = testkit.UpgradeRequest
 
 var describe = testkit.DescribeFrame
 
-func TestMain(m *testing.M) { os.Exit(testkit.Run(m, os.Stderr)) }
+func TestMain(m *testing.M) {
+	// Tests that run in parallel wait most of the time, so there may be more of
+	// them than processors. The flag on the command line has precedence.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	os.Exit(testkit.Run(m, os.Stderr))
+}
 
 // eventually waits until a condition is true.
 func eventually(tb testing.TB, what string, condition func() bool) {
@@ -47,6 +55,15 @@ func testTransport(tb testing.TB) node.Transport {
 	default:
 		tb.Fatalf("STOA_TEST_TRANSPORT=%q: want auto, epoll or blocking", name)
 		return 0
+	}
+}
+
+// ownTransport skips a test that chooses its transport itself in the second run
+// of the tests: it would repeat the first.
+func ownTransport(tb testing.TB) {
+	tb.Helper()
+	if testTransport(tb) == node.TransportBlocking {
+		tb.Skip("the test chooses its transport")
 	}
 }
 

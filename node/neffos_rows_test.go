@@ -254,6 +254,7 @@ func TestConnsWhileTheyComeAndGo(t *testing.T) {
 // neffos row 13: every accepted connection is reported closed exactly once,
 // including one that is closed while it opens and one without a hello.
 func TestOneEndForEachConnection(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	ends := map[string][]closing{}
 	opened := map[string]bool{}

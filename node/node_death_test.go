@@ -19,6 +19,7 @@ func patientAsks(cfg *node.Config) { cfg.Timeouts.Ask = time.Hour }
 // not reconnect, has died. Its pending asks end with an error; others stay
 // pending.
 func TestNodeDiesWhileAsked(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	proxy := redistest.StartProxy(t, server)
 	config := func(url string) redisbroker.Config {
@@ -86,6 +87,7 @@ func TestNodeDiesWhileAsked(t *testing.T) {
 // TestAskingNodeIsCutOff: a node that is cut off cannot tell which nodes have
 // died.
 func TestAskingNodeIsCutOff(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	proxy := redistest.StartProxy(t, server)
 	config := func(url string) redisbroker.Config {

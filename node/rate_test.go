@@ -37,6 +37,7 @@ func expectOverRate(t *testing.T, n *node.Node, kind node.RateKind, want int) {
 
 // A connection above its rate is not read. The others are.
 func TestRateOfConnection(t *testing.T) {
+	t.Parallel()
 	texts, frames := numbered(20)
 	visit := len(frame(ws.OpText, true, "M")) + len(frame(ws.OpText, true, "$c;default;;_OnNamespaceConnect;0;0;")) +
 		len(frame(ws.OpText, true, "$j0;default;r;_OnRoomJoin;0;0;"))
@@ -45,6 +46,7 @@ func TestRateOfConnection(t *testing.T) {
 		node.RateBytes:    func(l *node.Limits) { l.Bytes = burst(visit + 8*len(frames)/len(texts) - 1) },
 	} {
 		t.Run(kind.String(), func(t *testing.T) {
+			t.Parallel()
 			n := startNode(t, func(c *node.Config) { limit(&c.Limits) })
 			sender, listener := join(t, n, "default", "r"), join(t, n, "default", "r")
 			sender.write(frames)
@@ -74,11 +76,13 @@ func TestRateLosesNothing(t *testing.T) {
 // All connections of a user have one rate, whichever loops they are on. To
 // connect again does not bring the burst back.
 func TestRateOfUser(t *testing.T) {
+	t.Parallel()
 	for kind, limit := range map[node.RateKind]func(*node.Limits){
 		node.RateUserMessages: func(l *node.Limits) { l.UserMessages = burst(20) },
 		node.RateUserBytes:    func(l *node.Limits) { l.UserBytes = burst(600) },
 	} {
 		t.Run(kind.String(), func(t *testing.T) {
+			t.Parallel()
 			n := startHandling(t, func(c *node.Config) { limit(&c.Limits) }, func(n *node.Node) {
 				n.OnAccept(func(_ context.Context, a *node.Accept) error {
 					a.Identity.User = a.Request.URL.Query().Get("user")
@@ -126,6 +130,7 @@ func TestRateOfUser(t *testing.T) {
 
 // The answers of a client that has used up its rate arrive.
 func TestRateLetsAnswersThrough(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, func(c *node.Config) { c.Limits.Messages = burst(3) })
 	p := serveRequests(join(t, n, "default", "r"))
 	for i := range 5 {

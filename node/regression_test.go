@@ -30,6 +30,7 @@ func TestGoexitInAnAcceptHandlerRefuses(t *testing.T) {
 // A join whose namespace was disconnected while its handler ran leaves no
 // subscription behind.
 func TestJoinOfADisconnectedNamespaceSubscribesNothing(t *testing.T) {
+	t.Parallel()
 	n := startHandling(t, nil, func(n *node.Node) {
 		n.LookupNamespace("default").OnJoin(func(ctx context.Context, r *node.JoinRequest) error {
 			return r.NSConn.Disconnect(ctx)

@@ -229,6 +229,7 @@ func TestJoinAndLeaveFromTheProgram(t *testing.T) {
 
 // A client may refuse to join; nothing of the room stays behind.
 func TestJoinRefusedByTheClient(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, nil)
 	a := join(t, n, "rooms")
 	wait := async(nothing(func() error { return n.Join(within(t), a.id, "rooms", "r") }))

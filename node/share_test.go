@@ -104,6 +104,7 @@ func TestFloodWaitsForItsOwnMessages(t *testing.T) {
 // The pause is bounded: a broker that never answers keeps a client for a while
 // from sending, and its messages still arrive.
 func TestFloodIsReadWithoutAnswers(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, func(cfg *node.Config) { cfg.Broker = &lateBroker{Memory: cluster.NewMemory(cluster.MemoryConfig{})} })
 	flooder, listener := join(t, n, "default", "r"), join(t, n, "default", "r")
 	const messages = 300 // more than two shares

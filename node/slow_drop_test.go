@@ -94,6 +94,7 @@ func TestSlowDropOfSenders(t *testing.T) {
 // A slow member that is in a namespace of each kind is closed for that without
 // SlowDrop.
 func TestSlowDropAndClose(t *testing.T) {
+	t.Parallel()
 	n := startDropping(t)
 	reader, slow := join(t, n, "values", "r"), join(t, n, "values", "r")
 	publisher := join(t, n, "values", "r")

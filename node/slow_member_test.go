@@ -13,9 +13,11 @@ import (
 // One member of a large room does not read. It receives whole frames and a
 // close frame at the end, and the other members every message.
 func TestSlowMember(t *testing.T) {
+	t.Parallel()
 	const members = 30
 	for _, loops := range []int{1, 2} {
 		t.Run(fmt.Sprintf("loops=%d", loops), func(t *testing.T) {
+			t.Parallel()
 			n := startNode(t, func(cfg *node.Config) {
 				cfg.Loops = loops
 				cfg.Limits.SendQueue = 256 << 10
