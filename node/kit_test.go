@@ -58,15 +58,6 @@ func testTransport(tb testing.TB) node.Transport {
 	}
 }
 
-// ownTransport skips a test that chooses its transport itself in the second run
-// of the tests: it would repeat the first.
-func ownTransport(tb testing.TB) {
-	tb.Helper()
-	if testTransport(tb) == node.TransportBlocking {
-		tb.Skip("the test chooses its transport")
-	}
-}
-
 // newNode makes a node that relays in "default" (rooms and namespace) and
 // "rooms" (rooms only); its namespace "closed" relays nothing.
 func newNode(tb testing.TB, change func(*node.Config)) *node.Node {

@@ -88,7 +88,6 @@ func texts(p *peer, count int) (got []string) {
 // The goroutines of a blocking transport end with their connection, even if the
 // peer does not read.
 func TestBlockingConnectionsLeaveNothing(t *testing.T) {
-	ownTransport(t)
 	const batches, size = 5, 40
 	n := startNode(t, func(cfg *node.Config) {
 		cfg.Transport = node.TransportBlocking
