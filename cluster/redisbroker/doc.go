@@ -84,9 +84,10 @@
 // delay no message.
 //
 //	a page says Found     only if
-//	for a message         its entry is there and within the retention, and no failure to
-//	                      store a message followed it. Before a message, also if a
-//	                      failure left a gap there.
+//	for a message         its entry is there and within the retention, no failure to
+//	                      store a message followed it, and none that was sent again to
+//	                      another process of Redis, unless it was there before. Before a
+//	                      message, also if a failure left a gap there.
 //	for a start position  Redis is the same process and has evicted no key since, nothing
 //	                      was removed since, and no limit of the retention can have
 //	                      excluded a message since: it is younger than Age, and the
@@ -101,10 +102,11 @@
 //	the server            what happens to histories
 //	restarts empty        They are lost, and no position from before is found. Kept
 //	                      messages that publishers send again begin new ones.
-//	restarts with AOF     They are kept. The tail that Redis had not written is stored
-//	                      again, if its publishers live: see above. Messages of a
-//	                      publisher that has died, too, are missing in between, and no
-//	                      page says so. A position in the tail is found when it is there.
+//	restarts with AOF     They are kept. While Redis reads them, the messages of a node
+//	                      wait if one of them is to be stored, for up to half of QueueAge.
+//	                      The tail that Redis had not written is stored again, if its
+//	                      publishers live: see above. Messages of a publisher that has
+//	                      died, too, are missing in between, and no page says so.
 //	fails over            The same; the tail has the messages that were not replicated.
 //	refuses all entries   As without memory or rights. Messages are delivered without being
 //	                      stored, and counted. No position is found while that lasts, nor

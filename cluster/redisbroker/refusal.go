@@ -217,14 +217,21 @@ func (p *publisher) sendAlone(ctx context.Context, until time.Duration, reason e
 func (p *publisher) aborted(ctx context.Context, began time.Duration, count int, abort error) error {
 	if len(p.history.commands) > 0 {
 		if reason := p.refusedHistory(count, abort); reason != nil {
-			if redis.IsReadOnlyError(reason) {
-				return reason // a replica accepts the messages, but for other subscribers
+			if redis.IsReadOnlyError(reason) || redis.IsLoadingError(reason) && p.mayWait() {
+				// A replica accepts the messages, but for other subscribers.
+				return reason
 			}
 			return p.failHistory(ctx, reason)
 		}
 	}
 	p.sendAlone(ctx, began+aloneRetry, p.abortReason(count, abort))
 	return nil
+}
+
+// mayWait returns true if the next message is young enough to wait until the
+// server has read its data and can store it.
+func (p *publisher) mayWait() bool {
+	return p.server.now()-p.batch[0].since < p.server.config().QueueAge/2
 }
 
 // abortReason returns the first error of the commands in a transaction: the
