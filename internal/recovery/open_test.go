@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -91,6 +92,30 @@ func TestOpenWithoutAnswer(t *testing.T) {
 		got := b.recover(channel, Wish{After: at(2)})
 		if !got.Recovered || !slices.Equal(payloads(got), numbers(3, 5)) {
 			t.Errorf("recovered %v, %v, want 3 to 5", got.Recovered, payloads(got))
+		}
+	})
+}
+
+// TestHerd: many rooms open at once. It takes longer than a read may take, but
+// the broker answers one after the other, so none opens without its history.
+func TestHerd(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, b *broker) {
+		const rooms = 10 * maxReaders
+		b.slow = timeout * 3 / 4
+		var group sync.WaitGroup
+		for i := range rooms {
+			name := channel + string(rune('a'+i))
+			b.publish(name, 1, 3)
+			group.Go(func() {
+				b.open(name)
+				if got := b.recover(name, Wish{After: at(1)}); !got.Recovered || len(got.Messages) != 2 {
+					t.Errorf("recovered %v with %d messages, want 2", got.Recovered, len(got.Messages))
+				}
+			})
+		}
+		group.Wait()
+		if reads := b.reads(); len(reads) != rooms {
+			t.Errorf("%d reads for %d rooms", len(reads), rooms)
 		}
 	})
 }

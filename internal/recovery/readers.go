@@ -98,7 +98,12 @@ func (r *Rooms) History(channel string, query cluster.HistoryQuery, done func(cl
 	r.readers[partition].add(func() { done(r.history(partition, channel, query, by)) })
 }
 
+// history reads until a time, or for Config.Timeout if the broker has answered
+// others just now: then it is busy, and not dead.
 func (r *Rooms) history(partition int, channel string, query cluster.HistoryQuery, by time.Time) (cluster.HistoryPage, error) {
+	if now := time.Now(); now.UnixNano()-r.answered[partition].Load() < int64(r.config.Timeout) {
+		by = now.Add(r.config.Timeout)
+	}
 	ctx, cancel := context.WithDeadline(r.ctx, by)
 	defer cancel()
 	if err := ctx.Err(); err != nil {

@@ -149,7 +149,8 @@ func (r *Rooms) stripe(channel string) *stripe {
 
 // Open opens the room of a channel to which a loop has subscribed. It returns
 // true if it is open, or has no history. Else done is called when it is, on
-// another goroutine, within Config.Timeout.
+// another goroutine: within Config.Timeout if the broker does not answer, and
+// later only while it answers others.
 func (r *Rooms) Open(channel string, done func()) bool {
 	retention := r.config.Retention(channel)
 	if retention == nil {
