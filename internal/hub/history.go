@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -204,9 +205,10 @@ func (c *Client) recoverThenAdmit(r *session.Request, channel string) {
 }
 
 // maxMissed is the size in bytes of the messages that a client may have missed:
-// they have to fit into its send queue, next to others.
+// they have to fit into its send queue, next to others. Any goroutine may call
+// it.
 func (s *Shard) maxMissed() int {
-	if limit := s.loop.SendQueueLimit(); limit > 0 {
+	if limit := s.hub.basics.Load().Engine.SendQueue; limit > 0 {
 		return limit / 2
 	}
 	return maxMissedUnlimited
@@ -227,6 +229,14 @@ type recoveredTask struct {
 // Run implements Task.
 func (t *recoveredTask) Run(s *Shard) {
 	c, missed := t.client, t.result.Messages
+	if t.result.Late {
+		if c.IsOpen() {
+			c.session.Reject(t.request, s.joinError(context.DeadlineExceeded))
+		}
+		s.release(t.channel)
+		c.drainBacklog()
+		return
+	}
 	if r := t.request.Recovery; r != nil {
 		if r.ExceptID != "" {
 			missed = slices.DeleteFunc(missed, func(m *ring.Message) bool {
@@ -317,19 +327,11 @@ func (c *Client) readHistory(e *session.Event, in *room) MessageResult {
 	}, func(page cluster.HistoryPage, err error) {
 		t := &readTask{client: c, asked: &asked, err: err}
 		if err == nil {
-			t.body = encodeHistory(&page, query.Oldest, s.maxMissedAnywhere())
+			t.body = encodeHistory(&page, query.Oldest, s.maxMissed())
 		}
 		s.Submit(t)
 	})
 	return MessageHandled
-}
-
-// maxMissedAnywhere is maxMissed on any goroutine.
-func (s *Shard) maxMissedAnywhere() int {
-	if limit := s.hub.basics.Load().Engine.SendQueue; limit > 0 {
-		return limit / 2
-	}
-	return maxMissedUnlimited
 }
 
 // readTask answers a client that has read a history or a roster.

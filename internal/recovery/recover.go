@@ -52,8 +52,9 @@ type older struct {
 // Recover looks up what a client wants, and calls post once, now or later, on
 // any goroutine: what post puts into the inbox of a loop comes after all
 // messages of the room until Head, and before all later ones. If the broker
-// does not answer in time, nothing is known about the room. post does not
-// block. The room is open, or has no history.
+// does not answer in time, nothing is known about the room, and the answer to a
+// client with a position is Late. post does not block. The room is open, or has
+// no history.
 func (r *Rooms) Recover(channel string, wish Wish, post func(Recovery)) {
 	s := r.stripe(channel)
 	s.mu.Lock()
@@ -75,7 +76,7 @@ func (r *Rooms) timeout(s *stripe, c *client) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r.ctx.Err() == nil {
-		c.answer(Recovery{})
+		c.answer(Recovery{Late: !c.wish.After.IsZero()})
 	}
 }
 
@@ -164,6 +165,13 @@ func (r *Rooms) older(s *stripe, in *room) {
 	}
 	if err == nil && in.ring.Prepend(page, first.start) {
 		r.notifyGap(in)
+	}
+	for _, c := range first.clients {
+		if err == nil && in.ring.IsBehind(page, c.wish.After) {
+			r.hold(in)
+			r.startRepair(s, in, in.lost)
+			break
+		}
 	}
 	w := in.work
 	w.older = w.older[1:]

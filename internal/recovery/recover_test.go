@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -39,12 +40,31 @@ func TestReturnIsServedFromMemory(t *testing.T) {
 				t.Errorf("after %v: recovered %v, head %v, messages %v, want %v", after, got.Recovered, got.Head, payloads(got), want)
 			}
 		}
-		if got := b.recover(channel, Wish{After: at(9), Newest: 2}); got.Recovered || !slices.Equal(payloads(got), numbers(4, 5)) {
-			t.Errorf("an unknown position: recovered %v, messages %v, want the newest two", got.Recovered, payloads(got))
-		}
 		if reads := b.reads(); len(reads) != 0 {
 			t.Errorf("%d reads, want none", len(reads))
 		}
+		if got := b.recover(channel, Wish{After: at(9), Newest: 2}); got.Recovered || !slices.Equal(payloads(got), numbers(4, 5)) {
+			t.Errorf("an unknown position: recovered %v, messages %v, want the newest two", got.Recovered, payloads(got))
+		}
+	})
+}
+
+// TestPositionAheadOfNode: a client has received a message on a faster node.
+// This one reads it, so that the client does not receive it again.
+func TestPositionAheadOfNode(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, b *broker) {
+		b.open(channel)
+		b.publish(channel, 1, 3)
+		b.subscribe(channel, false)
+		b.publish(channel, 4, 6) // on their way to this node
+		got := b.recover(channel, Wish{After: at(5)})
+		if !got.Recovered || !slices.Equal(payloads(got), numbers(6, 6)) {
+			t.Errorf("recovered %v, messages %v, want the sixth", got.Recovered, payloads(got))
+		}
+		for number := uint64(4); number <= 7; number++ { // they arrive
+			b.rooms.Receive(channel, &cluster.Envelope{Position: at(number), Payload: fmt.Append(nil, number)})
+		}
+		b.want(channel, numbers(1, 7)...)
 	})
 }
 
@@ -116,8 +136,9 @@ func TestForgedPositions(t *testing.T) {
 	}{
 		"random": {func() cluster.Position {
 			return cluster.Position{Incarnation: random.Uint64(), Number: random.Uint64() >> 1}
-		}, 0},
-		"future":                          {func() cluster.Position { return at(1000 + random.Uint64N(1000)) }, 0},
+		}, int(10 * time.Second / olderPause)},
+		"old":                             {func() cluster.Position { return at(0) }, 0},
+		"future":                          {func() cluster.Position { return at(1000 + random.Uint64N(1000)) }, int(10 * time.Second / olderPause)},
 		"start of another incarnation":    {func() cluster.Position { return cluster.StartPosition(random.Uint64(), 1) }, int(10 * time.Second / olderPause)},
 		"start of the broker, the future": {func() cluster.Position { return cluster.StartPosition(99, random.Uint64()>>1) }, int(10 * time.Second / olderPause)},
 	}

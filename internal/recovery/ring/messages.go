@@ -27,6 +27,9 @@ type Recovery struct {
 	Head cluster.Position
 	// Messages belong to the caller; each one is immutable.
 	Messages []*Message
+	// Late: it was not possible to find out in time what the client has missed.
+	// If it entered now, it could receive messages again.
+	Late bool
 }
 
 // Recover answers a wish at a time in Unix milliseconds. older: the broker may
@@ -42,7 +45,7 @@ func (r *Ring) Recover(w Wish, now int64) (answer Recovery, older bool) {
 	case w.After.IsStart():
 		older = true
 	default:
-		older = !r.complete && (!w.After.IsZero() || !enough)
+		older = r.isAhead(w.After) || !r.complete && (!w.After.IsZero() || !enough)
 	}
 	if found && size(messages) > w.MaxBytes {
 		found = false
@@ -54,6 +57,18 @@ func (r *Ring) Recover(w Wish, now int64) (answer Recovery, older bool) {
 		}
 	}
 	return Recovery{Recovered: found, Head: r.head, Messages: slices.Clone(messages)}, older
+}
+
+// isAhead reports that a position may be that of a message which the ring has
+// yet to receive: another node may have been faster.
+func (r *Ring) isAhead(p cluster.Position) bool {
+	return !p.IsZero() && !p.IsStart() && !r.origins.has(p)
+}
+
+// IsBehind reports whether a page has the message with a position, and the ring
+// has yet to receive it.
+func (r *Ring) IsBehind(p *Page, position cluster.Position) bool {
+	return r.isAhead(position) && slices.ContainsFunc(p.Messages, func(m *Message) bool { return m.Position == position })
 }
 
 func size(messages []*Message) (bytes int) {
