@@ -108,10 +108,14 @@ func newConn(ctx context.Context, address *url.URL, o Options) *Conn {
 
 // features are those that the hello names.
 func features(o *Options) wire.Features {
-	if o.Authenticate == nil {
-		return wire.FeaturePositions
+	features := wire.FeaturePositions
+	if o.Authenticate != nil {
+		features |= wire.FeatureExpiry
 	}
-	return wire.FeaturePositions | wire.FeatureExpiry
+	if o.hasPresence() {
+		features |= wire.FeaturePresence
+	}
+	return features
 }
 
 // parseAddress parses the URL of a server.

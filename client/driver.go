@@ -11,10 +11,11 @@ import (
 // The methods of session.Driver. The caller of the session holds conn.mu.
 
 var (
-	_ session.Driver        = (*transport)(nil)
-	_ session.RefusalDriver = (*transport)(nil)
-	_ session.ExpiryDriver  = (*transport)(nil)
-	_ session.HistoryDriver = (*transport)(nil)
+	_ session.Driver         = (*transport)(nil)
+	_ session.RefusalDriver  = (*transport)(nil)
+	_ session.ExpiryDriver   = (*transport)(nil)
+	_ session.HistoryDriver  = (*transport)(nil)
+	_ session.PresenceDriver = (*transport)(nil)
 )
 
 // Send implements session.Driver.
@@ -159,6 +160,9 @@ func (t *transport) Joined(_ session.Namespace, room session.Room, local bool) {
 	c, in := t.conn, room.(*Room)
 	ns := in.ns
 	if ns.find(in.name) != nil { // it is restored
+		if ns.declared.presence != nil {
+			c.handlers.add(0, c.presence(&PresenceEvent{Room: in, Stale: true}))
+		}
 		if !local && in.tracker.Interrupt() {
 			c.gap(in, "")
 		}

@@ -1,6 +1,11 @@
 package client
 
-import "context"
+import (
+	"context"
+	"fmt"
+
+	"github.com/stoa-io/stoa/codec"
+)
 
 // The handlers. Their context is canceled when the Conn is closed; that of
 // handlers which report an end (OnDisconnected, OnLeft) is not. A handler that
@@ -25,6 +30,8 @@ type (
 	// HistoryRemovedHandler is notified of messages that were removed from the
 	// history of a room.
 	HistoryRemovedHandler func(ctx context.Context, e *HistoryRemovedEvent)
+	// PresenceHandler is notified of members that have joined or left a room.
+	PresenceHandler func(ctx context.Context, e *PresenceEvent)
 	// EmitHandler handles an emit. An error is logged.
 	EmitHandler func(ctx context.Context, e *EmitEvent) error
 	// AskHandler answers an ask, with AskRequest.Reply or with the text of an
@@ -153,4 +160,80 @@ type NativeEvent struct {
 	Conn    *Conn
 	Payload []byte
 	Binary  bool
+}
+
+// OnEmit registers a handler of an event whose body is an In:
+//
+//	client.OnEmit(&shapes, "moved", codec.JSON{}, func(ctx context.Context, e *client.EmitEvent, to Point) error { … })
+//
+// It is not called for a body that the codec cannot decode; the
+// codec.DecodeError is logged.
+func OnEmit[In any](ns *Namespace, event string, with codec.Codec, handler func(ctx context.Context, e *EmitEvent, in In) error) {
+	if handler == nil || with == nil {
+		panic(fmt.Sprintf("client: the handler or the codec of emit %q is nil", event))
+	}
+	ns.OnEmit(event, func(ctx context.Context, e *EmitEvent) error {
+		in, err := codec.Decode[In](with, e.Event, e.Body)
+		if err != nil {
+			return err
+		}
+		return handler(ctx, e, in)
+	})
+}
+
+// OnAsk registers a handler that answers an In with an Out. It is not called
+// for a body that the codec cannot decode; the answer is then the text of the
+// codec.DecodeError.
+func OnAsk[In, Out any](ns *Namespace, event string, with codec.Codec, handler func(ctx context.Context, r *AskRequest, in In) (Out, error)) {
+	if handler == nil || with == nil {
+		panic(fmt.Sprintf("client: the handler or the codec of ask %q is nil", event))
+	}
+	ns.OnAsk(event, func(ctx context.Context, r *AskRequest) error {
+		in, err := codec.Decode[In](with, r.Event, r.Body)
+		if err != nil {
+			return err
+		}
+		out, err := handler(ctx, r, in)
+		if err != nil {
+			return err
+		}
+		body, err := with.Marshal(out)
+		if err != nil {
+			return err
+		}
+		r.Reply(body)
+		return nil
+	})
+}
+
+// Ask asks the server, with an In as the body, and decodes the answer:
+//
+//	price, err := client.Ask[Price](ctx, shop, "price", codec.JSON{}, order)
+//
+// The errors are those of NSConn.Ask and of the codec; *codec.DecodeError for
+// an answer that the codec cannot decode.
+func Ask[Out, In any](ctx context.Context, ns *NSConn, event string, with codec.Codec, in In) (out Out, err error) {
+	body, err := codec.Encode(with, event, in)
+	if err != nil {
+		return out, err
+	}
+	answer, err := ns.Ask(ctx, event, body)
+	if err != nil {
+		return out, err
+	}
+	return codec.Decode[Out](with, event, answer.Body)
+}
+
+// Emitter emits events: an [NSConn] or a [Room].
+type Emitter interface {
+	Emit(event string, body []byte) error
+}
+
+// Emit emits an event with an In as the body.
+func Emit[In any](to Emitter, event string, with codec.Codec, in In) error {
+	body, err := codec.Encode(with, event, in)
+	if err != nil {
+		return err
+	}
+	return to.Emit(event, body)
 }

@@ -17,8 +17,8 @@ import (
 // comment.
 //
 // Namespaces and rooms that are restored after a lost connection stay the same,
-// and of the handlers only OnHistoryGap may be called for them. So
-// OnDisconnected is called exactly once for each call of OnConnected, and
+// and of the handlers only OnHistoryGap and OnPresence may be called for them.
+// So OnDisconnected is called exactly once for each call of OnConnected, and
 // OnLeft for each of OnJoined.
 type Namespace struct {
 	mu    sync.Mutex
@@ -34,6 +34,7 @@ type Namespace struct {
 	left         LeftHandler
 	gap          HistoryGapHandler
 	removed      HistoryRemovedHandler
+	presence     PresenceHandler
 	emits        map[string]EmitHandler
 	anyEmit      EmitHandler
 	asks         map[string]AskHandler
@@ -136,6 +137,14 @@ func (ns *Namespace) OnHistoryGap(handler HistoryGapHandler) {
 // removed from the history of a room.
 func (ns *Namespace) OnHistoryRemoved(handler HistoryRemovedHandler) {
 	register(ns, "history removed", &ns.removed, handler, handler == nil, ns.removed != nil)
+}
+
+// OnPresence registers the handler that is notified when members have joined or
+// left a room. Servers report that only to Conns with such a handler, and only
+// in namespaces with presence. After a reconnect the handler is called for each
+// restored room, with PresenceEvent.Stale. See Roster.
+func (ns *Namespace) OnPresence(handler PresenceHandler) {
+	register(ns, "presence", &ns.presence, handler, handler == nil, ns.presence != nil)
 }
 
 // OnEmit registers the handler of an event that the server, or a member of a

@@ -133,7 +133,7 @@ func TestHistoryEntries(t *testing.T) {
 // FuzzRecovery: any bytes either are parameters or are refused, and parameters
 // are read again as they are written.
 func FuzzRecovery(f *testing.F) {
-	for _, body := range []string{"p,50,id;body", ",,;", "1,p,3;", "0,,0;x;y", "1,p,3", ";", ""} {
+	for _, body := range []string{"p,50,id;body", ",,;", "1,p,3;", "0,,0;x;y", "1,p,3", ";", "", `{"limit":-1,"after":"ua"}`} {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -159,6 +159,12 @@ func FuzzRecovery(f *testing.F) {
 		}
 		if query, err := wire.ParseHistoryQuery(body); err == nil && (query.Limit < 0 || !wire.IsPosition(query.Before) || !wire.IsPosition(query.After)) {
 			t.Errorf("%q is the query %+v, which is out of bounds", body, query)
+		}
+		if query, err := wire.ParsePresenceQuery(body); err == nil {
+			written, _ := json.Marshal(query)
+			if again, err := wire.ParsePresenceQuery(written); err != nil || again != query {
+				t.Errorf("the query %+v is written as %q, and read as %+v, %v", query, written, again, err)
+			}
 		}
 		if position, ok := wire.ParsePosition(body); ok && (position != nil) != (len(position) > 0 && wire.IsPosition(position)) {
 			t.Errorf("the token %q has the position %q", body, position)

@@ -159,6 +159,7 @@ func TestSystemEvents(t *testing.T) {
 		{"_OnHistory", wire.KindNone, true},
 		{"_OnHistoryGap", wire.KindNone, true},
 		{"_OnHistoryRemoved", wire.KindNone, true},
+		{"_OnPresence", wire.KindNone, true},
 		{"", wire.KindNone, false},
 		{"chat", wire.KindNone, false},
 		{"_onroomjoin", wire.KindNone, false},

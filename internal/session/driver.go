@@ -78,6 +78,14 @@ type HistoryDriver interface {
 	HistoryRemoved(namespace Namespace, room Room, position []byte)
 }
 
+// PresenceDriver is a Driver of a client that wants to know about joins and
+// leaves of other members of its rooms.
+type PresenceDriver interface {
+	// PresenceChanged reports changes. The body is a wire.PresenceChange, and
+	// valid during the call.
+	PresenceChanged(namespace Namespace, room Room, body []byte)
+}
+
 // LimitDriver is a Driver that counts the messages of the peer beyond a limit.
 type LimitDriver interface {
 	// LimitExceeded reports one that is refused, with wire.ErrNameTooLong,

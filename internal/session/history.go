@@ -107,14 +107,40 @@ func (s *Session) AskRecover(namespace Namespace, room Room, request wire.Recove
 	return s.askJoin(ask{namespace: namespace, room: room, recovers: true}, wire.EventRoomRecover, body)
 }
 
+// presenceNotice takes a notice about the members of a joined room.
+func (s *Session) presenceNotice(m *wire.Message) Verdict {
+	d, ok := s.driver.(PresenceDriver)
+	found := s.find(m.Namespace)
+	if !ok || found == nil {
+		return VerdictIgnored
+	}
+	room := found.room(m.Room)
+	if room == nil {
+		return VerdictIgnored
+	}
+	d.PresenceChanged(found.namespace, room, m.Body)
+	return VerdictHandled
+}
+
+// AskPresence asks the server for members of a room. The body is a
+// wire.PresenceQuery, that of the answer a wire.PresencePage. The errors are
+// those of AskLeave.
+func (s *Session) AskPresence(namespace Namespace, room Room, body []byte) (uint64, error) {
+	return s.askRead(namespace, room, wire.EventPresence, body)
+}
+
 // AskHistory asks the server for a part of the history of a room. The body is a
 // wire.HistoryQuery, that of the answer a wire.HistoryPage. The errors are
 // those of AskLeave.
 func (s *Session) AskHistory(namespace Namespace, room Room, body []byte) (uint64, error) {
+	return s.askRead(namespace, room, wire.EventHistory, body)
+}
+
+func (s *Session) askRead(namespace Namespace, room Room, event string, body []byte) (uint64, error) {
 	if err := s.sendable(namespace, room, ""); err != nil {
 		return 0, err
 	}
-	return s.sendAsk(ask{kind: EventAsk, namespace: namespace, room: room}, wire.EventHistory, body, false), nil
+	return s.sendAsk(ask{kind: EventAsk, namespace: namespace, room: room}, event, body, false), nil
 }
 
 // recovered takes the answer to AskRecover apart.

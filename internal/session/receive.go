@@ -208,6 +208,8 @@ func (s *Session) notice(m *wire.Message) Verdict {
 		return s.expiring(m)
 	case wire.EventHistoryGap, wire.EventHistoryRemoved:
 		return s.historyNotice(m)
+	case wire.EventPresence:
+		return s.presenceNotice(m)
 	}
 	return VerdictIgnored
 }
