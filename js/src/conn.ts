@@ -6,7 +6,7 @@ import type { AnyEvents, Name } from "./events.js";
 import type { Table } from "./handlers.js";
 import { Message, toBytes, type Data } from "./message.js";
 import type * as model from "./model.js";
-import { isSystemEvent, OnAuthenticate } from "./names.js";
+import { isSystemEvent, OnAuthenticate, OnPresence } from "./names.js";
 import { NSConn } from "./nsconn.js";
 import type { AskOptions, Clock, Options } from "./options.js";
 import { after, onAbort, withTimeout } from "./promises.js";
@@ -203,10 +203,16 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
     return () => this._buffer._remove(entry);
   }
 
+  /** Names the features that the application can use. */
+  private _hello(): string {
+    const hasPresence = [...this._handlers.values()].some((handlers) => handlers.has(OnPresence));
+    return hello + (this._options.authenticate ? " expiry" : "") + (hasPresence ? " presence" : "");
+  }
+
   private _dial(): void {
     this._timer = undefined;
     const transport = new Transport(this._clock, this._options, {
-      _opened: () => transport._send(this._options.authenticate ? `${hello} expiry` : hello),
+      _opened: () => transport._send(this._hello()),
       _receive: (payload) => this._session._receive(payload),
       _probe: () => this._session._probe(),
       _lost: (close) => this._lost(close),

@@ -51,5 +51,6 @@ export type SystemEvent =
   | "_OnRoomLeft"
   | "_OnHistoryGap"
   | "_OnHistoryRemoved"
+  | "_OnPresence"
   | "_OnAnyEvent"
   | "_OnNativeMessage";

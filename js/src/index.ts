@@ -38,4 +38,5 @@ export type { Data, RawBody } from "./message.js";
 export type * from "./model.js";
 export * from "./names.js";
 export type * from "./options.js";
+export { Roster } from "./roster.js";
 export type * from "./state.js";

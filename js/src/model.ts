@@ -1,6 +1,6 @@
 import type { AnswerOf, AnyEvents, BodyOf, BodyParameter, Name } from "./events.js";
 import type { Data, Message, Reply } from "./message.js";
-import type { AskOptions, EventsOptions, HistoryQuery, JoinOptions } from "./options.js";
+import type { AskOptions, EventsOptions, HistoryQuery, JoinOptions, PresenceQuery } from "./options.js";
 import type { Drop, Renewal, State, Transition } from "./state.js";
 
 // Types only: the classes that implement these interfaces import this module,
@@ -122,6 +122,9 @@ export interface Room<E = any> {
   /** Reads a part of the room's history; rejects with ErrUnhandled if it has none. */
   history(query?: HistoryQuery, options?: AskOptions): Promise<HistoryPage>;
 
+  /** Reads members of the room; rejects with ErrUnhandled if the server shows none. */
+  presence(query?: PresenceQuery, options?: AskOptions): Promise<PresencePage>;
+
   /** Emits to the other members; returns false if it is not accepted. */
   emit<K extends Name<E>>(event: K, ...[body]: BodyParameter<E[K]>): boolean;
 
@@ -149,6 +152,47 @@ export interface HistoryEntry {
   /** When the server has kept it, in milliseconds since 1970 UTC. */
   time: number;
   position: string;
+}
+
+/** A user in a room, or a connection without a user. */
+export interface PresenceMember {
+  /** The ID of the user. */
+  user?: string;
+  /** The ID of the connection, if it has no user. */
+  conn?: string;
+  /** How many connections of the user are in the room; none if it has just left. */
+  conns?: number;
+  /** Describes the user, as the server has it from the token. */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- any JSON
+  info?: any;
+}
+
+/** A part of the members of a room. */
+export interface PresencePage {
+  /** In an order that does not change; empty where the server shows numbers only. */
+  members: PresenceMember[];
+  /** The number of all members, a user with several connections once. */
+  count: number;
+  /** Selects the next page; not set after the last one. */
+  next?: string;
+}
+
+/**
+ * The body of the event _OnPresence: members that have joined or left since the
+ * last one. Where the server shows numbers only, it has no members.
+ */
+export interface PresenceChange {
+  /** Some may be known already. */
+  joined?: PresenceMember[];
+  /** Some may be unknown. */
+  left?: PresenceMember[];
+  /** The number of members, a user with several connections once. */
+  count: number;
+  /**
+   * Set if the room was restored after a reconnect, so that changes may be
+   * missing; the rest is empty then. Read the members again.
+   */
+  stale?: boolean;
 }
 
 /** A handler's result: nothing, an error, or the answer. */

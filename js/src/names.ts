@@ -22,6 +22,11 @@ export const OnAuthenticate = "_OnAuthenticate";
 export const OnHistoryGap = "_OnHistoryGap";
 /** Messages were removed from a room's history; position is empty for all. */
 export const OnHistoryRemoved = "_OnHistoryRemoved";
+/**
+ * Members have joined or left a room; the body is a PresenceChange. Servers
+ * report it only to clients with a handler of this event.
+ */
+export const OnPresence = "_OnPresence";
 /** Joins a room and recovers missed messages; it is no event of applications. */
 export const OnRoomRecover = "_OnRoomRecover";
 /** Reads the history of a room; it is no event of applications. */
@@ -40,6 +45,7 @@ const systemEvents = [
   OnAuthenticate,
   OnHistoryGap,
   OnHistoryRemoved,
+  OnPresence,
   OnRoomRecover,
   OnHistory,
 ];

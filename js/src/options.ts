@@ -33,6 +33,17 @@ export interface HistoryQuery {
   oldest?: boolean;
 }
 
+/** Selects members of a room; by default the first ones. */
+export interface PresenceQuery {
+  /**
+   * The number of members; the server has a limit of its own. With a negative
+   * one the page has their number only.
+   */
+  limit?: number;
+  /** The field next of the page before. */
+  after?: string;
+}
+
 /** The limit of NSConn.events. */
 export interface EventsOptions {
   /** The number of unread messages that are kept: 1000. Infinity keeps all. */

@@ -1,6 +1,6 @@
 import { ErrTimeout, ErrUnavailable } from "./errors.js";
 import { toText, type Message } from "./message.js";
-import { OnHistoryGap, OnNamespaceConnect, OnRoomJoin } from "./names.js";
+import { OnHistoryGap, OnNamespaceConnect, OnPresence, OnRoomJoin } from "./names.js";
 import type { NSConn, RoomState } from "./nsconn.js";
 import { follow } from "./room.js";
 import type { Session } from "./session.js";
@@ -24,6 +24,7 @@ export async function rejoin(session: Session): Promise<void> {
             const { _queue } = session._driver;
             // Earlier messages can wait for their handlers.
             _queue._push(follow(room));
+            if (ns._handlers.has(OnPresence)) _queue._push(() => session._notify(ns, OnPresence, { Room: room.name, Body: '{"stale":true,"count":0}' }));
             if (position !== undefined) _queue._push(() => session._notify(ns, OnHistoryGap, { Room: room.name, position }));
           }
           resolve();

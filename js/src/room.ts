@@ -1,9 +1,9 @@
 import type { BodyParameter, Name } from "./events.js";
-import { marshal, type Message } from "./message.js";
+import { marshal, toText, type Message } from "./message.js";
 import type * as model from "./model.js";
-import { OnHistory } from "./names.js";
+import { OnHistory, OnHistoryGap, OnHistoryRemoved, OnPresence } from "./names.js";
 import type { NSConn, RoomState } from "./nsconn.js";
-import type { AskOptions, HistoryQuery } from "./options.js";
+import type { AskOptions, HistoryQuery, PresenceQuery } from "./options.js";
 
 /** An entry of the answer to a read of a history. */
 type Entry = model.HistoryEntry & { binary?: string };
@@ -42,10 +42,17 @@ export class Room<E = any> implements RoomState<E> {
     return this.nsConn._session._leave(this.nsConn, this as model.Room<E>, options);
   }
 
-  history(query: HistoryQuery = {}, options?: AskOptions): Promise<model.HistoryPage> {
-    const m = this.nsConn._message(OnHistory, { Room: this.name, Body: marshal(query) });
-    return this.nsConn._session._ask(m, options, (answer) => {
-      const page = answer.unmarshal() as model.HistoryPage;
+  presence(query?: PresenceQuery, options?: AskOptions): Promise<model.PresencePage> {
+    return this._read(OnPresence, query, options, (page: model.PresencePage) => page);
+  }
+
+  private _read<P>(event: string, query: object = {}, options: AskOptions | undefined, apply: (page: P) => P): Promise<P> {
+    const m = this.nsConn._message(event, { Room: this.name, Body: marshal(query) });
+    return this.nsConn._session._ask(m, options, (answer) => apply(answer.unmarshal() as P));
+  }
+
+  history(query?: HistoryQuery, options?: AskOptions): Promise<model.HistoryPage> {
+    return this._read(OnHistory, query, options, (page: model.HistoryPage) => {
       page.entries = page.entries.map(({ binary, body = "", ...entry }: Entry) => ({
         ...entry,
         body: binary === undefined ? body : Uint8Array.from(atob(binary), (one) => one.charCodeAt(0)),
@@ -102,6 +109,12 @@ export class Room<E = any> implements RoomState<E> {
 
 /** Makes the position visible that has arrived: handlers can be far behind. */
 export const follow = (room: RoomState, position = room._received) => () => void (room.position = position);
+
+/** Returns the fields of the event with which a server notifies the members of a room. */
+export function noticeOf({ Event, Room, Body }: Message): Partial<Message> | undefined {
+  if (Event === OnPresence) return { Room, Body };
+  return Event === OnHistoryGap || Event === OnHistoryRemoved ? { Room, position: toText(Body) } : undefined;
+}
 
 /**
  * Takes the position of an emit out of its token field. The result is called

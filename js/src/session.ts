@@ -8,7 +8,7 @@ import type { NSConn, RoomState, SessionRequests } from "./nsconn.js";
 import type { AskOptions, JoinOptions } from "./options.js";
 import { sizeOf } from "./queue.js";
 import { all, thenMaybe, tryCall, withTimeout } from "./promises.js";
-import { Room, takePosition } from "./room.js";
+import { noticeOf, Room, takePosition } from "./room.js";
 
 // A server that never answers must not make a session grow: with so many
 // requests in flight, a failed one no longer waits for its late answer.
@@ -97,8 +97,8 @@ export class Session implements SessionRequests {
   private _handle(m: Message, epoch: number): unknown {
     const ns = this._namespaces.get(m.Namespace);
     if (names.isSystemEvent(m.Event)) {
-      const isNotice = m.Event === names.OnHistoryGap || m.Event === names.OnHistoryRemoved;
-      if (!m.wait) return isNotice && ns?.rooms.has(m.Room) && this._notify(ns, m.Event, { Room: m.Room, position: toText(m.Body) });
+      const notice = m.wait ? undefined : noticeOf(m);
+      if (!m.wait) return notice && ns?.rooms.has(m.Room) && this._notify(ns, m.Event, notice);
       // Requests belong to one connection; the next one does not know them.
       return !m.isNoOp && epoch === this._epoch ? this._answerRequest(this, m, epoch) : undefined;
     }
