@@ -280,6 +280,9 @@ func TestHistoryOnJoin(t *testing.T) {
 		t.Errorf("the join was answered %+v, want 1 message", answer)
 	}
 	position := q.expectKept("r", "two")
+	if _, answer = recoverRoom(t, n, "r", "AAAAAAAAAAAB,0,;"); answer.Count != 0 || answer.Recovered {
+		t.Errorf("the join at an unknown position was answered %+v, want no message", answer)
+	}
 	if _, answer = recoverRoom(t, n, "r", position+",0,;"); answer.Count != 0 || !answer.Recovered {
 		t.Errorf("the rejoin was answered %+v, want no message", answer)
 	}

@@ -21,6 +21,10 @@ const drainReason = "node shuts down"
 // ends. When ctx ends first, also during the delay, the remaining connections
 // are closed at once and its error is returned, with a HandlersRunningError if
 // handlers are still running.
+//
+// A node that has just answered a probe of neffos.js, or accepted a client that
+// comes back, serves for up to two seconds more before it drains: the client
+// dials once.
 func (n *Node) Shutdown(ctx context.Context) error {
 	serving, first := n.beginStop()
 	if !first {

@@ -197,7 +197,9 @@ func (c *Client) recoverThenAdmit(r *session.Request, channel string) {
 	wish := recovery.Wish{MaxBytes: s.maxMissed(), Newest: ns.history.OnJoin}
 	if r.Recovery != nil {
 		wish.After, _ = cluster.ParsePosition([]byte(r.Recovery.Position))
-		wish.Newest = max(wish.Newest, r.Recovery.Limit)
+		if wish.Newest = max(wish.Newest, r.Recovery.Limit); r.Recovery.Position != "" {
+			wish.Newest = r.Recovery.Limit // it has some of the newest, perhaps
+		}
 	}
 	rooms.Recover(channel, wish, func(result recovery.Recovery) {
 		s.Submit(&recoveredTask{client: c, request: deferred, channel: channel, result: result})
@@ -279,6 +281,9 @@ const (
 	// defaultPage and maxPage are the sizes of pages, in messages.
 	defaultPage = 100
 	maxPage     = 1000
+	// maxAnswer is the size in bytes of a page as JSON: half of the largest
+	// message that the clients read by default.
+	maxAnswer = 512 << 10
 )
 
 // read answers a client that reads a room's history, or asks for its members.
@@ -327,7 +332,7 @@ func (c *Client) readHistory(e *session.Event, in *room) MessageResult {
 	}, func(page cluster.HistoryPage, err error) {
 		t := &readTask{client: c, asked: &asked, err: err}
 		if err == nil {
-			t.body = encodeHistory(&page, query.Oldest, s.maxMissed())
+			t.body = encodeHistory(&page, query.Oldest, min(maxAnswer, s.maxMissed()))
 		}
 		s.Submit(t)
 	})

@@ -23,7 +23,7 @@ func oneServer(server *redistest.Server) func(int) redisbroker.Config {
 func TestRecoveryOfClients(t *testing.T) {
 	t.Parallel()
 	l := startLedger(t, smallLedger, keepingNodes(t, 3, oneServer(redistest.Start(t))))
-	l.progress(200)
+	l.progress(100)
 	l.finish()
 	if told := l.told(); told > 0 {
 		t.Errorf("%d visits were not recovered, want all", told)
@@ -36,10 +36,10 @@ func TestRecoveryOfSubscriptions(t *testing.T) {
 	server := redistest.Start(t)
 	l := startLedger(t, smallLedger, keepingNodes(t, 3, oneServer(server)))
 	for range 8 {
-		l.progress(20)
+		l.progress(10)
 		server.Command("CLIENT KILL TYPE pubsub")
 	}
-	l.progress(50)
+	l.progress(25)
 	l.finish()
 	if told := l.told(); told > 0 {
 		t.Errorf("clients were told of a loss %d times, want never", told)
@@ -51,13 +51,13 @@ func TestRecoveryAfterPause(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	l := startLedger(t, smallLedger, keepingNodes(t, 3, oneServer(server)))
-	l.progress(50)
+	l.progress(25)
 	server.Pause()
 	awaitReady(t, l.nodes, false)
-	outage(5 * time.Second)
+	outage(3 * time.Second)
 	server.Resume()
 	awaitReady(t, l.nodes, true)
-	l.progress(50)
+	l.progress(25)
 	l.finish()
 	if told := l.told(); told > 0 {
 		t.Errorf("clients were told of a loss %d times, want never", told)
@@ -77,13 +77,13 @@ func TestRecoveryAfterCrash(t *testing.T) {
 			server := redistest.Start(t, arguments...)
 			l := startLedger(t, smallLedger, keepingNodes(t, 3, oneServer(server)))
 			for range 2 {
-				l.progress(50)
+				l.progress(25)
 				server.Kill()
 				awaitReady(t, l.nodes, false)
 				server.Restart()
 				awaitReady(t, l.nodes, true)
 			}
-			l.progress(50)
+			l.progress(25)
 			l.finish()
 		})
 	}
@@ -101,13 +101,13 @@ func TestRecoveryOfNode(t *testing.T) {
 		}
 		return redisbroker.Config{Servers: []string{server.URL()}}
 	}))
-	l.progress(50)
+	l.progress(25)
 	proxy.Cut()
 	awaitReady(t, l.nodes[:1], false)
-	outage(4 * time.Second)
+	outage(3 * time.Second)
 	proxy.Heal()
 	awaitReady(t, l.nodes, true)
-	l.progress(50)
+	l.progress(25)
 	l.finish()
 }
 
@@ -119,11 +119,11 @@ func TestRecoveryAfterFailover(t *testing.T) {
 	l := startLedger(t, smallLedger, keepingNodes(t, 3, func(int) redisbroker.Config {
 		return redisbroker.Config{Servers: []string{group.URL()}}
 	}))
-	l.progress(50)
+	l.progress(25)
 	group.Master.Kill()
 	awaitReady(t, l.nodes, false)
 	awaitReady(t, l.nodes, true)
-	l.progress(50)
+	l.progress(25)
 	l.finish()
 }
 

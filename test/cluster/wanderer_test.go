@@ -60,7 +60,7 @@ type ledgerSize struct {
 }
 
 var smallLedger = ledgerSize{
-	rooms: 4, publishers: 2, wanderers: 8, pause: 20 * time.Millisecond,
+	rooms: 3, publishers: 2, wanderers: 8, pause: 20 * time.Millisecond,
 	here: 600 * time.Millisecond, away: 600 * time.Millisecond,
 }
 
