@@ -121,6 +121,10 @@ test-frameworks: js-build test-peers $(COMPAT_JS_PACKAGES) $(FRAMEWORKS_PACKAGES
 test-restart: js-build ## kill a node 20 times while 100 clients of each kind reconnect
 	STOA_TEST_ROUNDS=20 go test -race -v -run 'TestNodeRestarts|TestOutage' ./test/clients
 
+.PHONY: test-presence
+test-presence: ## run the test of presence in a cluster with 10,000 clients
+	STOA_TEST_MEMBERS=10000 go test -count 1 -v -run 'TestPresence$$' -timeout 20m ./test/cluster
+
 .PHONY: test-peers
 test-peers:
 	go build -o bin/test-peer ./test/peer

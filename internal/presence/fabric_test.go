@@ -40,7 +40,8 @@ type testNode struct {
 	inbox chan message
 
 	members     map[string]int         // guarded by fabric.mu; connections by channel
-	interrupted bool                   // guarded by fabric.mu
+	interrupted bool                   // guarded by fabric.mu; and nothing arrives
+	doubtful    bool                   // guarded by fabric.mu; Interrupted is true
 	shown       map[string][]time.Time // guarded by fabric.mu; by channel
 }
 
@@ -72,7 +73,7 @@ func (f *fabric) start(id string) *testNode {
 		Interrupted: func(int) bool {
 			f.mu.Lock()
 			defer f.mu.Unlock()
-			return n.interrupted
+			return n.interrupted || n.doubtful
 		},
 		Nodes: func() []string {
 			f.mu.Lock()

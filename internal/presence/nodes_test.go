@@ -34,6 +34,18 @@ func TestInterruption(t *testing.T) {
 	})
 }
 
+// A subscription that is in doubt, but not lost, keeps nothing back.
+func TestDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, nodes := newFabric(t, 2)
+		nodes[0].join("r", ConnKey("n0"))
+		f.set(func() { nodes[1].doubtful = true })
+		nodes[1].join("r", ConnKey("n1"))
+		pass(time.Second)
+		f.expect("r", map[string]int{"cn0": 1, "cn1": 1}, nodes...)
+	})
+}
+
 // The members of a node that has left vanish, and what arrives late does not
 // bring them back. If the node is back, they are.
 func TestNodeGoneAndBack(t *testing.T) {

@@ -129,16 +129,20 @@ func TestShareIsLost(t *testing.T) {
 		nodes[1].join("r", ConnKey("n1"))
 		var page Page
 		var waited time.Duration
-		nodes[1].rooms.Members("r", "", 10, func(p Page) { page, waited = p, time.Since(begun) })
+		nodes[1].rooms.Members("r", "", 10, func(p Page) { f.set(func() { page, waited = p, time.Since(begun) }) })
 		pass(2 * time.Second)
-		if waited != 0 {
-			t.Errorf("the read was answered after %v, want it to wait", waited)
-		}
+		f.set(func() {
+			if waited != 0 {
+				t.Errorf("the read was answered after %v, want it to wait", waited)
+			}
+		})
 		f.set(func() { f.lose = nil })
 		pass(2 * time.Second)
-		if waited < patience || waited > patience+3*pause || page.Count != 1 {
-			t.Errorf("the read was answered after %v with %+v, want own members after %v", waited, page, patience)
-		}
+		f.set(func() {
+			if waited < patience || waited > patience+3*pause || page.Count != 1 {
+				t.Errorf("the read was answered after %v with %+v, want own members after %v", waited, page, patience)
+			}
+		})
 		pass(5 * time.Second)
 		f.expect("r", map[string]int{"cn0": 1, "cn1": 1}, nodes...)
 		nodes[1].rooms.Members("r", "", 1, func(p Page) { page = p })
@@ -215,4 +219,25 @@ func TestFlapping(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A second ask within a second is answered when the second is over, and not
+// when something else happens.
+func TestSecondAsk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, nodes := newFabric(t, 2)
+		for _, n := range nodes {
+			n.join("r", ConnKey(n.id))
+		}
+		pass(500 * time.Millisecond)
+		for range 3 {
+			nodes[0].rooms.Receive("n1", "r", &Announcement{Ask: true, For: nodes[1].rooms.epoch})
+			pass(100 * time.Millisecond)
+		}
+		before := len(f.messages())
+		pass(1500 * time.Millisecond)
+		if answers := len(f.messages()) - before; answers != 1 {
+			t.Errorf("%d answers, want one", answers)
+		}
+	})
 }

@@ -78,7 +78,7 @@ func (in *room) step(r *Rooms, now int64, sends *[]func()) (due int64) {
 		*sends = append(*sends, in.waiting...) // there is no roster any more
 		return 0
 	}
-	if r.config.Interrupted(r.config.Partition(in.channel)) {
+	if r.isLost(r.config.Partition(in.channel)) {
 		in.quiet = max(in.quiet, now+again.Milliseconds()) // it begins again afterwards
 	}
 	if now < in.quiet {
@@ -254,6 +254,15 @@ func (r *Rooms) restartAll(now int64) (waits bool) {
 		r.restart(now, func(*room) bool { return true })
 	}
 	return waits
+}
+
+// isLost reports whether the subscriptions of a partition are lost.
+// Interrupted says less: that they may be.
+func (r *Rooms) isLost(partition int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, lost := r.lost[partition]
+	return lost
 }
 
 // restartLost begins again in the partitions whose subscriptions were lost and

@@ -62,6 +62,11 @@ func (w *worker) run() {
 	defer timer.Stop()
 	for {
 		w.mu.Lock()
+		if w.closed {
+			w.running = false
+			w.mu.Unlock()
+			return
+		}
 		tasks := w.tasks
 		w.tasks, w.woken = nil, false
 		select {
@@ -74,7 +79,7 @@ func (w *worker) run() {
 		}
 		next := w.step()
 		w.mu.Lock()
-		if w.closed || next == 0 && !w.woken {
+		if next == 0 && !w.woken {
 			w.running = false
 			w.mu.Unlock()
 			return

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -74,4 +75,22 @@ func (a *admin) members(key string) []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// calls returns how often each command was executed.
+func (a *admin) calls() map[string]int {
+	a.t.Helper()
+	text, err := a.client.Info(a.t.Context(), "commandstats").Result()
+	if err != nil {
+		a.t.Fatalf("INFO commandstats: %v", err)
+	}
+	all := make(map[string]int)
+	for line := range strings.Lines(text) {
+		name, figures, found := strings.Cut(strings.TrimPrefix(line, "cmdstat_"), ":calls=")
+		figures, _, _ = strings.Cut(figures, ",")
+		if count, err := strconv.Atoi(figures); found && err == nil {
+			all[name] = count
+		}
+	}
+	return all
 }
