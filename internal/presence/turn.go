@@ -228,15 +228,28 @@ func (r *Rooms) restart(now int64, which func(*room) bool) {
 	epoch := r.nextEpoch(0)
 	for i := range r.stripes {
 		s := &r.stripes[i]
-		s.mu.Lock()
-		for _, in := range s.rooms {
+		s.visit(func(in *room) {
 			if which(in) {
 				in.begin(epoch)
 				in.opened, in.quiet, in.tries = now, 0, 0
 				s.mark(in)
 			}
+		})
+	}
+}
+
+// visit calls f with all rooms, with the lock held. Others get the lock in
+// between: rooms that are opened in the meantime may be left out.
+func (s *stripe) visit(f func(*room)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	visited := 0
+	for _, in := range s.rooms {
+		f(in)
+		if visited++; visited%maxSteps == 0 {
+			s.mu.Unlock()
+			s.mu.Lock()
 		}
-		s.mu.Unlock()
 	}
 }
 
@@ -293,13 +306,11 @@ func (r *Rooms) dropDeparted(now int64) {
 	for _, node := range departed {
 		for i := range r.stripes {
 			s := &r.stripes[i]
-			s.mu.Lock()
-			for _, in := range s.rooms {
+			s.visit(func(in *room) {
 				if in.roster.NodeGone(node, now) {
 					s.mark(in)
 				}
-			}
-			s.mu.Unlock()
+			})
 		}
 	}
 }
