@@ -99,6 +99,9 @@ func TestPresence(t *testing.T) {
 	if second := watcher.members("r", `{"limit":1,"after":"`+first.Next+`"}`); first.Next == "" || len(second.Members) != 1 || second.Members[0].User != "ann" || second.Next != "" {
 		t.Errorf("the second page is %+v, want ann", second)
 	}
+	if page.Members[0].User != "" || page.Members[1].Conn != "" {
+		t.Errorf("the members are %+v, want either a user or a connection each", page.Members)
+	}
 	if page := watcher.members("r", `{"limit":-1}`); page.Count != 2 || len(page.Members) != 0 {
 		t.Errorf("without members the page is %+v", page)
 	}
@@ -113,7 +116,7 @@ func TestPresence(t *testing.T) {
 	}
 
 	ctx := context.Background()
-	if page, err := n.Presence(ctx, "shown", "r", node.PresenceQuery{}); err != nil || page.Count != 1 || page.Members[0].Conn != watcher.id {
+	if page, err := n.Presence(ctx, "shown", "r", node.PresenceQuery{}); err != nil || page.Count != 1 || page.Members[0].Conn != watcher.id || page.Members[0].User != "" {
 		t.Errorf("the application sees %+v, %v, want the watcher", page, err)
 	}
 	if page, err := n.Presence(ctx, "shown", "empty", node.PresenceQuery{}); err != nil || page.Count != 0 || len(page.Missing) != 0 {

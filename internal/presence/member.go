@@ -27,8 +27,16 @@ func UserKey(user string) string { return userPrefix + user }
 // ConnKey returns the key of a connection without a user.
 func ConnKey(id string) string { return connPrefix + id }
 
-// User returns the user of a key, and false for a connection without one.
-func User(key string) (string, bool) { return strings.CutPrefix(key, userPrefix) }
+// User returns the user of a key; empty and false for a connection without one.
+func User(key string) (string, bool) { return cut(key, userPrefix) }
 
-// Conn returns the connection of a key, and false for a user.
-func Conn(key string) (string, bool) { return strings.CutPrefix(key, connPrefix) }
+// Conn returns the connection of a key; empty and false for a user.
+func Conn(key string) (string, bool) { return cut(key, connPrefix) }
+
+func cut(key, prefix string) (string, bool) {
+	rest, found := strings.CutPrefix(key, prefix)
+	if !found {
+		return "", false
+	}
+	return rest, true
+}
