@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stoa-io/stoa/client"
+	"github.com/stoa-io/stoa/internal/testkit"
+	"github.com/stoa-io/stoa/node"
 	"github.com/stoa-io/stoa/wire"
 )
 
@@ -145,4 +148,56 @@ func TestPresenceOfDefaultNamespace(t *testing.T) {
 	seen := make(reports, 1)
 	url := startScript(t, slices.Concat([]string{">M positions presence", "<Aid"}))
 	dial(t, url, client.Options{DefaultNamespace: showing(new(client.Roster), seen)})
+}
+
+// A client of a node keeps the roster of a room, through the restart of the
+// node.
+func TestRosterOfANode(t *testing.T) {
+	shown := func(n *node.Node) {
+		n.Namespace("a", node.NamespaceOptions{Relay: node.RelayRooms, Presence: node.PresenceRoster})
+		n.OnAccept(func(_ context.Context, a *node.Accept) error {
+			a.Identity.User, a.Identity.Info = a.Request.Header.Get("User"), []byte(`{"here":true}`)
+			return nil
+		})
+	}
+	n, stop := startNode(t, "", shown)
+	address := n.Addr().String()
+	enter := func(user string) (*client.Conn, *client.Roster) {
+		t.Helper()
+		roster := new(client.Roster)
+		conn := dial(t, urlOf(n), client.Options{
+			Header: http.Header{"User": {user}},
+			Namespaces: map[string]*client.Namespace{"a": declare(func(ns *client.Namespace) {
+				ns.OnPresence(func(ctx context.Context, e *client.PresenceEvent) { _ = roster.Apply(ctx, e) })
+			})},
+		})
+		ns, err := conn.Connect(background(t), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		room, err := ns.JoinRoom(background(t), "r")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := roster.Load(background(t), room); err != nil {
+			t.Fatal(err)
+		}
+		return conn, roster
+	}
+	expect := func(roster *client.Roster, want string) {
+		t.Helper()
+		if !testkit.Wait(func() bool { return names(roster) == want }) {
+			t.Errorf("the members are %s, want %s", names(roster), want)
+		}
+	}
+	_, ann := enter("ann")
+	expect(ann, `1 ann{"here":true}`)
+	bobs, bob := enter("bob")
+	_, _ = enter("ann")
+	expect(ann, `2 ann{"here":true} bob{"here":true}`)
+	expect(bob, `2 ann{"here":true} bob{"here":true}`)
+	stop()
+	_ = bobs.Close()
+	_, _ = startNode(t, address, shown)
+	expect(ann, `1 ann{"here":true}`)
 }
