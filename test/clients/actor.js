@@ -1,6 +1,6 @@
 // A client of stoa-client that plays the role in the argument, as goActor does, and prints
 // the results, the states and the calls of its handlers.
-import { dial, ErrClosed, ErrDisconnected, ErrUnauthorized } from "../../js/dist/esm/index.js";
+import { dial, ErrClosed, ErrDisconnected, ErrUnauthorized, Roster } from "../../js/dist/esm/index.js";
 
 const role = JSON.parse(process.argv[2]);
 const slow = 1000;
@@ -33,6 +33,12 @@ function handlers(name) {
     _OnRoomLeft: (ns, m) => note(shown.calls, `left ${name}/${m.Room}${ending(m)}`),
     _OnHistoryGap: (ns, m) => note(shown.calls, `gap ${name}/${m.Room} ${m.position}`),
     _OnHistoryRemoved: (ns, m) => note(shown.calls, `removed ${name}/${m.Room} ${m.position}`),
+    ...(role.presence && {
+      _OnPresence: (ns, m) => {
+        const { joined = [], left = [], count, stale = false } = m.unmarshal();
+        note(shown.calls, `presence ${name}/${m.Room} joined ${joined.length} left ${left.length} of ${count} stale ${stale}`);
+      },
+    }),
     news: (ns, m) => note(shown.calls, `news ${m.Room} ${m.Body} ${m.position}`),
     fail: (ns, m) => new Error(m.Body),
     nothing: () => undefined,
@@ -101,6 +107,13 @@ const acts = {
       note(shown.results, `entry: ${position} ${time} ${event} ${typeof body === "string" ? "text" : "binary"} ${body.length} ${user}`);
     }
     note(shown.results, `history: more ${page.more} found ${page.found}`);
+  },
+  roster: async (namespace, name) => {
+    const roster = new Roster();
+    await result("roster", roster.load(conn.namespace(namespace).room(name)));
+    for (const { user = "", conn = "", conns, info } of roster.members.sort((a, b) => (a.conn ? 1 : 0) - (b.conn ? 1 : 0))) {
+      note(shown.results, `member: ${user}${conn} ${conns} ${info ? JSON.stringify(info) : ""} of ${roster.count}`);
+    }
   },
   leave: (namespace, room) => result("leave", conn.namespace(namespace).room(room).leave()),
   emit: (Namespace, Event, Body) => note(shown.results, `emit: ${conn.write({ Namespace, Event, Body })}`),

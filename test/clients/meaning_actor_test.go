@@ -24,17 +24,17 @@ import (
 //	dial                  connect NAMESPACE        disconnect NAMESPACE
 //	join NAMESPACE ROOM   leave NAMESPACE ROOM
 //	recover NAMESPACE ROOM HISTORY@POSITION        place NAMESPACE ROOM POSITION
-//	history NAMESPACE ROOM LIMIT
+//	history NAMESPACE ROOM LIMIT                   roster NAMESPACE ROOM
 //	emit NAMESPACE EVENT BODY                      room NAMESPACE ROOM EVENT
 //	big NAMESPACE BYTES
 //	ask NAMESPACE EVENT BODY                       start NAMESPACE EVENT BODY
 //	await STATE           await ask                close
 //
 // recover is a join with these options, place shows how far the client is in a
-// room when its handlers have reached a position, and history reads it. start
-// asks without waiting for the answer, await ask waits for it; await of a state
-// waits for a change since the last such wait. big emits a message of this
-// size.
+// room when its handlers have reached a position, and history reads it. roster
+// reads all members of a room. start asks without waiting for the answer, await
+// ask waits for it; await of a state waits for a change since the last such
+// wait. big emits a message of this size.
 type role struct {
 	URL      string   `json:"url"`
 	Acts     []string `json:"acts"`
@@ -52,6 +52,8 @@ type role struct {
 	// Tokens is how many tokens Authenticate has before it refuses; zero: there
 	// is no Authenticate.
 	Tokens int `json:"tokens"`
+	// Presence: there are handlers of joins and leaves.
+	Presence bool `json:"presence"`
 }
 
 // performance is what a client of either kind has shown. States and Calls are
@@ -154,6 +156,13 @@ func (a *goActor) act(ctx context.Context, act string) {
 		a.note(&a.shown.Results, "place: recovered %t at %s", in.Recovered(), in.Position())
 	case "history":
 		a.history(ctx, ns.Room(word(2)), word(3))
+	case "roster":
+		var roster client.Roster
+		err := roster.Load(ctx, ns.Room(word(2)))
+		a.result("roster", err)
+		for _, m := range roster.Members() {
+			a.note(&a.shown.Results, "member: %s%s %d %s of %d", m.User, m.Conn, m.Conns, m.Info, roster.Count())
+		}
 	case "leave":
 		a.result("leave", ns.Room(word(2)).Leave(ctx))
 	case "emit":
@@ -273,6 +282,11 @@ func (a *goActor) options() client.Options {
 		ns.OnHistoryRemoved(func(_ context.Context, e *client.HistoryRemovedEvent) {
 			a.note(calls, "removed %s/%s %s", name, e.Room.Name(), e.Position)
 		})
+		if a.role.Presence {
+			ns.OnPresence(func(_ context.Context, e *client.PresenceEvent) {
+				a.note(calls, "presence %s/%s joined %d left %d of %d stale %t", name, e.Room.Name(), len(e.Joined), len(e.Left), e.Count, e.Stale)
+			})
+		}
 		ns.OnAsk("fail", func(_ context.Context, r *client.AskRequest) error { return errors.New(string(r.Body)) })
 		ns.OnAsk("nothing", func(context.Context, *client.AskRequest) error { return nil })
 		o.Namespaces[name] = ns

@@ -125,5 +125,24 @@ func historyScenes() []scene {
 			},
 			emits: []string{`r {"limit":2,"before":"p9","oldest":true}`},
 		},
+		{
+			name: "reading the members", role: enterBy("join a r", "roster a r"),
+			want: performance{
+				Results: results("roster: ok", `member: ann 2 {"n":[1]} of 3`, "member: bob 1  of 3", "member: x 1  of 3"),
+				States:  []string{"connected"}, Calls: inRoom,
+			},
+			emits: []string{`r {"limit":500}`, `r {"limit":500,"after":"uann"}`},
+		},
+		{
+			name: "changes of the members", dials: 2, role: role{Presence: true, Acts: after(
+				`emit a send ;a;r;_OnPresence;0;0;{"joined":[{"user":"ann"}],"left":[{"conn":"x"},{"user":"bob"}],"count":4}`,
+				`emit a send ;a;r;_OnPresence;0;0;{"count":5}`, `emit a send ;a;s;_OnPresence;0;0;{"count":6}`, "ask a e x",
+				"emit a cut", "await reconnecting", "await connected", "ask a e x")},
+			want: performance{
+				Results: results("emit: true", "emit: true", "emit: true", "ask: x", "emit: true", "ask: x"),
+				States:  []string{"connected", lostOne, "connected"},
+				Calls:   calledIn("presence a/r joined 1 left 2 of 4 stale false", "presence a/r joined 0 left 0 of 5 stale false", "presence a/r joined 0 left 0 of 0 stale true"),
+			},
+		},
 	}
 }

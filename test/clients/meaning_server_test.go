@@ -195,6 +195,14 @@ func (s *actingServer) act(socket net.Conn, number int, query url.Values, payloa
 		m.Body = []byte(page)
 		send(string(wire.Append(nil, &m)))
 		return true
+	case wire.EventPresence:
+		s.note(&s.emits, string(m.Room)+" "+body)
+		m.Body = []byte(firstMembers)
+		if strings.Contains(body, "after") {
+			m.Body = []byte(lastMembers)
+		}
+		send(string(wire.Append(nil, &m)))
+		return true
 	case wire.EventRoomJoin:
 		room, text, _ := strings.Cut(of(query.Get("deny"), number), "=")
 		if room == string(m.Room) {
@@ -243,6 +251,12 @@ func (s *actingServer) act(socket net.Conn, number int, query url.Values, payloa
 
 // page is a part of a history.
 const page = `{"entries":[{"position":"p1","time":1700000000123,"event":"news","body":"one","user":"u"},{"position":"p2","time":1,"event":"e","binary":"AAE="}],"more":true,"found":false}`
+
+// firstMembers and lastMembers are the pages of a room's members.
+const (
+	firstMembers = `{"members":[{"conn":"x","conns":1},{"user":"ann","conns":2,"info":{"n":[1]}}],"count":3,"next":"uann"}`
+	lastMembers  = `{"members":[{"user":"bob","conns":1}],"count":3}`
+)
 
 // recover answers a join with recovery, and sends the news that follow.
 func (s *actingServer) recover(send func(string), m *wire.Message, answer []string) {

@@ -14,9 +14,9 @@
 // Namespaces: "default", "second", "brought", "deny" (refuses: "not allowed"),
 // "n;s" (answers the event "e;v" with the body), and "" for native messages,
 // which are answered with "native:" before them, and "kept", whose rooms have a
-// history of five messages (not neffos). In "default" the room "locked"
-// cannot be joined ("room is locked") and the room "sticky" cannot be left
-// ("cannot leave"). Events there:
+// history of five messages and show their members (not neffos). In "default"
+// the room "locked" cannot be joined ("room is locked") and the room "sticky"
+// cannot be left ("cannot leave"). Events there:
 //
 //	echo         an ask, answered with its body; also in "second" and "brought"
 //	fail         an ask, answered with the error "boom;1"

@@ -98,7 +98,7 @@ func declare(n *node.Node) {
 	n.OnNative(func(_ context.Context, e *node.NativeEvent) error {
 		return e.Conn.WriteNative(append([]byte("native:"), e.Payload...), e.Binary)
 	})
-	n.Namespace("kept", node.NamespaceOptions{Relay: node.RelayRooms, History: node.HistoryOptions{Messages: 5}}).OnEmit("end", end)
+	n.Namespace("kept", node.NamespaceOptions{Relay: node.RelayRooms, History: node.HistoryOptions{Messages: 5}, Presence: node.PresenceRoster}).OnEmit("end", end)
 	declareDefault(n.Namespace("default", node.NamespaceOptions{Relay: node.RelayRooms | node.RelayNamespace}))
 }
 
