@@ -80,7 +80,7 @@ cluster: build ## start three nodes, Redis and a load balancer
 	scripts/cluster.sh $(ARGS)
 
 .PHONY: test
-test: install lint test-go test-blocking fuzz-smoke test-compat-go test-ts test-restart test-deploy test-compat-js ## install missing packages, run every check and test but test-frameworks and hostile
+test: install lint test-go test-beside test-compat-go test-ts test-restart test-deploy test-compat-js ## install missing packages, run every check and test but test-frameworks and hostile
 
 .PHONY: hostile
 hostile: ## run the long form of the attacks on a node
@@ -94,9 +94,14 @@ lint: bin/tools/staticcheck bin/tools/misspell js-build ## run gofmt, vet for th
 # The race detector adds allocations, and makes the tests that read the whole
 # repository five times as slow.
 test-go: js-build ## run the Go tests, nearly all of them with the race detector
-	go test -race -shuffle=on ./...
+	go test -race -shuffle=on -p 3 ./...
 	go test ./internal/archtest
 	go test -run Allocations ./node ./internal/session ./internal/recovery
+
+# The one mostly waits, and the other mostly computes.
+.PHONY: test-beside
+test-beside:
+	$(MAKE) --no-print-directory --output-sync=target -j2 test-blocking fuzz-smoke
 
 .PHONY: test-blocking
 # The test that is left out chooses this transport itself, so test-go runs it.

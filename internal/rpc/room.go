@@ -194,6 +194,7 @@ func (c *RoomCall) Answer(connID string, body []byte, binary bool, err error) {
 		c.note(resultUnhandled)
 		return
 	case !all && c.answered.Swap(true):
+		c.peer.lateAnswers.Add(1)
 		return
 	}
 	answer := &Request{Op: OpAnswer, ID: c.request.ID, From: c.peer.config.ID, Target: connID}
