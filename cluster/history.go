@@ -161,7 +161,7 @@ type InterruptionHandler interface {
 	// SubscriptionLost reports that messages of a partition may be missing
 	// from now on, until Broker.Subscribe has returned nil for their channels
 	// again. It is called after the last Deliver of the lost subscription and
-	// before the first of its successor. It must neither block nor call the
-	// broker.
+	// before the first of its successor, while Interrupted is true. It must
+	// neither block nor call the broker.
 	SubscriptionLost(partition int)
 }
