@@ -111,8 +111,9 @@ const acts = {
   roster: async (namespace, name) => {
     const roster = new Roster();
     await result("roster", roster.load(conn.namespace(namespace).room(name)));
-    for (const { user = "", conn = "", conns, info } of roster.members.sort((a, b) => (a.conn ? 1 : 0) - (b.conn ? 1 : 0))) {
-      note(shown.results, `member: ${user}${conn} ${conns} ${info ? JSON.stringify(info) : ""} of ${roster.count}`);
+    for (const member of roster.members.sort((a, b) => (a.conn ? 1 : 0) - (b.conn ? 1 : 0))) {
+      const info = member.info ? JSON.stringify(member.info) : "";
+      note(shown.results, `member: ${member.user ?? member.conn} ${member.conns} ${info} of ${roster.count}`);
     }
   },
   leave: (namespace, room) => result("leave", conn.namespace(namespace).room(room).leave()),
