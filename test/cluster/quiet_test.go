@@ -53,7 +53,9 @@ func TestPresenceIsQuiet(t *testing.T) {
 	group.Wait()
 	t.Logf("Redis got %v, and without presence %v", commands[0], commands[1])
 	for command, count := range commands[0] {
-		if without := commands[1][command]; count > without+3 { // a node's signs of life have their own times
+		// The signs of life of nodes have times of their own, and are left out
+		// where there is traffic. One more of each node per second would be 30.
+		if without := commands[1][command]; count > without+without/4+3 {
 			t.Errorf("Redis got %s %d times, and without presence %d times", command, count, without)
 		}
 	}
