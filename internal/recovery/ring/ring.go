@@ -203,6 +203,11 @@ func (r *Ring) begin(p *Page) (deliver []*Message) {
 		deliver = slices.Clone(p.Messages[known:])
 	}
 	r.adopt(p, true)
+	// Their publishers may yet send lost messages again, which this node knows:
+	// no position in the page tells that a client has them.
+	for _, m := range p.Messages {
+		m.Resent = true
+	}
 	return deliver
 }
 
