@@ -137,12 +137,12 @@ func (p *publisher) takeOver(ctx context.Context, trace linkTrace) {
 	if p.demoted || trace.elsewhere(&p.trace) {
 		p.unsure += s.queue.suspect()
 		s.queue.markResent(p.unsure)
+		s.histories.link.end() // it leads to the previous process; the next read opens another one
 	} else {
 		s.queue.forget()
 	}
 	p.trace, p.demoted = trace, false
 	s.subscribing.endElsewhere(&trace)
-	s.histories.link.endElsewhere(&trace)
 	if trace.run == "" && !p.blind {
 		p.blind = true
 		s.config().Logger.LogAttrs(ctx, slog.LevelWarn,
