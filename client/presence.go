@@ -45,18 +45,12 @@ type PresenceEvent struct {
 // Presence reads members of the room. The errors are those of Conn.Ask;
 // wire.ErrUnhandled if the server shows no members of the room.
 func (r *Room) Presence(ctx context.Context, query PresenceQuery) (PresencePage, error) {
-	body, err := json.Marshal(query)
-	if err != nil {
-		return PresencePage{}, err
-	}
-	result, err := r.ns.conn.call(ctx, scope{r.ns, r}, func(s *session.Session) (uint64, error) {
-		return s.AskPresence(nsRef{r.ns}, r, body)
-	})
+	answer, err := r.read(ctx, query, (*session.Session).AskPresence)
 	if err != nil {
 		return PresencePage{}, err
 	}
 	var page PresencePage
-	if err := json.Unmarshal(result.answer.Body, &page); err != nil {
+	if err := json.Unmarshal(answer, &page); err != nil {
 		return PresencePage{}, fmt.Errorf("client: presence: %w", err)
 	}
 	return page, nil

@@ -131,17 +131,29 @@ type HistoryEntry struct {
 // History reads a part of the room's history. The errors are those of Conn.Ask;
 // wire.ErrUnhandled if the server keeps no history of the room.
 func (r *Room) History(ctx context.Context, query HistoryQuery) (HistoryPage, error) {
+	answer, err := r.read(ctx, query, (*session.Session).AskHistory)
+	if err != nil {
+		return HistoryPage{}, err
+	}
+	return parseHistory(answer)
+}
+
+// read asks the server with a query in JSON, and returns the body of the
+// answer.
+func (r *Room) read(ctx context.Context, query any,
+	ask func(*session.Session, session.Namespace, session.Room, []byte) (uint64, error),
+) ([]byte, error) {
 	body, err := json.Marshal(query)
 	if err != nil {
-		return HistoryPage{}, err
+		return nil, err
 	}
 	result, err := r.ns.conn.call(ctx, scope{r.ns, r}, func(s *session.Session) (uint64, error) {
-		return s.AskHistory(nsRef{r.ns}, r, body)
+		return ask(s, nsRef{r.ns}, r, body)
 	})
 	if err != nil {
-		return HistoryPage{}, err
+		return nil, err
 	}
-	return parseHistory(result.answer.Body)
+	return result.answer.Body, nil
 }
 
 // parseHistory reads the answer to a read of a history.

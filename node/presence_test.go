@@ -120,7 +120,7 @@ func TestPresence(t *testing.T) {
 		t.Errorf("the application sees %+v, %v, want the watcher", page, err)
 	}
 	if page, err := n.Presence(ctx, "shown", "empty", node.PresenceQuery{}); err != nil || page.Count != 0 || len(page.Missing) != 0 {
-		t.Errorf("the application sees %+v, %v, want nobody", page, err)
+		t.Errorf("the application sees %+v, %v, want no member", page, err)
 	}
 	if _, err := n.Presence(ctx, "default", "r", node.PresenceQuery{}); !errors.Is(err, node.ErrNoPresence) {
 		t.Errorf("without presence: %v, want ErrNoPresence", err)

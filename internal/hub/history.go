@@ -36,13 +36,9 @@ func (h *Hub) KeepHistory() {
 	if p, ok := h.config.Broker.(cluster.Partitioned); ok {
 		partitions = p.Partitions()
 	}
-	interrupted := func(int) bool { return false }
-	if i, ok := h.config.Broker.(cluster.Interruptible); ok {
-		interrupted = i.Interrupted
-	}
 	h.recovery.CompareAndSwap(nil, recovery.New(recovery.Config{
 		Historian: historian, Retention: h.retention, Loops: h.interest.Loops,
-		Partition: h.partition, Partitions: partitions, Interrupted: interrupted,
+		Partition: h.partition, Partitions: partitions, Interrupted: h.interrupted,
 		NewMessage: newKept, Deliver: h.deliverKept, Gap: h.notifyGap,
 		Timeout: max(h.config.JoinTimeout, time.Second), Bytes: h.config.HistoryMemory, Logger: h.log,
 	}))

@@ -286,6 +286,12 @@ func (h *Hub) partition(channel string) int {
 	return 0
 }
 
+// interrupted reports whether the messages of a partition may not arrive.
+func (h *Hub) interrupted(partition int) bool {
+	i, ok := h.config.Broker.(cluster.Interruptible)
+	return ok && i.Interrupted(partition)
+}
+
 // AwaitUncongested waits until the channel's partition is not congested, ctx
 // ends, or closed is closed.
 func (h *Hub) AwaitUncongested(ctx context.Context, closed <-chan struct{}, channel string) error {

@@ -33,13 +33,9 @@ func (h *Hub) KeepPresence() {
 	if h.presence.Load() != nil {
 		return
 	}
-	interrupted := func(int) bool { return false }
-	if i, ok := h.config.Broker.(cluster.Interruptible); ok {
-		interrupted = i.Interrupted
-	}
 	h.presence.CompareAndSwap(nil, presence.New(presence.Config{
 		Self: h.config.ID, Publish: h.publishPresence, Send: h.sendPresence, Show: h.showPresence,
-		Partition: h.partition, Interrupted: interrupted, Nodes: h.nodes,
+		Partition: h.partition, Interrupted: h.interrupted, Nodes: h.nodes,
 		Interval: h.config.PresenceInterval, Grace: h.config.PresenceGrace,
 	}))
 }

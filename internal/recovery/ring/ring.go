@@ -202,12 +202,12 @@ func (r *Ring) begin(p *Page) (deliver []*Message) {
 	if !r.head.IsZero() {
 		deliver = slices.Clone(p.Messages[known:])
 	}
-	r.adopt(p, true)
 	// Their publishers may yet send lost messages again, which this node knows:
 	// no position in the page tells that a client has them.
 	for _, m := range p.Messages {
 		m.Resent = true
 	}
+	r.adopt(p, true)
 	return deliver
 }
 
