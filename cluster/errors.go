@@ -23,8 +23,11 @@ var (
 	ErrTooLarge = errors.New("cluster: message too large")
 	// ErrExpired is the outcome of a message that was accepted, but waited for
 	// its server longer than the broker keeps messages. Only PublishCount
-	// reports it.
+	// and PublishOnce report it.
 	ErrExpired = errors.New("cluster: message waited too long")
+	// ErrIDReused is returned by PublishOnce for a message whose ID another
+	// message has. It was not published.
+	ErrIDReused = errors.New("cluster: ID was used for another message")
 	// ErrInvalidChannel is returned by ParseChannel for a name that no function
 	// of this package makes.
 	ErrInvalidChannel = errors.New("cluster: invalid channel name")

@@ -76,3 +76,11 @@ func (m *Memory) eachHistory(visit func(h *memoryHistory)) {
 		stripe.mu.Unlock()
 	}
 }
+
+// OnceIDs is the number of IDs that the stripe of the channel remembers.
+func (m *Memory) OnceIDs(channel string) int {
+	stripe := m.stripe(channel)
+	stripe.mu.Lock()
+	defer stripe.mu.Unlock()
+	return len(stripe.histories.once.ids)
+}

@@ -84,6 +84,7 @@ var (
 	_ CountingPublisher = (*Memory)(nil)
 	_ Historian         = (*Memory)(nil)
 	_ Membership        = (*Memory)(nil)
+	_ OncePublisher     = (*Memory)(nil)
 	_ syncSubscriber    = (*Memory)(nil)
 )
 
@@ -149,7 +150,8 @@ func (m *Memory) publish(channel string, env *Envelope) (nodes int, err error) {
 		return 0, err
 	}
 	if env.Keep != nil {
-		return m.publishKept(stripe, channel, env), nil
+		_, nodes = m.publishKept(stripe, channel, env)
+		return nodes, nil
 	}
 	if stripe.histories != nil {
 		m.sweepUnkept(stripe.histories)

@@ -58,6 +58,7 @@ type memoryHistories struct {
 	cursor   int              // of the sweep, in all
 	turns    int              // kept messages, reads, and a share of the others
 
+	once   memoryOnce
 	number uint64 // of the last kept message
 	// forgotten has the highest number that was removed from a channel which
 	// has no history any more.
@@ -68,23 +69,23 @@ type memoryHistories struct {
 
 // publishKept keeps a message and then delivers it, in this order, so that each
 // delivered message is in the history. It is called with the stripe's lock
-// held.
-func (m *Memory) publishKept(stripe *memoryStripe, channel string, env *Envelope) (nodes int) {
+// held, and returns the message's number.
+func (m *Memory) publishKept(stripe *memoryStripe, channel string, env *Envelope) (number uint64, nodes int) {
 	if stripe.histories == nil {
 		stripe.histories = &memoryHistories{}
 	}
 	s := stripe.histories
 	now := m.clock.now()
-	number := s.keep(channel, m.clock.start(channel), env, now)
+	number = s.keep(channel, m.clock.start(channel), env, now)
 	m.sweep(stripe, now)
 	if _, subscribed := stripe.channels.get(channel); !subscribed {
-		return 0
+		return number, 0
 	}
 	s.delivered = *env
 	s.delivered.Keep, s.delivered.Position = nil, Position{m.clock.incarnation, number}
 	stripe.handler.Deliver(channel, &s.delivered)
 	s.delivered = Envelope{}
-	return 1
+	return number, 1
 }
 
 // keep appends a message and returns its number.

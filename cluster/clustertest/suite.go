@@ -44,6 +44,8 @@ func Run(t *testing.T, factory Factory) {
 		{"HistoryBegin", s.historyBegin},
 		{"HistoryRemoval", s.historyRemoval},
 		{"HistoryCalls", s.historyCalls},
+		{"Once", s.once},
+		{"OnceByAll", s.onceByAll},
 		{"Ready", s.ready},
 		{"NotStarted", s.notStarted},
 		{"StartTwice", s.startTwice},

@@ -1,0 +1,73 @@
+package cluster
+
+import "time"
+
+// minOncePurge is the number of IDs in a stripe below which the expired ones
+// stay.
+const minOncePurge = 64
+
+// memoryOnce has the IDs of the messages in a stripe that were published once.
+// It is guarded by the lock of the stripe.
+type memoryOnce struct {
+	ids   map[onceKey]onceEntry
+	purge int // the size at which the expired IDs are removed
+}
+
+type onceKey struct{ channel, id string }
+
+// onceEntry is the message that has an ID.
+type onceEntry struct {
+	number      uint64
+	fingerprint uint64
+	expires     time.Duration // of memoryClock
+}
+
+// find returns the entry of an ID whose window has not passed.
+func (o *memoryOnce) find(key onceKey, now time.Duration) (e onceEntry, found bool) {
+	e, found = o.ids[key]
+	return e, found && now < e.expires
+}
+
+// add remembers an ID. The work to remove expired ones is shared by those that
+// were added since.
+func (o *memoryOnce) add(key onceKey, e onceEntry, now time.Duration) {
+	if len(o.ids) >= max(o.purge, minOncePurge) {
+		live := make(map[onceKey]onceEntry)
+		for key, e := range o.ids {
+			if now < e.expires {
+				live[key] = e
+			}
+		}
+		o.ids, o.purge = live, 2*len(live)
+	}
+	if o.ids == nil {
+		o.ids = make(map[onceKey]onceEntry)
+	}
+	o.ids[key] = e
+}
+
+// PublishOnce implements [OncePublisher]; it calls done before it returns.
+func (m *Memory) PublishOnce(channel string, env *Envelope, once Once, done func(p Position, err error)) {
+	done(m.publishOnce(channel, env, once))
+}
+
+func (m *Memory) publishOnce(channel string, env *Envelope, once Once) (Position, error) {
+	stripe := m.stripe(channel)
+	stripe.mu.Lock()
+	defer stripe.mu.Unlock()
+	if err := stripe.usable(); err != nil {
+		return Position{}, err
+	}
+	key, fingerprint, now := onceKey{channel, once.ID}, Fingerprint(env), m.clock.now()
+	if h := stripe.histories; h != nil {
+		if e, found := h.once.find(key, now); found {
+			if e.fingerprint != fingerprint {
+				return Position{}, ErrIDReused
+			}
+			return Position{m.clock.incarnation, e.number}, nil
+		}
+	}
+	number, _ := m.publishKept(stripe, channel, env)
+	stripe.histories.once.add(key, onceEntry{number, fingerprint, now + once.Window}, now)
+	return Position{m.clock.incarnation, number}, nil
+}
