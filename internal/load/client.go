@@ -40,6 +40,7 @@ type Client struct {
 
 	address  netip.AddrPort
 	upgrades [][]byte // the connections send them in turn
+	hello    []byte   // of the connections
 
 	// Callbacks of the running command.
 	ready    func(*conn) error // the connection is set up
@@ -109,7 +110,10 @@ func (c *Client) Do(cmd Command) (Report, error) {
 		if c.address != address {
 			c.emitted = 0
 		}
-		c.address, c.upgrades = address, upgradeRequests(cmd)
+		c.address, c.upgrades, c.hello = address, upgradeRequests(cmd), helloFrame
+		if cmd.Positions {
+			c.hello = positionsFrame
+		}
 	}
 	switch cmd.Action {
 	case ActionOpen:

@@ -27,6 +27,9 @@ type Command struct {
 
 	// Tokens are bearer tokens; the upgrade requests take them in turn.
 	Tokens []string `json:",omitempty"`
+	// Positions makes the members clients that know positions: they announce
+	// it, and each message has to carry one.
+	Positions bool `json:",omitempty"`
 
 	Count   int  `json:",omitempty"` // connections
 	First   int  `json:",omitempty"` // number of the first one; decides its room

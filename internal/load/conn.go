@@ -57,6 +57,7 @@ type conn struct {
 	publisher bool
 	outside   bool // does not join while it is set up
 	joined    bool
+	positions bool // its messages carry them
 	room      *room
 	next      uint64 // number of the next message, or of the next ask to be answered
 	asked     uint64 // asks sent
@@ -71,7 +72,10 @@ const (
 )
 
 var (
-	helloFrame   = protocol.AppendMasked(nil, protocol.OpText, []byte("M"))
+	helloFrame = protocol.AppendMasked(nil, protocol.OpText, []byte("M"))
+	// positionsFrame is the hello of a client that knows positions.
+	positionsFrame = protocol.AppendMasked(nil, protocol.OpText, []byte("M positions"))
+
 	connectFrame = protocol.AppendMasked(nil, protocol.OpText, []byte(protocol.ConnectRequest(connectToken)))
 	closeFrame   = protocol.AppendMasked(nil, protocol.OpClose, []byte{0x03, 0xe8}) // 1000, normal
 	pingFrame    = protocol.AppendMasked(nil, protocol.OpPing, nil)
@@ -87,7 +91,8 @@ func (c *Client) launch(number int, room *room, publisher, outside bool) error {
 		rawnet.Close(fd)
 		return fmt.Errorf("load: more than %d open files", len(c.conns))
 	}
-	c.conns[fd] = &conn{fd: fd, number: number, phase: phaseUpgrade, publisher: publisher, outside: outside, room: room}
+	c.conns[fd] = &conn{fd: fd, number: number, phase: phaseUpgrade, publisher: publisher, outside: outside, room: room,
+		positions: &c.hello[0] == &positionsFrame[0]}
 	c.inFlight++
 	if err := c.poller.Add(fd); err != nil {
 		return err
@@ -132,18 +137,18 @@ func (c *Client) readable(conn *conn) error {
 		if size > 0 {
 			data = data[size:]
 			conn.phase = phaseHello
-			if err := rawnet.Write(conn.fd, helloFrame); err != nil {
+			if err := rawnet.Write(conn.fd, c.hello); err != nil {
 				return err
 			}
 		}
 	}
 	for conn.phase != phaseUpgrade && len(data) > 0 && c.conns[conn.fd] == conn {
 		if conn.phase == phaseReady {
-			if number, ok := conn.room.template.Number(data); ok {
+			if number, size := conn.message(data); size > 0 {
 				if err := c.deliver(conn, number, now); err != nil {
 					return err
 				}
-				data = data[conn.room.template.Size():]
+				data = data[size:]
 				continue
 			}
 		}
@@ -168,6 +173,20 @@ func (c *Client) readable(conn *conn) error {
 	}
 	conn.partial = append(conn.partial[:0], data...)
 	return nil
+}
+
+// message returns the number and the size of the message at the start of data.
+// The size is 0 if there is none of the kind that the connection expects.
+func (conn *conn) message(data []byte) (number uint64, size int) {
+	template := &conn.room.template
+	if conn.positions {
+		return template.Positioned(data)
+	}
+	number, ok := template.Number(data)
+	if !ok {
+		return 0, 0
+	}
+	return number, template.Size()
 }
 
 // deliver checks a message's number and counts it.

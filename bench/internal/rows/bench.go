@@ -91,6 +91,8 @@ type side struct {
 	server *rig.Server
 	loader rig.Loader
 	tokens []string // of the connections; none by default
+	// positions makes its connections know the positions of messages.
+	positions bool
 }
 
 func (b *Bench) startSide(which target, cpus rig.CPUSet, loops int, flags ...string) (*side, error) {
@@ -112,7 +114,7 @@ func (s *side) stop() {
 }
 
 func (s *side) do(cmd load.Command) (load.Report, error) {
-	cmd.Address, cmd.ServerPID, cmd.Tokens = s.server.Address, s.server.PID(), s.tokens
+	cmd.Address, cmd.ServerPID, cmd.Tokens, cmd.Positions = s.server.Address, s.server.PID(), s.tokens, s.positions
 	r, err := s.loader.Do(cmd)
 	if err != nil {
 		return r, fmt.Errorf("%s: %w", s.server.Name, err)

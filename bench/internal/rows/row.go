@@ -37,6 +37,7 @@ var all = []Row{
 	{Name: "emit", Title: "emits handled", measure: (*Bench).measureEmit},
 	{Name: "handler", Title: "handlers for idle connections", measure: (*Bench).measureIdleHandlers},
 	{Name: "tokens", Title: "connections with JSON Web Tokens", measure: (*Bench).measureTokens},
+	{Name: "history", Title: "a large room with history", measure: (*Bench).measureHistory},
 }
 
 // All returns all rows in order.

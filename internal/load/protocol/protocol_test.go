@@ -52,6 +52,25 @@ func TestMessageTemplate(t *testing.T) {
 				t.Errorf("room %.10s: sent message %d and got %d, %v", room, number, got, ok)
 			}
 		}
+		for _, number := range []uint64{0, 1234567890} {
+			f, _, _ := ParseFrame(template.Append(nil, number))
+			positioned := AppendFrame(nil, OpText, append([]byte("@Aa0-_f"), f.Payload...))
+			if got, size := template.Positioned(append(positioned, "more"...)); got != number || size != len(positioned) {
+				t.Errorf("room %.10s: sent message %d with a position and got %d, size %d", room, number, got, size)
+			}
+			for _, other := range [][]byte{f.Payload, append([]byte("@"), f.Payload...), append([]byte("1"), f.Payload...)} {
+				if _, size := template.Positioned(AppendFrame(nil, OpText, other)); size != 0 {
+					t.Errorf("room %.10s: %.20q has no position, but was taken", room, other)
+				}
+			}
+			for at := bytes.IndexByte(positioned, ';'); at < len(positioned); at++ {
+				positioned[at] ^= 1 << 6
+				if _, size := template.Positioned(positioned); size != 0 {
+					t.Errorf("room %.10s: a changed byte %d is not noticed", room, at)
+				}
+				positioned[at] ^= 1 << 6
+			}
+		}
 		whole := bytes.Clone(template.received)
 		if _, ok := template.Number(whole[:len(whole)-1]); ok {
 			t.Errorf("room %.10s: a cut message is taken for a whole one", room)

@@ -22,6 +22,7 @@ type MessageTemplate struct {
 	mask     int    // which byte of the mask belongs to the number's first digit
 	received []byte
 	before   int // received[:before] and received[after:] are constant
+	payload  int // the size of its payload
 	after    int
 }
 
@@ -33,6 +34,7 @@ func NewMessageTemplate(room, event string) MessageTemplate {
 		sent:     AppendMasked(nil, OpText, payload),
 		mask:     len(head),
 		received: AppendFrame(nil, OpText, payload),
+		payload:  len(payload),
 	}
 	t.sentAt = len(t.sent) - BodySize
 	t.before = len(t.received) - BodySize
@@ -64,13 +66,39 @@ func (t *MessageTemplate) Number(data []byte) (n uint64, ok bool) {
 		!bytes.Equal(data[t.after:len(t.received)], t.received[t.after:]) {
 		return 0, false
 	}
-	for _, digit := range data[t.before:t.after] {
+	return parseNumber(data[t.before:t.after])
+}
+
+func parseNumber(digits []byte) (n uint64, ok bool) {
+	for _, digit := range digits {
 		if digit < '0' || digit > '9' {
 			return 0, false
 		}
 		n = n*10 + uint64(digit-'0')
 	}
 	return n, true
+}
+
+// Positioned is Number for a message that carries a position, and returns its
+// size, too: 0 if data does not start with a complete message of the kind.
+func (t *MessageTemplate) Positioned(data []byte) (n uint64, size int) {
+	f, size, err := ParseFrame(data)
+	if err != nil || size == 0 || f.Opcode != OpText || len(f.Payload) < 2 || f.Payload[0] != '@' || f.Payload[1] == ';' {
+		return 0, 0
+	}
+	end := bytes.IndexByte(f.Payload, ';')
+	header := len(t.received) - t.payload
+	rest := f.Payload[max(end, 0):]
+	before, after := t.before-header, t.after-header
+	if end < 0 || len(rest) != t.payload ||
+		!bytes.Equal(rest[:before], t.received[header:t.before]) || !bytes.Equal(rest[after:], t.received[t.after:]) {
+		return 0, 0
+	}
+	n, ok := parseNumber(rest[before:after])
+	if !ok {
+		return 0, 0
+	}
+	return n, size
 }
 
 // Size returns the size of a received message.
