@@ -165,7 +165,7 @@
 // life; then it goes on, and the reserve is closed. Otherwise the reserve
 // replaces it and delivers the held messages: only those from before it was
 // ready can be missing. In the meantime the server counts the node twice, also
-// for PublishCount.
+// for PublishCount. A handler that takes long is not silence of the server.
 //
 // # Messages of other programs
 //

@@ -106,6 +106,16 @@ func Introduce(ctx context.Context, url string, name string, previous Trace) (ow
 	return Trace{link.trace.id, link.trace.name, link.trace.run}, alive, link.end, err
 }
 
+// Replace adds connections that the subscription of the first server is to have
+// replaced.
+func (b *Broker) Replace(connections ...Trace) {
+	s := b.servers[0].subscriber
+	by := s.current.Load().link.trace
+	for _, c := range connections {
+		s.addReplaced(replacedLink{trace: linkTrace{id: c.ID, name: c.Name, run: c.Run}, by: by})
+	}
+}
+
 // Kept is a queue with acknowledged messages.
 type Kept struct{ queue *publishQueue }
 

@@ -31,6 +31,7 @@ type subscriberSession struct {
 	conn       net.Conn
 	reader     *resp.Reader
 	received   atomic.Uint64 // reads that brought bytes; shows signs of life
+	waits      atomic.Bool   // the reader waits for bytes, and does not deliver
 	aliveAt    atomic.Int64  // Broker.now of the last one
 	slept      atomic.Bool   // the process was stopped: bytes may have arrived before it went on
 	wake       chan struct{} // capacity 1
@@ -93,7 +94,9 @@ type signsOfLife struct{ session *subscriberSession }
 
 // Read implements io.Reader.
 func (r signsOfLife) Read(p []byte) (int, error) {
+	r.session.waits.Store(true)
 	n, err := r.session.conn.Read(p)
+	r.session.waits.Store(false)
 	if n > 0 {
 		r.session.received.Add(1)
 		r.session.alive()

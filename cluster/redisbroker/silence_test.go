@@ -6,6 +6,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
 	"github.com/stoa-io/stoa/internal/testkit"
@@ -169,6 +170,63 @@ func TestSuccessorSubscribesAsNow(t *testing.T) {
 	testkit.Eventually(t, "the channel is unsubscribed at the server, too", func() bool {
 		return client.PubSubNumSub(t.Context(), name).Val()[name] == 0
 	})
+}
+
+// TestEveryReplacedSubscriptionEnds: a subscription may be replaced before the
+// server has ended the one before, whose channels it would count for minutes.
+func TestEveryReplacedSubscriptionEnds(t *testing.T) {
+	server := redistest.Start(t)
+	b := startBroker(t, redisbroker.Config{Servers: []string{server.URL()}, NodeID: "node"}, newLedger())
+	var replaced []redisbroker.Trace
+	var alive []func() bool
+	for range 3 {
+		trace, answers, end, err := redisbroker.Introduce(t.Context(), server.URL(), "replaced", redisbroker.Trace{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(end)
+		replaced, alive = append(replaced, trace), append(alive, answers)
+	}
+	b.Replace(replaced...)
+	for i, answers := range alive {
+		testkit.Eventually(t, "the server has ended connection "+string(rune('0'+i)), func() bool { return !answers() })
+	}
+}
+
+// slowHandler does not return from Deliver until it is released.
+type slowHandler struct{ called, release chan struct{} }
+
+func (h slowHandler) Deliver(string, *cluster.Envelope) {
+	h.called <- struct{}{}
+	<-h.release
+}
+
+func (slowHandler) Congested(int, bool) {}
+
+// TestSlowHandlerIsNotSilence: while a handler takes long, nothing is read. The
+// server is not silent for that, and the subscription is not replaced.
+func TestSlowHandlerIsNotSilence(t *testing.T) {
+	server := redistest.Start(t)
+	h := slowHandler{called: make(chan struct{}), release: make(chan struct{})}
+	b := startBroker(t, redisbroker.Config{Servers: []string{server.URL()}, NodeID: "node"}, h)
+	if err := b.Subscribe(t.Context(), "r:chat:lobby"); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Publish("r:chat:lobby", &cluster.Envelope{}); err != nil {
+		t.Fatal(err)
+	}
+	<-h.called
+	probes := b.Stats().Servers[0].Published
+	testkit.Eventually(t, "many intervals pass", func() bool { return b.Stats().Servers[0].Published > probes+8 })
+	name := "stoa:" + redisbroker.ClusterChannel
+	if n := foreignClient(t, server).PubSubNumSub(t.Context(), name).Val()[name]; n != 1 {
+		t.Errorf("%d subscriptions of the node, want 1: no successor is looked for", n)
+	}
+	close(h.release)
+	testkit.Eventually(t, "the node is ready", func() bool { return b.Ready(t.Context()) == nil })
+	if stats := b.Stats().Servers[0]; stats.Gaps != 0 {
+		t.Errorf("%d gaps, want none", stats.Gaps)
+	}
 }
 
 // TestPublishingWaitsForSubscriptionsThatStay: after an outage of two nodes the

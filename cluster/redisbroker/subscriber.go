@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,9 +33,14 @@ type subscriber struct {
 	scratch        []byte        // holds the payload during a delivery
 	tooLargeLogged time.Duration // Broker.now; 0: never
 
-	current  atomic.Pointer[subscriberSession]
-	replaced atomic.Pointer[replacedLink] // nil: none
+	current atomic.Pointer[subscriberSession]
+
+	replacing sync.Mutex     // guards replaced
+	replaced  []replacedLink // the oldest first
 }
+
+// maxReplaced bounds the connections that the server has yet to end.
+const maxReplaced = 64
 
 // run is the subscriber's goroutine.
 func (s *subscriber) run(ctx context.Context) {
@@ -88,7 +95,7 @@ func (s *subscriber) serve(ctx context.Context, session *subscriberSession) (*su
 		server.subscriptions.adopt(session, session.channels)
 		session.goLive()
 		s.established(session)
-		s.replaced.Store(&replacedLink{trace: previous, by: session.link.trace})
+		s.addReplaced(replacedLink{trace: previous, by: session.link.trace})
 	}
 	<-session.life.Done()
 	s.current.Store(nil)
@@ -126,26 +133,62 @@ func (s *subscriber) established(session *subscriberSession) {
 	s.server.announceSoon()
 }
 
-// endReplaced makes the server end the connection that a session has replaced.
-// The session cannot do that itself, because it is subscribed. The keeper calls
+// replacedLink is a connection that the server has to end.
+type replacedLink struct{ trace, by linkTrace }
+
+// addReplaced notes a connection that the server has to end. There may be
+// several: a successor that is silent, too, has one of its own, and until then
+// the server may have ended none.
+func (s *subscriber) addReplaced(replaced replacedLink) {
+	s.replacing.Lock()
+	defer s.replacing.Unlock()
+	if len(s.replaced) == maxReplaced {
+		s.replaced = slices.Delete(s.replaced, 0, 1)
+	}
+	s.replaced = append(s.replaced, replaced)
+}
+
+// firstReplaced returns false if there is none.
+func (s *subscriber) firstReplaced() (replaced replacedLink, found bool) {
+	s.replacing.Lock()
+	defer s.replacing.Unlock()
+	if len(s.replaced) == 0 {
+		return replacedLink{}, false
+	}
+	return s.replaced[0], true
+}
+
+// forgetReplaced forgets a connection that the server has ended.
+func (s *subscriber) forgetReplaced(ended replacedLink) {
+	s.replacing.Lock()
+	defer s.replacing.Unlock()
+	s.replaced = slices.DeleteFunc(s.replaced, func(r replacedLink) bool { return r == ended })
+	if len(s.replaced) == 0 {
+		s.replaced = nil
+	}
+}
+
+// endReplaced makes the server end the connections that sessions have replaced.
+// A session cannot do that itself, because it is subscribed. The keeper calls
 // it until it has succeeded.
 func (s *subscriber) endReplaced() {
-	replaced := s.replaced.Load()
-	if replaced == nil {
+	if _, found := s.firstReplaced(); !found {
 		return
 	}
 	s.server.offer(&controlRequest{call: func(ctx context.Context, conn *redis.Conn) error {
-		err := replaced.by.endPrevious(ctx, conn, &replaced.trace)
-		if err != nil && !isReply(err) {
-			return err
+		for {
+			replaced, found := s.firstReplaced()
+			if !found {
+				return nil
+			}
+			err := replaced.by.endPrevious(ctx, conn, &replaced.trace)
+			if err != nil && !isReply(err) {
+				return err
+			}
+			s.forgetReplaced(replaced)
 		}
-		s.replaced.CompareAndSwap(replaced, nil)
-		return nil
 	}})
 }
-
-// replacedLink is a connection that the server has to end.
-type replacedLink struct{ trace, by linkTrace }
 
 // deliver passes a message to the handler, unless it is a repeat.
 func (s *subscriber) deliver(name, data string) {

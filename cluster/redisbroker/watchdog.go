@@ -46,7 +46,8 @@ func (w *watchdog) look(session *subscriberSession) (silent int) {
 	if session == nil {
 		return 0
 	}
-	if received := session.received.Load(); received != w.received {
+	// A reader that delivers for long does not see whether more has arrived.
+	if received := session.received.Load(); received != w.received || !session.waits.Load() {
 		w.received, w.silent = received, 0
 	} else {
 		w.silent++
@@ -124,7 +125,7 @@ func (s *subscriber) replace(life context.Context, silent *subscriberSession) *s
 	received := silent.received.Load()
 	silent.lookers.Go(func() {
 		defer stop()
-		for wait(quiet, tick) && silent.received.Load() == received {
+		for wait(quiet, tick) && silent.received.Load() == received && silent.waits.Load() {
 		}
 	})
 	retry := newBackoff(server.config().ProbeInterval)
