@@ -21,7 +21,7 @@ type Config struct {
 	Subprotocols []string             `key:"subprotocols" flag:"subprotocol" example:"chat.v1" restart:"yes" doc:"WebSocket subprotocols that are selected if a client offers them, the preferred one first."`
 	Proxies      Proxies              `key:"proxies" doc:"The proxies in front of the node, which name the addresses of their clients."`
 	Cluster      Cluster              `key:"cluster" restart:"yes" doc:"The cluster and the node's part in it. Without Redis servers the node is alone."`
-	Namespaces   map[string]Namespace `key:"namespaces" doc:"The namespaces by name; others do not exist. Without this key there is one, default, that relays everything."`
+	Namespaces   map[string]Namespace `key:"namespaces" doc:"The namespaces by name; others do not exist. Without this key there is one, default, that relays everything. Without a configuration file, its rooms keep 300 messages for an hour and show their members, if the node has the demo page, is alone, and only this machine can reach it."`
 	Auth         Auth                 `key:"auth" doc:"Authentication: tokens of users, and keys of services. Without it every client is anonymous."`
 	Limits       Limits               `key:"limits" doc:"The resources that one client, or all of them, may take."`
 	Timeouts     Timeouts             `key:"timeouts" restart:"yes" doc:"Timeouts of a connection. They are late by up to an eighth of the shortest, or a second."`

@@ -59,3 +59,9 @@ func addAbove(all map[string]bool, path string) {
 		all[path] = true
 	}
 }
+
+// namesNamespaces reports whether the layer has the key namespaces.
+func (l *layer) namesNamespaces() bool {
+	_, ok := l.sections["namespaces"]
+	return ok
+}

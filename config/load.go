@@ -7,11 +7,14 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/knadh/koanf/providers/confmap"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
+
+	"github.com/stoa-io/stoa/node"
 )
 
 // Sources are the places that a configuration is read from.
@@ -60,6 +63,9 @@ func (s Sources) load(check func(*Config) Errors) (*Config, error) {
 	c, err := merge(layers)
 	if err != nil {
 		return nil, err
+	}
+	if s.File == "" && !slices.ContainsFunc(layers, (*layer).namesNamespaces) {
+		c.openDemo()
 	}
 	mistakes = append(mistakes, check(c)...)
 	if len(mistakes) > 0 {
@@ -137,6 +143,26 @@ func merge(layers []*layer) (*Config, error) {
 
 // openNamespace is the namespace of a configuration that names none.
 const openNamespace = "default"
+
+// demoHistory is the history of the rooms of the demo.
+var demoHistory = History{Messages: 300, Age: time.Hour, Bytes: 256 << 10}
+
+// openDemo gives the open namespace a history and a roster, where the node is
+// there to be tried out: with the demo page, alone, and for this machine only.
+// Elsewhere anyone could fill its memory with rooms, and all nodes of a cluster
+// have to agree about both.
+func (c *Config) openDemo() {
+	if !c.Demo() || c.Exposed() || len(c.Cluster.Redis) > 0 {
+		return
+	}
+	n := c.Namespaces[openNamespace]
+	n.Presence = "roster"
+	if c.Limits.Message <= node.MaxHistoryBytes {
+		n.History = demoHistory
+		n.History.Bytes = max(n.History.Bytes, c.Limits.Message)
+	}
+	c.Namespaces[openNamespace] = n
+}
 
 // defaults adds the defaults of a key and all below it. The entries of a map
 // are those that set has; without the map there is the open namespace.

@@ -88,6 +88,41 @@ func TestNamespacesAreMerged(t *testing.T) {
 	}
 }
 
+// The rooms of a node without a configuration keep messages and show their
+// members only where the node is there to be tried out.
+func TestOpenNamespaceOfTheDemo(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		file      string // none if empty
+		variable  string
+		arguments []string
+		want      string // messages, presence
+	}{
+		{"nothing", "", "", nil, "300 roster"},
+		{"a flag that changes nothing here", "", "", []string{"--listen", "127.0.0.1:9000"}, "300 roster"},
+		{"larger messages", "", "STOA_LIMITS_MESSAGE=1MiB", nil, "300 roster"},
+		{"messages larger than a history", "", "STOA_LIMITS_MESSAGE=65MiB", nil, "0 roster"},
+		{"an empty file", "{}", "", nil, "0 off"},
+		{"a file that names it", "namespaces: {default: {}}", "", nil, "0 off"},
+		{"a variable that names it", "", "STOA_NAMESPACES={default: {}}", nil, "0 off"},
+		{"without the page", "", "STOA_LISTEN_DEMO=off", nil, "0 off"},
+		{"with an internal port", "", "STOA_LISTEN_INTERNAL=127.0.0.1:9090", nil, "0 off"},
+		{"for other machines", "", "", []string{"--listen", ":8080", "--allow-unauthenticated"}, "0 off"},
+		{"in a cluster", "", "STOA_REDIS=redis://127.0.0.1", nil, "0 off"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			loaded, err := read(t, c.file, []string{c.variable}, c.arguments...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := loaded.Namespaces["default"]
+			if got := fmt.Sprint(n.History.Messages, " ", n.Presence); got != c.want {
+				t.Errorf("the namespace has %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
 func TestMistakes(t *testing.T) {
 	for _, c := range []struct {
 		name, file string

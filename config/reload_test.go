@@ -25,7 +25,7 @@ func loadText(t *testing.T, content string) *Config {
 // change in.
 func TestKeysWithoutARestartAreSettings(t *testing.T) {
 	pair := certificate(t)
-	c := Default()
+	c := loadText(t, "{}")
 	start := c.Node()
 	start.Loops = 1
 	n, err := node.New(start)

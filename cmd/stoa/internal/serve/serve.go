@@ -24,7 +24,9 @@ import (
 )
 
 const serveLong = `Serve WebSocket connections. Without a configuration file the namespace "default"
-is open, and relays emits and asks to the other members of a room.
+is open, and relays emits and asks to the other members of a room. With the demo page,
+alone, and on a loopback address, its rooms also keep 300 messages for an hour, and
+show their members.
 With --config or STOA_CONFIG the node has the configuration of a file; "stoa config default"
 prints one with all keys. Environment variables take precedence over the file, and
 flags over both.
