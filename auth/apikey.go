@@ -94,7 +94,7 @@ func (k *Keys) Replace(keys []APIKey) error {
 			err = errors.New("the same key is there twice")
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("auth: API key %d (%q): %w", i, keys[i].Name, err))
+			errs = append(errs, &FieldError{Field: fieldAPIKeys, Index: i, Name: keys[i].Name, Err: err})
 			continue
 		}
 		table = append(table, hashed)

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/stoa-io/stoa/access"
@@ -150,32 +151,39 @@ func (c *JWTConfig) prepare() (*keySet, error) {
 // checked when they are read.
 func (c *JWTConfig) validate() error {
 	var errs []error
-	add := func(format string, values ...any) { errs = append(errs, fmt.Errorf("auth: "+format, values...)) }
+	add := func(field, value string, err error) {
+		errs = append(errs, &FieldError{Field: field, Value: value, Err: err})
+	}
 	if len(c.Keys) == 0 && c.JWKS.URL == "" {
-		add("want Keys or JWKS.URL: without keys no token is valid")
+		errs = append(errs, errors.New("auth: want Keys or JWKS.URL: without keys no token is valid"))
 	}
 	if c.ClockSkew > MaxClockSkew {
-		add("ClockSkew %v: want at most %v", c.ClockSkew, MaxClockSkew)
+		add("ClockSkew", c.ClockSkew.String(), fmt.Errorf("want at most %v", MaxClockSkew))
 	}
 	if c.TokenSize < 0 || c.TokenSize > MaxTokenSize {
-		add("TokenSize %d: want at most %d bytes", c.TokenSize, MaxTokenSize)
+		add("TokenSize", strconv.Itoa(c.TokenSize), fmt.Errorf("want at most %d bytes", MaxTokenSize))
 	}
-	if slices.Contains(c.Issuers, "") || slices.Contains(c.Audiences, "") {
-		add("Issuers and Audiences: an empty text is no name")
+	for _, names := range []struct {
+		field string
+		list  []string
+	}{{"Issuers", c.Issuers}, {"Audiences", c.Audiences}} {
+		if slices.Contains(names.list, "") {
+			add(names.field, "", errors.New("an empty text is no name"))
+		}
 	}
 	for _, s := range c.Sources {
 		if err := s.validate(); err != nil {
-			add("Sources: %w", err)
+			add("Sources", strconv.Quote(string(s)), err)
 		}
 	}
 	names := []string{c.Claims.User, c.Claims.Info, c.Claims.Permissions}
 	slices.Sort(names)
 	if len(slices.Compact(names)) < 3 {
-		add("Claims: the user, the info and the permissions are in different claims")
+		add("Claims", "", errors.New("the user, the info and the permissions are in different claims"))
 	}
 	defaults := access.Identity{Permissions: c.DefaultPermissions}
 	if err := defaults.Validate(); err != nil {
-		add("DefaultPermissions: %w", err)
+		add("DefaultPermissions", "", err)
 	}
 	if c.JWKS.URL != "" {
 		errs = append(errs, c.JWKS.validate())
@@ -187,13 +195,15 @@ func (j *JWKS) validate() error {
 	address, err := url.Parse(j.URL)
 	switch {
 	case err != nil || address.Host == "":
-		return errors.New("auth: JWKS.URL: want https://HOST/PATH") // url.Parse quotes it, passwords included
+		// url.Parse quotes it, passwords included.
+		return &FieldError{Field: "JWKS.URL", Err: errors.New("want https://HOST/PATH")}
 	case !j.allows(address):
-		return fmt.Errorf("auth: JWKS.URL %s: want https; http only for a loopback address, or with AllowHTTP", redacted(address))
+		return &FieldError{Field: "JWKS.URL", Value: redacted(address),
+			Err: errors.New("want https; http only for a loopback address, or with AllowHTTP")}
 	case j.Refresh < 0 || j.Cooldown < 0 || j.Timeout < 0 || j.MaxSize < 0:
-		return errors.New("auth: JWKS: want no negative Refresh, Cooldown, Timeout or MaxSize")
+		return &FieldError{Field: "JWKS", Err: errors.New("want no negative Refresh, Cooldown, Timeout or MaxSize")}
 	case j.Refresh < j.Cooldown:
-		return fmt.Errorf("auth: JWKS.Refresh %v: want at least the Cooldown, %v", j.Refresh, j.Cooldown)
+		return &FieldError{Field: "JWKS.Refresh", Value: j.Refresh.String(), Err: fmt.Errorf("want at least the Cooldown, %v", j.Cooldown)}
 	}
 	return nil
 }

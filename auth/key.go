@@ -180,7 +180,7 @@ func readKeys(keys []VerificationKey) (*keySet, error) {
 	for i := range keys {
 		read, err := keys[i].read()
 		if err != nil {
-			errs = append(errs, fmt.Errorf("auth: Keys[%d] (ID %q): %w", i, keys[i].ID, err))
+			errs = append(errs, &FieldError{Field: fieldKeys, Index: i, Name: keys[i].ID, Err: err})
 			continue
 		}
 		all = append(all, read...)

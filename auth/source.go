@@ -1,7 +1,7 @@
 package auth
 
 import (
-	"fmt"
+	"errors"
 	"net/http"
 	"strings"
 )
@@ -45,7 +45,7 @@ func (s Source) validate() error {
 	if s == SourceHeader || s == SourceNeffos {
 		return nil
 	}
-	return fmt.Errorf("%q: want header, cookie:NAME, query:NAME or neffos", string(s))
+	return errors.New("want header, cookie:NAME, query:NAME or neffos")
 }
 
 // finder collects the token of a request.

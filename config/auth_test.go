@@ -82,7 +82,7 @@ func TestAuthMistakes(t *testing.T) {
 		}},
 		{"sources", "auth:\n  jwt:\n    sources: [cookie]\n    jwks: {url: 'http://a.test/'}\n", []string{
 			`stoa.yaml:3: auth.jwt.sources "cookie": want header, cookie:NAME, query:NAME or neffos`,
-			`stoa.yaml:4: auth.jwt.jwks.url: http://a.test/: want https; http only for a loopback address, or with allow_http`,
+			`stoa.yaml:4: auth.jwt.jwks.url http://a.test/: want https; http only for a loopback address, or with allow_http`,
 		}},
 		{"an API key", "auth:\n  api_keys:\n    backend: {keys: [short]}\n    other: {key: [a]}\n", []string{
 			"stoa.yaml:4: auth.api_keys.other.key: unknown key; did you mean keys?",

@@ -2,9 +2,10 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"reflect"
-	"regexp"
+
 	"slices"
 	"strconv"
 	"strings"
@@ -99,15 +100,11 @@ func (c *Config) checkPermissions(key string, lines []string, origin Origin) Err
 	return all
 }
 
-// libraryFields are the fields with which errors of package auth begin, and
-// their keys below auth.jwt.
-var libraryFields = []struct{ field, key string }{
-	{"JWKS.URL", "jwks.url"}, {"JWKS.Refresh", "jwks.refresh"}, {"JWKS", "jwks"}, {"Sources", "sources"}, {"ClockSkew", "clock_skew"},
-	{"TokenSize", "token_size"}, {"Issuers and Audiences", "issuers"}, {"Claims", "claims"}, {"DefaultPermissions", "default_permissions"},
+// libraryKeys are the keys below auth.jwt for the fields of the library.
+var libraryKeys = map[string]string{
+	"JWKS": "jwks", "JWKS.URL": "jwks.url", "JWKS.Refresh": "jwks.refresh", "Sources": "sources", "ClockSkew": "clock_skew",
+	"TokenSize": "token_size", "Issuers": "issuers", "Audiences": "audiences", "Claims": "claims", "DefaultPermissions": "default_permissions",
 }
-
-// libraryKey matches the begin of an error about a key.
-var libraryKey = regexp.MustCompile(`^(?:Keys\[\d+\] \(ID |API key \d+ \()("(?:[^"\\]|\\.)*")\): `)
 
 // keyWords are the words of the library for keys of the configuration.
 var keyWords = strings.NewReplacer("File, Secret and SecretFile", "file, secret and secret_file", "use File", "use file",
@@ -117,24 +114,23 @@ var keyWords = strings.NewReplacer("File, Secret and SecretFile", "file, secret 
 func (c *Config) authErrors(section string, err error) Errors {
 	var all Errors
 	for _, err := range separate(err) {
-		text := strings.ReplaceAll(strings.TrimPrefix(err.Error(), "auth: "), "\n", "; ")
-		path := strings.ReplaceAll(section, ".", delimiter)
-		if match := libraryKey.FindStringSubmatch(text); match != nil {
-			name, _ := strconv.Unquote(match[1]) // quoted by the library
-			if section == "auth.jwt" {
-				path = join(path, "keys")
-			}
-			path, text = join(path, name), text[len(match[0]):]
-		} else {
-			for _, known := range libraryFields {
-				if rest, ok := strings.CutPrefix(text, known.field); ok {
-					path = join(path, strings.ReplaceAll(known.key, ".", delimiter))
-					text = strings.TrimLeft(rest, ": ")
-					break
-				}
+		path, value := strings.ReplaceAll(section, ".", delimiter), ""
+		var wrong *auth.FieldError
+		if errors.As(err, &wrong) {
+			value, err = wrong.Value, wrong.Err
+			switch wrong.Field {
+			case "APIKeys":
+				path = join(path, wrong.Name)
+			case "Keys":
+				path = join(join(path, "keys"), wrong.Name)
+			default:
+				path = join(path, strings.ReplaceAll(libraryKeys[wrong.Field], ".", delimiter))
 			}
 		}
-		all = append(all, libraryError(cmp.Or(c.origin(path), c.Origin(section)), path, keyWords.Replace(text)))
+		text := strings.ReplaceAll(strings.TrimPrefix(err.Error(), "auth: "), "\n", "; ")
+		all = append(all, &Error{
+			Origin: cmp.Or(c.origin(path), c.Origin(section)), Key: display(path), Value: value, Text: keyWords.Replace(text),
+		})
 	}
 	return all
 }

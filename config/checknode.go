@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -170,16 +169,16 @@ func nodeErrors(c *Config) []string {
 
 // separate returns the errors that errors.Join has joined.
 func separate(err error) []error {
-	var joined interface{ Unwrap() []error }
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.As(err, &joined):
-		var all []error
-		for _, err := range joined.Unwrap() {
-			all = append(all, separate(err)...)
-		}
-		return all
 	}
-	return []error{err}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, err := range joined.Unwrap() {
+		all = append(all, separate(err)...)
+	}
+	return all
 }
