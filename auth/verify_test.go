@@ -120,7 +120,7 @@ func TestNewJWTRefuses(t *testing.T) {
 		"ClockSkew 1h0m0s":               good(func(c *auth.JWTConfig) { c.ClockSkew = time.Hour }),
 		"TokenSize":                      good(func(c *auth.JWTConfig) { c.TokenSize = 1 << 30 }),
 		`"form:x": want header`:          good(func(c *auth.JWTConfig) { c.Sources = []auth.Source{"form:x"} }),
-		"Sources \"cookie:\"":           good(func(c *auth.JWTConfig) { c.Sources = []auth.Source{"cookie:"} }),
+		"Sources \"cookie:\"":            good(func(c *auth.JWTConfig) { c.Sources = []auth.Source{"cookie:"} }),
 		"different claims":               good(func(c *auth.JWTConfig) { c.Claims.Info = "sub" }),
 		"an empty text":                  good(func(c *auth.JWTConfig) { c.Audiences = []string{""} }),
 		"DefaultPermissions":             good(func(c *auth.JWTConfig) { c.DefaultPermissions = []access.Permission{{}} }),
