@@ -9,7 +9,7 @@ import (
 
 // addressPattern ends with a byte that is not part of an address, so it never
 // matches a port of which only the first digits have been written.
-var addressPattern = regexp.MustCompile(`http://(127\.0\.0\.1:[0-9]+)[^0-9]`)
+var addressPattern = regexp.MustCompile(`(?:http|ws)://(127\.0\.0\.1:[0-9]+)[^0-9]`)
 
 // outputKept is how much of a process's output is kept for error messages.
 const outputKept = 4 << 10
@@ -20,7 +20,7 @@ type output struct {
 	mu    sync.Mutex
 	text  []byte // guarded by mu
 	found bool   // guarded by mu
-	// address receives the host and port of the first http:// address.
+	// address receives the host and port of the first http:// or ws:// address.
 	address chan string
 }
 

@@ -16,7 +16,7 @@ func TestFindMetric(t *testing.T) {
 
 func TestOutputFindsTheAddress(t *testing.T) {
 	o := newOutput()
-	for _, piece := range []string{"open http://127.0.0.1:80", "80/ in a browser, metrics on http://127.0.0.1:9000\n"} {
+	for _, piece := range []string{"open ws://127.0.0.1:80", "80/ in a browser, metrics on http://127.0.0.1:9000\n"} {
 		if _, err := o.Write([]byte(piece)); err != nil {
 			t.Fatal(err)
 		}
