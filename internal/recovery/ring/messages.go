@@ -176,7 +176,7 @@ func (r *Ring) begins(p *Page, start cluster.Position) {
 func (r *Ring) Shrink(memory int) {
 	count, left := 0, r.Memory()
 	for ; left > memory && count < r.count(); count++ {
-		left -= r.messages[r.first+count].Size + overhead
+		left -= r.messages[r.first+count].Size + Overhead
 	}
 	if count > 0 {
 		r.complete = false

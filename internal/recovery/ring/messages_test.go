@@ -57,7 +57,7 @@ func TestRecover(t *testing.T) {
 // shrunk returns a ring that has dropped two of three messages.
 func shrunk() *Ring {
 	r := opened("a1", "a2", "a3")
-	r.Shrink(10 + overhead)
+	r.Shrink(10 + Overhead)
 	return r
 }
 

@@ -41,8 +41,8 @@ const (
 	maxHeld      = 1024
 	maxHeldBytes = 1 << 20
 
-	// overhead is the memory that a message takes in addition to its size.
-	overhead = 192
+	// Overhead is the memory that a message takes in addition to its Size, in bytes.
+	Overhead = 192
 
 	// maxLag is how many milliseconds after its publication a message may
 	// arrive. Later ones come in order all the same, but for those from before
@@ -98,7 +98,7 @@ func New(retention *cluster.Retention) Ring {
 func (r *Ring) Head() cluster.Position { return r.head }
 
 // Memory is about how many bytes of memory the messages take.
-func (r *Ring) Memory() int { return r.bytes + r.count()*overhead }
+func (r *Ring) Memory() int { return r.bytes + r.count()*Overhead }
 
 func (r *Ring) count() int { return len(r.messages) - r.first }
 

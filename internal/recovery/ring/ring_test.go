@@ -69,7 +69,7 @@ func own(t *testing.T, r *Ring, want ...string) {
 	if got := texts(r.messages[r.first:]); !slices.Equal(got, want) {
 		t.Errorf("the ring has %v, want %v", got, want)
 	}
-	if got := len(want) * (10 + overhead); r.Memory() != got {
+	if got := len(want) * (10 + Overhead); r.Memory() != got {
 		t.Errorf("the ring counts %d bytes, want %d", r.Memory(), got)
 	}
 }
