@@ -74,7 +74,8 @@ func (b *Bench) startServer(which target, cpus rig.CPUSet, loops int, flags ...s
 	case which == targetHandlers:
 		p, err = rig.StartSelfPreempted(cpus, false, "handlers", "-loops", strconv.Itoa(loops), "-transport", b.Transport)
 	default:
-		// With the demo page the rooms would keep messages and show their members.
+		// With the demo page the rooms would keep messages and show their
+		// members.
 		args := []string{"serve", "--listen", "127.0.0.1:0", "--loops", strconv.Itoa(loops), "--drain-timeout", "0", "--demo=false"}
 		if b.Transport != "" {
 			args = append(args, "--transport", b.Transport)

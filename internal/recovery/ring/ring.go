@@ -41,7 +41,8 @@ const (
 	maxHeld      = 1024
 	maxHeldBytes = 1 << 20
 
-	// Overhead is the memory that a message takes in addition to its Size, in bytes.
+	// Overhead is the memory that a message takes in addition to its Size, in
+	// bytes.
 	Overhead = 192
 
 	// maxLag is how many milliseconds after its publication a message may
