@@ -153,7 +153,7 @@ func (c *Config) checkCluster() Errors {
 	var all Errors
 	servers := c.Cluster.Redis
 	for _, k := range root.child("cluster").keys {
-		if k.name == "redis" || k.name == "redis_ca" || k.name == "node_id" {
+		if strings.HasPrefix(k.name, "redis") || k.name == "node_id" {
 			continue // the ID is useful alone, too
 		}
 		if c.given(k.path) && len(servers) == 0 && !c.isStandard(k) {
@@ -168,11 +168,26 @@ func (c *Config) checkCluster() Errors {
 			"want an address of at most %d bytes without spaces", maxAdvertise))
 	}
 	secure := slices.ContainsFunc(servers, func(url string) bool { return strings.HasPrefix(url, "rediss") })
-	if c.Cluster.RedisCA != "" && !secure {
-		all = append(all, c.mistake("cluster.redis_ca", "", "no server uses TLS; want a URL with rediss://"))
+	for _, file := range []struct{ key, path string }{
+		{"cluster.redis_ca", c.Cluster.RedisCA}, {"cluster.redis_cert", c.Cluster.RedisCert}, {"cluster.redis_key", c.Cluster.RedisKey},
+	} {
+		if file.path != "" && !secure {
+			all = append(all, c.mistake(file.key, "", "no server uses TLS; want a URL with rediss://"))
+		}
+	}
+	switch cert, key := c.Cluster.RedisCert, c.Cluster.RedisKey; {
+	case cert == "" && key != "":
+		all = append(all, c.mistake("cluster.redis_key", "", "missing the certificate for the key %q: add %s", key, c.advice("cluster.redis_cert", "")))
+	case key == "" && cert != "":
+		all = append(all, c.mistake("cluster.redis_cert", "", "missing the key for the certificate %q: add %s", cert, c.advice("cluster.redis_key", "")))
 	}
 	if len(all) > 0 || len(servers) == 0 {
 		return all
+	}
+	if c.Cluster.RedisCert != "" {
+		if _, err := c.redisCertificate(nil); err != nil {
+			return append(all, c.mistake("cluster.redis_cert", "", "unusable with the key %q: %s", c.Cluster.RedisKey, err))
+		}
 	}
 	config, err := c.Redis()
 	if err != nil {

@@ -90,6 +90,8 @@ func (p *Proxies) header() node.ProxyHeader {
 type Cluster struct {
 	Redis         []string      `key:"redis" flag:"redis" env:"STOA_REDIS" list:"urls" secret:"url" example:"redis://redis.example.com:6379" doc:"URLs of the Redis servers. Every node must name the same ones."`
 	RedisCA       string        `key:"redis_ca" flag:"redis-ca" env:"STOA_REDIS_CA" example:"/etc/stoa/redis-ca.pem" doc:"PEM file with the CA certificates for rediss servers, in place of the system's."`
+	RedisCert     string        `key:"redis_cert" flag:"redis-cert" env:"STOA_REDIS_CERT" example:"/etc/stoa/redis-client.pem" doc:"PEM file with the certificate chain that the node shows to rediss servers. It is read again for each connection."`
+	RedisKey      string        `key:"redis_key" flag:"redis-key" env:"STOA_REDIS_KEY" example:"/etc/stoa/redis-client.key" doc:"PEM file with the private key of redis_cert."`
 	Name          string        `key:"name" default:"stoa" flag:"cluster-name" doc:"Name of the cluster. Clusters with different names can share a Redis server."`
 	NodeID        string        `key:"node_id" flag:"node-id" example:"node1" doc:"ID of the node, unique in its cluster: at most 64 letters, digits, _, . and -. By default it is random."`
 	Advertise     string        `key:"advertise" flag:"advertise" example:"node1.example.com:8080" doc:"Address of the node in stoa nodes. By default it is the listen address."`

@@ -256,7 +256,7 @@ func TestExampleFiles(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		// Certificates exist on the machine of the node only.
-		withoutFiles := regexp.MustCompile(`(?m)^  (cert|key|redis_ca): .*$`).ReplaceAllString(content, "")
+		withoutFiles := regexp.MustCompile(`(?m)^  (cert|key|redis_ca|redis_cert|redis_key): .*$`).ReplaceAllString(content, "")
 		if _, err := Load(Sources{File: "stoa.yaml", Content: []byte(withoutFiles)}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

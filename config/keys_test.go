@@ -44,6 +44,8 @@ var effects = []struct {
 	{"proxies.protocol", "true", fields{"node.ProxyProtocol": "true", "node.ProxyHeader": "none"}},
 	{"cluster.redis", "[redis://a, redis://b]", fields{"redis.Servers": "[redis://a redis://b]"}},
 	{"cluster.redis_ca", "CERT", fields{"redis.TLS": "set"}},
+	{"cluster.redis_cert", "CERT", fields{"Config.Cluster.RedisCert": "CERT", "redis.TLS": "set"}},
+	{"cluster.redis_key", "KEY", fields{"Config.Cluster.RedisKey": "KEY"}},
 	{"cluster.name", "chat", fields{"redis.Cluster": "chat"}},
 	{"cluster.node_id", "one", fields{"redis.NodeID": "one", "node.ID": "one"}},
 	{"cluster.advertise", "a.test:80", fields{"Config.Cluster.Advertise": "a.test:80"}},
@@ -176,8 +178,10 @@ var withoutKey = map[string]string{
 // needed are other keys that a key needs to be accepted.
 var needed = map[string]string{
 	"tls.cert": "tls: {key: KEY}", "tls.key": "tls: {cert: CERT}",
-	"listen.loops":     "limits: {connections: 1}", // which depends on the loops
-	"cluster.redis_ca": "cluster: {redis: [rediss://a]}",
+	"listen.loops":       "limits: {connections: 1}", // which depends on the loops
+	"cluster.redis_ca":   "cluster: {redis: [rediss://a]}",
+	"cluster.redis_cert": "cluster: {redis: [rediss://a], redis_key: KEY}",
+	"cluster.redis_key":  "cluster: {redis: [rediss://a], redis_cert: CERT}",
 	// The algorithm restricts the second key.
 	"auth.jwt.keys.*.algorithm":    "auth: {jwt: {keys: {a: {secret: " + secret + "}, default: {secret: " + secret + "}}}}",
 	"auth.api_keys.*.keys":         "auth: {api_keys: {default: {sha256: [" + hash + "]}}}",

@@ -253,7 +253,7 @@ func TestUnreadableFile(t *testing.T) {
 
 func TestWrite(t *testing.T) {
 	c, err := read(t, "namespaces:\n  chat room:\nhosts: [\"*\"]\n",
-		[]string{"STOA_REDIS=redis://user:p4ss@a,rediss+sentinel://:p4ss@b,c/main?sentinel_password=p4ss"}, "--listen", ":80", "--allow-unauthenticated")
+		[]string{"STOA_REDIS=redis://user:p4ss@a,unix://u:p4ss@/run/r.sock?db=1,rediss+sentinel://:p4ss@b,c/main?sentinel_password=p4ss"}, "--listen", ":80", "--allow-unauthenticated")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,7 +263,7 @@ func TestWrite(t *testing.T) {
 	}
 	for _, want := range []string{
 		"listen:\n  address: :80 # --listen\n", "  loops: auto # default\n", "hosts: [\"*\"] # stoa.yaml:3\n",
-		"  redis: [redis://user:***@a, \"rediss+sentinel://:***@b,c/main?***\"] # STOA_REDIS\n",
+		"  redis: [redis://user:***@a, unix://u:***@/run/r.sock?***, \"rediss+sentinel://:***@b,c/main?***\"] # STOA_REDIS\n",
 		"namespaces:\n  chat room:\n    relay: [rooms, namespace, asks] # default\n",
 	} {
 		if !strings.Contains(out.String(), want) {

@@ -204,15 +204,30 @@ func (c *Config) Redis() (redisbroker.Config, error) {
 		FlushWait:     c.Cluster.FlushWait,
 		RetryMax:      c.Cluster.RetryMax,
 	}
-	if c.Cluster.RedisCA == "" {
+	if c.Cluster.RedisCA == "" && c.Cluster.RedisCert == "" {
 		return config, nil
 	}
-	authorities, err := certwatch.ReadAuthorities(c.Cluster.RedisCA)
-	if err != nil {
-		return config, err
+	config.TLS = &tls.Config{}
+	if c.Cluster.RedisCert != "" {
+		config.TLS.GetClientCertificate = c.redisCertificate
 	}
-	config.TLS = &tls.Config{RootCAs: authorities}
+	if c.Cluster.RedisCA != "" {
+		var err error
+		if config.TLS.RootCAs, err = certwatch.ReadAuthorities(c.Cluster.RedisCA); err != nil {
+			return config, err
+		}
+	}
 	return config, nil
+}
+
+// redisCertificate is for tls.Config.GetClientCertificate. It reads the files
+// each time, so that a connection has the certificate of its day.
+func (c *Config) redisCertificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(c.Cluster.RedisCert, c.Cluster.RedisKey)
+	if err != nil {
+		return nil, err
+	}
+	return &pair, nil
 }
 
 // FirstNamespace returns the namespace for pages that need one: "default" if it

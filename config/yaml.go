@@ -42,7 +42,7 @@ func (k *key) yamlItem(value any) string {
 // no URL may be a password as a whole.
 func maskURL(s string) string {
 	u, err := url.Parse(s)
-	if err != nil || u.Host == "" {
+	if err != nil || u.Host == "" && (u.Scheme != "unix" || u.Path == "") {
 		return masked
 	}
 	user := ""

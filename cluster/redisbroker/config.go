@@ -36,6 +36,7 @@ type Config struct {
 	//
 	//	redis://[user:password@]host[:6379][/db]
 	//	rediss://...                              the same over TLS
+	//	unix://[user:password@]/path[?db=1]       a socket of this machine
 	//	redis+sentinel://[user:password@]host1[:26379],host2/master[/db]
 	//	rediss+sentinel://...                     TLS to Redis and to the Sentinels
 	//

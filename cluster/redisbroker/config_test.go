@@ -25,6 +25,10 @@ func TestParseURL(t *testing.T) {
 		{"redis://:pa:ss@h", redisbroker.ServerFacts{Identity: "h:6379", Addresses: []string{"h:6379"}, Password: "pa:ss"}},
 		{"rediss://[::1]:7000", redisbroker.ServerFacts{Identity: "[::1]:7000", Addresses: []string{"[::1]:7000"}, TLS: true}},
 		{"redis://[::1]", redisbroker.ServerFacts{Identity: "[::1]:6379", Addresses: []string{"[::1]:6379"}}},
+		{"unix:///run/redis/redis.sock", redisbroker.ServerFacts{
+			Identity: "/run/redis/redis.sock", Addresses: []string{"/run/redis/redis.sock"}}},
+		{"unix://user:p%2Fss@/run/a%20b.sock?db=2", redisbroker.ServerFacts{
+			Identity: "/run/a b.sock?db=2", Addresses: []string{"/run/a b.sock"}, Username: "user", Password: "p/ss", Database: 2}},
 		{"redis+sentinel://u:p@h2:26380,h1/mymaster/2?sentinel_username=s&sentinel_password=q%26r", redisbroker.ServerFacts{
 			Identity: "mymaster@h1:26379,h2:26380/2", Master: "mymaster", Username: "u", Password: "p",
 			SentinelUsername: "s", SentinelPassword: "q&r", Addresses: []string{"h1:26379", "h2:26380"}, Database: 2}},
@@ -49,7 +53,9 @@ func TestURLErrorsKeepPasswords(t *testing.T) {
 		"redis://user:secret@h:0", "redis://user:secret@h:99999", "redis://user:secret@h/db", "redis://user:secret@h/-1",
 		"redis://user:secret@h1,h2", "redis://user:secret@h?password=secret", "redis://h?%zz", "redis+sentinel://user:secret@h",
 		"redis+sentinel://user:secret@h/a b", "redis+sentinel://h/m?master_password=secret", "redis://user:secret@a b",
-		"redis://us%er:secret@h",
+		"redis://us%er:secret@h", "unix://user:secret@", "unix://user:secret@h/path", "unix://user:secret@/", "unix://secret/path",
+		"unix://user:secret@/path?password=secret", "unix://user:secret@/path?db=secret", "unix://user:sec%ret@/path",
+		"unix://user:secret@/" + strings.Repeat("p", 200),
 	} {
 		t.Run(url, func(t *testing.T) {
 			_, err := redisbroker.New(redisbroker.Config{Servers: []string{url}})

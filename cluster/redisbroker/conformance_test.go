@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -68,14 +70,19 @@ func TestConformance(t *testing.T) {
 		name    string
 		servers int
 		nodes   int
+		socket  bool
 	}{
-		{"one node", 1, 1},
-		{"three nodes", 1, 3},
-		{"two nodes on two servers", 2, 2},
+		{"one node over a socket", 1, 1, true},
+		{"three nodes", 1, 3, false},
+		{"two nodes on two servers", 2, 2, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var urls []string
 			for range c.servers {
+				if c.socket {
+					urls = append(urls, startOnSocket(t))
+					continue
+				}
 				urls = append(urls, redistest.Start(t).URL())
 			}
 			clusters := 0
@@ -94,4 +101,18 @@ func TestConformance(t *testing.T) {
 			})
 		})
 	}
+}
+
+// startOnSocket starts a server, and returns the URL of its Unix socket.
+func startOnSocket(t testing.TB) string {
+	t.Helper()
+	// The path of a socket is short, and t.TempDir is not.
+	directory, err := os.MkdirTemp("", "stoa")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(directory) })
+	path := filepath.Join(directory, "redis.sock")
+	redistest.Start(t, "--unixsocket", path, "--requirepass", "se/cret")
+	return "unix://:se%2Fcret@" + path
 }

@@ -241,13 +241,16 @@ func (d *onceDialer) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
-	plainDialer := net.Dialer{}
+	plainDialer, network := net.Dialer{}, "tcp"
+	if strings.HasPrefix(d.address, "/") {
+		network = "unix"
+	}
 	var conn net.Conn
 	var err error
 	if d.tls == nil {
-		conn, err = plainDialer.DialContext(ctx, "tcp", d.address)
+		conn, err = plainDialer.DialContext(ctx, network, d.address)
 	} else {
-		conn, err = (&tls.Dialer{NetDialer: &plainDialer, Config: d.tls}).DialContext(ctx, "tcp", d.address)
+		conn, err = (&tls.Dialer{NetDialer: &plainDialer, Config: d.tls}).DialContext(ctx, network, d.address)
 	}
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 const (
@@ -19,9 +20,10 @@ const (
 // holds passwords: only identity may be shown.
 type endpoint struct {
 	// identity is the name of the server for rendezvous hashing and operators:
-	// host:port, or the master's name and its Sentinels in alphabetical order.
+	// host:port or the path of a socket, or the master's name and its Sentinels
+	// in alphabetical order.
 	identity  string
-	addresses []string // of the server, or of its Sentinels
+	addresses []string // of the server, or of its Sentinels; the path of a socket begins with /
 	master    string   // the master's name; empty without Sentinels
 	username  string
 	password  string
@@ -35,11 +37,12 @@ type endpoint struct {
 // Errors of parseURL. They contain no part of the URL: if the password has
 // characters that are not encoded, any part may contain it.
 var (
-	errScheme   = errors.New("the URL must begin with redis://, rediss://, redis+sentinel:// or rediss+sentinel://")
+	errScheme   = errors.New("the URL must begin with redis://, rediss://, unix://, redis+sentinel:// or rediss+sentinel://")
 	errURL      = errors.New("the URL cannot be read; are special characters of the password percent-encoded?")
 	errHost     = errors.New("the URL names no host, or an invalid port")
 	errDatabase = errors.New("the URL's database is not a number")
 	errMaster   = errors.New("the Sentinel URL names no master: redis+sentinel://host/master")
+	errSocket   = errors.New("the URL names no socket: unix:///path/to/redis.sock")
 	errQuery    = errors.New("the URL has a parameter that is not known")
 )
 
@@ -56,6 +59,8 @@ func parseURL(text string) (*endpoint, error) {
 	case "redis":
 	case "rediss":
 		s.tls = &tls.Config{}
+	case "unix":
+		return parseSocketURL(rest)
 	case "redis+sentinel":
 		sentinel = true
 	case "rediss+sentinel":
@@ -90,6 +95,49 @@ func parseURL(text string) (*endpoint, error) {
 	}
 	if s.database != 0 {
 		s.identity += "/" + strconv.Itoa(s.database)
+	}
+	return s, nil
+}
+
+// maxSocketPath is the length of the longest path of a socket in Linux.
+const maxSocketPath = 107
+
+// parseSocketURL reads the rest of a URL after "unix://": the form of go-redis,
+// and of most libraries.
+func parseSocketURL(rest string) (*endpoint, error) {
+	s := &endpoint{}
+	rest, query, _ := strings.Cut(rest, "?")
+	if authority, path, found := strings.Cut(rest, "@/"); found {
+		if err := s.parseUser(authority); err != nil {
+			return nil, err
+		}
+		rest = "/" + path
+	}
+	path, err := url.PathUnescape(rest)
+	switch {
+	case err != nil:
+		return nil, errURL
+	case !strings.HasPrefix(path, "/") || len(path) < 2 || len(path) > maxSocketPath || strings.ContainsFunc(path, unicode.IsControl):
+		return nil, errSocket
+	}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return nil, errURL
+	}
+	for name := range values {
+		if name != "db" {
+			return nil, errQuery
+		}
+	}
+	s.addresses, s.identity = []string{path}, path
+	if database := values.Get("db"); database != "" {
+		number, err := strconv.ParseUint(database, 10, 15)
+		if err != nil {
+			return nil, errDatabase
+		}
+		if s.database = int(number); number != 0 {
+			s.identity += "?db=" + strconv.Itoa(s.database)
+		}
 	}
 	return s, nil
 }

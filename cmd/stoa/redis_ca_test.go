@@ -30,6 +30,10 @@ func TestRedisCAMistakes(t *testing.T) {
 		{"no server", "", []string{"serve", "--redis-ca", empty}, "--redis-ca: no server uses TLS"},
 		{"of nodes", "", []string{"nodes", "--redis", secure, "--redis-ca", missing}, "--redis-ca: open " + missing},
 		{"environment", missing, []string{"nodes", "--redis", secure}, "STOA_REDIS_CA: open " + missing},
+		{"half a pair", "", []string{"serve", "--redis", secure, "--redis-cert", empty}, "--redis-cert: missing the key for the certificate"},
+		{"the other half", "", []string{"serve", "--redis", secure, "--redis-key", empty}, "--redis-key: missing the certificate for the key"},
+		{"no pair", "", []string{"nodes", "--redis", secure, "--redis-cert", empty, "--redis-key", missing}, "--redis-cert: unusable with the key"},
+		{"a pair without TLS", "", []string{"serve", "--redis", "redis://a", "--redis-cert", empty, "--redis-key", empty}, "--redis-cert: no server uses TLS"},
 		{"Sentinels", "", []string{"nodes", "--redis", "rediss+sentinel://a,b/master", "--redis-ca", empty}, "contains no certificate in PEM form"},
 	}
 	for _, c := range cases {
@@ -71,6 +75,35 @@ func TestRedisCA(t *testing.T) {
 			code, stdout, stderr := runProgram(t, all...)
 			if code != cli.ExitFailure || c.reached != (stdout == "[]\n") {
 				t.Errorf("exit code %d, printed %q and %q; want the server reached: %t", code, stdout, stderr, c.reached)
+			}
+		})
+	}
+}
+
+// A server that wants to know its clients gets the certificate of the node, in
+// each way to name it.
+func TestRedisCertificate(t *testing.T) {
+	redis := redistest.StartMutual(t, "stoa on >secret ~* &* +@all")
+	args := []string{"nodes", "--format", "json", "--redis", redis.URLOf("stoa", "secret"), "--redis-ca", redis.Authority}
+	for _, c := range []struct {
+		name      string
+		variables [2]string
+		flags     []string
+		reached   bool
+	}{
+		{"flags", [2]string{}, []string{"--redis-cert", redis.ClientCert, "--redis-key", redis.ClientKey}, true},
+		{"environment", [2]string{redis.ClientCert, redis.ClientKey}, nil, true},
+		{"none", [2]string{}, nil, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Setenv(cli.RedisCertVariable, c.variables[0])
+			t.Setenv(cli.RedisKeyVariable, c.variables[1])
+			code, stdout, stderr := runProgram(t, append(args[:len(args):len(args)], c.flags...)...)
+			if code != cli.ExitFailure || c.reached != (stdout == "[]\n") {
+				t.Errorf("exit code %d, printed %q and %q; want the server reached: %t", code, stdout, stderr, c.reached)
+			}
+			if !c.reached && !strings.Contains(stderr, "certificate required") {
+				t.Errorf("the error is %q, want that the server requires a certificate", stderr)
 			}
 		})
 	}
