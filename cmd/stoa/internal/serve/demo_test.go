@@ -112,7 +112,7 @@ func TestDemoElements(t *testing.T) {
 	sources := demoSources(t)
 	page := sources["index.html"]
 	// Browser tests use these elements.
-	for _, id := range []string{"name", "room", "join", "leave", "log", "message", "send", "state", "connection-id", "node-id", "rtt"} {
+	for _, id := range []string{"name", "room", "join", "leave", "log", "message", "send", "state", "connection-id", "node-id", "rtt", "people", "count", "members", "typing"} {
 		if strings.Count(page, ` id="`+id+`"`) != 1 {
 			t.Errorf("no single element has the ID %q", id)
 		}
@@ -120,6 +120,13 @@ func TestDemoElements(t *testing.T) {
 	for _, match := range regexp.MustCompile(`element\('([^']+)'\)`).FindAllStringSubmatch(sources["view.js"], -1) {
 		if !strings.Contains(page, ` id="`+match[1]+`"`) {
 			t.Errorf("view.js uses the element %q, which the page lacks", match[1])
+		}
+	}
+	for name, source := range sources {
+		for _, match := range regexp.MustCompile(`from '[./]+([^']+)'`).FindAllStringSubmatch(source, -1) {
+			if _, ok := sources[match[1]]; !ok && match[1] != "stoa.js" {
+				t.Errorf("%s imports %s, which does not exist", name, match[1])
+			}
 		}
 	}
 	for _, match := range regexp.MustCompile(`(?:src|href)="/([^"]+)"`).FindAllStringSubmatch(page, -1) {

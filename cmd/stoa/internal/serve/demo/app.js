@@ -2,11 +2,12 @@
 // every loss of the connection.
 
 import * as stoa from '/stoa.js';
+import { People } from './people.js';
+import { parseBody, Talk } from './talk.js';
 import * as view from './view.js';
 
 const ROUND_TRIP_EVERY = 3_000;
-const LONGEST_NAME = 32;
-const LONGEST_TEXT = 4_000;
+const TYPING_EVERY = 2_000;
 const NAMES = ['Aspasia', 'Chrysippus', 'Cleanthes', 'Diotima', 'Epictetus', 'Hipparchia',
   'Hypatia', 'Musonius', 'Panaetius', 'Posidonius', 'Sappho', 'Zeno'];
 
@@ -20,15 +21,26 @@ let wanted;
 let conn;
 let connected = false;
 let room;
+// The messages and the members of the wanted room.
+let talk;
+let people;
 // The last state of the client, and the signal that ends it.
 let state;
 let life = new AbortController();
 
 const handlers = {
   [namespace]: {
-    joined: (_, message) => receive(message, ({ from }) => view.showNotice(`${from} has joined.`)),
-    left: (_, message) => receive(message, ({ from }) => view.showNotice(`${from} has left.`)),
-    chat: (_, message) => receive(message, view.showMessage),
+    joined: handle(meet),
+    left: handle(({ from }) => people.isLoaded || talk.take({ notice: `${from} has left.` })),
+    typing: handle((message) => talk.isHeld || people.types(message)),
+    chat: handle((message) => {
+      people.meet(message);
+      people.stopsTyping(message);
+      talk.take({ ...message, message: true });
+    }),
+    [stoa.OnPresence]: (nsConn, message) => isHere(message) && void people.change(nsConn, message),
+    [stoa.OnHistoryGap]: (_, message) => isHere(message) && lack(),
+    [stoa.OnHistoryRemoved]: (_, message) => isHere(message) && view.removeMessage(message.position),
     // The page selects its room, so it refuses joins by the server.
     [stoa.OnRoomJoin]: (_, message) => (message.IsLocal ? undefined : new Error('not wanted')),
     [stoa.OnRoomLeft](_, message) {
@@ -38,6 +50,29 @@ const handlers = {
     },
   },
 };
+
+function isHere({ Room }) {
+  return Room === wanted?.room;
+}
+
+function handle(take) {
+  return (_, message) => {
+    if (isHere(message)) take({ ...parseBody(message.Body), position: message.position });
+  };
+}
+
+function meet(message) {
+  people.meet(message);
+  if (!people.isLoaded) talk.take({ notice: `${message.from} has joined.` });
+}
+
+// lack takes the notice that messages are missing: after a reconnect, or while the
+// connection lasts.
+function lack() {
+  talk.hold();
+  talk.take({ isGap: true });
+  if (connected) catchUp('The latest messages');
+}
 
 // start dials until the first connection succeeds. The client then reconnects
 // automatically until it is closed.
@@ -57,7 +92,10 @@ function changed({ state: now, previous, delay }) {
   state = now;
   if (connected && state !== 'connected') {
     connected = false;
-    if (wanted) view.showNotice('The connection is lost.');
+    if (wanted) {
+      view.showNotice('The connection is lost.');
+      talk.hold();
+    }
     view.showConnection(undefined);
     update();
   }
@@ -78,8 +116,10 @@ async function enterNamespace() {
   connected = true;
   view.showConnection(conn.ID);
   update();
-  if (wanted && await tryToEnterRoom()) view.showNotice(`Connected again, in ${wanted.room}.`);
   measure();
+  if (wanted && await tryToEnterRoom() && await enter({ isBack: true })) {
+    view.showNotice(`Connected again, in ${wanted.room}.`);
+  }
 }
 
 function update() {
@@ -87,6 +127,27 @@ function update() {
 }
 
 // Joining and leaving
+
+// enter shows the joined room with the messages that the log lacks, and names the user
+// to the members. isBack is true after a reconnect. It reports whether the user is
+// still in the room.
+async function enter({ isBack }) {
+  const entered = room;
+  const self = { from: wanted.name, conn: conn.ID };
+  people.be(self);
+  // The members know a connection that was lost by its earlier ID.
+  if (people.isLoaded || !isBack) entered.emit('joined', JSON.stringify(self));
+  const loading = people.isLoaded || people.load(entered);
+  const ended = await catchUp(isBack ? 'While you were disconnected' : 'Earlier messages');
+  await loading;
+  return ended && room === entered;
+}
+
+function catchUp(title) {
+  return talk.catchUp(room, title, (event, message) => {
+    if (event === 'joined' || event === 'chat') people.meet(message);
+  });
+}
 
 // tryToEnterRoom reports whether the room was joined. Without a connection the
 // attempt is repeated after the next connect.
@@ -105,28 +166,36 @@ async function tryToEnterRoom() {
 
 async function join(name, roomName) {
   view.showProblem('');
+  view.clearLog();
   wanted = { name, room: roomName };
+  talk = new Talk();
+  people = new People((notice) => talk.take({ notice }));
   update();
   if (!connected || !await tryToEnterRoom()) return;
   history.replaceState(null, '', `#${encodeURIComponent(roomName)}`);
   document.title = `${roomName} · Stoa`;
-  room.emit('joined', JSON.stringify({ from: name }));
-  view.showNotice(`You are in ${roomName}.`);
   fields.message.focus();
+  if (await enter({ isBack: false })) view.showNotice(`You are in ${roomName}.`);
 }
 
 async function leave() {
   const left = room;
-  const { name, room: roomName } = wanted;
+  const { room: roomName } = wanted;
+  sayGoodbye();
   forgetRoom();
   view.showNotice(`You have left ${roomName}.`);
   if (!left) return;
-  left.emit('left', JSON.stringify({ from: name }));
   // If the leave fails, the connection is lost and the membership has ended with it.
   await left.leave().catch(() => {});
 }
 
+// sayGoodbye notifies the members of a room that does not show them.
+function sayGoodbye() {
+  if (!people.isLoaded) room?.emit('left', JSON.stringify({ from: wanted.name }));
+}
+
 function forgetRoom() {
+  people.forget();
   wanted = undefined;
   room = undefined;
   document.title = 'Stoa';
@@ -135,31 +204,23 @@ function forgetRoom() {
 
 // Messages
 
-const decoder = new TextDecoder();
-
-function receive({ Room: from, Body: body }, show) {
-  if (from === wanted?.room) show(parseBody(typeof body === 'string' ? body : decoder.decode(body)));
-}
-
-// parseBody returns a name and a text, also for a malformed body.
-function parseBody(body) {
-  let parsed;
-  try {
-    parsed = JSON.parse(body);
-  } catch {
-    parsed = { text: body };
-  }
-  const from = typeof parsed?.from === 'string' ? parsed.from.trim() : '';
-  const text = typeof parsed?.text === 'string' ? parsed.text : '';
-  return { from: from.slice(0, LONGEST_NAME) || 'Anonymous', text: text.slice(0, LONGEST_TEXT) };
-}
-
 function send() {
   const text = fields.message.value.trim();
   if (text === '' || !room || !connected) return;
-  if (!room.emit('chat', JSON.stringify({ from: wanted.name, text }))) return;
-  view.showMessage({ from: wanted.name, text, own: true });
+  if (!talk.send(room, { from: wanted.name, conn: conn.ID }, text)) return;
   fields.message.value = '';
+  typedAt = undefined;
+}
+
+// When the members were last notified that the user is typing.
+let typedAt;
+
+function type() {
+  const now = performance.now();
+  if (fields.message.value.trim() === '' || !room || !connected || now - typedAt < TYPING_EVERY) return;
+  typedAt = now;
+  // Only the next few seconds matter: it may be dropped, and is not kept.
+  room.emit('typing', JSON.stringify({ from: wanted.name, conn: conn.ID }), { volatile: true });
 }
 
 // measure times an ask without a handler, which the node refuses immediately. After a
@@ -213,6 +274,8 @@ controls.messageForm.addEventListener('submit', (event) => {
   fields.message.focus();
 });
 
+fields.message.addEventListener('input', type);
+
 fields.message.addEventListener('keydown', (event) => {
   // In some languages Enter also completes the composition of a character.
   if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
@@ -243,7 +306,7 @@ addEventListener('hashchange', async () => {
 
 // Browsers cache a page for "back" only if it has no open connection.
 addEventListener('pagehide', () => {
-  room?.emit('left', JSON.stringify({ from: wanted.name }));
+  if (wanted) sayGoodbye();
   life.abort();
 });
 addEventListener('pageshow', (event) => {

@@ -20,11 +20,13 @@ export const controls = {
 
 const log = element('log');
 const jump = element('jump');
-const LONGEST_LOG = 500;
+export const LONGEST_LOG = 500;
+const LONGEST_LIST = 50;
 const LONGEST_WAIT = 500;
 const NAME_COLORS = 8;
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+const clockWithDay = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
 
 let countdown;
 
@@ -99,12 +101,66 @@ export function showMembership({ wanted, connected }) {
   controls.send.disabled = !usable;
 }
 
-export function showMessage({ from, text, own }) {
-  append({ kind: own ? 'chat own' : 'chat', from, text, at: new Date() });
+// showMembers lists the members of the room, or hides the list if there is none.
+export function showMembers(shown) {
+  element('people').hidden = shown === undefined;
+  const { count, members } = shown ?? { count: 0, members: [] };
+  element('count').textContent = `${count} here`;
+  const items = members.slice(0, LONGEST_LIST).map(memberElement);
+  if (members.length > items.length) {
+    const rest = document.createElement('li');
+    rest.textContent = `and ${members.length - items.length} more`;
+    items.push(rest);
+  }
+  element('members').replaceChildren(...items);
+}
+
+function memberElement({ name, isSelf }) {
+  const item = document.createElement('li');
+  const shown = document.createElement('bdi');
+  shown.textContent = name;
+  shown.dataset.color = colorOf(name);
+  item.append(shown);
+  if (isSelf) item.append(' (you)');
+  return item;
+}
+
+export function showTyping(names) {
+  const typing = element('typing');
+  if (names.length === 0) typing.textContent = '';
+  else if (names.length === 1) typing.textContent = `${names[0]} is typing …`;
+  else if (names.length === 2) typing.textContent = `${names[0]} and ${names[1]} are typing …`;
+  else typing.textContent = `${names.length} people are typing …`;
+}
+
+// showMessage adds a message. isOld is true for one of the history, at is its time if
+// that is known.
+export function showMessage({ from, text, own, position, at, isOld }) {
+  append({ kind: own ? 'chat own' : isOld ? 'chat old' : 'chat', from, text, position, at });
 }
 
 export function showNotice(text) {
   append({ kind: 'notice', text, at: new Date() });
+}
+
+// showDivider adds a title to the messages that follow.
+export function showDivider(text, isGap = false) {
+  append({ kind: isGap ? 'divider gap' : 'divider', text });
+}
+
+// removeMessage removes the message with a position; without one all messages that
+// have a position.
+export function removeMessage(position) {
+  const isRemoved = (of) => (position ? of === position : of !== undefined);
+  waiting = waiting.filter((entry) => !isRemoved(entry.position));
+  for (const entry of [...log.children]) if (isRemoved(entry.dataset.position)) entry.remove();
+}
+
+// clearLog removes all entries.
+export function clearLog() {
+  waiting = [];
+  log.replaceChildren();
+  jump.hidden = true;
 }
 
 // The newest messages and notices that are not in the log yet.
@@ -128,6 +184,9 @@ function render() {
   clearTimeout(timer);
   frame = undefined;
   const follow = isAtEnd();
+  // A screen reader should not read out a history.
+  const isHistory = waiting.some(({ kind }) => kind === 'chat old');
+  log.setAttribute('aria-live', isHistory ? 'off' : 'polite');
   const added = waiting.slice(-LONGEST_LOG).map(entryElement);
   waiting = [];
   const kept = LONGEST_LOG - added.length;
@@ -138,9 +197,10 @@ function render() {
   else jump.hidden = false;
 }
 
-function entryElement({ kind, from, text, at }) {
+function entryElement({ kind, from, text, position, at }) {
   const entry = document.createElement('div');
   entry.className = `entry ${kind}`;
+  if (position) entry.dataset.position = position;
   if (from !== undefined) {
     const who = document.createElement('bdi');
     who.className = 'who';
@@ -148,7 +208,8 @@ function entryElement({ kind, from, text, at }) {
     who.dataset.color = colorOf(from);
     entry.append(who);
   }
-  entry.append(paragraph(text), time(at));
+  entry.append(paragraph(text));
+  if (at !== undefined) entry.append(time(at));
   return entry;
 }
 
@@ -163,7 +224,8 @@ function paragraph(text) {
 function time(at) {
   const shown = document.createElement('time');
   shown.dateTime = at.toISOString();
-  shown.textContent = clock.format(at);
+  const isToday = at.toDateString() === new Date().toDateString();
+  shown.textContent = (isToday ? clock : clockWithDay).format(at);
   return shown;
 }
 

@@ -1,0 +1,179 @@
+// The demo page shows the history and the members of a room, also to a tab that was
+// offline.
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, it } from "node:test";
+
+import { limit, openPage, startBrowser, textOf } from "../support/browser.js";
+import { startCable } from "../support/cable.js";
+import { enter as enterWithNeffos } from "../support/client.js";
+import { startProgram } from "../support/program.js";
+
+// Changes of the members are shown soon.
+process.env.STOA_TIMEOUTS_PRESENCE_INTERVAL = "100ms";
+process.env.STOA_TIMEOUTS_PRESENCE_GRACE = "300ms";
+
+/** Joins the room in a new tab. */
+async function join(browser, address, name, room) {
+  const tab = await openPage(browser, address);
+  await textOf(tab.page, "#state", /^Connected$/);
+  await tab.page.fill("#name", name);
+  await tab.page.fill("#room", room);
+  await tab.page.click("#join");
+  await textOf(tab.page, "#log", /You are in/);
+  return tab;
+}
+
+async function say(page, ...texts) {
+  for (const text of texts) {
+    await page.fill("#message", text);
+    await page.press("#message", "Enter");
+  }
+}
+
+/** Resolves when the roster has these names. */
+function members(page, ...names) {
+  const list = names.map((name) => `${name}\n`).join("");
+  return page.waitForFunction(
+    ([wanted, count]) =>
+      [...document.querySelectorAll("#members li")].map((item) => `${item.textContent}\n`).join("") === wanted &&
+      document.querySelector("#count").textContent === `${count} here`,
+    [list, names.length],
+  );
+}
+
+const texts = (page) => page.locator("#log .entry.chat .text").allTextContents();
+
+describe("the demo page with history and members", () => {
+  let program;
+  let browser;
+  let cable;
+  let number = 0;
+  let room = "room 0";
+  before(async () => {
+    program = await startProgram();
+    browser = await startBrowser();
+    cable = await startCable(program.port);
+  }, limit);
+  after(async () => {
+    await browser?.close();
+    await cable?.close();
+    await program?.kill();
+  });
+  // Each test has a room of its own.
+  const enter = (name, address = program.page) => join(browser, address, name, room);
+  afterEach(async () => {
+    room = `room ${++number}`;
+    for (const context of browser.contexts()) await context.close();
+  });
+
+  it("shows the latest messages with their times to a tab that joins", limit, async () => {
+    const ada = await enter("Ada");
+    await say(ada.page, "first", "second");
+    const ben = await enter("Ben");
+    await textOf(ben.page, "#log", /^Earlier messages[^]*first[^]*second[^]*You are in/);
+    assert.deepEqual(await texts(ben.page), ["first", "second"]);
+    const sent = await ben.page.locator("#log .entry.chat time").first().getAttribute("datetime");
+    assert.ok(Date.parse(sent) <= Date.now() && Date.parse(sent) > Date.now() - 60_000, sent);
+    await say(ada.page, "third");
+    await textOf(ben.page, "#log", /You are in[^]*third/);
+    // The own messages are those of the history, too, and not repeated.
+    await ada.page.click("#leave");
+    await ada.page.click("#join");
+    await textOf(ada.page, "#log", /^Earlier messages[^]*You are in/);
+    assert.deepEqual(await texts(ada.page), ["first", "second", "third"]);
+  });
+
+  it("shows the members, and who joins and leaves", limit, async () => {
+    const ada = await enter("Ada");
+    await members(ada.page, "Ada (you)");
+    const ben = await enter("Ben");
+    await members(ada.page, "Ada (you)", "Ben");
+    await members(ben.page, "Ben (you)", "Ada");
+    await textOf(ada.page, "#log", /Ben has joined\./);
+    // Its page is gone without a word.
+    await ben.page.context().close();
+    await textOf(ada.page, "#log", /Ben has left\./);
+    await members(ada.page, "Ada (you)");
+    const again = await enter("Ben");
+    await members(ada.page, "Ada (you)", "Ben");
+    await textOf(ada.page, "#log", /Ben has left\.[^]*Ben has joined\./);
+    await members(again.page, "Ben (you)", "Ada");
+  });
+
+  it("shows members that name nobody by their connection", limit, async () => {
+    const ada = await enter("Ada");
+    const visitor = await enterWithNeffos(program.url, "visitor", [room]);
+    const guest = `Guest ${visitor.conn.ID.slice(-4)}`;
+    await members(ada.page, "Ada (you)", guest);
+    await textOf(ada.page, "#log", /Guest .{4} has joined\./);
+    visitor.ns.room(room).emit("joined", JSON.stringify({ from: "<b>Eve</b>", conn: visitor.conn.ID }));
+    await members(ada.page, "Ada (you)", "<b>Eve</b>");
+    assert.equal(await ada.page.locator("#people b").count(), 0, "a name is no markup");
+    visitor.close();
+    await textOf(ada.page, "#log", /<b>Eve<\/b> has left\./);
+  });
+
+  it("shows who is typing until the message is there", limit, async () => {
+    const ada = await enter("Ada");
+    const ben = await enter("Ben");
+    await members(ada.page, "Ada (you)", "Ben");
+    await ben.page.locator("#message").pressSequentially("so");
+    await textOf(ada.page, "#typing", /^Ben is typing …$/);
+    await ben.page.press("#message", "Enter");
+    await textOf(ada.page, "#log", /so/);
+    await textOf(ada.page, "#typing", /^$/);
+    // An indicator is no message: neither now nor later.
+    assert.deepEqual(await texts(ada.page), ["so"]);
+  });
+
+  it("shows a tab that was offline what it has missed, once and in order", limit, async () => {
+    const ada = await enter("Ada", cable.page);
+    const ben = await enter("Ben");
+    await say(ben.page, "before");
+    await textOf(ada.page, "#log", /before/);
+    await say(ada.page, "mine");
+    await textOf(ben.page, "#log", /mine/);
+
+    cable.cut();
+    await textOf(ada.page, "#log", /The connection is lost\./);
+    await textOf(ben.page, "#log", /Ada has left\./);
+    await members(ben.page, "Ben (you)");
+    const missed = Array.from({ length: 8 }, (_, index) => `missed ${index}`);
+    await say(ben.page, ...missed);
+    cable.mend();
+    await ada.page.evaluate(() => window.dispatchEvent(new Event("online")));
+
+    await textOf(ada.page, "#log", /The connection is lost\.[^]*While you were disconnected[^]*missed 7[^]*Connected again/);
+    await members(ben.page, "Ben (you)", "Ada");
+    await textOf(ben.page, "#log", /Ada has left\.[^]*Ada has joined\./);
+    await members(ada.page, "Ada (you)", "Ben");
+    await say(ben.page, "after");
+    await textOf(ada.page, "#log", /Connected again[^]*after/);
+    assert.deepEqual(await texts(ada.page), ["before", "mine", ...missed, "after"]);
+    const marked = await ada.page.locator("#log .entry.old .text").allTextContents();
+    assert.deepEqual(marked, missed);
+    assert.equal(await ada.page.locator("#log .entry.gap").count(), 0);
+  });
+
+  it("says that messages are missing, and goes on", limit, async () => {
+    const ada = await enter("Ada", cable.page);
+    const visitor = await enterWithNeffos(program.url, "visitor", [room]);
+    const emit = (text) => visitor.ns.room(room).emit("chat", JSON.stringify({ from: "Flood", text }));
+    emit("before");
+    await textOf(ada.page, "#log", /before/);
+    cable.cut();
+    await textOf(ada.page, "#log", /The connection is lost\./);
+    for (let index = 0; index < 400; index++) emit(`flood ${index}`);
+    // An answer follows the emits of its connection.
+    await visitor.conn.ask({ Namespace: "default", Event: "nothing" }).catch(() => {});
+    cable.mend();
+    await ada.page.evaluate(() => window.dispatchEvent(new Event("online")));
+    await textOf(ada.page, "#log", /Messages may be missing here\.[^]*flood 399[^]*Connected again/);
+    const shown = await texts(ada.page);
+    assert.equal(shown[0], "before");
+    assert.ok(shown.length > 100, `${shown.length} messages`);
+    const first = 400 - (shown.length - 1);
+    assert.deepEqual(shown.slice(1), Array.from({ length: shown.length - 1 }, (_, index) => `flood ${first + index}`));
+    visitor.close();
+  });
+});
