@@ -66,6 +66,12 @@
 // available, Namespace.OnHistoryGap is called. JoinOptions.Position continues
 // after a position that the application has kept (Room.Position).
 //
+// In rooms with presence on the server, Room.Presence reads the members, and
+// Namespace.OnPresence receives the changes; a [Roster] keeps a list of all
+// members up to date. The server sends changes only to a Conn that has a
+// handler for them when it dials. Changes during a loss are not repeated:
+// PresenceEvent.Stale reports that, and Roster then reads the members again.
+//
 // While the Conn is not connected:
 //
 //   - asks that were in flight fail at once with [ErrDisconnected]; the server

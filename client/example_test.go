@@ -14,7 +14,9 @@ import (
 
 // exampleNode serves a node for the examples, which relays in "default".
 func exampleNode() (address string, n *node.Node, stop func()) {
-	n, err := node.New(node.Config{Loops: 1, Namespaces: map[string]node.NamespaceOptions{"default": {Relay: node.RelayRooms}}})
+	n, err := node.New(node.Config{Loops: 1, Namespaces: map[string]node.NamespaceOptions{
+		"default": {Relay: node.RelayRooms, Presence: node.PresenceRoster},
+	}})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -202,4 +204,59 @@ func ExampleOptions() {
 	// connected
 	// reconnecting
 	// closed client: closed
+}
+
+// A Roster keeps the members of a room up to date.
+func ExampleRoster() {
+	url, _, stop := exampleNode()
+	defer stop()
+	ctx := context.Background()
+	shown := make(chan int, 10)
+	show := func(_ []client.Member, count int) { shown <- count }
+
+	var roster client.Roster
+	var team client.Namespace
+	team.OnPresence(func(ctx context.Context, e *client.PresenceEvent) {
+		if err := roster.Apply(ctx, e); err == nil {
+			show(roster.Members(), roster.Count())
+		}
+	})
+	conn, err := client.Dial(ctx, url, client.Options{
+		Namespaces: map[string]*client.Namespace{"default": &team},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ns, err := conn.Connect(ctx, "default")
+	if err != nil {
+		log.Fatal(err)
+	}
+	room, err := ns.JoinRoom(ctx, "lobby")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := roster.Load(ctx, room); err != nil {
+		log.Fatal(err)
+	}
+	show(roster.Members(), roster.Count())
+	defer conn.Close()
+
+	visitor, err := client.Dial(ctx, url, client.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer visitor.Close()
+	if ns, err = visitor.Connect(ctx, "default"); err != nil {
+		log.Fatal(err)
+	}
+	if _, err := ns.JoinRoom(ctx, "lobby"); err != nil {
+		log.Fatal(err)
+	}
+	for count := range shown {
+		if count == 2 {
+			break
+		}
+	}
+	fmt.Println("two members")
+	// Output: two members
 }
