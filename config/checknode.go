@@ -54,6 +54,9 @@ func (c *Config) checkHistory() Errors {
 		if h.Age < time.Millisecond || h.Age > node.MaxHistoryAge {
 			wrong("age", "%v: want 1ms to %dh", h.Age, int(node.MaxHistoryAge.Hours()))
 		}
+		if h.DuplicateWindow < time.Second || h.DuplicateWindow > node.MaxDuplicateWindow {
+			wrong("duplicate_window", "%v: want 1s to %dh", h.DuplicateWindow, int(node.MaxDuplicateWindow.Hours()))
+		}
 	}
 	return all
 }

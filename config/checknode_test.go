@@ -69,6 +69,10 @@ func TestNamesAndRulesOfNamespaces(t *testing.T) {
 			"history age", "namespaces:\n  a:\n    history: {messages: 1, age: 9000h}\n",
 			"stoa.yaml:3: namespaces.a.history.age: 9000h0m0s: want 1ms to 720h",
 		},
+		{
+			"history duplicate window", "namespaces:\n  a:\n    history: {messages: 1, duplicate_window: 100ms}\n",
+			"stoa.yaml:3: namespaces.a.history.duplicate_window: 100ms: want 1s to 24h",
+		},
 		{"long", "namespaces:\n  " + long + ":\n", "stoa.yaml:2: namespaces." + long + ": the name has 129 bytes: want at most limits.names.namespace, 128B"},
 		{"short limit", "limits: {names: {namespace: 3B}}\nnamespaces: {chat: }\n", "stoa.yaml:2: namespaces.chat: the name has 4 bytes: want at most limits.names.namespace, 3B"},
 		{"no limit", "limits: {names: {namespace: off}}\nnamespaces: {" + long + ": }\n", ""},

@@ -95,7 +95,9 @@ func (n *Namespace) node(authenticates bool) node.NamespaceOptions {
 	}
 	if n.History.Messages > 0 {
 		h := n.History
-		options.History = node.HistoryOptions{Messages: h.Messages, Age: h.Age, Bytes: h.Bytes, OnJoin: h.OnJoin}
+		options.History = node.HistoryOptions{
+			Messages: h.Messages, Age: h.Age, Bytes: h.Bytes, OnJoin: h.OnJoin, DuplicateWindow: h.DuplicateWindow,
+		}
 	}
 	options.Presence = map[string]node.Presence{"count": node.PresenceCount, "roster": node.PresenceRoster}[n.Presence]
 	options.SlowConsumer = map[string]node.SlowConsumer{"drop": node.SlowDrop}[n.SlowConsumer]

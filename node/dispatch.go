@@ -159,10 +159,40 @@ func (a *app) Event(c *hub.Client, in *hub.Namespace, e *session.Event) hub.Mess
 	if p.events && a.refused(c, ns, p, e) {
 		return hub.MessageRefused
 	}
-	if len(e.Message.Token) > 0 {
+	switch {
+	case e.Publish != nil:
+		return a.onPublish(c, ns, p, e)
+	case len(e.Message.Token) > 0:
 		return a.onAsk(c, ns, p, e)
 	}
 	return a.onEmit(c, ns, p, e)
+}
+
+// onPublish publishes an emit that is to be confirmed, if a plain one would be
+// relayed: for one that a handler gets, there is no position.
+func (a *app) onPublish(c *hub.Client, ns *Namespace, p *policy, e *session.Event) hub.MessageResult {
+	_, own := ns.handlers.emits[string(e.Publish.Event)]
+	if own || p.Relay&RelayRooms == 0 || !a.hub.Confirms(ns.history) {
+		c.Session().ReplyError(e.Message, wire.ErrUnhandled.Error())
+		return hub.MessageUnhandled
+	}
+	opened := c.Confirm(e)
+	if opened == nil {
+		return hub.MessageRefused
+	}
+	event, h := ns.handlers.relayHandler(e.Publish.Event)
+	if h == nil && !c.IsBusy() {
+		return c.Confirmed(opened, e)
+	}
+	if h == nil {
+		event = string(e.Publish.Event)
+	}
+	made := a.ensureHandle(c)
+	w := newRelayTask(made, ns, e, event, append([]byte(nil), e.Publish.Body...), h)
+	w.pass = func(m *Message) { opened.Publish(&made.handle, m.payload(), m.Binary) }
+	w.refused = opened.Refuse
+	a.dispatch(c, w)
+	return hub.MessageRelayed
 }
 
 func (a *app) onEmit(c *hub.Client, ns *Namespace, p *policy, e *session.Event) hub.MessageResult {
@@ -244,14 +274,7 @@ func (a *app) Native(c *hub.Client, e *session.Event) hub.MessageResult {
 // before and no earlier message of this connection is being handled, else from
 // the connection's queue.
 func (a *app) relay(c *hub.Client, ns *Namespace, e *session.Event) hub.MessageResult {
-	event, h := "", RelayHandler(nil)
-	if all := &ns.handlers; all.any {
-		if found, ok := all.relays[string(e.Message.Event)]; ok {
-			event, h = found.event, found.handler
-		} else if all.anyRelay != nil {
-			event, h = string(e.Message.Event), all.anyRelay
-		}
-	}
+	event, h := ns.handlers.relayHandler(e.Message.Event)
 	if h == nil && !c.IsBusy() {
 		return c.Relay(e)
 	}

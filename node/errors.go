@@ -31,6 +31,8 @@ var (
 	ErrUser = errors.New("node: invalid user ID")
 	// ErrBlockDuration: the duration of a block is not positive.
 	ErrBlockDuration = errors.New("node: a block needs a positive duration")
+	// ErrPublishID: the ID of PublishOptions is too long.
+	ErrPublishID = errors.New("node: invalid ID of a message")
 	// ErrOtherUser: the connection belongs to another user.
 	ErrOtherUser = errors.New("node: the connection belongs to another user")
 )

@@ -174,12 +174,15 @@ func (r *AskRequest) Reply(body []byte) { r.reply = body }
 
 // RelayRequest is a client's message that is about to be relayed. The handler
 // may change its Event, Body and Binary; changes of Namespace and Room are
-// ignored.
+// ignored. It is called for every copy of a confirmed emit, and must make the
+// same change each time: else the second copy is refused with
+// wire.ErrIDReused.
 type RelayRequest struct {
 	NSConn *NSConn
 	Message
 	// IsAsk: the client waits for an answer. It receives the text of the error
-	// that refuses the message.
+	// that refuses the message, as does the client of a confirmed emit, for
+	// which IsAsk is false.
 	IsAsk bool
 }
 

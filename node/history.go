@@ -33,6 +33,12 @@ type HistoryOptions struct {
 	// With Messages and OnJoin at 1, a room is a value that each new member
 	// knows first. It does not apply to joins that the application asks for.
 	OnJoin int
+	// DuplicateWindow is for how long the IDs of confirmed emits are
+	// remembered: a copy of a message that arrives in this time is not
+	// published again. It is at least a second and at most MaxDuplicateWindow.
+	// Zero means two minutes, for which the clients repeat an emit at most.
+	// Each ID takes the broker about a hundred bytes for this time.
+	DuplicateWindow time.Duration
 }
 
 // The largest values of HistoryOptions.
@@ -40,11 +46,13 @@ const (
 	MaxHistoryMessages = 10_000
 	MaxHistoryAge      = 30 * 24 * time.Hour
 	MaxHistoryBytes    = 64 << 20
+	MaxDuplicateWindow = 24 * time.Hour
 )
 
 const (
 	defaultHistoryAge   = time.Hour
 	defaultHistoryBytes = 1 << 20
+	defaultWindow       = 2 * time.Minute
 )
 
 // validate returns an error for options that cannot be used.
@@ -58,8 +66,10 @@ func (o *HistoryOptions) validate(limits *Limits) error {
 		return fmt.Errorf("History.Bytes %d: want Limits.Message, which is %d, to %d, or 0", o.Bytes, limits.Message, MaxHistoryBytes)
 	case o.OnJoin < 0 || o.OnJoin > o.Messages:
 		return fmt.Errorf("History.OnJoin %d: want 0 to History.Messages, which is %d", o.OnJoin, o.Messages)
+	case o.DuplicateWindow != 0 && (o.DuplicateWindow < time.Second || o.DuplicateWindow > MaxDuplicateWindow):
+		return fmt.Errorf("History.DuplicateWindow %v: want 1s to %v, or 0", o.DuplicateWindow, MaxDuplicateWindow)
 	case o.Messages == 0 && *o != HistoryOptions{}:
-		return errors.New("History has no Messages, so its Age and Bytes have no effect")
+		return errors.New("History has no Messages, so its other options have no effect")
 	}
 	return nil
 }
@@ -71,6 +81,10 @@ func (o *HistoryOptions) hub(limits *Limits) *hub.History {
 	}
 	r := &hub.History{
 		Retention: cluster.Retention{Messages: o.Messages, Age: o.Age, Bytes: o.Bytes}, OnJoin: o.OnJoin,
+		Window: o.DuplicateWindow,
+	}
+	if r.Window == 0 {
+		r.Window = defaultWindow
 	}
 	if r.Age == 0 {
 		r.Age = defaultHistoryAge
@@ -282,4 +296,16 @@ type HistoryStats struct {
 	NotRecovered uint64 // joins of clients for which messages were missing
 	Repaired     uint64 // messages that the node has read after an interruption
 	Gaps         uint64 // rooms whose gap after an interruption could not be filled
+	Confirmed    uint64 // emits, copies of confirmed ones included
+	Unconfirmed  uint64 // emits that were to be confirmed
+}
+
+func (n *Node) historyStats() HistoryStats {
+	r := n.hub.HistoryStats()
+	s := HistoryStats{
+		Rooms: r.Rooms, Bytes: r.Bytes, Reads: r.Reads, ReadErrors: r.ReadErrors, Recovered: r.Recovered,
+		NotRecovered: r.NotRecovered, Repaired: r.Repaired, Gaps: r.Gaps,
+	}
+	s.Confirmed, s.Unconfirmed = n.hub.ConfirmStats()
+	return s
 }

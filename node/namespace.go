@@ -172,6 +172,21 @@ func (h *namespaceHandlers) membership() bool {
 	return h.connected != nil || h.disconnected != nil || h.join != nil || h.joined != nil || h.leave != nil || h.left != nil
 }
 
+// relayHandler returns the handler that sees a message before it is relayed,
+// nil if there is none.
+func (h *namespaceHandlers) relayHandler(name []byte) (event string, handler RelayHandler) {
+	if !h.any {
+		return "", nil
+	}
+	if found, ok := h.relays[string(name)]; ok {
+		return found.event, found.handler
+	}
+	if h.anyRelay != nil {
+		return string(name), h.anyRelay
+	}
+	return "", nil
+}
+
 // eventHandler is a handler with the name of its event, so that a message of it
 // needs no copy of the name.
 type eventHandler[H any] struct {

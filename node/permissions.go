@@ -257,7 +257,7 @@ func (p *policy) denial(r Rule, id *access.Identity, at scope) error {
 // eventRule returns the rule of Access for an emit or an ask.
 func eventRule(e *session.Event) Rule {
 	switch {
-	case len(e.Message.Token) > 0:
+	case len(e.Message.Token) > 0 && e.Publish == nil:
 		return RuleAsk
 	case e.Room != nil:
 		return RuleEmit
@@ -277,7 +277,7 @@ func scopeOf(ns *Namespace, e *session.Event) scope {
 // answered then.
 func (a *app) refused(c *hub.Client, ns *Namespace, p *policy, e *session.Event) bool {
 	rule := RuleMessageSize
-	if p.MaxMessage == 0 || len(e.Payload) <= p.MaxMessage {
+	if p.MaxMessage == 0 || e.Size() <= p.MaxMessage {
 		if rule = eventRule(e); p.allows(rule, c.Identity(), scopeOf(ns, e)) {
 			return false
 		}

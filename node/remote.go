@@ -2,9 +2,11 @@ package node
 
 import (
 	"context"
+	"crypto/rand"
 	"unicode/utf8"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/hub"
 	"github.com/stoa-io/stoa/internal/rpc"
 	"github.com/stoa-io/stoa/wire"
 )
@@ -33,17 +35,77 @@ func (n *Node) EmitNamespace(ctx context.Context, m Message, o EmitOptions) erro
 }
 
 func (n *Node) emit(ctx context.Context, channel string, m *Message, o EmitOptions, keep *cluster.Retention) error {
-	// It needs no loop: handlers that Shutdown waits for may emit to the end.
-	if err := n.usable(); err != nil && (err != ErrClosed || n.handling.Err() != nil) {
-		return err
-	}
-	if err := m.check(); err != nil {
+	if err := n.emittable(m); err != nil {
 		return err
 	}
 	if err := n.hub.AwaitUncongested(ctx, n.handling.Done(), channel); err != nil {
 		return err
 	}
 	return n.broker.Publish(channel, &cluster.Envelope{Binary: m.Binary, Except: o.Except, Payload: m.payload(), Keep: keep})
+}
+
+// emittable returns an error if the message cannot be published. It needs no
+// loop: handlers that Shutdown waits for may emit to the end.
+func (n *Node) emittable(m *Message) error {
+	if err := n.usable(); err != nil && (err != ErrClosed || n.handling.Err() != nil) {
+		return err
+	}
+	return m.check()
+}
+
+// MaxPublishID is the length of the longest PublishOptions.ID, in bytes.
+const MaxPublishID = 256
+
+// PublishOptions configures a confirmed emit.
+type PublishOptions struct {
+	EmitOptions
+	// ID makes the message one that is published once, however often Publish is
+	// called with it: such as that of an order. The IDs of the application are
+	// none of clients, and hold in one room. Empty: no call is a copy.
+	ID string
+}
+
+// Publish is Emit to the members of a room whose messages are kept, and returns
+// the position of the message when the broker has stored it. If a message with
+// the same ID was published in HistoryOptions.DuplicateWindow, by any node,
+// nothing is published again, and the position is that of the first one.
+//
+// Nothing is published with the errors of Emit, with ErrNoHistory for a room
+// without a history or a broker that is no cluster.OncePublisher, with
+// ErrPublishID, with cluster.ErrIDReused if the ID is that of another message,
+// and with cluster.ErrTooLarge. After any other error, such as that of ctx or
+// cluster.ErrExpired, the message may have been published or not: call again
+// with the same ID.
+func (n *Node) Publish(ctx context.Context, m Message, o PublishOptions) (Position, error) {
+	channel, kept := cluster.RoomChannel(m.Namespace, m.Room), (*app)(n).History(m.Namespace)
+	switch err := n.emittable(&m); {
+	case err != nil:
+		return "", err
+	case !n.hub.Confirms(kept):
+		return "", ErrNoHistory
+	case len(o.ID) > MaxPublishID:
+		return "", ErrPublishID
+	case o.ID == "":
+		o.ID = rand.Text()
+	}
+	if err := n.hub.AwaitUncongested(ctx, n.handling.Done(), channel); err != nil {
+		return "", err
+	}
+	type outcome struct {
+		position cluster.Position
+		err      error
+	}
+	outcomes := make(chan outcome, 1)
+	env := &cluster.Envelope{Binary: m.Binary, Except: o.Except, Payload: m.payload(), Keep: &kept.Retention}
+	n.hub.PublishOnce(channel, env, hub.AppOnceID(o.ID), kept.Window, func(p cluster.Position, err error) {
+		outcomes <- outcome{p, err}
+	})
+	select {
+	case out := <-outcomes:
+		return Position(out.position.String()), out.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
 }
 
 // EmitTo sends a message to one connection of the cluster. It waits until the

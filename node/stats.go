@@ -328,7 +328,7 @@ func (n *Node) Stats() Stats {
 		LateAnswers:    n.hub.Peer().LateAnswers(), BadRequests: n.hub.Peer().BadRequests(),
 		UserRefusals: make(map[UserRefusal]uint64),
 		Handlers:     n.handlerStats(),
-		History:      HistoryStats(n.hub.HistoryStats()),
+		History:      n.historyStats(),
 		Presence:     PresenceStats(n.hub.PresenceStats()),
 	}
 	for why, count := range n.hub.UserRefusals() {

@@ -203,7 +203,7 @@ type relayTask struct {
 func newRelayTask(made *Conn, ns *Namespace, e *session.Event, event string, body []byte, h RelayHandler) *relayTask {
 	t := &relayTask{handler: h}
 	t.relay = RelayRequest{
-		NSConn: made.nsconn(ns.name), Message: incoming(ns, e, event, body), IsAsk: len(e.Message.Token) > 0,
+		NSConn: made.nsconn(ns.name), Message: incoming(ns, e, event, body), IsAsk: len(e.Message.Token) > 0 && e.Publish == nil,
 	}
 	t.room = t.relay.Room
 	t.event, t.Size = event, len(body)

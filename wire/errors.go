@@ -58,6 +58,9 @@ var (
 	ErrRoomFull = errors.New("room full")
 	// ErrTooBig: the message is larger than its namespace allows.
 	ErrTooBig = errors.New("message too big")
+	// ErrIDReused: the ID of a confirmed emit is that of another message
+	// (protocol.md section 16).
+	ErrIDReused = errors.New("id reused")
 	// ErrInternal: the peer's handler panicked.
 	ErrInternal = errors.New("internal error")
 )
@@ -69,7 +72,7 @@ var texts = textTable(
 	ErrUnhandled, ErrNameTooLong, ErrInvalidName,
 	ErrTooManyNamespaces, ErrTooManyRooms,
 	ErrTimeout, ErrUnauthorized, ErrForbidden, ErrUnavailable,
-	ErrGone, ErrNobody, ErrTooManyAsks, ErrRoomFull, ErrTooBig, ErrInternal,
+	ErrGone, ErrNobody, ErrTooManyAsks, ErrRoomFull, ErrTooBig, ErrIDReused, ErrInternal,
 )
 
 func textTable(all ...error) map[string]error {

@@ -10,7 +10,8 @@ package wire
 // EventHistory is an ask for a part of a room's history, EventHistoryGap and
 // EventHistoryRemoved are notices of a server (section 14). EventPresence is
 // an ask for the members of a room, and, from a server, the notice that some
-// have joined or left (section 15).
+// have joined or left (section 15). EventRoomPublish is a confirmed emit: an
+// ask that the server answers with the position of the message (section 16).
 const (
 	EventNamespaceConnect    = "_OnNamespaceConnect"
 	EventNamespaceConnected  = "_OnNamespaceConnected"
@@ -27,6 +28,7 @@ const (
 	EventHistoryGap          = "_OnHistoryGap"
 	EventHistoryRemoved      = "_OnHistoryRemoved"
 	EventPresence            = "_OnPresence"
+	EventRoomPublish         = "_OnRoomPublish"
 )
 
 // Kind says what a system request asks for.
@@ -106,7 +108,8 @@ func IsSystemEvent(event []byte) bool {
 	case EventNamespaceConnect, EventNamespaceConnected, EventNamespaceDisconnect,
 		EventRoomJoin, EventRoomJoined, EventRoomLeave, EventRoomLeft,
 		EventAny, EventNativeMessage, EventAuthenticate,
-		EventRoomRecover, EventHistory, EventHistoryGap, EventHistoryRemoved, EventPresence:
+		EventRoomRecover, EventHistory, EventHistoryGap, EventHistoryRemoved, EventPresence,
+		EventRoomPublish:
 		return true
 	}
 	return false

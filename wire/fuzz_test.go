@@ -137,3 +137,25 @@ func FuzzHello(f *testing.F) {
 		}
 	})
 }
+
+// FuzzPublishRequest: a request that can be read is one that a client may send,
+// and survives being written and read again.
+func FuzzPublishRequest(f *testing.F) {
+	for _, body := range []string{"1,chat;Hello", "i,a@%!semicolon@%!b;x;y", "i,_OnRoomJoin;", "a b,;", ",;", "i,e", "", "@%!semicolon@%!,e;"} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		r, ok := wire.ParsePublishRequest(body)
+		if !ok {
+			return
+		}
+		if !wire.IsPublishID(r.ID) || wire.CheckOutgoing("", "", string(r.Event)) != nil {
+			t.Fatalf("%q was read as the ID %q and the event %q", body, r.ID, r.Event)
+		}
+		written := wire.AppendPublishRequest(nil, &r)
+		again, ok := wire.ParsePublishRequest(written)
+		if !ok || !bytes.Equal(again.ID, r.ID) || !bytes.Equal(again.Event, r.Event) || !bytes.Equal(again.Body, r.Body) {
+			t.Fatalf("%q was read as %q, written as %q, and read as %q, %t", body, r, written, again, ok)
+		}
+	})
+}

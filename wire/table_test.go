@@ -27,6 +27,7 @@ func TestErrorTexts(t *testing.T) {
 		"unavailable":         wire.ErrUnavailable,
 		"room full":           wire.ErrRoomFull,
 		"message too big":     wire.ErrTooBig,
+		"id reused":           wire.ErrIDReused,
 		"internal error":      wire.ErrInternal,
 	}
 	for text, want := range tests {
@@ -160,6 +161,7 @@ func TestSystemEvents(t *testing.T) {
 		{"_OnHistoryGap", wire.KindNone, true},
 		{"_OnHistoryRemoved", wire.KindNone, true},
 		{"_OnPresence", wire.KindNone, true},
+		{"_OnRoomPublish", wire.KindNone, true},
 		{"", wire.KindNone, false},
 		{"chat", wire.KindNone, false},
 		{"_onroomjoin", wire.KindNone, false},

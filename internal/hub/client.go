@@ -48,7 +48,6 @@ type identity struct {
 // rare holds state that idle listeners do not have.
 type rare struct {
 	paced   int      // requests that wait for their turn
-	reads   int      // of histories and members that are not answered
 	id      string   // "" until first asked for
 	backlog *backlog // nil while it is empty
 	asks    *asks    // nil while there are none
@@ -57,6 +56,9 @@ type rare struct {
 	charged charged
 	group   *userGroup // nil without rates of users
 	joins   joinRate
+
+	reads      int32 // of histories and members that are not answered
+	confirming int32 // confirmed emits that are not answered
 }
 
 // Refusal tells a client why its request was refused, after the WebSocket was

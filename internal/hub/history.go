@@ -22,6 +22,8 @@ type History struct {
 	// OnJoin is how many of the newest messages every client receives that
 	// joins, if it has no position.
 	OnJoin int
+	// Window is for how long the ID of a confirmed emit is remembered.
+	Window time.Duration
 }
 
 // KeepHistory prepares the hub for namespaces with a History, unless it is

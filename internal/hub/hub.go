@@ -150,6 +150,7 @@ type Hub struct {
 	recovery atomic.Pointer[recovery.Rooms] // nil while no namespace keeps history
 	presence atomic.Pointer[presence.Rooms] // nil while no namespace has presence
 	counting cluster.CountingPublisher      // the broker; nil if it does not count
+	once     cluster.OncePublisher          // the broker; nil if it publishes nothing once
 
 	users     userRates
 	limits    atomic.Pointer[Limits]
@@ -157,6 +158,8 @@ type Hub struct {
 	openAsks  atomic.Int64 // to clients of this node
 	census    census
 	overShare atomic.Int32 // connections that have used up their share
+
+	confirmed, unconfirmed atomic.Uint64 // messages that were to be published once
 
 	userRefusals [UserRefusals]atomic.Uint64
 	blocks       *blocklist.Shared // immutable
@@ -172,6 +175,7 @@ func New(cfg Config) *Hub {
 	h.limits.Store(&cfg.Limits)
 	h.basics.Store(&Basics{&h.config.Engine.Limits, cfg.Session})
 	h.counting, _ = cfg.Broker.(cluster.CountingPublisher)
+	h.once, _ = cfg.Broker.(cluster.OncePublisher)
 	cfg.Engine.NewShard = h.newShard
 	h.server = engine.New(cfg.Engine)
 	h.last = make([]*Stats, len(h.shards))

@@ -204,6 +204,35 @@ type Event struct {
 	// wire.ParseHistoryQuery, the answer a wire.HistoryPage; or that of
 	// wire.ParsePresenceQuery, the answer a wire.PresencePage.
 	Reads bool
+	// Publish is not nil, on a server, if the client asks for the publication
+	// of an emit, and for its position as the answer. It views Payload.
+	Publish *wire.PublishRequest
+}
+
+// Name returns the event: of the emit, where Message asks for its publication.
+func (e *Event) Name() []byte {
+	if e.Publish != nil {
+		return e.Publish.Event
+	}
+	return e.Message.Event
+}
+
+// Body returns the body that belongs to Name.
+func (e *Event) Body() []byte {
+	if e.Publish != nil {
+		return e.Publish.Body
+	}
+	return e.Message.Body
+}
+
+// Size is the size of the message in bytes: as a plain emit, if it is one that
+// is to be confirmed.
+func (e *Event) Size() int {
+	if e.Publish == nil {
+		return len(e.Payload)
+	}
+	const separators = 2 // in the body
+	return len(e.Payload) - len(e.Message.Token) - len(e.Message.Event) - len(e.Publish.ID) - separators
 }
 
 // Answer is the end of an ask of this side. It is valid during

@@ -38,6 +38,7 @@ func FuzzReceive(f *testing.F) {
 	f.Add(byte(17), []byte("Aid positions\x1e1"+connect+"$2;default;r1;_OnRoomJoin;0;0;1,p,2;\x1e@p;default;r1;e;0;0;\x1e;default;r1;_OnHistoryGap;0;0;p"))
 	f.Add(byte(17), []byte("Aid\x1e1"+connect+"2;default;r1;_OnRoomJoin;0;0;\x1e;default;r1;_OnPresence;0;0;{}"))
 	f.Add(byte(16), []byte("M presence\x1e$1"+connect+"$2;default;r1;_OnRoomJoin;0;0;\x1e$3;default;r1;_OnPresence;0;0;{}"))
+	f.Add(byte(16), []byte("M\x1e$1"+connect+"$2;default;r1;_OnRoomJoin;0;0;\x1e$3;default;r1;_OnRoomPublish;0;0;i,e;b"))
 	f.Fuzz(func(t *testing.T, mode byte, input []byte) {
 		config := session.Config{
 			Role: session.Server, MaxNamespaces: 3, MaxRooms: 20,

@@ -11,16 +11,22 @@ func (s *Session) positioned() bool {
 	return s.config.Role == Client && s.config.Features&wire.FeaturePositions != 0
 }
 
-// isRead reports whether a message asks a server for a part of a history, or
-// for the members of a room.
-func (s *Session) isRead(m *wire.Message) bool {
-	return s.config.Role == Server && len(m.Token) > 0 &&
-		(string(m.Event) == wire.EventHistory || string(m.Event) == wire.EventPresence)
+// isRoomAsk reports whether a message asks a server for a part of a history,
+// for the members of a room, or for a confirmed emit.
+func (s *Session) isRoomAsk(m *wire.Message) bool {
+	if s.config.Role != Server || len(m.Token) == 0 {
+		return false
+	}
+	switch string(m.Event) {
+	case wire.EventHistory, wire.EventPresence, wire.EventRoomPublish:
+		return true
+	}
+	return false
 }
 
-// history hands a read of a room's history or members to the driver, as an ask:
-// it changes nothing, so no other message waits for it.
-func (s *Session) history(c *scratch, payload []byte) Verdict {
+// roomAsk hands such an ask to the driver as an event: it changes nothing in
+// the session, so no other message waits for it.
+func (s *Session) roomAsk(c *scratch, payload []byte) Verdict {
 	m := &c.message
 	found := s.find(m.Namespace)
 	if found == nil {
@@ -30,7 +36,20 @@ func (s *Session) history(c *scratch, payload []byte) Verdict {
 	if room == nil {
 		return s.refuse(m, wire.ErrBadRoom)
 	}
-	c.event = Event{Namespace: found.namespace, Room: room, Message: m, Payload: payload, Reads: true}
+	c.event = Event{Namespace: found.namespace, Room: room, Message: m, Payload: payload}
+	if string(m.Event) != wire.EventRoomPublish {
+		c.event.Reads = true
+		s.driver.Event(&c.event)
+		return VerdictEvent
+	}
+	var ok bool
+	if c.publish, ok = wire.ParsePublishRequest(m.Body); !ok {
+		return s.refuse(m, wire.ErrInvalidPayload)
+	}
+	if err := s.config.Limits.Check(&wire.Message{Event: c.publish.Event}); err != nil {
+		return s.refuseExcess(m, err)
+	}
+	c.event.Publish = &c.publish
 	s.driver.Event(&c.event)
 	return VerdictEvent
 }
@@ -134,6 +153,17 @@ func (s *Session) AskPresence(namespace Namespace, room Room, body []byte) (uint
 // those of AskLeave.
 func (s *Session) AskHistory(namespace Namespace, room Room, body []byte) (uint64, error) {
 	return s.askRead(namespace, room, wire.EventHistory, body)
+}
+
+// AskPublish asks the server to publish an emit in a room, and to answer with
+// its position. The caller has checked the ID of the request. The errors are
+// those of AskLeave, and wire.ErrInvalidName for a system event's name.
+func (s *Session) AskPublish(namespace Namespace, room Room, request *wire.PublishRequest, binary bool) (uint64, error) {
+	if err := s.sendable(namespace, room, string(request.Event)); err != nil {
+		return 0, err
+	}
+	body := wire.AppendPublishRequest(nil, request)
+	return s.sendAsk(ask{kind: EventAsk, namespace: namespace, room: room}, wire.EventRoomPublish, body, binary), nil
 }
 
 func (s *Session) askRead(namespace Namespace, room Room, event string, body []byte) (uint64, error) {

@@ -99,7 +99,7 @@ func (s *Session) dispatch(c *scratch, payload []byte, binary, eventsOnly bool) 
 	case s.work != nil && s.blocked(m):
 		return VerdictBusy
 	case wire.IsSystemEvent(m.Event):
-		if eventsOnly && !s.isProbe(m) && !s.isRead(m) {
+		if eventsOnly && !s.isProbe(m) && !s.isRoomAsk(m) {
 			return VerdictBusy
 		}
 		return s.system(c, payload)
@@ -179,8 +179,8 @@ func (s *Session) system(c *scratch, payload []byte) Verdict {
 		return VerdictIgnored
 	case len(m.Token) == 0:
 		return s.notice(m)
-	case s.isRead(m):
-		return s.history(c, payload)
+	case s.isRoomAsk(m):
+		return s.roomAsk(c, payload)
 	}
 	switch wire.SystemKind(m.Event) {
 	case wire.KindConnect:

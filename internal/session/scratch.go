@@ -13,6 +13,7 @@ type scratch struct {
 	message wire.Message
 	event   Event
 	request Request
+	publish wire.PublishRequest
 	// position is that of the emit being received.
 	position []byte
 	// payload is the message being sent, names are its namespace, room and

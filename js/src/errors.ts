@@ -58,6 +58,8 @@ export const ErrTooManyRooms = define("too many rooms");
 export const ErrTooManyAsks = define("too many asks");
 /** The room has as many members as it may. */
 export const ErrRoomFull = define("room full");
+/** The ID of a confirmed emit is that of another message. */
+export const ErrIDReused = define("id reused");
 /** The connection that was asked does not exist any more. */
 export const ErrGone = define("gone");
 /** The room that was asked has no other members. */

@@ -11,6 +11,7 @@ export {
   ErrDisconnected,
   ErrForbidden,
   ErrGone,
+  ErrIDReused,
   ErrIdle,
   ErrInternal,
   ErrInvalidName,

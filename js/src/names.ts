@@ -31,6 +31,8 @@ export const OnPresence = "_OnPresence";
 export const OnRoomRecover = "_OnRoomRecover";
 /** Reads the history of a room; it is no event of applications. */
 export const OnHistory = "_OnHistory";
+/** Publishes a confirmed emit in a room; it is no event of applications. */
+export const OnRoomPublish = "_OnRoomPublish";
 /** A payload that is not a message; in the namespace "". */
 export const OnNativeMessage = "_OnNativeMessage";
 
@@ -48,6 +50,7 @@ const systemEvents = [
   OnPresence,
   OnRoomRecover,
   OnHistory,
+  OnRoomPublish,
 ];
 
 /** Reports whether an event is one that clients cannot send as their own. */
