@@ -75,10 +75,10 @@ export default tseslint.config(
       "no-unused-vars": ["error", { argsIgnorePattern: "^_|^ns$" }],
     },
   },
-  { files: ["**/*.js"], ignores: ["**/demo/**"], languageOptions: { globals: node } },
+  { files: ["**/*.js"], ignores: ["**/demo/**", "examples/**"], languageOptions: { globals: node } },
   {
     // The demo page, and functions that Playwright runs inside a page.
-    files: ["**/demo/**", "**/compat/js/test/{client,demo,origin,tokens}*.js", "**/compat/js/support/{browser,client-page}.js", "**/frameworks/test/bundlers.test.js"],
+    files: ["**/demo/**", "examples/**", "**/compat/js/test/{client,demo,example-notes,origin,tokens}*.js", "**/compat/js/support/{browser,client-page}.js", "**/frameworks/test/bundlers.test.js"],
     languageOptions: { globals: browser },
   },
 );

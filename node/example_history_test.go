@@ -78,3 +78,32 @@ func ExampleNode_Presence() {
 	fmt.Println(page.Count, "members")
 	// Output: 2 members
 }
+
+// A copy of a message with an ID is not published again.
+func ExampleNode_Publish() {
+	n, err := node.New(node.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	n.Namespace("default", node.NamespaceOptions{Relay: node.RelayRooms, History: node.HistoryOptions{Messages: 100}})
+	stop := exampleServe(n) // Listen and Serve
+	defer stop()
+	exampleDial(n.Addr()).connect("default") // the node serves
+	ctx := context.Background()
+
+	order := node.Message{Namespace: "default", Room: "lobby", Event: "order", Body: []byte("two olives")}
+	position, err := n.Publish(ctx, order, node.PublishOptions{ID: "order-4711"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	again, err := n.Publish(ctx, order, node.PublishOptions{ID: "order-4711"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	page, err := n.History(ctx, "default", "lobby", node.HistoryQuery{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(again == position, len(page.Entries))
+	// Output: true 1
+}

@@ -57,7 +57,7 @@ check_version() {
 # One configuration for all scripts; tsc checks the types of the TypeScript client.
 check_eslint() {
   js/node_modules/.bin/eslint --config js/eslint.config.js --max-warnings 0 \
-    js test/compat/js test/frameworks test/deploy test/clients cmd/stoa/internal/serve/demo &&
+    js test/compat/js test/frameworks test/deploy test/clients cmd/stoa/internal/serve/demo examples &&
     (cd js && npm --silent run types)
 }
 
