@@ -84,7 +84,7 @@ func (r *historyReader) add(ctx context.Context, selection *stream.Selection, en
 				return false, err
 			}
 		}
-		r.repeats.Resolve(e)
+		r.repeats.Resolve(e, selection.Kept())
 		if !selection.Add(e) {
 			return false, nil
 		}
@@ -225,6 +225,7 @@ func (r *historyReader) message(e *stream.Entry) cluster.HistoryEntry {
 		env.Except[i] = strings.Clone(env.Except[i])
 	}
 	env.Origin, env.User = strings.Clone(env.Origin), strings.Clone(env.User)
+	env.Resent = e.Resent
 	return cluster.HistoryEntry{Envelope: env, Time: time.UnixMilli(int64(e.ID.Time))}
 }
 

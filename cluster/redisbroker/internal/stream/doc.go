@@ -11,7 +11,8 @@
 // A publisher that does not know whether the server has executed a transaction
 // sends it again. The field of these entries says so ([FieldAgain]); all others
 // are no repeats. [Repeats] finds out about the former: a message is a repeat
-// if an older entry of the same incarnation has its number, or a higher one.
+// if an older entry of the same incarnation has its number, or a higher one. If
+// the original may have been trimmed, no position up to the entry is found.
 //
 // # Start positions
 //

@@ -62,8 +62,10 @@ type Entry struct {
 	Kind     Kind
 	Position cluster.Position // of a message
 	Size     int              // of its payload
-	Resent   bool             // see cluster.Envelope
-	Data     string           // its envelope
+	// Resent: no position up to this place tells what a client has received;
+	// see cluster.Envelope.
+	Resent bool
+	Data   string // its envelope
 }
 
 // ID is the ID of an entry: the time of the server in milliseconds, and a

@@ -8,7 +8,8 @@ type Repeats struct {
 	// pending are the entries that may be repeats, by incarnation.
 	pending map[uint64][]pendingEntry
 	repeats map[ID]bool
-	oldest  ID // the last entry
+	oldest  ID  // the last entry
+	count   int // of entries
 }
 
 type pendingEntry struct {
@@ -19,6 +20,7 @@ type pendingEntry struct {
 // Add takes the next entry, which is older than the one before.
 func (r *Repeats) Add(e *Entry) {
 	r.oldest = e.ID
+	r.count++
 	if e.Kind != Message && e.Kind != Again {
 		return
 	}
@@ -53,9 +55,17 @@ func (r *Repeats) Settled() bool { return len(r.pending) == 0 }
 
 // Resolve turns the kind of an entry that is a repeat into Repeat. It is called
 // when Settled is true, or the stream has no older entries.
-func (r *Repeats) Resolve(e *Entry) {
-	if e.Kind == Again && r.repeats[e.ID] {
+//
+// If the stream has none that shows whether an entry is a repeat, the original
+// may have been trimmed: the stream keeps so many. Then the entry stands for
+// the message, at a place that nodes may not have received it at.
+func (r *Repeats) Resolve(e *Entry, kept int) {
+	switch {
+	case e.Kind != Again:
+	case r.repeats[e.ID]:
 		e.Kind = Repeat
+	case r.count >= kept && slices.ContainsFunc(r.pending[e.Position.Incarnation], func(p pendingEntry) bool { return p.id == e.ID }):
+		e.Resent = true
 	}
 }
 

@@ -77,6 +77,9 @@ func (s *Selection) Add(e *Entry) (more bool) {
 	return !s.complete()
 }
 
+// Kept is the number of messages that the stream keeps.
+func (s *Selection) Kept() int { return s.query.Retention.Messages }
+
 // exceeds returns true if a message is not within the retention.
 func (s *Selection) exceeds(e *Entry) bool {
 	r := &s.query.Retention

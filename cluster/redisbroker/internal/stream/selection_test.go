@@ -2,6 +2,7 @@ package stream_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -146,7 +147,7 @@ func selected(entries []stream.Entry, query cluster.HistoryQuery, now uint64) (p
 				}
 			}
 		}
-		repeats.Resolve(&e)
+		repeats.Resolve(&e, math.MaxInt)
 		if !s.Add(&e) {
 			break
 		}
