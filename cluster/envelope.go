@@ -50,6 +50,10 @@ type Envelope struct {
 	// before that, nodes may have received it at another place, or not at all.
 	// So a position up to it does not tell what a client has received.
 	Resent bool
+	// Repeat is set by the broker, in Deliver only, for such a message that it
+	// has delivered before. If the history had lost the message, it has it
+	// again, at this place. A handler that keeps no histories ignores it.
+	Repeat bool
 	// Payload is the wire message, byte for byte as the receivers see it, or
 	// the request if Kind is EnvelopeControl.
 	Payload []byte

@@ -174,6 +174,38 @@ func TestHistoryHasNoRepeats(t *testing.T) {
 	}
 }
 
+// TestHistoryGetsRepeats: when a server comes back, it may have lost messages
+// that this node has delivered. The handler receives those that are sent again,
+// as repeats, and the history has each message once.
+func TestHistoryGetsRepeats(t *testing.T) {
+	const channel = "r:chat:lobby"
+	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+	nodes, ledgers := historyPair(t, channel, server.URL())
+	repeats := func() int {
+		ledgers[1].mu.Lock()
+		defer ledgers[1].mu.Unlock()
+		return ledgers[1].repeats[channel]
+	}
+	count := 0
+	for deadline := time.Now().Add(patience); repeats() == 0 && time.Now().Before(deadline); {
+		keep(t, nodes[0], channel, hour, fmt.Sprint(count))
+		count++
+		ledgers[1].await(t, channel, count)
+		server.Kill()
+		server.Restart()
+		keep(t, nodes[0], channel, hour, fmt.Sprint(count)) // the repeats precede it
+		count++
+		ledgers[1].await(t, channel, count)
+	}
+	if repeats() == 0 {
+		t.Fatal("no repeat has reached the handler")
+	}
+	want, _ := ledgers[1].on(channel)
+	if _, got := readHistory(t, nodes[1], channel, cluster.HistoryQuery{}); !slices.Equal(got, want) || len(got) != count {
+		t.Errorf("the history is %q, and %q was delivered, want the same %d", got, want, count)
+	}
+}
+
 // TestHistoryOverStalls stops the server for moments in which publishers give
 // up connections and send messages again. The history has the order of the
 // deliveries on both nodes.

@@ -24,15 +24,20 @@ type keptLedger struct {
 	mu        sync.Mutex // guards the rest
 	payloads  map[string][]string
 	positions map[string][]cluster.Position
+	repeats   map[string]int // of the same
 }
 
 func newKeptLedger() *keptLedger {
-	return &keptLedger{payloads: make(map[string][]string), positions: make(map[string][]cluster.Position)}
+	return &keptLedger{payloads: make(map[string][]string), positions: make(map[string][]cluster.Position), repeats: make(map[string]int)}
 }
 
 func (l *keptLedger) Deliver(channel string, env *cluster.Envelope) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if env.Repeat {
+		l.repeats[channel]++
+		return
+	}
 	l.payloads[channel] = append(l.payloads[channel], string(env.Payload))
 	l.positions[channel] = append(l.positions[channel], env.Position)
 }

@@ -190,7 +190,9 @@ func (s *subscriber) endReplaced() {
 	}})
 }
 
-// deliver passes a message to the handler, unless it is a repeat.
+// deliver passes a message to the handler, unless it is a repeat. One of which
+// the server may have lost the original has a new place in its history: the
+// handler learns of that.
 func (s *subscriber) deliver(name, data string) {
 	server := s.server
 	var received header
@@ -209,6 +211,10 @@ func (s *subscriber) deliver(name, data string) {
 	switch s.dedupe.accept(&received) {
 	case verdictRepeat:
 		server.stats.repeats.Add(1)
+		if env.Resent {
+			env.Repeat = true
+			server.broker.deliver(name[len(server.prefix):], &env)
+		}
 		return
 	case verdictBadNumber:
 		server.stats.badNumber.Add(1)

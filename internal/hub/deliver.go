@@ -21,7 +21,7 @@ func (h *Hub) deliver(channel string, env *cluster.Envelope) {
 		return
 	}
 	loops := h.interest.Loops(channel)
-	if loops == 0 {
+	if loops == 0 || env.Repeat {
 		return
 	}
 	h.post(loops, &delivery{

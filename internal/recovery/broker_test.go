@@ -69,7 +69,8 @@ func newBroker(t *testing.T, change func(*Config)) *broker {
 		Partitions: 2, Interrupted: func(p int) bool { return b.interrupted[p].Load() },
 		NewMessage: func(env *cluster.Envelope, at time.Time) *ring.Message {
 			return &ring.Message{
-				Position: env.Position, Time: at.UnixMilli(), Frame: slices.Clone(env.Payload), Size: len(env.Payload),
+				Position: env.Position, Time: at.UnixMilli(), Resent: env.Resent,
+				Frame: slices.Clone(env.Payload), Size: len(env.Payload),
 			}
 		},
 		Deliver: func(channel string, _ uint64, m *ring.Message) { b.record(channel, string(m.Frame)) },

@@ -156,6 +156,7 @@ func (r *Rooms) deliverMissed(in *room, page *ring.Page) (again bool) {
 		r.notifyGap(in)
 	}
 	r.deliver(in, deliver)
+	r.noticeMissed(in)
 	r.stats.repaired.Add(uint64(len(deliver)))
 	return again
 }
@@ -169,6 +170,7 @@ func (r *Rooms) giveUp(in *room) {
 	if gap {
 		r.notifyGap(in)
 	}
+	r.noticeMissed(in)
 }
 
 func (r *Rooms) deliver(in *room, messages []*ring.Message) {

@@ -313,3 +313,43 @@ func TestCloseDuringReads(t *testing.T) {
 		b.want(channel)
 	})
 }
+
+// repeat lets a message arrive that was sent again after the server has lost
+// it. The broker has delivered it before.
+func (b *broker) repeat(channel string, number uint64) {
+	b.rooms.Receive(channel, &cluster.Envelope{Position: at(number), Resent: true, Repeat: true})
+}
+
+// TestRepeatOfLostMessage: the members from before a failover have a message
+// that is sent again, but a client that has entered since may lack it.
+func TestRepeatOfLostMessage(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, b *broker) {
+		b.open(channel)
+		b.publish(channel, 1, 3)
+		b.change(func() { b.kept[channel] = b.kept[channel][:1] })
+		b.lose(channel, 0, 0)
+		pass(2 * interruptedPoll)
+		b.want(channel, "1", "2", "3", "gap")
+		b.repeat(channel, 2)
+		b.want(channel)
+		b.recover(channel, Wish{After: at(1)})
+		b.repeat(channel, 3)
+		b.want(channel, "gap")
+		if got := b.rooms.Stats().Gaps; got != 2 {
+			t.Errorf("%d gaps, want 2", got)
+		}
+	})
+}
+
+// TestRepeatWithoutRing: where no ring knows a message that is sent again, the
+// broker's word counts. A room that has opened since takes it as new, if its
+// history did not have it.
+func TestRepeatWithoutRing(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, b *broker) {
+		b.repeat("unopened", 1)
+		b.want("unopened")
+		b.open(channel)
+		b.rooms.Receive(channel, &cluster.Envelope{Position: at(1), Payload: []byte("1"), Resent: true, Repeat: true})
+		b.want(channel, "1")
+	})
+}

@@ -270,7 +270,7 @@ func (r *Rooms) Receive(channel string, env *cluster.Envelope) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	in, loops := s.rooms[channel], r.config.Loops(channel)
-	if in == nil && loops == 0 {
+	if in == nil && (loops == 0 || env.Repeat) {
 		return
 	}
 	m := r.config.NewMessage(env, time.Now())
@@ -288,7 +288,17 @@ func (r *Rooms) Receive(channel string, env *cluster.Envelope) {
 	if ask {
 		r.startRepair(s, in, in.lost)
 	}
+	r.noticeMissed(in)
 	r.account(s, in)
+}
+
+// noticeMissed notifies the members if they may miss a message that the ring
+// has taken for a repeat. It is called after the ring has taken messages, with
+// the stripe's lock held.
+func (r *Rooms) noticeMissed(in *room) {
+	if in.ring.Missed() {
+		r.notifyGap(in)
+	}
 }
 
 // account counts the bytes of a ring that has changed, and keeps the stripe

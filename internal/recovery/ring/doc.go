@@ -41,5 +41,6 @@
 // if the head is among them; else nothing shows the loss. Publishers send some
 // of them again, at later places (Message.Resent). Members that have one do not
 // receive it again, and positions from before its new place do not tell what a
-// client has.
+// client has. A client that has entered between the loss and the new place may
+// not have it, and has notice (Missed).
 package ring

@@ -41,6 +41,92 @@ func TestLostMessagesAreSentAgain(t *testing.T) {
 	}
 }
 
+// TestMissed: a lost message is sent again. Members from before have it, but
+// one that has entered since the gap may not. All have notice, once until the
+// next message, and again for others who enter.
+func TestMissed(t *testing.T) {
+	r := opened("a1", "a2")
+	again := func(text string) bool {
+		m := message(text)
+		m.Resent = true
+		if deliver, _ := r.Receive(m); deliver {
+			t.Errorf("delivered %v again", text)
+		}
+		return r.Missed()
+	}
+	enter := func() { r.Recover(Wish{MaxBytes: large}, start) }
+	enter()
+	if again("a2") {
+		t.Error("notice of a message that the history has")
+	}
+	receive(r, "a3", "a4", "a5")
+	r.Hold()
+	r.Ask()
+	r.Repair(notFound(page("a1")))
+	if again("a2") {
+		t.Error("notice although no client has entered since the gap")
+	}
+	enter()
+	receive(r, "b1")
+	if !again("a3") || r.Missed() {
+		t.Error("want notice, once")
+	}
+	if again("a4") {
+		t.Error("a second notice in front of the same message")
+	}
+	enter()
+	if !again("a4") {
+		t.Error("no notice to a client who has entered since the last one")
+	}
+	receive(r, "b2")
+	if !again("a5") {
+		t.Error("no second notice behind a message")
+	}
+}
+
+// TestEmptyPageBehindGap: the server has lost all messages. A client that has
+// entered since lacks those that are sent again, which the ring takes for
+// repeats.
+func TestEmptyPageBehindGap(t *testing.T) {
+	r := opened("a1", "a2")
+	r.Hold()
+	r.Ask()
+	if _, gap, _ := r.Repair(notFound(page())); !gap {
+		t.Error("no gap")
+	}
+	enter := func() bool {
+		answer, _ := r.Recover(Wish{After: r.Head(), MaxBytes: large}, start)
+		return answer.Recovered
+	}
+	if !enter() {
+		t.Error("the head is not found")
+	}
+	m := message("a2")
+	m.Resent = true
+	if deliver, _ := r.Receive(m); deliver || !r.Missed() {
+		t.Errorf("delivered %v, or no notice", deliver)
+	}
+	if enter() {
+		t.Error("the head is found, although a2 follows it in the history")
+	}
+}
+
+// TestPrependAtAnotherPlace: in the page, the oldest message of the ring is at
+// the place where it was sent again. What precedes it there may be yet to come.
+func TestPrependAtAnotherPlace(t *testing.T) {
+	for _, names := range [][]string{{"a3"}, nil} {
+		r := opened("a1", "a2", "a3")
+		r.Shrink(len(names) * (10 + Overhead))
+		p := page("b1", "a3")
+		p.Messages[1].Resent = true
+		r.Prepend(p, cluster.Position{})
+		own(t, r, names...)
+		if got := receive(r, "b1"); len(got) != 1 {
+			t.Errorf("delivered %v, want b1", got)
+		}
+	}
+}
+
 // TestPrependOfResentMessages: their positions, and those before, do not tell.
 func TestPrependOfResentMessages(t *testing.T) {
 	r := shrunk()

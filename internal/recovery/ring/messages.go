@@ -36,6 +36,7 @@ type Recovery struct {
 // know more, and the page before the ring's messages (Prepend) a better answer.
 // The ring does not hold.
 func (r *Ring) Recover(w Wish, now int64) (answer Recovery, older bool) {
+	r.entered, r.noticed = true, false
 	messages, found := r.since(w.After, now)
 	newest, enough := r.newest(w.Newest)
 	switch {
@@ -118,14 +119,17 @@ func (r *Ring) Prepend(p *Page, start cluster.Position) (gap bool) {
 	case r.holding:
 		return false
 	case r.head.IsZero():
+		r.breaks()
 		r.adopt(p, true)
 		return true
 	}
-	until := r.head
+	until := Message{Position: r.head, Resent: r.headResent}
 	if r.count() > 0 {
-		until = r.messages[r.first].Position
+		until = *r.messages[r.first]
 	}
-	at := slices.IndexFunc(p.Messages, func(m *Message) bool { return m.Position == until })
+	at := slices.IndexFunc(p.Messages, func(m *Message) bool {
+		return m.Position == until.Position && m.Resent == until.Resent // else it is at another place
+	})
 	older := at
 	if r.count() == 0 {
 		older++
@@ -222,7 +226,8 @@ func (r *Ring) expire(now int64) {
 func (r *Ring) append(m *Message) {
 	r.messages = append(r.messages, m)
 	r.bytes += m.Size
-	r.head, r.headUntold = m.Position, m.Resent
+	r.head, r.headUntold, r.headResent = m.Position, m.Resent, m.Resent
+	r.noticed = false
 	if m.Resent {
 		r.untold = r.count()
 	}

@@ -68,6 +68,7 @@ type Ring struct {
 	// which messages a client lacks; see cluster.Envelope.Resent.
 	untold     int
 	headUntold bool
+	headResent bool // Message.Resent of the head
 	origins    origins
 	// unsure: until this time, in Unix milliseconds, the subscription may bring
 	// messages from before the page with which the ring began. A message is not
@@ -78,6 +79,11 @@ type Ring struct {
 	// complete: the messages reach back as far as the retention does.
 	complete bool
 	holding  bool
+	// broken: some messages that were delivered may not be in the history. A
+	// client may have entered since the first notice of that, and missed: one
+	// of those messages has got a place behind it. noticed: the members had
+	// notice of the same since the newest message.
+	broken, entered, missed, noticed bool
 }
 
 // held are the messages that are kept back.
@@ -179,6 +185,7 @@ func (r *Ring) Open(p *Page) (again bool) {
 func (r *Ring) Repair(p *Page) (deliver []*Message, gap, again bool) {
 	gap = r.head.IsZero() || !p.Found || p.More
 	if gap {
+		r.breaks()
 		deliver = r.begin(p)
 	} else {
 		for _, m := range p.Messages {
@@ -203,11 +210,6 @@ func (r *Ring) begin(p *Page) (deliver []*Message) {
 	if !r.head.IsZero() {
 		deliver = slices.Clone(p.Messages[known:])
 	}
-	// Their publishers may yet send lost messages again, which this node knows:
-	// no position in the page tells that a client has them.
-	for _, m := range p.Messages {
-		m.Resent = true
-	}
 	r.adopt(p, true)
 	return deliver
 }
@@ -216,6 +218,7 @@ func (r *Ring) begin(p *Page) (deliver []*Message) {
 // were kept back, in front of which others may be missing. gap: others are
 // missing behind them as well.
 func (r *Ring) GiveUp() (deliver []*Message, gap bool) {
+	r.breaks()
 	r.forget()
 	r.unsure = 0
 	if r.held != nil {
@@ -229,16 +232,38 @@ func (r *Ring) GiveUp() (deliver []*Message, gap bool) {
 	return deliver, gap
 }
 
+// breaks notes a gap of which the members have notice.
+func (r *Ring) breaks() {
+	if !r.broken {
+		r.broken, r.entered = true, false
+	}
+	r.missed = false
+}
+
+// Missed reports, once, that members that have entered since the first gap may
+// miss a message: it had been lost, was sent again, and was not delivered as a
+// repeat. It is called after each call that takes messages.
+func (r *Ring) Missed() bool {
+	missed := r.missed
+	if missed {
+		r.missed, r.noticed = false, true
+	}
+	return missed
+}
+
 // forget drops everything but the numbers of the incarnations.
 func (r *Ring) forget() {
 	r.drop(r.count())
 	r.head, r.floor, r.start = cluster.Position{}, cluster.Position{}, cluster.Position{}
-	r.headUntold, r.complete = false, false
+	r.headUntold, r.headResent, r.complete = false, false, false
 }
 
 // adopt replaces the messages by those of a page. Messages from before a page
 // that is cut may still be on their way, if the page begins only just now.
-func (r *Ring) adopt(p *Page, cut bool) {
+//
+// Behind a gap, publishers may yet send lost messages again, which this node
+// knows: no position in the page tells that a client has them.
+func (r *Ring) adopt(p *Page, gap bool) {
 	r.forget()
 	r.complete = !p.More
 	r.origins.recent = 0
@@ -248,8 +273,10 @@ func (r *Ring) adopt(p *Page, cut bool) {
 	}
 	if len(p.Messages) == 0 {
 		r.head, r.floor = p.Head, p.Head
+	} else if gap {
+		r.untold, r.headUntold = r.count(), true
 	}
-	cut = cut || len(p.Messages) >= r.retention.Messages || r.bytes > r.retention.Bytes/2 ||
+	cut := gap || len(p.Messages) >= r.retention.Messages || r.bytes > r.retention.Bytes/2 ||
 		r.retention.Age.Milliseconds() < maxLag
 	r.unsure = 0
 	if cut && (len(p.Messages) == 0 || p.Messages[0].Time >= p.Now-maxLag) {
@@ -286,6 +313,7 @@ func (r *Ring) take(m *Message) bool {
 	if !r.origins.add(m.Position) {
 		if m.Resent && !r.has(m) {
 			r.untold, r.headUntold = r.count(), true
+			r.missed = r.broken && r.entered && !r.noticed
 		}
 		return false
 	}

@@ -14,29 +14,38 @@ type member struct {
 	// missed: it knows that messages are missing in front of the next one.
 	missed bool
 	inside bool
+	// notices is how often it has learned that messages may be missing, and has
+	// how often it had when it received a message, or settled.
+	notices int
+	has     map[*published]int
+	// late: a node that has no page has misled it about the order.
+	late bool
 }
+
+// settled: the member did not receive the message, and has no right to it.
+const settled = -1
 
 // recovered takes the answer to its wish.
 func (m *member) recovered(answer Recovery) {
 	s := m.sim
 	s.trace("member %d at node %d, after %v: recovered=%v head=%v messages %v",
 		m.number, m.node.number, m.wish.After, answer.Recovered, answer.Head, s.sequences(answer.Messages))
-	m.inside, m.missed = true, false
-	head, known := s.after(answer.Head)
+	m.inside, m.missed, m.next = true, false, 0
+	defer func() { m.late = m.node.late }()
+	head, known := m.node.headPlace()
 	switch {
-	case answer.Recovered:
+	case answer.Recovered && !m.late:
 		s.recoveries++
-		next, ok := s.after(m.wish.After)
-		if !ok {
+		if s.server.known[m.wish.After] == nil && !m.wish.After.IsStart() {
 			s.fail("member %d has recovered with the position %v, which is none", m.number, m.wish.After)
 		}
-		m.next = next
 	case len(answer.Messages) > 0:
-		m.next = s.server.known[answer.Messages[0].Position].sequence
+		m.enter(placeOf(answer.Messages[0]))
 	case known:
-		m.next = head
+		m.enter(head + 1)
 	default:
-		m.next, m.missed = 0, true
+		m.enter(0)
+		m.missed = true
 	}
 	if answer.Head.IsZero() && (answer.Recovered || len(answer.Messages) > 0) {
 		s.fail("member %d has messages without a head", m.number)
@@ -46,32 +55,81 @@ func (m *member) recovered(answer Recovery) {
 	}
 	m.position = answer.Head
 	for _, message := range answer.Messages {
-		m.receive(s.server.known[message.Position])
+		if !answer.Recovered {
+			m.forgive(placeOf(message))
+		}
+		m.receive(s.server.known[message.Position], placeOf(message))
 	}
 	if known {
-		m.skip(head)
+		if !answer.Recovered {
+			m.forgive(head + 1)
+		}
+		m.skip(head + 1)
 		m.position = answer.Head
 	}
 }
 
-// receive checks a message.
-func (m *member) receive(p *published) {
+// forgive lets messages be missing that were sent again. A ring that knows such
+// a message from before does not show it among the newest ones.
+func (m *member) forgive(place int) {
+	for _, p := range m.sim.server.channel[m.next:max(m.next, place)] {
+		if p != nil && p.moved {
+			m.settle(p)
+		}
+	}
+}
+
+// enter begins at a place without recovery: the member has no right to
+// the messages in the history, and may receive them again.
+func (m *member) enter(place int) {
+	m.notices++
+	clear(m.has)
+	m.next = place
+	for _, p := range m.sim.server.channel[:place] {
+		m.settle(p)
+	}
+}
+
+// settle notes that the member does not wait for a message.
+func (m *member) settle(p *published) {
+	if _, has := m.has[p]; p != nil && !has {
+		m.has[p] = settled
+	}
+}
+
+// receive checks a message. One that was sent again may come again to a member
+// that has learned in the meantime that messages may be missing.
+func (m *member) receive(p *published, place int) {
 	m.position = p.position
-	if p.excused {
+	m.late = m.late || m.node.late
+	if p.excused || p.lost {
+		m.has[p] = m.notices
 		return
 	}
-	if p.sequence < m.next && !m.node.late {
-		m.sim.fail("member %d received message %d again or late, want %d", m.number, p.sequence, m.next)
+	at, has := m.has[p]
+	again := has && at != settled && (at == m.notices || !p.moved)
+	late := (!has || at == settled && !p.moved) && place < m.next
+	if (again || late) && !m.node.late {
+		m.sim.fail("member %d received message %d again or late, want %d", m.number, place, m.next)
 	}
-	m.skip(p.sequence)
-	m.next, m.missed = max(m.next, p.sequence+1), false
+	m.skip(place)
+	m.has[p] = m.notices
+	m.next, m.missed = max(m.next, place+1), false
 	m.sim.deliveries++
 }
 
 // skip checks that no message before a sequence is missing.
 func (m *member) skip(sequence int) {
-	for i := m.next; i < sequence && !m.missed && !m.node.late; i++ {
-		if !m.sim.server.channel[i].excused {
+	for i := m.next; i < sequence; i++ {
+		p := m.sim.server.channel[i]
+		if p == nil || p.excused || p.left {
+			continue
+		}
+		switch _, has := m.has[p]; {
+		case has:
+		case m.missed || m.node.late:
+			m.settle(p)
+		default:
 			m.sim.fail("member %d misses message %d, silently", m.number, i)
 			return
 		}

@@ -26,11 +26,21 @@ type node struct {
 	waiting     []*member // wait for the end of opening
 	members     []*member
 	remove      []cluster.Position // removals that it does not know yet
+	// heard are the messages of all its subscriptions. A broker drops the
+	// repeats of these, unless the history may have got them again.
+	heard map[*published]bool
+	// headAt is the place of the message with the position head, which was last
+	// in the ring.
+	head   cluster.Position
+	headAt int
+	// arrived is the last place of its subscription.
+	arrived int
 }
 
 // arrival is a message on its way over a subscription.
 type arrival struct {
 	*published
+	place          int
 	repeat, resent bool
 }
 
@@ -50,7 +60,7 @@ func (n *node) enter(m *member) {
 			return // it cannot subscribe
 		}
 		r := New(&n.sim.retention)
-		n.ring, n.opening, n.subscribed, n.queue, n.failures = &r, true, true, nil, 0
+		n.ring, n.opening, n.subscribed, n.queue, n.failures, n.arrived = &r, true, true, nil, 0, -1
 		n.ask()
 	}
 	m.node = n
@@ -69,6 +79,7 @@ func (n *node) recover(m *member, mayRead bool) {
 		n.behind = append(n.behind, m)
 		return
 	}
+	n.headPlace() // the ring may drop its messages
 	answer, older := n.ring.Recover(m.wish, n.sim.now)
 	if !answer.Recovered && !m.wish.After.IsZero() && !n.subscribed {
 		n.ring.Hold()
@@ -102,32 +113,63 @@ func (n *node) receive() {
 	}
 	m := n.queue[0]
 	n.queue = n.queue[1:]
-	if m.repeat && n.blind {
+	if !m.resent && (n.heard[m.published] || m.repeat && n.blind) {
 		return
 	}
+	n.heard[m.published] = true
+	n.arrived = max(n.arrived, m.place)
+	n.late = n.late || m.repeat && n.blind
 	n.repeated = n.repeated || m.repeat && n.ring.IsHolding()
-	deliver, ask := n.ring.Receive(m.message(n.sim.now, m.resent))
-	n.sim.trace("node %d receives %d: deliver=%v ask=%v", n.number, m.sequence, deliver, ask)
+	deliver, ask := n.ring.Receive(m.message(n.sim.now, m.place, m.resent))
+	n.sim.trace("node %d receives %d: deliver=%v ask=%v", n.number, m.place, deliver, ask)
 	if deliver {
-		n.deliver(m.published)
+		n.deliver(m.published, m.place)
 	}
+	n.check()
 	if ask {
 		n.ask()
 	}
 }
 
-func (n *node) deliver(messages ...*published) {
-	for _, m := range messages {
-		for _, to := range n.members {
-			to.receive(m)
-		}
+// check is called after each call that takes messages.
+func (n *node) check() {
+	n.headPlace()
+	if n.ring.Missed() {
+		n.gap()
 	}
+}
+
+func (n *node) deliver(m *published, place int) {
+	for _, to := range n.members {
+		to.receive(m, place)
+	}
+}
+
+// headPlace returns the place up to which the ring has taken all messages, also
+// those that it knew before.
+func (n *node) headPlace() (place int, known bool) {
+	if count := len(n.ring.messages); n.ring.count() > 0 {
+		n.head, n.headAt = n.ring.head, placeOf(n.ring.messages[count-1])
+	}
+	place, isStart := n.sim.server.starts[n.ring.head]
+	switch {
+	case isStart:
+		place--
+	case n.ring.head == n.head && !n.head.IsZero():
+		place = n.headAt
+	default:
+		return 0, false
+	}
+	if !n.ring.holding {
+		place = max(place, n.arrived)
+	}
+	return place, true
 }
 
 // deliverAll delivers messages of the ring.
 func (n *node) deliverAll(messages []*Message) {
 	for _, m := range messages {
-		n.deliver(n.sim.server.known[m.Position])
+		n.deliver(n.sim.server.known[m.Position], placeOf(m))
 	}
 }
 
@@ -136,6 +178,7 @@ func (n *node) gap() {
 	n.sim.gaps++
 	for _, m := range n.members {
 		m.missed = true
+		m.notices++
 	}
 }
 
@@ -145,7 +188,7 @@ func (n *node) lose() {
 		return
 	}
 	n.sim.trace("node %d loses its subscription", n.number)
-	n.subscribed, n.queue = false, nil
+	n.subscribed, n.queue, n.arrived = false, nil, -1
 	if n.main != nil {
 		n.main.stale = true
 	}
@@ -189,6 +232,7 @@ func (n *node) answer(r *reading, failed bool) {
 	default:
 		n.answerRepair(page)
 	}
+	n.check()
 }
 
 func (n *node) answerOpen(r *reading, page *Page) {
@@ -307,6 +351,6 @@ func (n *node) leave(m *member) {
 	n.members = slices.DeleteFunc(n.members, is)
 	m.node = nil
 	if len(n.members)+len(n.behind)+len(n.waiting) == 0 && n.older == nil {
-		*n = node{sim: n.sim, number: n.number}
+		*n = node{sim: n.sim, number: n.number, heard: n.heard}
 	}
 }

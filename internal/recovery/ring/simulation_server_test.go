@@ -2,6 +2,7 @@ package ring
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/stoa-io/stoa/cluster"
 )
@@ -12,9 +13,17 @@ type published struct {
 	sequence int // its place in the channel
 	time     int64
 	size     int
-	// excused: it was removed, or the server has lost it. No member has a right
-	// to it.
+	// excused: it was removed, or is lost for good. No member has a right to
+	// it.
 	excused bool
+	// lost: the server has lost it, and its publisher has not sent it again.
+	lost bool
+	// moved: it was sent again, and is at the place of its repetition. Nodes
+	// may have received it at the place before.
+	moved bool
+	// left: it had left the history before it was sent again. No member has a
+	// right to it a second time.
+	left bool
 }
 
 // entry is one of the stream. resent: it is at the place of its repetition, so
@@ -26,23 +35,32 @@ type entry struct {
 
 // server keeps the stream of the channel.
 type server struct {
-	sim     *simulation
-	up      bool
-	channel []*published // all that was ever published
+	sim *simulation
+	up  bool
+	// channel is all that was ever published, by place; nil where a message was
+	// that is now at another place, or lost.
+	channel []*published
 	known   map[cluster.Position]*published
 	starts  map[cluster.Position]int // the number of messages when they were given out
+	life    uint64                   // of the process; start positions belong to one
 	stream  []entry
 	left    int // the highest sequence that has left the history, plus 1
 }
 
 // publish appends a message.
-func (s *server) publish(position cluster.Position, size int) {
-	m := &published{position: position, sequence: len(s.channel), time: s.sim.now, size: size}
-	s.channel = append(s.channel, m)
+func (s *server) publish(position cluster.Position, size int) *published {
+	m := &published{position: position, time: s.sim.now, size: size}
 	s.known[position] = m
-	s.sim.trace("message %d is published: %v", m.sequence, position)
-	s.stream = append(s.stream, entry{published: m})
-	s.send(arrival{published: m})
+	s.send(arrival{published: m, place: len(s.channel)})
+	s.append(m, false)
+	return m
+}
+
+func (s *server) append(m *published, resent bool) {
+	m.sequence, m.lost = len(s.channel), false
+	s.channel = append(s.channel, m)
+	s.stream = append(s.stream, entry{m, resent})
+	s.sim.trace("message %d is published: %v", m.sequence, m.position)
 	s.trim()
 }
 
@@ -55,17 +73,27 @@ func (s *server) send(a arrival) {
 }
 
 // resend is a publisher's repetition of a message, soon after it. The history
-// keeps it once, unless a crash has made the server forget it.
-func (s *server) resend(m *published, forgotten bool) {
-	if m.time < s.sim.now-maxLag/2 {
+// keeps it once, unless it has lost the original: in a crash, or because that
+// has left it in the meantime.
+func (s *server) resend(m *published, crashed bool) {
+	s.sim.trace("message %d is sent again", m.sequence)
+	if s.covers(m) {
+		s.send(arrival{m, m.sequence, true, crashed})
 		return
 	}
-	s.sim.trace("message %d is sent again", m.sequence)
-	s.send(arrival{m, true, forgotten})
-	if forgotten {
-		s.stream = append(s.stream, entry{m, true})
-		s.trim()
+	s.send(arrival{m, len(s.channel), true, crashed})
+	if !m.lost {
+		s.channel[m.sequence], m.left = nil, true
 	}
+	m.moved = true
+	s.append(m, true)
+}
+
+// covers reports whether a repetition of a message is none of the history's.
+func (s *server) covers(m *published) bool {
+	return slices.ContainsFunc(s.stream, func(e entry) bool {
+		return e.position.Incarnation == m.position.Incarnation && e.position.Number >= m.position.Number
+	})
 }
 
 func (s *server) trim() {
@@ -84,21 +112,28 @@ func (s *server) leave(i int) {
 	s.stream = slices.Delete(s.stream, i, i+1)
 }
 
-// crash loses the newest messages of the stream. Publishers may send messages
-// again, which the server may have lost or not: it keeps them at a later place.
-// So the order of the newest messages is not defined.
+// crash is the end of the server, which restarts without the newest messages of
+// the stream, or is replaced by a server that lacks them. Publishers send their
+// latest messages again, whether they are lost or not, each before it sends
+// anything new: then those that were lost have a later place.
 func (s *server) crash(count int) {
 	s.up = false
+	s.life++
+	due := make(map[*published]bool)
 	for _, p := range s.sim.publishers {
+		p.due = nil
 		for _, m := range p.recent {
-			for _, m := range s.channel[m.sequence:] {
-				m.excused = true
+			if m.time >= s.sim.now-maxLag/2 {
+				p.due, due[m] = append(p.due, m), true
 			}
 		}
 	}
 	for range min(count, len(s.stream)) {
 		last := len(s.stream) - 1
-		s.stream[last].excused = true
+		m := s.stream[last].published
+		s.sim.trace("message %d is lost", m.sequence)
+		s.channel[m.sequence], m.lost = nil, true
+		m.excused = m.excused || !due[m]
 		s.leave(last)
 	}
 	for _, n := range s.sim.nodes {
@@ -111,7 +146,7 @@ func (s *server) read(after cluster.Position, oldest bool) *Page {
 	s.trim()
 	p := &Page{Found: true}
 	if len(s.stream) == 0 {
-		p.Head = cluster.StartPosition(77, uint64(len(s.channel)))
+		p.Head = cluster.StartPosition(77+s.life, uint64(len(s.channel)))
 		s.starts[p.Head] = len(s.channel)
 	} else {
 		p.Head = s.stream[len(s.stream)-1].position
@@ -125,7 +160,7 @@ func (s *server) read(after cluster.Position, oldest bool) *Page {
 			p.Found = false
 		case i >= 0:
 			selected = s.stream[i+1:]
-		case isStart && s.left <= count:
+		case isStart && after.Incarnation == 77+s.life && s.left <= count:
 		default:
 			p.Found = false
 		}
@@ -133,37 +168,58 @@ func (s *server) read(after cluster.Position, oldest bool) *Page {
 	if excess := len(selected) - s.sim.retention.Messages; excess > 0 {
 		panic("a history is longer than its retention")
 	}
-	seen := map[uint64]uint64{}
 	for _, e := range selected {
-		if last := seen[e.position.Incarnation]; e.position.Number > last {
-			seen[e.position.Incarnation] = e.position.Number
-			p.Messages = append(p.Messages, e.message(e.time, e.resent))
-		}
+		p.Messages = append(p.Messages, e.message(e.time, e.sequence, e.resent))
 	}
 	return p
 }
 
-func (m *published) message(time int64, resent bool) *Message {
-	return &Message{Position: m.position, Time: time, Size: m.size, Resent: resent}
+// message has the place in the field for users, which a ring does not read.
+func (m *published) message(time int64, place int, resent bool) *Message {
+	return &Message{Position: m.position, Time: time, User: strconv.Itoa(place), Size: m.size, Resent: resent}
+}
+
+// placeOf returns the place of a message.
+func placeOf(m *Message) int {
+	place, err := strconv.Atoi(m.User)
+	if err != nil {
+		panic(err)
+	}
+	return place
 }
 
 // publisher is one node that publishes.
 type publisher struct {
 	incarnation, number uint64
 	recent              []*published // may be sent again
+	due                 []*published // are sent again before anything new
 }
 
 func (p *publisher) publish(s *server, size int) {
+	p.sendDue(s)
 	p.number += 1 + uint64(s.sim.random.IntN(3)) // others are in other channels
-	s.publish(cluster.Position{Incarnation: p.incarnation, Number: p.number}, size)
-	p.recent = append(p.recent, s.channel[len(s.channel)-1])
+	m := s.publish(cluster.Position{Incarnation: p.incarnation, Number: p.number}, size)
+	p.recent = append(p.recent, m)
 	if len(p.recent) > 4 {
 		p.recent = p.recent[1:]
 	}
 }
 
-func (p *publisher) resend(s *server, forgotten bool) {
+// resend sends messages again after the connection has failed, which is so soon
+// that the stream has them yet.
+func (p *publisher) resend(s *server) {
+	p.sendDue(s)
 	for _, m := range p.recent {
-		s.resend(m, forgotten)
+		if m.time >= s.sim.now-maxLag/2 && s.covers(m) {
+			s.resend(m, false)
+		}
 	}
+}
+
+// sendDue sends messages again after the server has crashed.
+func (p *publisher) sendDue(s *server) {
+	for _, m := range p.due {
+		s.resend(m, true)
+	}
+	p.due = nil
 }

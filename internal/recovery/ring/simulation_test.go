@@ -79,10 +79,10 @@ func newSimulation(seed uint64) *simulation {
 		s.publishers = append(s.publishers, &publisher{incarnation: random.Uint64()})
 	}
 	for i := range pick(1, 2, 3) {
-		s.nodes = append(s.nodes, &node{sim: s, number: i})
+		s.nodes = append(s.nodes, &node{sim: s, number: i, heard: map[*published]bool{}})
 	}
 	for i := range pick(1, 3, 6) {
-		s.members = append(s.members, &member{sim: s, number: i})
+		s.members = append(s.members, &member{sim: s, number: i, has: map[*published]int{}})
 	}
 	return s
 }
@@ -104,6 +104,9 @@ func (s *simulation) run() {
 // settle lets everything arrive.
 func (s *simulation) settle() {
 	s.restart()
+	for _, p := range s.publishers {
+		p.sendDue(s.server)
+	}
 	for range 200 {
 		busy := false
 		for _, n := range s.nodes {
@@ -160,10 +163,10 @@ func (s *simulation) step() {
 		n.resubscribe()
 	case k < 183:
 		if s.server.up {
-			p.resend(s.server, false)
+			p.resend(s.server)
 		}
 	case k == 183:
-		*p = publisher{incarnation: s.random.Uint64()}
+		s.end(p)
 	case k < 186:
 		if n.ring != nil && !n.opening {
 			n.ring.Shrink(s.random.IntN(n.ring.Memory() + 1))
@@ -221,7 +224,7 @@ func (s *simulation) enter(m *member, n *node) {
 	case 1:
 		m.wish.After = cluster.Position{Incarnation: s.random.Uint64(), Number: s.random.Uint64()}
 	case 2:
-		m.wish.After = cluster.Position{Incarnation: s.publishers[0].incarnation, Number: s.publishers[0].number + 1_000}
+		m.wish.After = cluster.Position{Incarnation: s.publishers[0].incarnation, Number: s.publishers[0].number + 1_000_000}
 	case 3:
 		m.wish.MaxBytes = s.random.IntN(4 * s.sizes)
 	}
@@ -250,7 +253,7 @@ func (s *simulation) disaster(k int, n *node) {
 func (s *simulation) remove(all bool) {
 	s.settle()
 	for _, p := range s.publishers {
-		p.recent = nil
+		p.recent, p.due = nil, nil
 	}
 	count := len(s.server.stream)
 	if count == 0 {
@@ -271,9 +274,7 @@ func (s *simulation) remove(all bool) {
 	}
 }
 
-// restart starts the server. Publishers repeat their last messages at once,
-// before anything new: the order of messages that were lost is not that of
-// their repetitions.
+// restart starts the server. Publishers repeat their last messages soon.
 func (s *simulation) restart() {
 	if s.server.up {
 		return
@@ -287,24 +288,23 @@ func (s *simulation) restart() {
 	}
 	for _, p := range s.publishers {
 		if s.random.IntN(2) == 0 {
-			p.resend(s.server, true)
+			p.sendDue(s.server)
 		}
-		p.recent = nil
 	}
 }
 
-// after returns the sequence that follows a position.
-func (s *simulation) after(p cluster.Position) (sequence int, known bool) {
-	if m := s.server.known[p]; m != nil {
-		return m.sequence + 1, true
+// end replaces a publisher that has died. Messages that it does not send again
+// are lost for good, and no one learns of that.
+func (s *simulation) end(p *publisher) {
+	for _, m := range p.due {
+		m.excused = m.excused || m.lost
 	}
-	sequence, known = s.server.starts[p]
-	return sequence, known
+	*p = publisher{incarnation: s.random.Uint64()}
 }
 
 func (s *simulation) sequences(messages []*Message) (all []int) {
 	for _, m := range messages {
-		all = append(all, s.server.known[m.Position].sequence)
+		all = append(all, placeOf(m))
 	}
 	return all
 }
