@@ -94,6 +94,9 @@ func newArena(t *testing.T, attack *attack) *arena {
 	a.node = startNode(t, func(cfg *node.Config) {
 		cfg.Loops = max(1, attack.loops)
 		cfg.Namespaces["wide"] = node.NamespaceOptions{Relay: node.RelayNamespace}
+		cfg.Namespaces["kept"] = node.NamespaceOptions{
+			Relay: node.RelayRooms, History: node.HistoryOptions{Messages: 100}, Presence: node.PresenceRoster,
+		}
 		if attack.redis {
 			cfg.ID = "n"
 			b, err := redisbroker.New(redisbroker.Config{Servers: []string{redistest.Start(t).URL()}, NodeID: cfg.ID})

@@ -33,6 +33,10 @@ var attacks = []attack{
 	{name: "flood to members that do not read", clients: 1, closes: "slow_consumer", prepare: deafMembers},
 	{name: "connections opened and closed", clients: 2, prepare: churn},
 	{name: "requests that are not finished", clients: 1, prepare: halfRequests},
+	{name: "reads of a history", clients: 4, prepare: historyReads},
+	{name: "reads of a history over Redis", redis: true, clients: 4, prepare: historyReads},
+	{name: "forged positions", clients: 4, prepare: forgedPositions},
+	{name: "members that come and go", clients: 4, prepare: comeAndGo},
 	{name: "invalid messages", clients: 2, closes: "invalid_payload_flood", prepare: invalidMessages},
 }
 

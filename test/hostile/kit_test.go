@@ -91,7 +91,10 @@ func (p *peer) join(t testing.TB, room string) {
 	p.next(t)
 }
 
-func open(n *node.Node) (*peer, error) {
+func open(n *node.Node) (*peer, error) { return openAs(n, "M") }
+
+// openAs opens a connection with a hello.
+func openAs(n *node.Node, hello string) (*peer, error) {
 	conn, err := net.Dial("tcp", n.Addr().String())
 	if err != nil {
 		return nil, err
@@ -108,14 +111,14 @@ func open(n *node.Node) (*peer, error) {
 	if response.StatusCode != http.StatusSwitchingProtocols {
 		return nil, fmt.Errorf("upgrade: %s", response.Status)
 	}
-	if _, err := conn.Write(textFrame("M")); err != nil {
+	if _, err := conn.Write(textFrame(hello)); err != nil {
 		return nil, err
 	}
-	hello, err := p.read()
+	acknowledged, err := p.read()
 	if err != nil {
 		return nil, err
 	}
-	p.id = strings.TrimPrefix(hello, "A")
+	p.id = strings.TrimPrefix(acknowledged, "A")
 	return p, nil
 }
 
