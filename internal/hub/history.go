@@ -293,18 +293,6 @@ func (c *Client) read(e *session.Event) MessageResult {
 	return c.readHistory(e, in)
 }
 
-// mayRead counts a read of the client that has begun, unless it waits for too
-// many. It answers then.
-func (c *Client) mayRead(e *session.Event) bool {
-	if c.needRare().reads == maxReads {
-		c.Shard().stats.LimitsExceeded[LimitAsks]++
-		c.session.ReplyError(e.Message, wire.ErrUnavailable.Error())
-		return false
-	}
-	c.rare().reads++
-	return true
-}
-
 func (c *Client) readHistory(e *session.Event, in *room) MessageResult {
 	s := c.Shard()
 	ns, rooms := e.Namespace.(*Namespace), s.hub.recovery.Load()
@@ -321,18 +309,21 @@ func (c *Client) readHistory(e *session.Event, in *room) MessageResult {
 	case !c.mayRead(e):
 		return MessageRefused
 	}
-	asked, limit := e.Message.Clone(), defaultPage
+	asked, limit, channel := e.Message.Clone(), defaultPage, in.channel
 	if query.Limit > 0 {
 		limit = min(query.Limit, maxPage)
 	}
-	rooms.History(in.channel, cluster.HistoryQuery{
+	selected := cluster.HistoryQuery{
 		Retention: ns.history.Retention, Before: before, After: after, Limit: limit, Oldest: query.Oldest,
-	}, func(page cluster.HistoryPage, err error) {
-		t := &readTask{client: c, asked: &asked, err: err}
-		if err == nil {
-			t.body = encodeHistory(&page, query.Oldest, min(maxAnswer, s.maxMissed()))
-		}
-		s.Submit(t)
+	}
+	c.inTurn(func() {
+		rooms.History(channel, selected, func(page cluster.HistoryPage, err error) {
+			t := &readTask{client: c, asked: &asked, err: err}
+			if err == nil {
+				t.body = encodeHistory(&page, query.Oldest, min(maxAnswer, s.maxMissed()))
+			}
+			s.Submit(t)
+		})
 	})
 	return MessageHandled
 }
@@ -351,12 +342,14 @@ func (t *readTask) Run(*Shard) {
 	if !c.IsOpen() {
 		return
 	}
-	c.rare().reads--
 	if t.err != nil {
 		c.session.ReplyError(t.asked, wire.ErrUnavailable.Error())
-		return
+	} else {
+		c.session.Reply(t.asked, t.body)
 	}
-	c.session.Reply(t.asked, t.body)
+	if c.IsOpen() {
+		c.readEnded(len(t.body))
+	}
 }
 
 // encodeHistory returns a page as JSON, without the messages that would make it

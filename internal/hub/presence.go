@@ -179,9 +179,11 @@ func (c *Client) readPresence(e *session.Event, in *room) MessageResult {
 	if query.Limit < 0 || kind == PresenceCount {
 		limit = 0
 	}
-	asked := e.Message.Clone()
-	rooms.Members(in.channel, query.After, limit, func(page presence.Page) {
-		s.Submit(&readTask{client: c, asked: &asked, body: encodePresence(&page, limit)})
+	asked, channel := e.Message.Clone(), in.channel
+	c.inTurn(func() {
+		rooms.Members(channel, query.After, limit, func(page presence.Page) {
+			s.Submit(&readTask{client: c, asked: &asked, body: encodePresence(&page, limit)})
+		})
 	})
 	return MessageHandled
 }

@@ -1,10 +1,13 @@
 package hub
 
 import (
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/stoa-io/stoa/internal/bucket"
 	"github.com/stoa-io/stoa/internal/session"
+	"github.com/stoa-io/stoa/wire"
 )
 
 // userRates are the rates that the connections of each user of this node share,
@@ -135,4 +138,83 @@ func (c *Client) receiveOverJoins(payload []byte, binary bool) session.Verdict {
 func (c *Client) Alarm() {
 	c.rare().joins.alarmed = false
 	c.drainBacklog()
+}
+
+// mayRead counts a read of the client that has begun, unless it waits for too
+// many. It answers then.
+func (c *Client) mayRead(e *session.Event) bool {
+	if c.needRare().reads == maxReads {
+		c.Shard().stats.LimitsExceeded[LimitAsks]++
+		c.session.ReplyError(e.Message, wire.ErrUnavailable.Error())
+		return false
+	}
+	c.rare().reads++
+	return true
+}
+
+// pageRate is how many bytes of pages a client gets per millisecond, on average
+// over several: a page is a thousand times as large as the read that asks for
+// it, and takes time of the loop and of those who wait.
+const pageRate = 1 << 10
+
+// reads are the reads of a client that wait for their turn: each begins when
+// the one before is answered, and the time for its answer has passed.
+type reads struct {
+	waiting []func()
+	reading bool
+	timed   bool   // a readTurn will come
+	after   uint32 // the loop's clock
+}
+
+// inTurn starts a read when it is its turn.
+func (c *Client) inTurn(read func()) {
+	rare := c.rare()
+	if rare.turns == nil {
+		rare.turns = &reads{}
+	}
+	rare.turns.waiting = append(rare.turns.waiting, read)
+	c.nextRead()
+}
+
+// nextRead starts the next read if it is its turn.
+func (c *Client) nextRead() {
+	t, s := c.rare().turns, c.Shard()
+	if t.reading || t.timed || len(t.waiting) == 0 {
+		return
+	}
+	if wait := int32(t.after - s.loop.Now()); wait > 0 && t.after != 0 {
+		t.timed = true
+		turn := &readTurn{c.Slot(), c.Generation()}
+		time.AfterFunc(time.Duration(wait)*time.Millisecond, func() { s.Submit(turn) })
+		return
+	}
+	t.after = 0
+	read := t.waiting[0]
+	if t.waiting = slices.Delete(t.waiting, 0, 1); len(t.waiting) == 0 {
+		t.waiting = nil
+	}
+	t.reading = true
+	read()
+}
+
+// readTurn is when the next read of a client may begin.
+type readTurn struct{ slot, generation uint32 }
+
+// Run implements Task.
+func (t *readTurn) Run(s *Shard) {
+	if c := s.lookup(t.slot, t.generation); c != nil && c.IsOpen() {
+		c.rare().turns.timed = false
+		c.nextRead()
+	}
+}
+
+// readEnded counts a read that is answered, and starts the next one.
+func (c *Client) readEnded(size int) {
+	rare := c.rare()
+	rare.reads--
+	rare.turns.reading = false
+	if pause := uint32(size / pageRate); pause > 0 {
+		rare.turns.after = max(c.Shard().loop.Now()+pause, 1)
+	}
+	c.nextRead()
 }

@@ -9,13 +9,21 @@ import (
 	"github.com/stoa-io/stoa/internal/recovery/ring"
 )
 
-// maxReaders is how many reads of one partition are in progress at a time: a
-// server that does not answer delays only its own rooms.
-const maxReaders = 16
+const (
+	// maxReaders is how many reads of one partition are in progress at a time:
+	// a server that does not answer delays only its own rooms.
+	maxReaders = 16
+	// maxPageReaders is the same for the pages that members ask for, which are
+	// large and not urgent: they leave the processors and the other readers to
+	// those who join and come back.
+	maxPageReaders = 1
+)
 
 // readers run the reads of a partition on a few goroutines that exist only
 // while there are any.
 type readers struct {
+	limit int // goroutines; immutable
+
 	mu      sync.Mutex
 	urgent  []func() // guarded by mu; a client waits for them
 	later   []func() // guarded by mu
@@ -37,7 +45,7 @@ func (r *readers) enqueue(queue *[]func(), task func()) {
 		return
 	}
 	*queue = append(*queue, task)
-	if r.running < maxReaders {
+	if r.running < r.limit {
 		r.running++
 		r.group.Go(r.run)
 	}
@@ -95,7 +103,7 @@ func (r *readers) wait() { r.group.Wait() }
 // callers bound theirs.
 func (r *Rooms) History(channel string, query cluster.HistoryQuery, done func(cluster.HistoryPage, error)) {
 	partition, by := r.config.Partition(channel), time.Now().Add(r.config.Timeout)
-	r.readers[partition].add(func() { done(r.history(partition, channel, query, by)) })
+	r.pages[partition].add(func() { done(r.history(partition, channel, query, by)) })
 }
 
 // history reads until a time, or for Config.Timeout if the broker has answered

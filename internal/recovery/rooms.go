@@ -61,6 +61,7 @@ type Rooms struct {
 
 	// By partition.
 	readers  []readers
+	pages    []readers       // for the pages that members ask for
 	lost     []atomic.Uint64 // how often its subscriptions were lost
 	search   []atomic.Bool   // its rooms are being found
 	answered []atomic.Int64  // when the last read succeeded, in Unix nanoseconds
@@ -120,9 +121,12 @@ func (in *room) rest() {
 // New returns Rooms; Close ends them.
 func New(config Config) *Rooms {
 	r := &Rooms{
-		config: config, seed: maphash.MakeSeed(), readers: make([]readers, config.Partitions),
+		config: config, seed: maphash.MakeSeed(), readers: make([]readers, config.Partitions), pages: make([]readers, config.Partitions),
 		lost: make([]atomic.Uint64, config.Partitions), search: make([]atomic.Bool, config.Partitions),
 		answered: make([]atomic.Int64, config.Partitions),
+	}
+	for i := range r.readers {
+		r.readers[i].limit, r.pages[i].limit = maxReaders, maxPageReaders
 	}
 	for i := range r.stripes {
 		r.stripes[i].rooms = make(map[string]*room)
@@ -137,9 +141,11 @@ func (r *Rooms) Close() {
 	r.cancel()
 	for i := range r.readers {
 		r.readers[i].close()
+		r.pages[i].close()
 	}
 	for i := range r.readers {
 		r.readers[i].wait()
+		r.pages[i].wait()
 	}
 }
 
