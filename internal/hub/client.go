@@ -56,7 +56,7 @@ type rare struct {
 	charged charged
 	group   *userGroup // nil without rates of users
 	joins   joinRate
-	turns   *reads // nil while none was asked for
+	turns   *pageTurns // nil while none was asked for
 
 	reads      int32 // of histories and members that are not answered
 	confirming int32 // confirmed emits that are not answered

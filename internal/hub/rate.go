@@ -154,12 +154,12 @@ func (c *Client) mayRead(e *session.Event) bool {
 
 // pageRate is how many bytes of pages a client gets per millisecond, on average
 // over several: a page is a thousand times as large as the read that asks for
-// it, and takes time of the loop and of those who wait.
+// it, and takes time of the loop and of the other clients.
 const pageRate = 1 << 10
 
-// reads are the reads of a client that wait for their turn: each begins when
-// the one before is answered, and the time for its answer has passed.
-type reads struct {
+// pageTurns are the reads of a client that wait for their turn: each begins
+// when the one before is answered, and the time for its answer has passed.
+type pageTurns struct {
 	waiting []func()
 	reading bool
 	timed   bool   // a readTurn will come
@@ -170,7 +170,7 @@ type reads struct {
 func (c *Client) inTurn(read func()) {
 	rare := c.rare()
 	if rare.turns == nil {
-		rare.turns = &reads{}
+		rare.turns = &pageTurns{}
 	}
 	rare.turns.waiting = append(rare.turns.waiting, read)
 	c.nextRead()

@@ -15,7 +15,7 @@ const (
 	maxReaders = 16
 	// maxPageReaders is the same for the pages that members ask for, which are
 	// large and not urgent: they leave the processors and the other readers to
-	// those who join and come back.
+	// clients that join and come back.
 	maxPageReaders = 1
 )
 

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -292,6 +293,27 @@ func TestMessageBetweenLoops(t *testing.T) {
 		b.open(channel)
 		if got := b.recover(channel, Wish{After: at(1)}); !got.Recovered || !slices.Equal(payloads(got), numbers(2, 2)) {
 			t.Errorf("recovered %v, messages %v, want the second message", got.Recovered, payloads(got))
+		}
+	})
+}
+
+// TestPagesAreNotUrgent lets members ask for many pages of a slow broker: a
+// room opens as if there were none.
+func TestPagesAreNotUrgent(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, b *broker) {
+		b.slow = time.Second
+		var answered atomic.Int32
+		for range 3 * maxReaders {
+			b.rooms.History(channel, cluster.HistoryQuery{Limit: 1}, func(cluster.HistoryPage, error) { answered.Add(1) })
+		}
+		began := time.Now()
+		b.open("another room")
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("a room opened after %v, want one read of the broker", took)
+		}
+		pass(time.Minute)
+		if got := answered.Load(); got != 3*maxReaders {
+			t.Errorf("%d pages were answered, want %d", got, 3*maxReaders)
 		}
 	})
 }

@@ -28,19 +28,20 @@ func historyReads(a *arena, number int) *hostile {
 	p, room := kept(a, number)
 	p.joinKept(a, room)
 	for range 100 {
-		p.send(a.t, ";kept;"+room+";e;0;0;"+strings.Repeat("x", 5_000))
+		p.send(a.t, ";kept;"+room+";e;0;0;"+strings.Repeat("x", 1_000))
 	}
 	return repeat(p, textFrame("$1;kept;"+room+`;_OnHistory;0;0;{"limit":1000,"oldest":true}`), 100)
 }
 
-// forgedPositions joins at positions that nobody has given out, and leaves.
+// forgedPositions leaves, and joins at positions that the node has not given
+// out.
 func forgedPositions(a *arena, number int) *hostile {
 	p, room := kept(a, number)
 	p.joinKept(a, room)
 	p.send(a.t, ";kept;"+room+";e;0;0;message")
 	var data []byte
 	for i, position := range []string{
-		"AAAAAAAAAAAB", "__________8BAQ", fmt.Sprintf("%022d", number), "A", strings.Repeat("A", 10_000), "%s%n\x00\xff", "",
+		"AAAAAAAAAAAB", "__________8B", "__________-AgICAgICAgIAB", "",
 	} {
 		data = append(data, textFrame(fmt.Sprintf("$l%d;kept;%s;_OnRoomLeave;0;0;", i, room))...)
 		data = append(data, textFrame(fmt.Sprintf("$r%d;kept;%s;_OnRoomRecover;0;0;%s,999999999,%s;", i, room, position, p.id))...)
