@@ -1,6 +1,9 @@
 // The demo page shows the history and the members of a room, also to a tab that was
 // offline.
 import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join as joinPath } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
 
 import { limit, openPage, startBrowser, textOf } from "../support/browser.js";
@@ -176,4 +179,28 @@ describe("the demo page with history and members", () => {
     assert.deepEqual(shown.slice(1), Array.from({ length: shown.length - 1 }, (_, index) => `flood ${first + index}`));
     visitor.close();
   });
+
+  for (const [title, options, shown] of [["nothing of it", "{}", /^0 here$/], ["the number of members", "{presence: count}", /^2 here$/]]) {
+    it(`works where the node shows ${title}`, limit, async () => {
+      const directory = await mkdtemp(joinPath(tmpdir(), "stoa-demo-"));
+      const config = joinPath(directory, "stoa.yaml");
+      await writeFile(config, `namespaces: {default: ${options}}\n`);
+      const plain = await startProgram({ args: ["--config", config] });
+      try {
+        const ada = await enter("Ada", plain.page);
+        const ben = await enter("Ben", plain.page);
+        await textOf(ada.page, "#log", /Ben has joined\./);
+        await textOf(ada.page, "#count", shown);
+        assert.equal(await ada.page.isVisible("#people"), !shown.test("0 here"));
+        await say(ben.page, "hello");
+        await textOf(ada.page, "#log", /hello/);
+        await ben.page.click("#leave");
+        await textOf(ada.page, "#log", /Ben has left\./);
+        assert.deepEqual(ada.problems, []);
+      } finally {
+        await plain.kill();
+        await rm(directory, { recursive: true });
+      }
+    });
+  }
 });

@@ -143,7 +143,9 @@ describe("the demo page", () => {
     assert.ok(longest <= 500, `the list had ${longest} entries`);
     assert.ok(changes < count / 2, `the list was laid out ${changes} times`);
     const texts = await ada.page.locator("#log .entry.chat .text").allTextContents();
-    assert.equal(texts.length, 500);
+    // Notices of joins and leaves are entries, too.
+    assert.equal(await ada.page.locator("#log .entry").count(), 500);
+    assert.ok(texts.length > 490, `${texts.length} messages`);
     assert.equal(texts.at(-2), `flood ${count - 1}`);
     visitor.close();
   });

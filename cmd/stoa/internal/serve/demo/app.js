@@ -31,7 +31,7 @@ let life = new AbortController();
 const handlers = {
   [namespace]: {
     joined: handle(meet),
-    left: handle(({ from }) => people.isLoaded || talk.take({ notice: `${from} has left.` })),
+    left: handle(({ from }) => people.areShown || talk.take({ notice: `${from} has left.` })),
     typing: handle((message) => talk.isHeld || people.types(message)),
     chat: handle((message) => {
       people.meet(message);
@@ -63,7 +63,7 @@ function handle(take) {
 
 function meet(message) {
   people.meet(message);
-  if (!people.isLoaded) talk.take({ notice: `${message.from} has joined.` });
+  if (!people.areShown) talk.take({ notice: `${message.from} has joined.` });
 }
 
 // lack takes the notice that messages are missing: after a reconnect, or while the
@@ -136,8 +136,8 @@ async function enter({ isBack }) {
   const self = { from: wanted.name, conn: conn.ID };
   people.be(self);
   // The members know a connection that was lost by its earlier ID.
-  if (people.isLoaded || !isBack) entered.emit('joined', JSON.stringify(self));
-  const loading = people.isLoaded || people.load(entered);
+  if (people.areShown || !isBack) entered.emit('joined', JSON.stringify(self));
+  const loading = people.areShown || people.load(entered);
   const ended = await catchUp(isBack ? 'While you were disconnected' : 'Earlier messages');
   await loading;
   return ended && room === entered;
@@ -191,7 +191,7 @@ async function leave() {
 
 // sayGoodbye notifies the members of a room that does not show them.
 function sayGoodbye() {
-  if (!people.isLoaded) room?.emit('left', JSON.stringify({ from: wanted.name }));
+  if (!people.areShown) room?.emit('left', JSON.stringify({ from: wanted.name }));
 }
 
 function forgetRoom() {

@@ -37,7 +37,7 @@ export class People {
     this.meet({ conn, from });
   }
 
-  // load reads the members. It reports whether the node shows them.
+  // load reads the members.
   async load(room) {
     try {
       await this.#roster.load(room);
@@ -46,11 +46,11 @@ export class People {
     } catch {
       // The members of this namespace are not shown, or not to this client.
     }
-    return this.#isLoaded;
   }
 
-  get isLoaded() {
-    return this.#isLoaded;
+  // areShown reports whether the node shows the members, and not their number alone.
+  get areShown() {
+    return this.#isLoaded && this.#roster.members.length > 0;
   }
 
   // change takes a message of the event _OnPresence.
