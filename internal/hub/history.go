@@ -95,7 +95,7 @@ func (h *Hub) release(channel string, loop int) {
 func newKept(env *cluster.Envelope, at time.Time) *ring.Message {
 	return &ring.Message{
 		Position: env.Position, Time: at.UnixMilli(), Origin: strings.Clone(env.Origin),
-		Except: slices.Clone(env.Except), User: strings.Clone(env.User), Resent: env.Resent,
+		Except: slices.Clone(env.Except), User: strings.Clone(env.User), Resent: env.Resent, Repeat: env.Repeat,
 		Frame: engine.NewFrame(engine.Opcode(env.Binary), env.Payload), Size: len(env.Payload),
 	}
 }

@@ -227,7 +227,6 @@ func (r *Ring) append(m *Message) {
 	r.messages = append(r.messages, m)
 	r.bytes += m.Size
 	r.head, r.headUntold, r.headResent = m.Position, m.Resent, m.Resent
-	r.noticed = false
 	if m.Resent {
 		r.untold = r.count()
 	}

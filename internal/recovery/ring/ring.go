@@ -19,6 +19,8 @@ type Message struct {
 	// Resent: clients of other nodes may have received it at another place, or
 	// not; see cluster.Envelope.
 	Resent bool
+	// Repeat: this node has delivered it before; see cluster.Envelope.
+	Repeat bool
 	// Frame is the message as members without positions receive it, and Size
 	// its share of Retention.Bytes.
 	Frame []byte
@@ -82,7 +84,7 @@ type Ring struct {
 	// broken: some messages that were delivered may not be in the history. A
 	// client may have entered since the first notice of that, and missed: one
 	// of those messages has got a place behind it. noticed: the members had
-	// notice of the same since the newest message.
+	// notice of the same since the last delivery.
 	broken, entered, missed, noticed bool
 }
 
@@ -307,20 +309,31 @@ func (r *Ring) release(deliver []*Message) (_ []*Message, again bool) {
 	return deliver, h.dropped
 }
 
-// take appends a message, unless it is a repeat. A repeat of a message that the
-// history has lost makes it part of the history at a later place.
+// take appends a message, unless it is a repeat, and reports whether it is to
+// be delivered. A repeat of a message that the history has lost makes it part
+// of the history at a later place. If the room has opened since, some members
+// may have it from before, and others lack it.
 func (r *Ring) take(m *Message) bool {
 	if !r.origins.add(m.Position) {
 		if m.Resent && !r.has(m) {
 			r.untold, r.headUntold = r.count(), true
-			r.missed = r.broken && r.entered && !r.noticed
+			r.miss(r.broken)
 		}
 		return false
 	}
+	if m.Repeat {
+		r.miss(true)
+	} else {
+		r.noticed = false
+	}
 	r.append(m)
 	r.trim()
-	return true
+	return !m.Repeat
 }
+
+// miss notes that some members may lack a message that is not delivered, if any
+// have entered.
+func (r *Ring) miss(some bool) { r.missed = r.missed || some && r.entered && !r.noticed }
 
 // has reports whether a repeat is one of a message that the ring has.
 func (r *Ring) has(m *Message) bool {

@@ -116,11 +116,13 @@ func (n *node) receive() {
 	if !m.resent && (n.heard[m.published] || m.repeat && n.blind) {
 		return
 	}
+	message := m.message(n.sim.now, m.place, m.resent)
+	message.Repeat = n.heard[m.published]
 	n.heard[m.published] = true
 	n.arrived = max(n.arrived, m.place)
 	n.late = n.late || m.repeat && n.blind
 	n.repeated = n.repeated || m.repeat && n.ring.IsHolding()
-	deliver, ask := n.ring.Receive(m.message(n.sim.now, m.place, m.resent))
+	deliver, ask := n.ring.Receive(message)
 	n.sim.trace("node %d receives %d: deliver=%v ask=%v", n.number, m.place, deliver, ask)
 	if deliver {
 		n.deliver(m.published, m.place)
