@@ -28,6 +28,9 @@ var (
 	// ErrIDReused is returned by PublishOnce for a message whose ID another
 	// message has. It was not published.
 	ErrIDReused = errors.New("cluster: ID was used for another message")
+	// ErrInvalidOnce is returned by PublishOnce for a message that cannot be
+	// published once: see [Once.Validate]. It was not published.
+	ErrInvalidOnce = errors.New("cluster: message cannot be published once")
 	// ErrInvalidChannel is returned by ParseChannel for a name that no function
 	// of this package makes.
 	ErrInvalidChannel = errors.New("cluster: invalid channel name")

@@ -52,6 +52,9 @@ func (m *Memory) PublishOnce(channel string, env *Envelope, once Once, done func
 }
 
 func (m *Memory) publishOnce(channel string, env *Envelope, once Once) (Position, error) {
+	if err := once.Validate(channel, env); err != nil {
+		return Position{}, err
+	}
 	stripe := m.stripe(channel)
 	stripe.mu.Lock()
 	defer stripe.mu.Unlock()

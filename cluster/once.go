@@ -1,6 +1,9 @@
 package cluster
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // MaxOnceID is the size of the longest ID of a message that is published once,
 // in bytes.
@@ -17,6 +20,23 @@ type Once struct {
 	Window time.Duration
 }
 
+// Validate returns nil, or the reason why such a message cannot be published
+// once, which matches ErrInvalidOnce. The messages to a node and to all nodes
+// have no history.
+func (o *Once) Validate(channel string, env *Envelope) error {
+	switch kind := KindOf(channel); {
+	case len(o.ID) == 0 || len(o.ID) > MaxOnceID:
+		return fmt.Errorf("%w: the ID has %d bytes, not 1 to %d", ErrInvalidOnce, len(o.ID), MaxOnceID)
+	case o.Window <= 0:
+		return fmt.Errorf("%w: the window is %v", ErrInvalidOnce, o.Window)
+	case env.Keep == nil:
+		return fmt.Errorf("%w: it is not for a history", ErrInvalidOnce)
+	case kind == KindNode || kind == KindCluster:
+		return fmt.Errorf("%w: the channel has no history", ErrInvalidOnce)
+	}
+	return nil
+}
+
 // OncePublisher is implemented by Historians that can publish a message once,
 // and confirm it.
 type OncePublisher interface {
@@ -24,7 +44,8 @@ type OncePublisher interface {
 	// exactly once, when the message is in the history, with its position. If a
 	// message with this ID was published to the channel within its window, by
 	// any node, then nothing is published, and done gets the position of that
-	// one. If the two have different payloads, done gets ErrIDReused.
+	// one. If the two have different payloads, done gets ErrIDReused. If
+	// Once.Validate returns an error, done gets it, and nothing is published.
 	//
 	// After any other error the message may have been published or not: the
 	// caller finds out, and makes sure, by calling again with the same ID. A

@@ -171,6 +171,10 @@
 //	                                                   gaps; label server
 //	stoa_broker_history_failures_total      counter    messages that were published, but not stored in the history of
 //	                                                   their channel; label server
+//	stoa_broker_once_failures_total         counter    confirmed messages that the server did not store, and that were
+//	                                                   not published for that; label server
+//	stoa_broker_once_repeats_total          counter    confirmed messages that were not published because their ID was
+//	                                                   known; label server
 //	stoa_broker_flush_timeouts_total        counter    outages after which publishing went on before all known nodes
 //	                                                   were back; label server
 //	stoa_broker_publish_seconds             histogram  from publish to acknowledgement, of the oldest message of each

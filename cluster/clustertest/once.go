@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,6 +90,45 @@ func (s *suite) once(t *testing.T) {
 		if got := page.Entries[0].Envelope.Position; got != one.position {
 			t.Errorf("the history has the position %v, want that of the outcome, %v", got, one.position)
 		}
+	}
+}
+
+// onceInvalid checks that a message is refused at once if it cannot be
+// published once.
+func (s *suite) onceInvalid(t *testing.T) {
+	room := cluster.RoomChannel("app", "invalid")
+	nodes, ok := s.startOnce(t, room)
+	if !ok {
+		return
+	}
+	n := nodes[0]
+	publish := func(channel string, env *cluster.Envelope, once cluster.Once) onceOutcome {
+		outcome := make(chan onceOutcome, 2)
+		n.Broker.(cluster.OncePublisher).PublishOnce(channel, env, once, func(p cluster.Position, err error) { outcome <- onceOutcome{p, err} })
+		return awaitOutcome(t, outcome)
+	}
+	kept, valid := &cluster.Envelope{Keep: &roomy}, cluster.Once{ID: "id", Window: time.Hour}
+	for _, c := range []struct {
+		name    string
+		channel string
+		env     *cluster.Envelope
+		once    cluster.Once
+	}{
+		{"no ID", room, kept, cluster.Once{Window: time.Hour}},
+		{"a long ID", room, kept, cluster.Once{ID: strings.Repeat("x", cluster.MaxOnceID+1), Window: time.Hour}},
+		{"no window", room, kept, cluster.Once{ID: "id"}},
+		{"a negative window", room, kept, cluster.Once{ID: "id", Window: -1}},
+		{"no history", room, &cluster.Envelope{}, valid},
+		{"the channel of a node", cluster.NodeChannel("other"), kept, valid},
+		{"the channel of the cluster", cluster.ClusterChannel(), kept, valid},
+	} {
+		if o := publish(c.channel, c.env, c.once); !errors.Is(o.err, cluster.ErrInvalidOnce) || !o.position.IsZero() {
+			t.Errorf("PublishOnce with %s = %v, %v, want ErrInvalidOnce", c.name, o.position, o.err)
+		}
+	}
+	longest := cluster.Once{ID: strings.Repeat("\xff", cluster.MaxOnceID), Window: 1}
+	if o := publish(room, kept, longest); o.err != nil {
+		t.Errorf("PublishOnce with the longest ID and the shortest window = %v, want nil", o.err)
 	}
 }
 

@@ -46,6 +46,7 @@ func Run(t *testing.T, factory Factory) {
 		{"HistoryCalls", s.historyCalls},
 		{"Once", s.once},
 		{"OnceByAll", s.onceByAll},
+		{"OnceInvalid", s.onceInvalid},
 		{"Ready", s.ready},
 		{"NotStarted", s.notStarted},
 		{"StartTwice", s.startTwice},

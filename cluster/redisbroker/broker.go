@@ -72,6 +72,7 @@ var (
 	_ cluster.Interruptible     = (*Broker)(nil)
 	_ cluster.CountingPublisher = (*Broker)(nil)
 	_ cluster.Historian         = (*Broker)(nil)
+	_ cluster.OncePublisher     = (*Broker)(nil)
 	_ cluster.Membership        = (*Broker)(nil)
 )
 

@@ -93,9 +93,7 @@ func (s *server) abandon() {
 			return
 		}
 		for i := range batch {
-			if batch[i].done != nil {
-				batch[i].done(0, cluster.ErrClosed)
-			}
+			batch[i].fail(cluster.ErrClosed)
 		}
 		s.congestion.pending.Add(-int64(s.queue.pop(len(batch))))
 	}

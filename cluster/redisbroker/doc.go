@@ -120,6 +120,32 @@
 // If a publisher dies while its server refuses entries, nodes that start later
 // do not know of the gap.
 //
+// # Messages that are published once
+//
+// The broker is a cluster.OncePublisher. Such a message takes its place in the
+// queue. A script stores and publishes it in the transaction of the others,
+// unless its ID is known, and stores the ID in a key that expires with the
+// window. The server executes all of the script or nothing.
+//
+//	what happens          the message
+//	a reply is lost       The publisher sends the script again. It finds the message's
+//	                      own ID, and only publishes again, for nodes that have lost
+//	                      their subscription. The others drop the repeat.
+//	a copy                It is not published. The publisher never sends it again.
+//	the server loses      The publisher sends the acknowledged messages of the last
+//	data                  moment again, as all kept ones. Older ones are lost, and so are
+//	                      their IDs: a copy is published. The server loses none if it has
+//	                      appendfsync always and no other takes its place.
+//	refused               It leaves the queue without being published, its outcome has
+//	                      the error, and the others are not affected. Stats count it, and
+//	                      Warnings and the log report it.
+//	READONLY, MASTERDOWN, It waits in the queue, and with it those after it, for up to
+//	BUSY, LOADING         QueueAge; after LOADING for half of that.
+//
+// While the server refuses transactions, the script is sent alone. While it
+// refuses to store the other messages of histories, these are tried all the
+// same: each has its own outcome.
+//
 // # When a server fails
 //
 //	the server            what happens
@@ -199,7 +225,9 @@
 // UNSUBSCRIBE, PUBSUB NUMSUB, PING, MULTI, EXEC, and for the registry SET,
 // MGET, DEL, SADD, SREM, SMEMBERS and PEXPIRE. INFO, ROLE, and CLIENT ID,
 // SETNAME, LIST and KILL are optional. Histories need XADD, XREVRANGE, XRANGE,
-// XLEN, XDEL, XTRIM, PEXPIRE and TIME.
+// XLEN, XDEL, XTRIM, PEXPIRE and TIME. Messages that are published once need
+// EVAL and GET, and in the script also SET, XADD, XDEL, PEXPIRE, PUBLISH and
+// DEL.
 //
 // # Goroutines
 //

@@ -3,19 +3,26 @@ package redisbroker
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker/internal/once"
 	"github.com/stoa-io/stoa/cluster/redisbroker/internal/rendezvous"
+	"github.com/stoa-io/stoa/cluster/redisbroker/internal/stream"
 )
 
 // Publish implements [cluster.Broker]: it appends the message to the queue of
 // the channel's server. It allocates only when the queue grows.
 func (b *Broker) Publish(channel string, env *cluster.Envelope) error {
-	return b.server(channel).push(channel, env, false, nil)
+	return b.server(channel).push(channel, env, false, nil, nil)
 }
 
 // PublishCount implements [cluster.CountingPublisher]. A message to a node that
@@ -25,8 +32,20 @@ func (b *Broker) PublishCount(channel string, env *cluster.Envelope, done func(n
 		b.publishToNode(channel, env, done)
 		return
 	}
-	if err := b.server(channel).push(channel, env, false, done); err != nil {
+	if err := b.server(channel).push(channel, env, false, done, nil); err != nil {
 		done(0, err)
+	}
+}
+
+// PublishOnce implements [cluster.OncePublisher]. The message takes its place
+// in the queue like any other.
+func (b *Broker) PublishOnce(channel string, env *cluster.Envelope, o cluster.Once, done func(p cluster.Position, err error)) {
+	err := o.Validate(channel, env)
+	if err == nil {
+		err = b.server(channel).push(channel, env, false, nil, once.New(env, o, done))
+	}
+	if err != nil {
+		done(cluster.Position{}, err)
 	}
 }
 
@@ -37,7 +56,7 @@ func (b *Broker) publishToNode(channel string, env *cluster.Envelope, done func(
 	m.publish()
 }
 
-func (s *server) push(channel string, env *cluster.Envelope, internal bool, done func(int, error)) error {
+func (s *server) push(channel string, env *cluster.Envelope, internal bool, done func(int, error), m *once.Message) error {
 	b := s.broker
 	if !b.running.Load() {
 		return b.usable()
@@ -50,7 +69,7 @@ func (s *server) push(channel string, env *cluster.Envelope, internal bool, done
 		return cluster.ErrQueueFull
 	}
 	now := b.now()
-	size, number, err := s.queue.push(channel, env, internal, now, done)
+	size, number, err := s.queue.push(channel, env, internal, now, done, m)
 	if errors.Is(err, cluster.ErrTooLarge) {
 		s.stats.tooLarge.Add(1)
 	}
@@ -167,7 +186,7 @@ type inboxMessage struct {
 func (m *inboxMessage) publish() {
 	s := m.servers[0]
 	m.servers = m.servers[1:]
-	if err := s.push(m.channel, &m.envelope, false, m.published); err != nil {
+	if err := s.push(m.channel, &m.envelope, false, m.published, nil); err != nil {
 		m.published(0, err)
 	}
 }
@@ -178,4 +197,118 @@ func (m *inboxMessage) published(nodes int, err error) {
 		return
 	}
 	m.done(nodes, err)
+}
+
+// script publishes a message once.
+type script struct {
+	message *once.Message
+	command *redis.StringCmd
+	expiry  *historyExpiry // that it sets if it is published; nil: none
+	age     time.Duration  // of the expiry
+}
+
+// composeScript makes the command for a message that is published once.
+func (p *publisher) composeScript(ctx context.Context, m *queuedMessage, field string) {
+	h, prefix := &p.history, p.server.prefix
+	e := h.expiry(m, prefix)
+	s, life := script{message: m.once}, any("")
+	if e.due(m.keep.Age, p.server.now()) {
+		life = historyLife(m.keep.Age)
+		if field == stream.FieldMessage {
+			// The script of a message that may be a repeat may do nothing.
+			s.expiry, s.age = e, m.keep.Age
+		}
+	}
+	s.command = redis.NewStringCmd(ctx, "eval", once.Script, 2,
+		m.once.KeyOf(prefix, string(m.channel[len(prefix):])), e.key,
+		m.once.Value(), m.once.WindowMillis(), m.keep.Messages, field, &m.payload, life, &m.channel)
+	h.scripts, h.commands = append(h.scripts, s), append(h.commands, s.command)
+}
+
+// refusedScripts ends the messages whose scripts were the reason why the server
+// has refused a transaction. The others are sent again without them.
+func (p *publisher) refusedScripts(ctx context.Context) (refused bool, err error) {
+	if err := p.scriptsMayWait(); err != nil {
+		return false, err
+	}
+	for _, s := range p.history.scripts {
+		if err := s.command.Err(); err != nil && !redis.IsExecAbortError(err) {
+			p.refuseOnce(ctx, s.message, err)
+			refused = true
+		}
+	}
+	return refused, nil
+}
+
+// scriptsMayWait returns an error if a script has failed because of the state
+// that the server is in. It ends the connection, and the messages are sent
+// again, perhaps to another master.
+func (p *publisher) scriptsMayWait() error {
+	for _, s := range p.history.scripts {
+		err := withCause(s.command.Err())
+		if passing(err) || redis.IsLoadingError(err) && p.mayWait() {
+			return err
+		}
+	}
+	return nil
+}
+
+// settleOnce handles the replies to the scripts in a transaction that is
+// acknowledged.
+func (p *publisher) settleOnce(ctx context.Context) {
+	h, s := &p.history, p.server
+	for _, script := range h.scripts {
+		if err := script.command.Err(); err != nil {
+			p.refuseOnce(ctx, script.message, err)
+			continue
+		}
+		switch outcome, err := script.message.Settle(script.command.Val()); outcome {
+		case once.Published:
+			if e := script.expiry; e != nil {
+				e.age, e.renewed = script.age, max(s.now(), 1)
+			}
+		case once.Repeat:
+			s.stats.onceRepeats.Add(1)
+		case once.Refused:
+			p.refuseOnce(ctx, script.message, err)
+		}
+	}
+	if len(h.scripts) > 0 {
+		clear(h.scripts)
+		clear(h.commands)
+	}
+	if h.onceAt != 0 && s.now() >= h.onceAt {
+		h.onceAt = 0
+		s.unconfirmed.set(ctx, nil)
+	}
+}
+
+// refuseOnce ends a message that the server has not stored.
+func (p *publisher) refuseOnce(ctx context.Context, m *once.Message, reason error) {
+	s := p.server
+	reason = withCause(reason)
+	p.history.onceAt = s.now() + historyRetry
+	s.stats.onceFailures.Add(1)
+	s.unconfirmed.set(ctx, reason)
+	m.Refuse(fmt.Errorf("redisbroker: Redis refuses the message: %w", reason))
+}
+
+// scriptReply is the error reply of a command in a script.
+type scriptReply string
+
+func (r scriptReply) Error() string { return string(r) }
+
+// RedisError implements redis.Error.
+func (r scriptReply) RedisError() {}
+
+// withCause returns the error of the command that has failed in a script.
+func withCause(err error) error {
+	var reply redis.Error
+	if !errors.As(err, &reply) {
+		return err
+	}
+	if cause := once.Cause(reply.Error()); cause != reply.Error() {
+		return scriptReply(cause)
+	}
+	return err
 }

@@ -124,7 +124,7 @@ func NewKept() Kept { return Kept{newPublishQueue("", header{node: "node"}, 16<<
 // Acknowledge puts messages into the queue and acknowledges them.
 func (k Kept) Acknowledge(count, size int, now, age time.Duration) (bytes, fresh int) {
 	for range count {
-		_, _, _ = k.queue.push("channel", &cluster.Envelope{Payload: make([]byte, size)}, false, now, nil)
+		_, _, _ = k.queue.push("channel", &cluster.Envelope{Payload: make([]byte, size)}, false, now, nil, nil)
 	}
 	return k.queue.acknowledge(count, now, age)
 }
@@ -133,7 +133,7 @@ func (k Kept) Acknowledge(count, size int, now, age time.Duration) (bytes, fresh
 // transaction of the size takes.
 func (k Kept) Queue(count, growth int) (taken int) {
 	for range count {
-		_, _, _ = k.queue.push("channel", &cluster.Envelope{}, false, time.Hour, nil)
+		_, _, _ = k.queue.push("channel", &cluster.Envelope{}, false, time.Hour, nil, nil)
 	}
 	return len(k.queue.peek(nil, growth))
 }
@@ -178,7 +178,7 @@ func NewAsleep(config Config) (*Asleep, error) {
 // Queue queues a message.
 func (a *Asleep) Queue(channel string) error {
 	s := a.publisher.server
-	size, _, err := s.queue.push(channel, &cluster.Envelope{}, false, s.now(), nil)
+	size, _, err := s.queue.push(channel, &cluster.Envelope{}, false, s.now(), nil, nil)
 	s.congestion.pending.Add(int64(size))
 	return err
 }

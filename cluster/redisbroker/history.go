@@ -14,11 +14,12 @@ import (
 
 // The keys of histories on the server of a channel, under the cluster's prefix:
 //
-//	<cluster>:h:<channel>   a stream of envelopes; expires after the retention's age
-//	<cluster>:hg            the time up to which messages may be missing in all histories
-//	<cluster>:hg:<channel>  the same for one channel
+//	<cluster>:h:<channel>         a stream of envelopes; expires after the retention's age
+//	<cluster>:hg                  the time up to which messages may be missing in all histories
+//	<cluster>:hg:<channel>        the same for one channel
+//	<cluster>:o:<channel>:<hash>  the ID of a message that was published once
 //
-// Package stream describes the entries.
+// Package stream describes the entries, package once the IDs.
 const (
 	historyKey    = "h:"
 	gapKey        = "hg"

@@ -13,16 +13,17 @@ import (
 )
 
 // BenchmarkHistory sends messages of 100 bytes in 100 channels through a
-// server, without and with a history, and reports the CPU time that Redis takes
-// for one. The node subscribes to none of the channels, so that the time is
-// that of the publishes.
+// server, without a history, with one, and published once, and reports the CPU
+// time that Redis takes for one. The node subscribes to none of the channels,
+// so that the time is that of the publishes.
 func BenchmarkHistory(b *testing.B) {
-	for _, retention := range []*cluster.Retention{nil, {Messages: 100, Age: time.Hour, Bytes: 1 << 20}} {
-		name := "without"
-		if retention != nil {
-			name = "with"
-		}
-		b.Run(name, func(b *testing.B) {
+	retention := &cluster.Retention{Messages: 100, Age: time.Hour, Bytes: 1 << 20}
+	for _, c := range []struct {
+		name string
+		keep *cluster.Retention
+		once bool
+	}{{"without", nil, false}, {"with", retention, false}, {"once", retention, true}} {
+		b.Run(c.name, func(b *testing.B) {
 			server := redistest.Start(b)
 			admin := newAdmin(b, server)
 			broker := startBroker(b, redisbroker.Config{Servers: []string{server.URL()}, ProbeInterval: time.Second}, newTally())
@@ -30,7 +31,20 @@ func BenchmarkHistory(b *testing.B) {
 			for i := range channels {
 				channels[i] = cluster.RoomChannel("chat", fmt.Sprint("room-", i))
 			}
-			env := &cluster.Envelope{Keep: retention, Origin: broker.NodeID() + "-0123456789abcdefghijkl", Payload: make([]byte, 100)}
+			env := &cluster.Envelope{Keep: c.keep, Origin: broker.NodeID() + "-0123456789abcdefghijkl", Payload: make([]byte, 100)}
+			confirmed := func(_ cluster.Position, err error) {
+				if err != nil {
+					b.Error(err)
+				}
+			}
+			publish := func(number int) error {
+				channel := channels[number%len(channels)]
+				if !c.once {
+					return broker.Publish(channel, env)
+				}
+				broker.PublishOnce(channel, env, cluster.Once{ID: strconv.Itoa(number), Window: 2 * time.Minute}, confirmed)
+				return nil
+			}
 			// A transaction's worth of messages, and then the wait for the last
 			// one, so that the queue stays short.
 			const step = 512
@@ -40,7 +54,7 @@ func BenchmarkHistory(b *testing.B) {
 			published := 0
 			for b.Loop() {
 				if published++; published%step != 0 {
-					if err := broker.Publish(channels[published%len(channels)], env); err != nil {
+					if err := publish(published); err != nil {
 						b.Fatal(err)
 					}
 					continue

@@ -36,6 +36,8 @@ type historyWriter struct {
 
 	commands []redis.Cmder      // of a transaction
 	stored   []*redis.StringCmd // the messages in it, by their place in the batch
+	scripts  []script           // in it
+	stores   bool               // stored has messages
 	renewed  []*historyExpiry   // in it
 	expires  []*redis.BoolCmd   // the same
 
@@ -43,6 +45,7 @@ type historyWriter struct {
 	retryAt  time.Duration // Broker.now; while failing
 	noticeAt time.Duration // of the next notice
 	quietAt  time.Duration // when a refusal of single entries is over
+	onceAt   time.Duration // when a refusal of confirmed messages is over; 0: there is none
 }
 
 // historyExpiry is the expiry of a key.
@@ -53,14 +56,14 @@ type historyExpiry struct {
 	pending bool          // in the transaction that is being made
 }
 
-// keeps returns true if one of the first messages is for a history.
-func (p *publisher) keeps(count int) bool {
+// keeps returns whether one of the first messages is for a history, and whether
+// one is published once.
+func (p *publisher) keeps(count int) (stored, scripts bool) {
 	for i := range p.batch[:count] {
-		if p.batch[i].keep != nil {
-			return true
-		}
+		m := &p.batch[i]
+		stored, scripts = stored || m.stored(), scripts || m.once != nil
 	}
-	return false
+	return stored, scripts
 }
 
 // stores returns true if the messages for histories may be stored. If not, all
@@ -75,47 +78,77 @@ func (p *publisher) stores(ctx context.Context) (bool, error) {
 	return !h.failing, nil
 }
 
-// sendKept executes the first messages as one transaction, which stores those
-// for histories. Those before repeated may have been executed before.
-func (p *publisher) sendKept(ctx context.Context, count, repeated int) error {
-	p.compose(ctx, count, repeated)
-	transaction := p.conn.TxPipeline()
-	if err := transaction.BatchProcess(ctx, p.history.commands...); err != nil {
-		return err
-	}
-	_, err := transaction.Exec(ctx)
+// sendKept executes the first messages as one transaction. It stores those for
+// histories if stores is true, and in any case those that are published once:
+// their publishers learn whether it has succeeded. The ones before repeated may
+// have been executed before.
+func (p *publisher) sendKept(ctx context.Context, count, repeated int, stores bool) error {
+	p.compose(ctx, count, repeated, stores)
+	err := p.execute(ctx)
 	switch {
 	case err == nil:
 	case redis.IsExecAbortError(err) || !isReply(err):
 		return err
 	default:
-		// The transaction was executed, and some of its commands have failed.
+		// The commands were executed, and some of them have failed.
 		for _, command := range p.counts[:count] {
 			if command.Err() != nil {
 				return err
 			}
 		}
+		if err := p.scriptsMayWait(); err != nil {
+			return err
+		}
 	}
-	p.server.transactions.set(ctx, nil)
+	if !stores {
+		return nil
+	}
 	return p.settleHistory(ctx, count)
+}
+
+// execute sends the commands that compose has made. A script needs no
+// transaction around it, so one that is sent alone works without the right to
+// transactions, too.
+func (p *publisher) execute(ctx context.Context) error {
+	commands := p.history.commands
+	switch len(commands) {
+	case 0:
+		return nil // all of them are over
+	case 1:
+		return p.conn.Process(ctx, commands[0])
+	}
+	transaction := p.conn.TxPipeline()
+	if err := transaction.BatchProcess(ctx, commands...); err != nil {
+		return err
+	}
+	_, err := transaction.Exec(ctx)
+	if err == nil || !redis.IsExecAbortError(err) && isReply(err) {
+		p.server.transactions.set(ctx, nil)
+	}
+	return err
 }
 
 // compose makes the commands of a transaction. Each message is stored before it
 // is published, so that a delivered message is in the history.
-func (p *publisher) compose(ctx context.Context, count, repeated int) {
+func (p *publisher) compose(ctx context.Context, count, repeated int, stores bool) {
 	h, now := &p.history, p.server.now()
-	h.commands, h.stored, h.renewed, h.expires = h.commands[:0], h.stored[:0], h.renewed[:0], h.expires[:0]
+	h.stored, h.renewed, h.expires, h.stores = h.stored[:0], h.renewed[:0], h.expires[:0], stores
 	for i := range p.batch[:count] {
 		m := &p.batch[i]
-		if m.keep == nil {
-			h.stored = append(h.stored, nil)
-			h.commands = append(h.commands, p.counts[i])
-			continue
-		}
-		e, field := h.expiry(m, p.server.prefix), stream.FieldMessage
+		field := stream.FieldMessage
 		if i < repeated {
 			field = stream.FieldAgain
 		}
+		if m.once != nil || !m.stored() || !stores {
+			h.stored = append(h.stored, nil)
+			if m.once == nil {
+				h.commands = append(h.commands, p.counts[i])
+			} else if !m.once.Over() {
+				p.composeScript(ctx, m, field)
+			}
+			continue
+		}
+		e := h.expiry(m, p.server.prefix)
 		store := redis.NewStringCmd(ctx, "xadd", e.key, "maxlen", "~", m.keep.Messages, "*", field, &m.payload)
 		h.stored = append(h.stored, store)
 		h.commands = append(h.commands, store)
@@ -186,20 +219,21 @@ func (p *publisher) settleHistory(ctx context.Context, count int) error {
 	return nil
 }
 
-// refusedHistory returns the reason why the server has refused a transaction,
-// if it is that the transaction stores messages.
-func (p *publisher) refusedHistory(count int, abort error) error {
-	for _, command := range p.counts[:count] {
-		if err := command.Err(); err != nil && !redis.IsExecAbortError(err) {
-			return nil
+// refusedHistory returns why the server has refused a transaction, if the
+// reason is that the transaction stores messages without a script.
+func (p *publisher) refusedHistory() error {
+	h := &p.history
+	scripts := h.scripts
+	for _, command := range h.commands {
+		if len(scripts) > 0 && command == redis.Cmder(scripts[0].command) {
+			scripts = scripts[1:]
+			continue
 		}
-	}
-	for _, command := range p.history.commands {
 		if err := command.Err(); err != nil && !redis.IsExecAbortError(err) {
 			return err
 		}
 	}
-	return abort
+	return nil
 }
 
 // failHistory makes the publisher publish messages without storing them. All
@@ -261,7 +295,7 @@ func (p *publisher) markGap(ctx context.Context, key string) error {
 // countUnkept counts those of the first messages that should have been stored.
 func (p *publisher) countUnkept(count int) {
 	for i := range p.batch[:count] {
-		if p.batch[i].keep != nil {
+		if p.batch[i].stored() {
 			p.server.stats.unkept.Add(1)
 		}
 	}

@@ -152,7 +152,7 @@ func TestHistoryWithRestrictedUser(t *testing.T) {
 	newAdmin(t, server).must("ACL SETUSER stoa on >password resetkeys resetchannels ~stoa:* &stoa:* -@all +publish +subscribe " +
 		"+unsubscribe +pubsub|numsub +ping +info +multi +exec +set +mget +del +sadd +srem +smembers +pexpire " +
 		"+client|id +client|setname +client|list +client|kill +role " +
-		"+xadd +xrevrange +xrange +xlen +xdel +xtrim +time")
+		"+xadd +xrevrange +xrange +xlen +xdel +xtrim +time +eval +get")
 	nodes, ledgers := historyPair(t, channel, "redis://stoa:password@"+server.Addr())
 	begin, _ := readHistory(t, nodes[0], channel, cluster.HistoryQuery{})
 	keep(t, nodes[0], channel, hour, "a", "b")
@@ -165,6 +165,8 @@ func TestHistoryWithRestrictedUser(t *testing.T) {
 		t.Errorf("ClearHistory = %v, want nil", err)
 	}
 	expectHistory(t, nodes[1], channel, cluster.Position{}, true)
+	confirmed(t, nodes[0], channel, "id", "once")
+	expectHistory(t, nodes[1], channel, cluster.Position{}, true, "once")
 	for _, b := range nodes {
 		if warnings := b.Warnings(); len(warnings) != 0 {
 			t.Errorf("Warnings = %q, want none", warnings)

@@ -17,7 +17,7 @@ import (
 )
 
 // hour is a retention that the tests do not exceed.
-var hour = cluster.Retention{Messages: 10_000, Age: time.Hour, Bytes: 64 << 20}
+var hour = cluster.Retention{Messages: 100_000, Age: time.Hour, Bytes: 64 << 20}
 
 // keptLedger is a handler that records messages with their positions.
 type keptLedger struct {
@@ -127,4 +127,65 @@ func historyPair(t testing.TB, channel string, urls ...string) (nodes [2]*redisb
 func redisError(err error) bool {
 	var reply redis.Error
 	return errors.As(err, &reply)
+}
+
+// onceOutcome is the outcome of PublishOnce.
+type onceOutcome struct {
+	position cluster.Position
+	err      error
+}
+
+// publishOnceFor publishes a message once. A second outcome fails the test.
+func publishOnceFor(t testing.TB, b *redisbroker.Broker, channel, id, payload string, window time.Duration) <-chan onceOutcome {
+	t.Helper()
+	outcome := make(chan onceOutcome, 1)
+	env := &cluster.Envelope{Keep: &hour, Payload: []byte(payload)}
+	b.PublishOnce(channel, env, cluster.Once{ID: id, Window: window}, func(p cluster.Position, err error) {
+		select {
+		case outcome <- onceOutcome{p, err}:
+		default:
+			t.Errorf("the message with the ID %q has a second outcome: %v, %v", id, p, err)
+		}
+	})
+	return outcome
+}
+
+func publishOnce(t testing.TB, b *redisbroker.Broker, channel, id, payload string) <-chan onceOutcome {
+	t.Helper()
+	return publishOnceFor(t, b, channel, id, payload, time.Hour)
+}
+
+func awaitOnce(t testing.TB, outcome <-chan onceOutcome) onceOutcome {
+	t.Helper()
+	select {
+	case o := <-outcome:
+		return o
+	case <-time.After(patience):
+		t.Fatal("PublishOnce has no outcome")
+		return onceOutcome{}
+	}
+}
+
+// confirmed publishes a message once and returns its position.
+func confirmed(t testing.TB, b *redisbroker.Broker, channel, id, payload string) cluster.Position {
+	t.Helper()
+	o := awaitOnce(t, publishOnce(t, b, channel, id, payload))
+	if o.err != nil || o.position.IsZero() {
+		t.Fatalf("PublishOnce(%q) = %v, %v, want a position", id, o.position, o.err)
+	}
+	return o.position
+}
+
+// expectEverywhere checks the deliveries on each node, and the history.
+func expectEverywhere(t testing.TB, nodes []*redisbroker.Broker, ledgers []*keptLedger, channel string, want ...string) {
+	t.Helper()
+	for i, l := range ledgers {
+		l.await(t, channel, len(want))
+		if got, _ := l.on(channel); !slices.Equal(got, want) {
+			t.Errorf("node %d has received %q, want %q", i, got, want)
+		}
+	}
+	if _, got := readHistory(t, nodes[0], channel, cluster.HistoryQuery{}); !slices.Equal(got, want) {
+		t.Errorf("the history has %q, want %q", got, want)
+	}
 }

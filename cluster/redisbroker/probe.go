@@ -74,7 +74,7 @@ func (s *server) probe() {
 	payload[0] = internalProbe
 	// It fails if the broker is closed; then there is nothing to probe.
 	err := s.push(s.broker.ownChannel, &cluster.Envelope{Binary: true, Payload: payload}, true,
-		func(int, error) { s.probing.Store(false) })
+		func(int, error) { s.probing.Store(false) }, nil)
 	if err != nil {
 		s.probing.Store(false)
 	}
@@ -184,12 +184,12 @@ func (b *Broker) successor() *peerNode {
 }
 
 // Warnings returns problems of the servers that messages survive, for people: a
-// server refuses the node's entry, transactions, or messages for histories; two
-// nodes have one ID. It does not block.
+// server refuses the node's entry, transactions, messages for histories, or
+// confirmed ones; two nodes have one ID. It does not block.
 func (b *Broker) Warnings() []string {
 	var warnings []string
 	for _, s := range b.servers {
-		for _, c := range []*complaint{&s.registration, &s.transactions, &s.duplicates, &s.unkept} {
+		for _, c := range []*complaint{&s.registration, &s.transactions, &s.duplicates, &s.unkept, &s.unconfirmed} {
 			if text := c.warning(); text != "" {
 				warnings = append(warnings, text)
 			}

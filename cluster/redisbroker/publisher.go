@@ -237,6 +237,7 @@ func (p *publisher) publish(ctx context.Context) error {
 		return nil
 	}
 	p.unsure = max(0, p.unsure-count)
+	p.settleOnce(ctx)
 	if p.history.failing {
 		p.countUnkept(count)
 	}
@@ -258,15 +259,17 @@ func (p *publisher) send(ctx context.Context, count, repeated int) error {
 	for _, command := range p.counts[:count] {
 		command.SetErr(nil)
 	}
-	p.history.commands = p.history.commands[:0]
-	if p.keeps(count) {
-		stores, err := p.stores(ctx)
-		if err != nil {
+	h := &p.history
+	h.commands, h.scripts = h.commands[:0], h.scripts[:0]
+	stores, scripts := p.keeps(count)
+	if stores {
+		var err error
+		if stores, err = p.stores(ctx); err != nil {
 			return err
 		}
-		if stores {
-			return p.sendKept(ctx, count, repeated)
-		}
+	}
+	if stores || scripts {
+		return p.sendKept(ctx, count, repeated, stores)
 	}
 	if count == 1 {
 		return p.conn.Process(ctx, p.counts[0])
@@ -291,12 +294,10 @@ func (p *publisher) expire() {
 		p.peek()
 		dropped := min(count, len(p.batch))
 		for i := range dropped {
-			if done := p.batch[i].done; done != nil {
-				done(0, cluster.ErrExpired)
-			}
-			if p.batch[i].acknowledged == 0 {
+			if p.batch[i].waiting() {
 				s.stats.tooOld.Add(1)
 			}
+			p.batch[i].fail(cluster.ErrExpired)
 		}
 		s.adjust(-s.queue.pop(dropped))
 		p.unsure = max(0, p.unsure-dropped)

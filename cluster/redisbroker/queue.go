@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker/internal/once"
 )
 
 const (
@@ -28,7 +29,7 @@ const (
 	maxFreeChunks  = 16
 
 	// queuedOverhead is the memory of an entry without its bytes.
-	queuedOverhead = 112
+	queuedOverhead = 120
 )
 
 // queuedMessage is a message that waits to be published or to be acknowledged.
@@ -40,6 +41,7 @@ type queuedMessage struct {
 	own     bool                       // of the broker itself: Close does not wait for it
 	done    func(nodes int, err error) // nil: no caller asks
 	keep    *cluster.Retention         // nil: not for the history; shared, does not change
+	once    *once.Message              // nil: not published once; owned by the publisher, as done
 
 	// acknowledged is the time of the last acknowledgement, 0 if there was
 	// none. From the first one on, the message is neither counted nor waited
@@ -48,15 +50,42 @@ type queuedMessage struct {
 }
 
 // wireSize is the size of its part of a transaction: a message for the history
-// is sent twice.
+// is sent twice, or once with a script.
 func (q *queuedMessage) wireSize() int {
-	if q.keep == nil {
+	switch {
+	case q.once != nil:
+		return q.size() + len(q.channel) + len(once.Script)
+	case q.keep == nil:
 		return q.size()
 	}
 	return 2 * q.size()
 }
 
-func (q *queuedMessage) size() int { return len(q.channel) + len(q.payload) + queuedOverhead }
+func (q *queuedMessage) size() int {
+	size := len(q.channel) + len(q.payload) + queuedOverhead
+	if q.once != nil {
+		size += once.Overhead
+	}
+	return size
+}
+
+// stored returns true if the message is stored by a command of its own.
+func (q *queuedMessage) stored() bool { return q.keep != nil && q.once == nil }
+
+// waiting returns true unless the message has had its outcome.
+func (q *queuedMessage) waiting() bool {
+	return q.acknowledged == 0 && (q.once == nil || q.once.Waiting())
+}
+
+// fail gives the caller an error as the outcome, if there is a caller.
+func (q *queuedMessage) fail(err error) {
+	if q.done != nil {
+		q.done(0, err)
+	}
+	if q.once != nil {
+		q.once.Fail(err)
+	}
+}
 
 // wireBytes is an argument of a command that go-redis takes by pointer, without
 // an allocation.
@@ -103,9 +132,10 @@ func newPublishQueue(prefix string, s header, maxMessage int) *publishQueue {
 	return &publishQueue{wake: make(chan struct{}, 1), prefix: prefix, header: s, maxMessage: maxMessage}
 }
 
-// push adds a message and returns its size and its number.
+// push adds a message and returns its size and its number. Either of done and m
+// is nil.
 func (q *publishQueue) push(channel string, env *cluster.Envelope, internal bool, now time.Duration,
-	done func(int, error),
+	done func(int, error), m *once.Message,
 ) (size int, number uint64, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -118,7 +148,10 @@ func (q *publishQueue) push(channel string, env *cluster.Envelope, internal bool
 	}
 	q.header.number++
 	q.header.internal = internal
-	e := queuedMessage{since: now, own: internal, done: done}
+	e := queuedMessage{since: now, own: internal, done: done, once: m}
+	if m != nil {
+		m.Place(cluster.Position{Incarnation: q.header.incarnation, Number: q.header.number})
+	}
 	if env.Keep != nil {
 		e.keep = q.retention(env.Keep)
 	}

@@ -1,6 +1,7 @@
 package redisbroker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,13 @@ func isReply(err error) bool {
 // without.
 func denied(err error) bool {
 	return redis.IsPermissionError(err) || redis.HasErrorPrefix(err, "unknown ") || redis.HasErrorPrefix(err, "Unknown ")
+}
+
+// passing returns true for replies of a server that is about to become useful,
+// or to be replaced by one.
+func passing(err error) bool {
+	return redis.IsReadOnlyError(err) || redis.IsMasterDownError(err) || redis.IsAuthError(err) || redis.HasErrorPrefix(err, "BUSY ") ||
+		errors.Is(explain(err), errClusterMode)
 }
 
 // explain names the cause of replies that show the wrong kind of server.
@@ -215,16 +223,24 @@ func (p *publisher) sendAlone(ctx context.Context, until time.Duration, reason e
 
 // aborted handles a transaction that the server has refused as a whole.
 func (p *publisher) aborted(ctx context.Context, began time.Duration, count int, abort error) error {
-	if len(p.history.commands) > 0 {
-		if reason := p.refusedHistory(count, abort); reason != nil {
-			if redis.IsReadOnlyError(reason) || redis.IsLoadingError(reason) && p.mayWait() {
-				// A replica accepts the messages, but for other subscribers.
-				return reason
-			}
-			return p.failHistory(ctx, reason)
-		}
+	if reason := p.abortReason(count); reason != nil || len(p.history.commands) == 0 {
+		p.sendAlone(ctx, began+aloneRetry, cmp.Or(reason, abort))
+		return nil
 	}
-	p.sendAlone(ctx, began+aloneRetry, p.abortReason(count, abort))
+	refused, err := p.refusedScripts(ctx)
+	if err != nil {
+		return err
+	}
+	reason := p.refusedHistory()
+	switch {
+	case redis.IsReadOnlyError(reason) || redis.IsLoadingError(reason) && p.mayWait():
+		// A replica accepts the messages, but for other subscribers.
+		return reason
+	case reason != nil || p.history.stores && !refused:
+		return p.failHistory(ctx, cmp.Or(reason, abort))
+	case !refused:
+		p.sendAlone(ctx, began+aloneRetry, abort)
+	}
 	return nil
 }
 
@@ -234,15 +250,15 @@ func (p *publisher) mayWait() bool {
 	return p.server.now()-p.batch[0].since < p.server.config().QueueAge/2
 }
 
-// abortReason returns the first error of the commands in a transaction: the
+// abortReason returns the first error of the publishes in a transaction: the
 // reply to the transaction itself only counts them as errors.
-func (p *publisher) abortReason(count int, abort error) error {
+func (p *publisher) abortReason(count int) error {
 	for _, command := range p.counts[:count] {
 		if err := command.Err(); err != nil && !redis.IsExecAbortError(err) {
 			return err
 		}
 	}
-	return abort
+	return nil
 }
 
 // accepted is called when the server has accepted a batch. Only this ends the

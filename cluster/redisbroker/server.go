@@ -50,6 +50,7 @@ type server struct {
 	transactions  complaint // the server refuses transactions
 	duplicates    complaint // two nodes have one ID
 	unkept        complaint // the server refuses to store messages in histories
+	unconfirmed   complaint // the server refuses messages that are published once
 	stats         serverStats
 
 	// awakeAt is Broker.now of the last call of awake.
@@ -88,6 +89,7 @@ func newServer(b *Broker, partition int, endpoint *endpoint) *server {
 		{&s.transactions, "Redis refuses transactions", "Redis accepts transactions"},
 		{&s.duplicates, "two nodes have one ID", "all nodes have IDs of their own"},
 		{&s.unkept, "Redis refuses to store messages in histories", "Redis stores messages in histories"},
+		{&s.unconfirmed, "Redis refuses confirmed messages", "Redis accepts confirmed messages"},
 	} {
 		c.complaint.init(c.bad, c.good, endpoint.identity, b.config.Logger)
 	}
@@ -193,6 +195,7 @@ func (s *server) report(ctx context.Context) {
 	s.transactions.report(ctx)
 	s.duplicates.report(ctx)
 	s.unkept.report(ctx)
+	s.unconfirmed.report(ctx)
 }
 
 // submit hands a request to the publisher, which checks for requests often.

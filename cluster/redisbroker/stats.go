@@ -72,6 +72,11 @@ type ServerStats struct {
 	// Unkept is the number of messages that were published, but could not be
 	// stored in the history of their channel.
 	Unkept uint64
+	// OnceFailures is the number of messages that should have been published
+	// once, and were not published because the server did not store them.
+	// OnceRepeats is the number of those that were not published because
+	// another message had their ID.
+	OnceFailures, OnceRepeats uint64
 	// FlushTimeouts is the number of times that the queue was sent before all
 	// known nodes had come back.
 	FlushTimeouts uint64
@@ -149,7 +154,7 @@ type serverStats struct {
 	tooOld, badVersion, malformed           atomic.Uint64
 	badNumber, tooLarge                     atomic.Uint64
 	gaps, missedAtMost, flushTimeouts       atomic.Uint64
-	unkept                                  atomic.Uint64
+	unkept, onceFailures, onceRepeats       atomic.Uint64
 	publishTime, answerTime, lag, batchSize histogram
 }
 
@@ -193,6 +198,8 @@ func (s *server) readStats() ServerStats {
 		Gaps:                s.stats.gaps.Load(),
 		MissedAtMost:        s.stats.missedAtMost.Load(),
 		Unkept:              s.stats.unkept.Load(),
+		OnceFailures:        s.stats.onceFailures.Load(),
+		OnceRepeats:         s.stats.onceRepeats.Load(),
 		FlushTimeouts:       s.stats.flushTimeouts.Load(),
 		PublishTime:         s.stats.publishTime.read(),
 		AnswerTime:          s.stats.answerTime.read(),
@@ -295,6 +302,12 @@ var serverMetrics = []struct {
 	{"broker_history_failures_total", cluster.MetricCounter,
 		"Messages that were published, but not stored in the history of their channel.",
 		func(s *ServerStats) float64 { return float64(s.Unkept) }},
+	{"broker_once_failures_total", cluster.MetricCounter,
+		"Confirmed messages that the server did not store, and that were not published for that.",
+		func(s *ServerStats) float64 { return float64(s.OnceFailures) }},
+	{"broker_once_repeats_total", cluster.MetricCounter,
+		"Confirmed messages that were not published because their ID was known.",
+		func(s *ServerStats) float64 { return float64(s.OnceRepeats) }},
 	{"broker_flush_timeouts_total", cluster.MetricCounter,
 		"Outages after which publishing went on before all known nodes were back.",
 		func(s *ServerStats) float64 { return float64(s.FlushTimeouts) }},

@@ -13,7 +13,7 @@ import (
 // that drops packets.
 type Proxy struct {
 	listener net.Listener
-	filter   func(client io.Reader) io.Reader // of the commands; nil: none
+	filter   func(client, server io.Reader) (commands, replies io.Reader) // nil: none
 	pipes    sync.WaitGroup
 
 	mu      sync.Mutex // guards the rest
@@ -31,7 +31,7 @@ func StartProxy(t testing.TB, s *Server) *Proxy {
 	return startProxy(t, s, nil)
 }
 
-func startProxy(t testing.TB, s *Server, filter func(io.Reader) io.Reader) *Proxy {
+func startProxy(t testing.TB, s *Server, filter func(client, server io.Reader) (commands, replies io.Reader)) *Proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -166,12 +166,12 @@ func (p *Proxy) accept() {
 			}
 			continue
 		}
-		passing, commands := p.current(), io.Reader(client)
+		passing, commands, replies := p.current(), io.Reader(client), io.Reader(server)
 		if p.filter != nil {
-			commands = p.filter(client)
+			commands, replies = p.filter(client, server)
 		}
 		p.pipes.Go(func() { p.copy(server, client, commands, passing) })
-		p.pipes.Go(func() { p.copy(client, server, server, passing) })
+		p.pipes.Go(func() { p.copy(client, server, replies, passing) })
 	}
 }
 

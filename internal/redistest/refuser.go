@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -19,14 +20,16 @@ type Refuser struct {
 
 	mu      sync.Mutex // guards the rest
 	refused map[string]string
+	losing  string // the command whose reply is lost; empty: none
 }
 
 // StartRefuser forwards connections to the server until the end of the test.
 func StartRefuser(t testing.TB, s *Server) *Refuser {
 	t.Helper()
 	r := &Refuser{}
-	r.Proxy = startProxy(t, s, func(client io.Reader) io.Reader {
-		return &commandReader{refuser: r, in: bufio.NewReader(client)}
+	r.Proxy = startProxy(t, s, func(client, server io.Reader) (commands, replies io.Reader) {
+		silent := new(atomic.Bool)
+		return &commandReader{refuser: r, in: bufio.NewReader(client), silent: silent}, &replyReader{server, silent}
 	})
 	return r
 }
@@ -45,6 +48,25 @@ func (r *Refuser) Refuse(reply string, commands ...string) {
 // Accept ends the refusals.
 func (r *Refuser) Accept() { r.Refuse("") }
 
+// LoseReply lets the next command of this name through, in lower case, but
+// neither its reply nor a later one on the same connection, which stays open.
+func (r *Refuser) LoseReply(command string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.losing = command
+}
+
+// loses reports whether the reply to the command is to be lost.
+func (r *Refuser) loses(command string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.losing == "" || strings.ToLower(command) != r.losing {
+		return false
+	}
+	r.losing = ""
+	return true
+}
+
 func (r *Refuser) reply(command string) (reply string, found bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -56,7 +78,23 @@ func (r *Refuser) reply(command string) (reply string, found bool) {
 type commandReader struct {
 	refuser *Refuser
 	in      *bufio.Reader
+	silent  *atomic.Bool // the replies are lost
 	pending []byte
+}
+
+// replyReader reads the replies of the server, until they are lost.
+type replyReader struct {
+	server io.Reader
+	silent *atomic.Bool
+}
+
+func (r *replyReader) Read(p []byte) (int, error) {
+	for {
+		count, err := r.server.Read(p)
+		if err != nil || !r.silent.Load() {
+			return count, err
+		}
+	}
 }
 
 func (c *commandReader) Read(p []byte) (int, error) {
@@ -100,6 +138,9 @@ func (c *commandReader) next() error {
 			command = string(argument[:size])
 		}
 		c.pending = append(append(c.pending, length...), argument...)
+	}
+	if c.refuser.loses(command) {
+		c.silent.Store(true)
 	}
 	if reply, found := c.refuser.reply(command); found {
 		script := "return redis.error_reply(ARGV[1])"

@@ -14,7 +14,9 @@ const throttlePiece = 16 << 10
 func StartThrottle(t testing.TB, s *Server, bytesPerSecond int) *Proxy {
 	t.Helper()
 	pause := time.Second * throttlePiece / time.Duration(bytesPerSecond)
-	return startProxy(t, s, func(client io.Reader) io.Reader { return &throttledReader{client, pause} })
+	return startProxy(t, s, func(client, server io.Reader) (commands, replies io.Reader) {
+		return &throttledReader{client, pause}, server
+	})
 }
 
 type throttledReader struct {
