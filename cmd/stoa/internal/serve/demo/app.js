@@ -195,7 +195,8 @@ function sayGoodbye() {
 }
 
 function forgetRoom() {
-  people.forget();
+  talk.end();
+  people.end();
   wanted = undefined;
   room = undefined;
   document.title = 'Stoa';

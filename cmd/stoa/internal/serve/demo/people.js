@@ -17,6 +17,7 @@ const keyOf = ({ user, conn }) => (user ? `user ${user}` : `conn ${conn}`);
 export class People {
   #roster = new Roster();
   #isLoaded = false;
+  #isOver = false;
   #names = new Map();
   #typing = new Map();
   #unnamed = new Map();
@@ -100,8 +101,9 @@ export class People {
     if (this.#typing.delete(key)) this.#showTyping();
   }
 
-  // forget ends the timers when the room is left.
-  forget() {
+  // end hides the members when the room is left.
+  end() {
+    this.#isOver = true;
     for (const { timer } of this.#typing.values()) clearTimeout(timer);
     for (const timer of this.#unnamed.values()) clearTimeout(timer);
     this.#typing.clear();
@@ -145,6 +147,7 @@ export class People {
   }
 
   #show() {
+    if (this.#isOver) return;
     // An earlier connection of the page is a member for a moment longer.
     const shown = this.#roster.members.filter(({ conn }) => !this.#earlier.has(conn));
     const members = shown.map((person) => ({ name: this.#nameOf(person), isSelf: person.conn === this.#self }));

@@ -14,6 +14,7 @@ const LATEST = 300;
 
 export class Talk {
   #held = [];
+  #isOver = false;
   // The positions of the messages in the log; for those of this page their IDs.
   #shown = new Set();
   #sent = 0;
@@ -21,6 +22,11 @@ export class Talk {
   // hold keeps messages back until catchUp.
   hold() {
     this.#held ??= [];
+  }
+
+  // end is called when the room is left: an answer that is in flight shows nothing.
+  end() {
+    this.#isOver = true;
   }
 
   get isHeld() {
@@ -52,8 +58,9 @@ export class Talk {
       entries.push(...(await room.history({ limit: LATEST })).entries);
     } catch (error) {
       if (error === ErrDisconnected || error === ErrClosed) return false;
-      if (error !== ErrUnhandled) showNotice(`The history cannot be read: ${error.message}.`);
+      if (error !== ErrUnhandled && !this.#isOver) showNotice(`The history cannot be read: ${error.message}.`);
     }
+    if (this.#isOver) return false;
     const held = this.#held ?? [];
     this.#held = undefined;
     if (held.some(({ isGap }) => isGap)) this.#show({ isGap: true });
