@@ -80,7 +80,7 @@ cluster: build ## start three nodes, Redis and a load balancer
 	scripts/cluster.sh $(ARGS)
 
 .PHONY: test
-test: install lint test-go test-beside test-compat-go test-ts test-restart test-deploy test-compat-js ## install missing packages, run every check and test but test-frameworks, test-recovery and hostile
+test: install lint test-go test-beside test-compat-go test-ts test-restart test-deploy test-compat-js ## install missing packages, run every check and test but test-frameworks, test-recovery, test-herd and hostile
 
 .PHONY: hostile
 hostile: ## run the long form of the attacks on a node
@@ -133,6 +133,10 @@ test-presence: ## run the test of presence in a cluster with 10,000 clients
 .PHONY: test-recovery
 test-recovery: ## let 300 clients leave and return for minutes while Redis and nodes fail
 	STOA_RECOVERY=long go test -count 1 -v -run TestRecovery -parallel 2 -timeout 30m ./test/cluster
+
+.PHONY: test-herd
+test-herd: ## let 20,000 clients come back at once when their nodes are killed
+	STOA_RECOVERY=long go test -count 1 -v -run TestHerd ./test/cluster
 
 .PHONY: test-peers
 test-peers:

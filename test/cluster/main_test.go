@@ -22,7 +22,13 @@ const (
 	namespace = "default"
 )
 
-func TestMain(m *testing.M) { os.Exit(testkit.Run(m, os.Stderr)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(herdVariable) != "" {
+		runHerd(os.Stdin, os.Stdout)
+		return
+	}
+	os.Exit(testkit.Run(m, os.Stderr))
+}
 
 // testNode is a node with its broker.
 type testNode struct {

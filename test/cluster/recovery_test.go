@@ -1,12 +1,8 @@
 package cluster_test
 
 import (
-	"context"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,7 +10,6 @@ import (
 	"github.com/stoa-io/stoa/cluster/redisbroker"
 	"github.com/stoa-io/stoa/internal/redistest"
 	"github.com/stoa-io/stoa/internal/testkit"
-	"github.com/stoa-io/stoa/node"
 )
 
 func oneServer(server *redistest.Server) func(int) redisbroker.Config {
@@ -176,60 +171,4 @@ func TestRecoveryAfterFailover(t *testing.T) {
 	l.phase()
 	l.finish()
 	l.reportRedis(group.Replicas[0].Addr())
-}
-
-// A crowd comes back at once, after its node was stopped: each node reads each
-// room at most once.
-func TestHerd(t *testing.T) {
-	t.Parallel()
-	const rooms, clients = 20, 400
-	server := redistest.Start(t)
-	nodes := keepingNodes(t, 2, oneServer(server))
-	var positions [rooms]string
-	for i := range positions {
-		room := "room " + strconv.Itoa(i)
-		for number := range 10 {
-			m := node.Message{Namespace: kept, Room: room, Event: "e", Body: []byte(strconv.Itoa(number))}
-			if err := nodes[0].Emit(context.Background(), m, node.EmitOptions{}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		testkit.Eventually(t, "the messages are kept", func() bool {
-			page, err := nodes[0].History(t.Context(), kept, room, node.HistoryQuery{})
-			if err != nil || len(page.Entries) != 10 {
-				return false
-			}
-			positions[i] = string(page.Entries[4].Position)
-			return true
-		})
-	}
-	before := nodes[1].Stats().History.Reads
-	var group sync.WaitGroup
-	var received atomic.Int64
-	began := time.Now()
-	for i := range clients {
-		group.Go(func() {
-			c, err := openClientWith(nodes[1].Addr().String(), " positions", func(string) { received.Add(1) })
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			t.Cleanup(c.close)
-			if err := c.connect(kept); err != nil {
-				t.Error(err)
-				return
-			}
-			reply, err := c.request("$r;" + kept + ";room " + strconv.Itoa(i%rooms) + ";_OnRoomRecover;0;0;" + positions[i%rooms] + ",0,;")
-			if err != nil || !strings.Contains(reply, ";1,") {
-				t.Errorf("the join was answered %.200q, %v, want recovery", reply, err)
-			}
-		})
-	}
-	group.Wait()
-	testkit.Eventually(t, "all are level", func() bool { return received.Load() == clients*5 })
-	reads := nodes[1].Stats().History.Reads - before
-	t.Logf("%d clients are level after %v, with %d reads", clients, time.Since(began), reads)
-	if reads > rooms {
-		t.Errorf("%d reads for %d rooms, want one for each", reads, rooms)
-	}
 }

@@ -1,10 +1,10 @@
 package cluster_test
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -63,19 +63,30 @@ func (p *keepingProgram) address() string {
 	return p.run.address
 }
 
-func (p *keepingProgram) stats() (s node.HistoryStats) {
+func (p *keepingProgram) stats() node.HistoryStats {
+	return node.HistoryStats{
+		Reads: uint64(p.metric("stoa_history_reads_total")), Repaired: uint64(p.metric("stoa_history_repaired_total")),
+		Gaps: uint64(p.metric("stoa_history_gaps_total")),
+	}
+}
+
+// metric returns a metric of the node that has no labels.
+func (p *keepingProgram) metric(name string) float64 {
+	p.t.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	_, metrics := p.run.page(p.t, "/metrics")
-	lines := bufio.NewScanner(strings.NewReader(metrics))
-	for lines.Scan() {
-		for name, into := range map[string]*uint64{
-			"stoa_history_reads_total": &s.Reads, "stoa_history_repaired_total": &s.Repaired, "stoa_history_gaps_total": &s.Gaps,
-		} {
-			_, _ = fmt.Sscanf(lines.Text(), name+" %d", into) // other lines do not match
+	for line := range strings.Lines(metrics) {
+		if text, found := strings.CutPrefix(line, name+" "); found {
+			value, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			return value
 		}
 	}
-	return s
+	p.t.Fatalf("the node has no metric %s", name)
+	return 0
 }
 
 // startProgramLedger begins with three programs.
