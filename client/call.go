@@ -66,10 +66,6 @@ func (c *Conn) begin(ctx context.Context, at scope, start func(*session.Session)
 			return nil, 0, context.Cause(ctx)
 		default:
 			id, err := t.ask(start, responder)
-			if t.paused != nil {
-				close(t.paused)
-				t.paused = nil
-			}
 			return t, id, err
 		}
 	}
@@ -85,6 +81,10 @@ func (t *transport) ask(start func(*session.Session) (uint64, error), responder 
 		t.responders[id] = responder
 	}
 	t.responder = outer
+	if t.paused != nil { // the answer arrives after other messages
+		close(t.paused)
+		t.paused = nil
+	}
 	return id, err
 }
 

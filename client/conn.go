@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/stoa-io/stoa/internal/outbox"
 	"github.com/stoa-io/stoa/internal/session"
 	"github.com/stoa-io/stoa/wire"
 )
@@ -37,6 +38,7 @@ type Conn struct {
 	changed    chan struct{} // guarded by mu; closed and replaced at every change
 	buffer     buffer        // guarded by mu
 	backoff    backoff       // guarded by mu
+	outbox     outbox.Outbox // guarded by mu; of Room.Publish
 }
 
 // ID identifies the connection on the server; it changes with every reconnect.

@@ -66,6 +66,11 @@
 // available, Namespace.OnHistoryGap is called. JoinOptions.Position continues
 // after a position that the application has kept (Room.Position).
 //
+// Room.Publish sends a confirmed emit: it waits for the next connection, sends
+// the message again with the same ID, and returns its position in the history
+// when the server has it. The server publishes it once. Only an error that
+// matches [ErrUnconfirmed] leaves it open whether it was published.
+//
 // In rooms with presence on the server, Room.Presence reads the members, and
 // Namespace.OnPresence receives the changes; a [Roster] keeps a list of all
 // members up to date. The server sends changes only to a Conn that has a
@@ -75,7 +80,7 @@
 // While the Conn is not connected:
 //
 //   - asks that were in flight fail at once with [ErrDisconnected]; the server
-//     may have received them;
+//     may have received them; Room.Publish sends its message again;
 //   - Ask, Connect and JoinRoom wait until it is connected or their context is
 //     done;
 //   - Leave and Disconnect take effect at once, without the server;

@@ -33,6 +33,12 @@ var (
 	ErrBufferFull = errors.New("client: buffer full")
 	// ErrUnsent: the Conn was closed before all emits could be sent.
 	ErrUnsent = errors.New("client: closed before all messages were sent")
+	// ErrUnconfirmed: a confirmed emit may have been published. The error wraps
+	// the last cause, too, such as ErrDisconnected.
+	ErrUnconfirmed = errors.New("client: the message may have been published")
+	// ErrNotPublished: no copy of a confirmed emit was sent. The error wraps
+	// the cause, too.
+	ErrNotPublished = errors.New("client: the message was not published")
 	// ErrNotText: the body of a text message is not valid UTF-8.
 	ErrNotText = errors.New("client: text message is not valid UTF-8")
 	// ErrIdle: the server sent nothing, or accepted no bytes, for
@@ -49,7 +55,7 @@ var (
 	// ErrProxy: the proxy did not connect, or its kind is not supported.
 	ErrProxy = errors.New("client: proxy")
 	// ErrOptions: the address or the options of Dial, or the options of
-	// JoinRoomWith, cannot work.
+	// JoinRoomWith or Publish, cannot work.
 	ErrOptions = errors.New("client: bad options")
 
 	// errNoToken: an identity cannot be renewed without a token.

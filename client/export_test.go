@@ -45,3 +45,10 @@ type pieces struct {
 }
 
 func (p *pieces) Read(to []byte) (int, error) { return p.data.Read(to[:min(len(to), p.size)]) }
+
+// Publishing returns how many calls of Publish have not ended.
+func Publishing(c *Conn) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.outbox.Len()
+}

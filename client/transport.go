@@ -163,6 +163,9 @@ func (t *transport) ready() {
 	if first {
 		close(c.opened)
 	}
+	c.expirePublishes()
+	c.outbox.Connect()
+	c.sendPublishes()
 }
 
 // end closes the session and starts to close the transport; the first call
@@ -174,6 +177,7 @@ func (t *transport) end(how ending, code wire.Code) {
 	}
 	t.over, t.ending, t.code = true, how, code
 	t.session.Close()
+	t.conn.losePublishes()
 	t.deferred, t.deferredBytes = nil, 0
 	if t.renewal.cancel != nil {
 		t.renewal.cancel()

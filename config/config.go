@@ -123,7 +123,7 @@ type History struct {
 	Messages        int           `key:"messages" default:"0" min:"0" max:"10000" restart:"yes" doc:"Messages that are kept per room. 0: no history."`
 	Age             time.Duration `key:"age" default:"1h" restart:"yes" doc:"How long a message is kept, at most 30 days."`
 	OnJoin          int           `key:"on_join" default:"0" min:"0" max:"10000" restart:"yes" doc:"The newest messages that every client receives when it joins, unless it comes back: with messages and on_join at 1 a room is a value that everyone knows first."`
-	DuplicateWindow time.Duration `key:"duplicate_window" default:"2m" restart:"yes" doc:"For how long the ID of a confirmed emit is remembered, 1s to 24h: a copy that arrives in this time is not published again. Clients repeat an emit for up to 2m."`
+	DuplicateWindow time.Duration `key:"duplicate_window" default:"2m" restart:"yes" doc:"For how long the ID of a confirmed emit is remembered, 1s to 24h: a copy that arrives in this time is not published again. Clients repeat an emit for up to 90s; a copy may be on its way for a while."`
 	Bytes           int           `key:"bytes" default:"1MiB" unit:"size" max:"64MiB" restart:"yes" doc:"Size of the messages that are kept per room, names included. At least limits.message."`
 }
 

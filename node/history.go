@@ -36,7 +36,8 @@ type HistoryOptions struct {
 	// DuplicateWindow is for how long the IDs of confirmed emits are
 	// remembered: a copy of a message that arrives in this time is not
 	// published again. It is at least a second and at most MaxDuplicateWindow.
-	// Zero means two minutes, for which the clients repeat an emit at most.
+	// Zero means two minutes: the clients repeat an emit for 90 seconds, and
+	// a copy may be half a minute on its way.
 	// Each ID takes the broker about a hundred bytes for this time.
 	DuplicateWindow time.Duration
 }
