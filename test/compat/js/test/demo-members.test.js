@@ -18,12 +18,16 @@ process.env.STOA_TIMEOUTS_PRESENCE_GRACE = "300ms";
 /** Joins the room in a new tab. */
 async function join(browser, address, name, room) {
   const tab = await openPage(browser, address);
-  await textOf(tab.page, "#state", /^Connected$/);
-  await tab.page.fill("#name", name);
-  await tab.page.fill("#room", room);
-  await tab.page.click("#join");
-  await textOf(tab.page, "#log", /You are in/);
+  await fillIn(tab.page, name, room);
   return tab;
+}
+
+async function fillIn(page, name, room) {
+  await textOf(page, "#state", /^Connected$/);
+  await page.fill("#name", name);
+  await page.fill("#room", room);
+  await page.click("#join");
+  await textOf(page, "#log", /You are in/);
 }
 
 async function say(page, ...texts) {
@@ -178,6 +182,26 @@ describe("the demo page with history and members", () => {
     const first = 400 - (shown.length - 1);
     assert.deepEqual(shown.slice(1), Array.from({ length: shown.length - 1 }, (_, index) => `flood ${first + index}`));
     visitor.close();
+  });
+
+  it("takes a removed message off the screen", limit, async () => {
+    const ada = await openPage(browser, program.page);
+    let notify;
+    await ada.page.routeWebSocket(/\/ws$/, (socket) => {
+      socket.connectToServer();
+      notify = (position) => socket.send(`;default;${room};_OnHistoryRemoved;0;0;${position}`);
+    });
+    await ada.page.reload();
+    await fillIn(ada.page, "Ada", room);
+    const ben = await enter("Ben");
+    await say(ben.page, "one", "two", "three");
+    await textOf(ada.page, "#log", /three/);
+    notify(await ada.page.locator("#log .entry.chat").nth(1).getAttribute("data-position"));
+    await textOf(ada.page, "#log", /^(?![^]*two)/);
+    assert.deepEqual(await texts(ada.page), ["one", "three"]);
+    notify("");
+    await textOf(ada.page, "#log", /^(?![^]*(one|three))/);
+    assert.deepEqual(await texts(ada.page), []);
   });
 
   for (const [title, options, shown] of [["nothing of it", "{}", /^0 here$/], ["the number of members", "{presence: count}", /^2 here$/]]) {
