@@ -127,7 +127,7 @@ func (m *member) skip(sequence int) {
 		}
 		switch _, has := m.has[p]; {
 		case has:
-		case m.missed || m.node.late:
+		case m.missed || m.node.late || m.node.ring.missed: // the notice follows at once
 			m.settle(p)
 		default:
 			m.sim.fail("member %d misses message %d, silently", m.number, i)

@@ -136,8 +136,10 @@ func (n *node) receive() {
 // check is called after each call that takes messages.
 func (n *node) check() {
 	n.headPlace()
-	if n.ring.Missed() {
+	if noticed := n.ring.missed; n.ring.Missed() {
 		n.gap()
+	} else if noticed {
+		n.sim.fail("node %d does not notify its members", n.number)
 	}
 }
 
@@ -276,6 +278,7 @@ func (n *node) answerRepair(page *Page) {
 		if gap {
 			n.gap()
 		}
+		n.check()
 		n.endHold()
 		return
 	}
@@ -286,6 +289,7 @@ func (n *node) answerRepair(page *Page) {
 		n.gap()
 	}
 	n.deliverAll(deliver)
+	n.check()
 	if again {
 		n.ask()
 		return

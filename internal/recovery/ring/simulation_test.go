@@ -18,7 +18,7 @@ import (
 // one twice or late. STOA_SEED replays one seed with a trace, STOA_SEEDS runs
 // so many.
 func TestSimulation(t *testing.T) {
-	seeds := 4000
+	seeds := 6000
 	if text := os.Getenv("STOA_SEEDS"); text != "" {
 		seeds, _ = strconv.Atoi(text)
 	}
@@ -31,9 +31,12 @@ func TestSimulation(t *testing.T) {
 		s := newSimulation(seed)
 		s.tracing = replay != ""
 		s.run()
-		if s.failure != "" {
+		if s.failure != "" || replay != "" {
 			for _, line := range s.lines {
 				t.Log(line)
+			}
+			if s.failure == "" {
+				return
 			}
 			t.Fatalf("%s; replay: STOA_SEED=%d go test -run TestSimulation ./internal/recovery/ring", s.failure, seed)
 		}
@@ -58,6 +61,7 @@ type simulation struct {
 	nodes      []*node
 	members    []*member
 	wild       bool // the server crashes, reads fail, and messages are removed
+	fragile    bool // the server crashes often
 	tracing    bool
 
 	failure                      string
@@ -69,6 +73,7 @@ func newSimulation(seed uint64) *simulation {
 	random := rand.New(rand.NewPCG(seed, 12))
 	pick := func(values ...int) int { return values[random.IntN(len(values))] }
 	s := &simulation{random: random, now: 1_000_000, sizes: pick(1, 10, 400_000), wild: random.IntN(2) == 0}
+	s.fragile = s.wild && random.IntN(2) == 0
 	s.retention = cluster.Retention{
 		Messages: pick(1, 3, 10, 100, 100),
 		Age:      time.Duration(pick(50, 1000, 3_600_000, 3_600_000)) * time.Millisecond,
@@ -234,7 +239,7 @@ func (s *simulation) enter(m *member, n *node) {
 // disaster is something that only wild simulations have.
 func (s *simulation) disaster(k int, n *node) {
 	switch {
-	case k == 188 && s.random.IntN(2) == 0:
+	case k == 188 && s.random.IntN(2) == 0, k == 189 && s.fragile:
 		s.trace("the server crashes")
 		s.server.crash(s.random.IntN(4))
 	case k < 192:
