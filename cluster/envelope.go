@@ -40,6 +40,10 @@ type Envelope struct {
 	// Keep makes the message part of the channel's history, for this retention,
 	// if the broker is a Historian. Nil: it is not kept. It is nil in Deliver.
 	Keep *Retention
+	// Key makes a message with Keep the newest of its key, if Retention.Keys is
+	// not zero: for example the name of a value that it changes. Any bytes;
+	// the publisher bounds their number. Empty: it has no key.
+	Key string
 	// User is the ID of the sending user, for the readers of the history. It
 	// travels with kept messages only.
 	User string

@@ -18,6 +18,10 @@ type Retention struct {
 	Age time.Duration
 	// Bytes is the size of the payloads, at least that of one message.
 	Bytes int
+	// Keys is the number of keys of which the newest message is kept in
+	// addition; see Envelope.Key. Zero: none. Of these messages, too, the
+	// oldest leave when their number, Age or Bytes is exceeded.
+	Keys int
 }
 
 // Position is the place of a message in the history of its channel: which life
@@ -106,7 +110,8 @@ type Historian interface {
 	// ErrNotStarted before Start and ErrClosed after Close. The slices of the
 	// page belong to the caller.
 	History(ctx context.Context, channel string, query HistoryQuery) (HistoryPage, error)
-	// RemoveFromHistory removes a message, and reports whether it was there.
+	// RemoveFromHistory removes a message, and reports whether it was there. If
+	// it is the newest of a key, no earlier one takes its place.
 	RemoveFromHistory(ctx context.Context, channel string, position Position) (bool, error)
 	// ClearHistory removes all messages of a channel.
 	ClearHistory(ctx context.Context, channel string) error
@@ -125,6 +130,8 @@ type HistoryQuery struct {
 	// Oldest selects the oldest of the messages; else a page has the newest
 	// ones.
 	Oldest bool
+	// Latest asks for the newest message of each key in addition.
+	Latest bool
 }
 
 // HistoryPage is a part of a channel's history.
@@ -145,6 +152,9 @@ type HistoryPage struct {
 	// kept since then, if none of them has left the history in the meantime,
 	// and else is not found.
 	Head Position
+	// Latest are the newest messages of all keys, in the order of the channel,
+	// up to the newest message of the history. Only Retention excludes any.
+	Latest []HistoryEntry
 }
 
 // HistoryEntry is a kept message.

@@ -100,6 +100,7 @@ func (s *memoryHistories) keep(channel string, start uint64, env *Envelope, now 
 	s.number++
 	h.append(s.number, env, now)
 	h.retention = *env.Keep
+	h.learn(now)
 	h.drop(h.excess(&h.retention, now, h.count))
 	s.settle(h)
 	return s.number
@@ -107,7 +108,7 @@ func (s *memoryHistories) keep(channel string, start uint64, env *Envelope, now 
 
 // settle forgets a history that has become empty.
 func (s *memoryHistories) settle(h *memoryHistory) {
-	if h.count > 0 {
+	if h.count > 0 || h.latest != nil {
 		return
 	}
 	s.channels.remove(h.channel)
@@ -133,6 +134,7 @@ func (s *memoryHistories) sweep(now time.Duration) {
 		}
 		h := s.all[s.cursor]
 		h.drop(h.excess(&h.retention, now, sweepMessages))
+		h.trimLatest(now)
 		s.settle(h)
 	}
 }
@@ -175,9 +177,11 @@ func (m *Memory) History(ctx context.Context, channel string, query HistoryQuery
 		page = m.read(s, channel, &query, now)
 	})
 	// A kept message never changes, so the copies need no lock.
-	for i := range page.Entries {
-		env := &page.Entries[i].Envelope
-		env.Payload, env.Except = bytes.Clone(env.Payload), slices.Clone(env.Except)
+	for _, entries := range [...][]HistoryEntry{page.Entries, page.Latest} {
+		for i := range entries {
+			env := &entries[i].Envelope
+			env.Payload, env.Except = bytes.Clone(env.Payload), slices.Clone(env.Except)
+		}
 	}
 	return page, err
 }
@@ -192,8 +196,9 @@ func (m *Memory) RemoveFromHistory(ctx context.Context, channel string, position
 		var i int
 		if i, removed = h.find(position.Number); removed {
 			h.remove(i)
-			s.settle(h)
 		}
+		removed = h.removeLatest(position.Number) || removed
+		s.settle(h)
 	})
 	return removed, err
 }
@@ -203,6 +208,7 @@ func (m *Memory) ClearHistory(ctx context.Context, channel string) error {
 	return m.onHistory(ctx, channel, func(s *memoryHistories, _ time.Duration) {
 		if h, found := s.channels.get(channel); found {
 			h.drop(h.count)
+			h.latest = nil
 			s.settle(h)
 		}
 	})
@@ -227,6 +233,7 @@ func (m *Memory) onHistory(ctx context.Context, channel string, work func(s *mem
 	now := m.clock.now()
 	if h, found := stripe.histories.channels.get(channel); found {
 		h.drop(h.excess(&h.retention, now, h.count))
+		h.trimLatest(now)
 		stripe.histories.settle(h)
 	}
 	work(stripe.histories, now)
@@ -275,6 +282,9 @@ func (m *Memory) read(s *memoryHistories, channel string, query *HistoryQuery, n
 		}
 	}
 	m.fill(&page, h, query, first, max(first, end))
+	if query.Latest {
+		page.Latest = m.latest(h, &query.Retention, now)
+	}
 	return page
 }
 
@@ -290,13 +300,16 @@ func (m *Memory) fill(page *HistoryPage, h *memoryHistory, query *HistoryQuery, 
 	}
 	page.Entries = make([]HistoryEntry, 0, end-first)
 	for i := first; i < end; i++ {
-		k := h.at(i)
-		page.Entries = append(page.Entries, HistoryEntry{
-			Envelope: Envelope{
-				Kind: k.kind, Binary: k.binary, Origin: k.origin, User: k.user, Except: k.except, Payload: k.payload,
-				Position: Position{m.clock.incarnation, k.number},
-			},
-			Time: m.clock.epoch.Add(k.at),
-		})
+		page.Entries = append(page.Entries, m.entry(h.at(i)))
+	}
+}
+
+func (m *Memory) entry(k *keptMessage) HistoryEntry {
+	return HistoryEntry{
+		Envelope: Envelope{
+			Kind: k.kind, Binary: k.binary, Origin: k.origin, User: k.user, Key: k.key, Except: k.except, Payload: k.payload,
+			Position: Position{m.clock.incarnation, k.number},
+		},
+		Time: m.clock.epoch.Add(k.at),
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"sort"
 	"strings"
 	"time"
+
+	"github.com/stoa-io/stoa/internal/latest"
 )
 
 // memoryHistory is the history of a channel: a ring that grows and shrinks. It
@@ -21,6 +23,8 @@ type memoryHistory struct {
 	count   int
 	bytes   int    // of the payloads
 	removed uint64 // the highest number that has left the history
+
+	latest *latest.Values[keptMessage] // the newest of each key; nil if there is none
 }
 
 // keptMessage is a message of a history. It does not change.
@@ -30,6 +34,7 @@ type keptMessage struct {
 	kind         EnvelopeKind
 	binary       bool
 	origin, user string
+	key          string
 	except       []string
 	payload      []byte
 }
@@ -53,6 +58,7 @@ func (h *memoryHistory) append(number uint64, env *Envelope, now time.Duration) 
 		number: number, at: now, kind: env.Kind, binary: env.Binary,
 		// Messages in a row often have one sender.
 		origin: ownString(env.Origin, last.origin), user: ownString(env.User, last.user),
+		key:    strings.Clone(env.Key),
 		except: slices.Clone(env.Except), payload: bytes.Clone(env.Payload),
 	}
 	h.bytes += len(env.Payload)

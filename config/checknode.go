@@ -42,6 +42,12 @@ func (c *Config) checkHistory() Errors {
 			path := join(join(join("namespaces", name), "history"), key)
 			all = append(all, &Error{Origin: c.origin(path), Key: display(path), Text: fmt.Sprintf(format, args...)})
 		}
+		if h.LatestBy != "" && h.Messages == 0 {
+			wrong("latest_by", "needs history.messages")
+		}
+		if len(h.LatestBy) > node.MaxHistoryLatestBy {
+			wrong("latest_by", "the name has %d bytes: want at most %d", len(h.LatestBy), node.MaxHistoryLatestBy)
+		}
 		if h.Messages == 0 {
 			continue
 		}

@@ -62,6 +62,14 @@ func TestNamesAndRulesOfNamespaces(t *testing.T) {
 			"stoa.yaml:3: namespaces.a.history.on_join: 5: want at most history.messages, 1",
 		},
 		{
+			"latest without history", "namespaces:\n  a:\n    history: {latest_by: symbol}\n",
+			"stoa.yaml:3: namespaces.a.history.latest_by: needs history.messages",
+		},
+		{
+			"latest by a long name", "namespaces:\n  a:\n    history: {messages: 1, latest_by: " + long + "}\n",
+			"stoa.yaml:3: namespaces.a.history.latest_by: the name has 129 bytes: want at most 128",
+		},
+		{
 			"history bytes", "namespaces:\n  a:\n    history: {messages: 1, bytes: 1KiB}\n",
 			"stoa.yaml:3: namespaces.a.history.bytes: 1KiB: want at least limits.message, 64KiB",
 		},

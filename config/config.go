@@ -125,6 +125,9 @@ type History struct {
 	OnJoin          int           `key:"on_join" default:"0" min:"0" max:"10000" restart:"yes" doc:"The newest messages that every client receives when it joins, unless it comes back: with messages and on_join at 1 a room is a value that everyone knows first."`
 	DuplicateWindow time.Duration `key:"duplicate_window" default:"2m" restart:"yes" doc:"For how long the ID of a confirmed emit is remembered, 1s to 24h: a copy that arrives in this time is not published again. Clients repeat an emit for up to 90s; a copy may be on its way for a while."`
 	Bytes           int           `key:"bytes" default:"1MiB" unit:"size" max:"64MiB" restart:"yes" doc:"Size of the messages that are kept per room, names included. At least limits.message."`
+
+	LatestBy   string `key:"latest_by" example:"symbol" restart:"yes" doc:"A field of the JSON body, such as symbol: a room also keeps the newest message of each value of this field, and every client that joins receives these first, unless it comes back."`
+	LatestKeys int    `key:"latest_keys" default:"1000" min:"1" max:"10000" restart:"yes" doc:"Values of the field latest_by that a room keeps. The one that was not updated for longest leaves. Their messages have a limit of their own that is bytes, too."`
 }
 
 // NamespaceAccess says which clients may do what in a namespace.

@@ -60,6 +60,8 @@ var effects = []struct {
 	{"namespaces.*.history.messages", "5", fields{"node.Namespaces[default].History.Messages": "5", "node.Namespaces[default].History.Age": "1h0m0s", "node.Namespaces[default].History.Bytes": "1048576", "node.Namespaces[default].History.DuplicateWindow": "2m0s"}},
 	{"namespaces.*.presence", "count", fields{"node.Namespaces[default].Presence": "count"}},
 	{"namespaces.*.history.on_join", "2", fields{"node.Namespaces[default].History.OnJoin": "2"}},
+	{"namespaces.*.history.latest_by", "symbol", fields{"node.Namespaces[default].History.LatestBy": "symbol", "node.Namespaces[default].History.LatestKeys": "1000"}},
+	{"namespaces.*.history.latest_keys", "5", fields{"node.Namespaces[default].History.LatestKeys": "5"}},
 	{"namespaces.*.history.age", "5m", fields{"node.Namespaces[default].History.Age": "5m0s"}},
 	{"namespaces.*.history.duplicate_window", "5m", fields{"node.Namespaces[default].History.DuplicateWindow": "5m0s"}},
 	{"namespaces.*.history.bytes", "2MiB", fields{"node.Namespaces[default].History.Bytes": "2097152"}},
@@ -181,8 +183,7 @@ var needed = map[string]string{
 	"tls.cert": "tls: {key: KEY}", "tls.key": "tls: {cert: CERT}",
 	"listen.loops":       "limits: {connections: 1}", // which depends on the loops
 	"cluster.redis_ca":   "cluster: {redis: [rediss://a]}",
-	"cluster.redis_cert": "cluster: {redis: [rediss://a], redis_key: KEY}",
-	"cluster.redis_key":  "cluster: {redis: [rediss://a], redis_cert: CERT}",
+	"cluster.redis_cert": "cluster: {redis: [rediss://a], redis_key: KEY}", "cluster.redis_key": "cluster: {redis: [rediss://a], redis_cert: CERT}",
 	// The algorithm restricts the second key.
 	"auth.jwt.keys.*.algorithm":             "auth: {jwt: {keys: {a: {secret: " + secret + "}, default: {secret: " + secret + "}}}}",
 	"auth.api_keys.*.keys":                  "auth: {api_keys: {default: {sha256: [" + hash + "]}}}",
@@ -192,9 +193,10 @@ var needed = map[string]string{
 	"namespaces.*.history.age":              "namespaces: {default: {history: {messages: 5}}}",
 	"namespaces.*.history.on_join":          "namespaces: {default: {history: {messages: 5}}}",
 	"namespaces.*.history.duplicate_window": "namespaces: {default: {history: {messages: 5}}}",
+	"namespaces.*.history.latest_by":        "namespaces: {default: {history: {messages: 5}}}",
+	"namespaces.*.history.latest_keys":      "namespaces: {default: {history: {messages: 5, latest_by: symbol}}}",
 	"namespaces.*.history.bytes":            "namespaces: {default: {history: {messages: 5}}}",
-	"proxies.header":                        "proxies: {trusted: [10.0.0.1]}",
-	"proxies.protocol":                      "proxies: {trusted: [10.0.0.1]}",
+	"proxies.header":                        "proxies: {trusted: [10.0.0.1]}", "proxies.protocol": "proxies: {trusted: [10.0.0.1]}",
 }
 
 func TestEveryKeyHasAnEffect(t *testing.T) {

@@ -145,7 +145,7 @@ func merge(layers []*layer) (*Config, error) {
 const openNamespace = "default"
 
 // demoHistory is the history of the rooms of the demo.
-var demoHistory = History{Messages: 300, Age: time.Hour, Bytes: 256 << 10, DuplicateWindow: 2 * time.Minute}
+var demoHistory = History{Messages: 300, Age: time.Hour, Bytes: 256 << 10, DuplicateWindow: 2 * time.Minute, LatestKeys: 1000}
 
 // openDemo gives the open namespace a history and a roster, where the node is
 // there to be tried out: with the demo page, alone, and for this machine only.

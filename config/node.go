@@ -98,6 +98,9 @@ func (n *Namespace) node(authenticates bool) node.NamespaceOptions {
 		options.History = node.HistoryOptions{
 			Messages: h.Messages, Age: h.Age, Bytes: h.Bytes, OnJoin: h.OnJoin, DuplicateWindow: h.DuplicateWindow,
 		}
+		if h.LatestBy != "" {
+			options.History.LatestBy, options.History.LatestKeys = h.LatestBy, h.LatestKeys
+		}
 	}
 	options.Presence = map[string]node.Presence{"count": node.PresenceCount, "roster": node.PresenceRoster}[n.Presence]
 	options.SlowConsumer = map[string]node.SlowConsumer{"drop": node.SlowDrop}[n.SlowConsumer]

@@ -1,10 +1,12 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/internal/hub"
@@ -40,6 +42,17 @@ type HistoryOptions struct {
 	// a copy may be half a minute on its way.
 	// Each ID takes the broker about a hundred bytes for this time.
 	DuplicateWindow time.Duration
+	// LatestBy makes the rooms hold values by key: it is the name of a field at
+	// the top of the JSON body, such as "symbol". A client that joins first
+	// receives the newest message for each value of the field, in the room's
+	// order; so does one with a position to which the history does not reach
+	// back. The field counts if it is a number, or a string of 1 to 128 bytes.
+	// These messages are kept in addition to the newest ones, with limits of
+	// their own that are Age and Bytes, too. Empty: none.
+	LatestBy string
+	// LatestKeys is the number of keys per room, at most MaxHistoryLatestKeys.
+	// The one that was not updated for longest leaves. Zero means 1000.
+	LatestKeys int
 }
 
 // The largest values of HistoryOptions.
@@ -48,12 +61,16 @@ const (
 	MaxHistoryAge      = 30 * 24 * time.Hour
 	MaxHistoryBytes    = 64 << 20
 	MaxDuplicateWindow = 24 * time.Hour
+	// MaxHistoryLatestBy is the length of the name of a field, in bytes.
+	MaxHistoryLatestBy   = 128
+	MaxHistoryLatestKeys = 10_000
 )
 
 const (
 	defaultHistoryAge   = time.Hour
 	defaultHistoryBytes = 1 << 20
 	defaultWindow       = 2 * time.Minute
+	defaultLatestKeys   = 1000
 )
 
 // validate returns an error for options that cannot be used.
@@ -69,6 +86,12 @@ func (o *HistoryOptions) validate(limits *Limits) error {
 		return fmt.Errorf("History.OnJoin %d: want 0 to History.Messages, which is %d", o.OnJoin, o.Messages)
 	case o.DuplicateWindow != 0 && (o.DuplicateWindow < time.Second || o.DuplicateWindow > MaxDuplicateWindow):
 		return fmt.Errorf("History.DuplicateWindow %v: want 1s to %v, or 0", o.DuplicateWindow, MaxDuplicateWindow)
+	case len(o.LatestBy) > MaxHistoryLatestBy || !utf8.ValidString(o.LatestBy):
+		return fmt.Errorf("History.LatestBy: want a text of up to %d bytes", MaxHistoryLatestBy)
+	case o.LatestKeys < 0 || o.LatestKeys > MaxHistoryLatestKeys:
+		return fmt.Errorf("History.LatestKeys %d: want 0 to %d", o.LatestKeys, MaxHistoryLatestKeys)
+	case o.LatestKeys > 0 && o.LatestBy == "":
+		return errors.New("History.LatestKeys has no effect without LatestBy")
 	case o.Messages == 0 && *o != HistoryOptions{}:
 		return errors.New("History has no Messages, so its other options have no effect")
 	}
@@ -82,10 +105,10 @@ func (o *HistoryOptions) hub(limits *Limits) *hub.History {
 	}
 	r := &hub.History{
 		Retention: cluster.Retention{Messages: o.Messages, Age: o.Age, Bytes: o.Bytes}, OnJoin: o.OnJoin,
-		Window: o.DuplicateWindow,
+		Window: cmp.Or(o.DuplicateWindow, defaultWindow), LatestBy: o.LatestBy,
 	}
-	if r.Window == 0 {
-		r.Window = defaultWindow
+	if o.LatestBy != "" {
+		r.Keys = cmp.Or(o.LatestKeys, defaultLatestKeys)
 	}
 	if r.Age == 0 {
 		r.Age = defaultHistoryAge
@@ -97,17 +120,12 @@ func (o *HistoryOptions) hub(limits *Limits) *hub.History {
 }
 
 // History implements hub.App.
-func (a *app) History(namespace string) *hub.History {
-	if ns := a.table()[namespace]; ns != nil {
-		return ns.history
-	}
-	return nil
-}
+func (a *app) History(namespace string) *hub.History { return (*Node)(a).history(namespace) }
 
-// retention is that of the rooms of a namespace, nil if they have no history.
-func (n *Node) retention(namespace string) *cluster.Retention {
-	if ns := n.table()[namespace]; ns != nil && ns.history != nil {
-		return &ns.history.Retention
+// history is that of the rooms of a namespace, nil if they have none.
+func (n *Node) history(namespace string) *hub.History {
+	if ns := n.table()[namespace]; ns != nil {
+		return ns.history
 	}
 	return nil
 }
@@ -198,11 +216,11 @@ func (n *Node) historian(namespace string) (cluster.Historian, *cluster.Retentio
 		return nil, nil, err
 	}
 	historian, ok := n.broker.(cluster.Historian)
-	retention := n.retention(namespace)
-	if !ok || retention == nil {
+	kept := n.history(namespace)
+	if !ok || kept == nil {
 		return nil, nil, ErrNoHistory
 	}
-	return historian, retention, nil
+	return historian, &kept.Retention, nil
 }
 
 // RemoveFromHistory removes a message from the history of a room, and reports

@@ -22,7 +22,7 @@ type EmitOptions struct {
 // message. While the node is congested it blocks until it is not, or ctx ends:
 // so an application that emits in a loop is slowed down as clients are.
 func (n *Node) Emit(ctx context.Context, m Message, o EmitOptions) error {
-	return n.emit(ctx, cluster.RoomChannel(m.Namespace, m.Room), &m, o, n.retention(m.Namespace))
+	return n.emit(ctx, cluster.RoomChannel(m.Namespace, m.Room), &m, o, n.history(m.Namespace))
 }
 
 // EmitNamespace sends a message to all connections of a namespace, on every
@@ -34,14 +34,18 @@ func (n *Node) EmitNamespace(ctx context.Context, m Message, o EmitOptions) erro
 	return n.emit(ctx, cluster.NamespaceChannel(m.Namespace), &m, o, nil)
 }
 
-func (n *Node) emit(ctx context.Context, channel string, m *Message, o EmitOptions, keep *cluster.Retention) error {
+func (n *Node) emit(ctx context.Context, channel string, m *Message, o EmitOptions, kept *hub.History) error {
 	if err := n.emittable(m); err != nil {
 		return err
 	}
 	if err := n.hub.AwaitUncongested(ctx, n.handling.Done(), channel); err != nil {
 		return err
 	}
-	return n.broker.Publish(channel, &cluster.Envelope{Binary: m.Binary, Except: o.Except, Payload: m.payload(), Keep: keep})
+	env := &cluster.Envelope{Binary: m.Binary, Except: o.Except, Payload: m.payload()}
+	if kept != nil {
+		kept.Keep(env)
+	}
+	return n.broker.Publish(channel, env)
 }
 
 // emittable returns an error if the message cannot be published. It needs no
@@ -77,7 +81,7 @@ type PublishOptions struct {
 // cluster.ErrExpired, the message may have been published or not: call again
 // with the same ID.
 func (n *Node) Publish(ctx context.Context, m Message, o PublishOptions) (Position, error) {
-	channel, kept := cluster.RoomChannel(m.Namespace, m.Room), (*app)(n).History(m.Namespace)
+	channel, kept := cluster.RoomChannel(m.Namespace, m.Room), n.history(m.Namespace)
 	switch err := n.emittable(&m); {
 	case err != nil:
 		return "", err
@@ -96,7 +100,8 @@ func (n *Node) Publish(ctx context.Context, m Message, o PublishOptions) (Positi
 		err      error
 	}
 	outcomes := make(chan outcome, 1)
-	env := &cluster.Envelope{Binary: m.Binary, Except: o.Except, Payload: m.payload(), Keep: &kept.Retention}
+	env := &cluster.Envelope{Binary: m.Binary, Except: o.Except, Payload: m.payload()}
+	kept.Keep(env)
 	n.hub.PublishOnce(channel, env, hub.AppOnceID(o.ID), kept.Window, func(p cluster.Position, err error) {
 		outcomes <- outcome{p, err}
 	})

@@ -249,7 +249,8 @@ func (c *Conn) unusable(h *handlerCall, err error) error {
 func (c *Conn) publish(channel string, m *Message) {
 	env := &cluster.Envelope{Binary: m.Binary, Origin: c.ID(), Payload: m.payload()}
 	if m.Room != "" {
-		if env.Keep = c.node.retention(m.Namespace); env.Keep != nil {
+		if kept := c.node.history(m.Namespace); kept != nil {
+			kept.Keep(env)
 			env.User = c.User()
 		}
 	}

@@ -20,6 +20,7 @@ type delivery struct {
 	channel string
 	binary  bool
 	origin  string
+	key     string
 	payload string
 	// position is zero unless the message is kept.
 	position cluster.Position
@@ -61,7 +62,8 @@ func (r *recorder) Deliver(channel string, env *cluster.Envelope) {
 	r.mu.Unlock()
 
 	got := delivery{
-		channel: channel, binary: env.Binary, origin: env.Origin, payload: string(env.Payload), position: env.Position,
+		channel: channel, binary: env.Binary, origin: env.Origin, key: env.Key, payload: string(env.Payload),
+		position: env.Position,
 	}
 	if env.Kind == cluster.EnvelopeControl || len(env.Except) > 0 {
 		got.description = describe(env)

@@ -79,6 +79,11 @@
 // such; readers leave them out. They count as messages when Redis trims. The
 // channels of nodes and of the cluster have no history.
 //
+// A message with a key (cluster.Envelope.Key) is also stored by a script, in
+// the same transaction, as the newest of its key: package keyed describes it. A
+// page takes all of them with its first request, in a transaction, so that they
+// are the newest of the same moment.
+//
 // A page is read in requests of about 256 KiB, from the newest message on. All
 // reads of a node from a server share one connection, request by request, and
 // delay no message.
@@ -227,7 +232,8 @@
 // SETNAME, LIST and KILL are optional. Histories need XADD, XREVRANGE, XRANGE,
 // XLEN, XDEL, XTRIM, PEXPIRE and TIME. Messages that are published once need
 // EVAL and GET, and in the script also SET, XADD, XDEL, PEXPIRE, PUBLISH and
-// DEL.
+// DEL. Messages with keys need EVAL, GET, HGET, HMGET, HSET, HDEL, HINCRBY,
+// HLEN, HKEYS, HGETALL, ZADD, ZREM, ZPOPMIN and ZCARD.
 //
 // # Goroutines
 //

@@ -11,11 +11,12 @@ import (
 // The form of an envelope between nodes. Lengths and the number are unsigned
 // varints as in encoding/binary.
 //
-//	| version | flags | number | incarnation | len node | len origin |  node  | origin | except | user | payload |
-//	|    1    |   1   |   v    |      8      |    v     |     v      | 0..n   | 0..n   |  0..n  | 0..n |  0..n   |
+//	| version | flags | number | incarnation | len node | len origin |  node  | origin | except | user | key  | payload |
+//	|    1    |   1   |   v    |      8      |    v     |     v      | 0..n   | 0..n   |  0..n  | 0..n | 0..n |  0..n   |
 //
 //	except: | count v | (length v, ID)... |   only with flagExcept
 //	user:   | length v, ID |                  only with flagKept
+//	key:    | length v, key |                 only with version 2, which has flagKept
 //
 // The number counts the messages that a node has published over one server,
 // from 1; 0 is a message without a number, whose repeats are not noticed. The
@@ -29,6 +30,9 @@ import (
 // without a copy.
 const (
 	envelopeVersion = 1
+	// keyedVersion is that of envelopes with a key. Nodes that do not know it
+	// drop them.
+	keyedVersion = 2
 
 	flagBinary       = 1 << 0
 	flagOrigin       = 1 << 1 // there is an origin
@@ -68,7 +72,7 @@ func envelopeSize(s *header, env *cluster.Envelope) int {
 		}
 	}
 	if env.Keep != nil {
-		size += binary.MaxVarintLen64 + len(env.User)
+		size += 2*binary.MaxVarintLen64 + len(env.User) + len(env.Key)
 	}
 	return size
 }
@@ -101,7 +105,11 @@ func appendEnvelope(dst []byte, s *header, env *cluster.Envelope) []byte {
 	if env.Resent {
 		flags |= flagResent
 	}
-	dst = append(dst, envelopeVersion, flags)
+	version, keyed := byte(envelopeVersion), env.Keep != nil && env.Key != ""
+	if keyed {
+		version = keyedVersion
+	}
+	dst = append(dst, version, flags)
 	dst = binary.AppendUvarint(dst, s.number)
 	dst = binary.BigEndian.AppendUint64(dst, s.incarnation)
 	dst = binary.AppendUvarint(dst, uint64(len(s.node)))
@@ -119,6 +127,10 @@ func appendEnvelope(dst []byte, s *header, env *cluster.Envelope) []byte {
 		dst = binary.AppendUvarint(dst, uint64(len(env.User)))
 		dst = append(dst, env.User...)
 	}
+	if keyed {
+		dst = binary.AppendUvarint(dst, uint64(len(env.Key)))
+		dst = append(dst, env.Key...)
+	}
 	return append(dst, env.Payload...)
 }
 
@@ -130,7 +142,8 @@ func decodeEnvelope(data string, scratch []byte, s *header, env *cluster.Envelop
 	if len(data) == 0 {
 		return scratch, errEnvelopeMalformed
 	}
-	if data[0] != envelopeVersion {
+	keyed := data[0] == keyedVersion
+	if data[0] != envelopeVersion && !keyed {
 		return scratch, errEnvelopeVersion
 	}
 	r := envelopeReader{rest: data[1:]}
@@ -164,6 +177,12 @@ func decodeEnvelope(data string, scratch []byte, s *header, env *cluster.Envelop
 	if flags&flagKept != 0 {
 		env.User = r.take(r.length())
 		env.Position = cluster.Position{Incarnation: s.incarnation, Number: s.number}
+	}
+	if keyed {
+		env.Key = r.take(r.length())
+	}
+	if keyed && (env.Key == "" || flags&flagKept == 0) {
+		return scratch, errEnvelopeMalformed
 	}
 	env.Resent = flags&flagResent != 0
 	if env.Resent && flags&flagKept == 0 {

@@ -46,6 +46,8 @@ var envelopeCases = []struct {
 		cluster.Envelope{Kind: cluster.EnvelopeMessage, Keep: &cluster.Retention{}, Payload: []byte("x")}},
 	{"kept and resent", redisbroker.Header{Node: "n", Incarnation: 3, Number: 7},
 		cluster.Envelope{Kind: cluster.EnvelopeMessage, Keep: &cluster.Retention{}, Resent: true, Payload: []byte("x")}},
+	{"kept with a key", redisbroker.Header{Node: "n", Incarnation: 3, Number: 7},
+		cluster.Envelope{Kind: cluster.EnvelopeMessage, Keep: &cluster.Retention{}, User: "bob", Key: "ACME", Payload: []byte("x")}},
 }
 
 func goldenFile(name string) string {
@@ -99,7 +101,10 @@ func TestEnvelopeRefuses(t *testing.T) {
 	}{
 		{"nothing", "", redisbroker.ErrEnvelopeMalformed},
 		{"version 0", "\x00" + good[1:], redisbroker.ErrEnvelopeVersion},
-		{"version 2", "\x02" + good[1:], redisbroker.ErrEnvelopeVersion},
+		{"version 3", "\x03" + good[1:], redisbroker.ErrEnvelopeVersion},
+		{"key, but not kept", "\x02" + good[1:], redisbroker.ErrEnvelopeMalformed},
+		{"empty key", "\x02\x40\x01" + strings.Repeat("\x00", 8) + "\x00\x00\x00\x00", redisbroker.ErrEnvelopeMalformed},
+		{"cut in the key", "\x02\x40\x01" + strings.Repeat("\x00", 8) + "\x00\x00\x00\x02x", redisbroker.ErrEnvelopeMalformed},
 		{"a neffos message", "0;chat;lobby;say;0;0;hello", redisbroker.ErrEnvelopeVersion},
 		{"resent, but not kept", good[:1] + "\x80" + good[2:], redisbroker.ErrEnvelopeMalformed},
 		{"version only", good[:1], redisbroker.ErrEnvelopeMalformed},

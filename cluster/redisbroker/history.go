@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker/internal/keyed"
 )
 
 // The keys of histories on the server of a channel, under the cluster's prefix:
@@ -19,7 +21,8 @@ import (
 //	<cluster>:hg:<channel>        the same for one channel
 //	<cluster>:o:<channel>:<hash>  the ID of a message that was published once
 //
-// Package stream describes the entries, package once the IDs.
+// Package stream describes the entries, package once the IDs, and package keyed
+// the keys of the newest message of each key.
 const (
 	historyKey    = "h:"
 	gapKey        = "hg"
@@ -236,4 +239,65 @@ func (h *histories) close() {
 		h.current.end()
 		h.current = nil
 	}
+}
+
+// latestEntries returns the newest message of each key within the retention, in
+// the order of the channel.
+func (r *historyReader) latestEntries(retention *cluster.Retention) (entries []cluster.HistoryEntry) {
+	values, malformed := keyed.Values(r.hash)
+	r.server.stats.malformed.Add(uint64(malformed))
+	bytes := 0
+	for i := range values {
+		v := &values[i]
+		env, ok := r.keyedEnvelope(v)
+		if !ok {
+			continue
+		}
+		bytes += len(env.Payload)
+		if len(entries) >= retention.Keys || bytes > retention.Bytes || r.now.Sub(v.Time) > retention.Age {
+			break
+		}
+		entries = append(entries, ownEntry(env, v.Time))
+	}
+	slices.Reverse(entries)
+	return entries
+}
+
+// keyedEnvelope decodes the newest message of a key.
+func (r *historyReader) keyedEnvelope(v *keyed.Value) (env cluster.Envelope, ok bool) {
+	var from header
+	var err error
+	r.scratch, err = decodeEnvelope(v.Data, r.scratch, &from, &env)
+	if err != nil || env.Position.IsZero() || env.Key != v.Key {
+		r.server.stats.malformed.Add(1)
+		return env, false
+	}
+	return env, true
+}
+
+// removeLatest removes a message that is the newest of its key. Without the
+// right to read these messages there are none.
+func (s *server) removeLatest(ctx context.Context, channel string, position cluster.Position) (removed bool, err error) {
+	r := s.newHistoryReader(channel)
+	hash, order := s.prefix+keyed.HashKey+channel, s.prefix+keyed.OrderKey+channel
+	err = s.histories.ask(ctx, s, func(ctx context.Context, link *link) (err error) {
+		r.hash, err = link.client.HGetAll(ctx, hash).Result()
+		if redis.IsPermissionError(err) {
+			return nil
+		}
+		return err
+	})
+	values, _ := keyed.Values(r.hash)
+	for i := range values {
+		env, ok := r.keyedEnvelope(&values[i])
+		if err != nil || !ok || env.Position != position {
+			continue
+		}
+		err = s.histories.ask(ctx, s, func(ctx context.Context, link *link) error {
+			count, err := link.client.Eval(ctx, keyed.RemovalScript, []string{hash, order}, values[i].Field(), values[i].Order).Int()
+			removed = count > 0
+			return err
+		})
+	}
+	return removed, err
 }

@@ -13,16 +13,17 @@ import (
 )
 
 // BenchmarkHistory sends messages of 100 bytes in 100 channels through a
-// server, without a history, with one, and published once, and reports the CPU
-// time that Redis takes for one. The node subscribes to none of the channels,
-// so that the time is that of the publishes.
+// server, without a history, with one, with one of 49 keys, and published once,
+// and reports the CPU time that Redis takes for one. The node subscribes to
+// none of the channels, so that the time is that of the publishes.
 func BenchmarkHistory(b *testing.B) {
-	retention := &cluster.Retention{Messages: 100, Age: time.Hour, Bytes: 1 << 20}
+	retention := &cluster.Retention{Messages: 100, Age: time.Hour, Bytes: 1 << 20, Keys: 1000}
 	for _, c := range []struct {
 		name string
 		keep *cluster.Retention
+		keys int
 		once bool
-	}{{"without", nil, false}, {"with", retention, false}, {"once", retention, true}} {
+	}{{"without", nil, 0, false}, {"with", retention, 0, false}, {"keys", retention, 49, false}, {"once", retention, 0, true}} {
 		b.Run(c.name, func(b *testing.B) {
 			server := redistest.Start(b)
 			admin := newAdmin(b, server)
@@ -53,6 +54,9 @@ func BenchmarkHistory(b *testing.B) {
 			b.ReportAllocs()
 			published := 0
 			for b.Loop() {
+				if c.keys > 0 { // no channel has always the same
+					env.Key = strconv.Itoa(published % c.keys)
+				}
 				if published++; published%step != 0 {
 					if err := publish(published); err != nil {
 						b.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker/internal/keyed"
 	"github.com/stoa-io/stoa/cluster/redisbroker/internal/stream"
 )
 
@@ -31,6 +32,10 @@ type historyReader struct {
 	last    stream.ID // of the last entry that was read
 	pages   int
 	ended   bool // the stream has no older entries
+
+	// latest asks begin for the hash of the newest message of each key.
+	latest bool
+	hash   map[string]string
 }
 
 func (s *server) newHistoryReader(channel string) *historyReader {
@@ -40,6 +45,7 @@ func (s *server) newHistoryReader(channel string) *historyReader {
 // readHistory reads a page.
 func (s *server) readHistory(ctx context.Context, channel string, query cluster.HistoryQuery) (page cluster.HistoryPage, err error) {
 	r := s.newHistoryReader(channel)
+	r.latest = query.Latest
 	wanted := 0
 	if query.After.IsZero() && query.Before.IsZero() && !query.Oldest {
 		wanted = max(query.Limit, 0) + 1
@@ -72,6 +78,7 @@ func (s *server) readHistory(ctx context.Context, channel string, query cluster.
 	for i := range selected {
 		page.Entries = append(page.Entries, r.message(&selected[i]))
 	}
+	page.Latest = r.latestEntries(&query.Retention)
 	return page, nil
 }
 
@@ -118,10 +125,18 @@ func (r *historyReader) begin(ctx context.Context, wanted int) (entries []stream
 	var found *redis.XMessageSliceCmd
 	count := r.paging.Next(wanted)
 	s := r.server
+	var hash *redis.MapStringStringCmd
 	err = s.histories.ask(ctx, s, func(ctx context.Context, link *link) error {
 		r.run = link.trace.run
-		_, err := link.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		pipelined := link.client.Pipelined
+		if r.latest {
+			pipelined = link.client.TxPipelined // both are of one moment
+		}
+		_, err := pipelined(ctx, func(pipe redis.Pipeliner) error {
 			clock = pipe.Time(ctx)
+			if r.latest {
+				hash = pipe.HGetAll(ctx, s.prefix+keyed.HashKey+r.channel)
+			}
 			found = pipe.XRevRangeN(ctx, r.key, "+", "-", int64(count))
 			// In this order: before a message is stored behind a gap, the gap
 			// is.
@@ -135,6 +150,9 @@ func (r *historyReader) begin(ctx context.Context, wanted int) (entries []stream
 		return nil, err
 	}
 	r.now = clock.Val()
+	if hash != nil {
+		r.hash = hash.Val()
+	}
 	r.gap = s.noticedGap(uint64(r.now.UnixMilli()))
 	for _, gap := range gaps {
 		for _, e := range gap.Val() {
@@ -220,13 +238,18 @@ func (r *historyReader) message(e *stream.Entry) cluster.HistoryEntry {
 	var from header
 	var env cluster.Envelope
 	r.scratch, _ = decodeEnvelope(e.Data, r.scratch, &from, &env) // it has succeeded before
+	env.Resent = e.Resent
+	return ownEntry(env, time.UnixMilli(int64(e.ID.Time)))
+}
+
+// ownEntry returns an entry that shares no memory with an envelope.
+func ownEntry(env cluster.Envelope, at time.Time) cluster.HistoryEntry {
 	env.Payload, env.Except = bytes.Clone(env.Payload), slices.Clone(env.Except)
 	for i := range env.Except {
 		env.Except[i] = strings.Clone(env.Except[i])
 	}
-	env.Origin, env.User = strings.Clone(env.Origin), strings.Clone(env.User)
-	env.Resent = e.Resent
-	return cluster.HistoryEntry{Envelope: env, Time: time.UnixMilli(int64(e.ID.Time))}
+	env.Origin, env.User, env.Key = strings.Clone(env.Origin), strings.Clone(env.User), strings.Clone(env.Key)
+	return cluster.HistoryEntry{Envelope: env, Time: at}
 }
 
 // starts decides about a start position of the query, and makes that of an
@@ -297,6 +320,14 @@ func (r *historyReader) examine(ctx context.Context, query *cluster.HistoryQuery
 
 // removeFromHistory removes a message and its repeats.
 func (s *server) removeFromHistory(ctx context.Context, channel string, position cluster.Position) (removed bool, err error) {
+	latest, err := s.removeLatest(ctx, channel, position)
+	if err == nil {
+		removed, err = s.removeFromStream(ctx, channel, position)
+	}
+	return latest || removed, err
+}
+
+func (s *server) removeFromStream(ctx context.Context, channel string, position cluster.Position) (removed bool, err error) {
 	r := s.newHistoryReader(channel)
 	entries, err := r.begin(ctx, 0)
 	if err != nil {
@@ -341,6 +372,7 @@ func (s *server) clearHistory(ctx context.Context, channel string) error {
 		_, err := link.client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 			pipe.XAdd(ctx, r.removal())
 			pipe.XTrimMaxLen(ctx, r.key, 1)
+			pipe.Del(ctx, s.prefix+keyed.HashKey+channel, s.prefix+keyed.OrderKey+channel)
 			return nil
 		})
 		return withoutNil(err)

@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker/internal/keyed"
 	"github.com/stoa-io/stoa/cluster/redisbroker/internal/stream"
 )
 
@@ -38,6 +39,7 @@ type historyWriter struct {
 	stored   []*redis.StringCmd // the messages in it, by their place in the batch
 	scripts  []script           // in it
 	stores   bool               // stored has messages
+	keyed    []keyedCommand     // those with keys
 	renewed  []*historyExpiry   // in it
 	expires  []*redis.BoolCmd   // the same
 
@@ -48,11 +50,18 @@ type historyWriter struct {
 	onceAt   time.Duration // when a refusal of confirmed messages is over; 0: there is none
 }
 
+// keyedCommand makes the message at a place of the batch the newest of its key.
+type keyedCommand struct {
+	at      int
+	command *redis.Cmd
+}
+
 // historyExpiry is the expiry of a key.
 type historyExpiry struct {
 	key     string
 	age     time.Duration // of the retention
 	renewed time.Duration // Broker.now; 0: never
+	keyed   time.Duration // the same for the keys of the newest messages
 	pending bool          // in the transaction that is being made
 }
 
@@ -100,7 +109,7 @@ func (p *publisher) sendKept(ctx context.Context, count, repeated int, stores bo
 			return err
 		}
 	}
-	if !stores {
+	if !stores && len(p.history.keyed) == 0 {
 		return nil
 	}
 	return p.settleHistory(ctx, count)
@@ -133,6 +142,7 @@ func (p *publisher) execute(ctx context.Context) error {
 func (p *publisher) compose(ctx context.Context, count, repeated int, stores bool) {
 	h, now := &p.history, p.server.now()
 	h.stored, h.renewed, h.expires, h.stores = h.stored[:0], h.renewed[:0], h.expires[:0], stores
+	h.keyed = h.keyed[:0]
 	for i := range p.batch[:count] {
 		m := &p.batch[i]
 		field := stream.FieldMessage
@@ -145,6 +155,9 @@ func (p *publisher) compose(ctx context.Context, count, repeated int, stores boo
 				h.commands = append(h.commands, p.counts[i])
 			} else if !m.once.Over() {
 				p.composeScript(ctx, m, field)
+				if m.keyed != nil && now >= p.alone {
+					p.composeKeyed(ctx, i, i < repeated)
+				}
 			}
 			continue
 		}
@@ -158,11 +171,38 @@ func (p *publisher) compose(ctx context.Context, count, repeated int, stores boo
 			h.renewed, h.expires = append(h.renewed, e), append(h.expires, expire)
 			h.commands = append(h.commands, expire)
 		}
+		if m.keyed != nil {
+			p.composeKeyed(ctx, i, i < repeated)
+		}
 		h.commands = append(h.commands, p.counts[i])
 	}
 	for _, e := range h.renewed {
 		e.pending = false
 	}
+}
+
+// composeKeyed makes the command for the message at a place that has a key. If
+// it is published once, the command follows the script that does that.
+func (p *publisher) composeKeyed(ctx context.Context, at int, again bool) {
+	h, m, prefix, now := &p.history, &p.batch[at], p.server.prefix, p.server.now()
+	e := h.expiry(m, prefix)
+	renew := e.keyed == 0 || now-e.keyed >= historyMargin(m.keep.Age)/2
+	if renew && !again && m.once == nil { // else the script may do nothing
+		e.keyed = max(now, 1)
+	}
+	channel := string(m.channel[len(prefix):])
+	args := []any{"eval", keyed.Script, 2, prefix + keyed.HashKey + channel, prefix + keyed.OrderKey + channel}
+	if m.once != nil {
+		args[2] = 3
+		args = append(args, m.once.KeyOf(prefix, channel))
+	}
+	args = m.keyed.Arguments(args, &m.payload, again, m.keep, renew, historyLife(m.keep.Age))
+	if m.once != nil {
+		args = append(args, m.once.Value())
+	}
+	command := redis.NewCmd(ctx, args...)
+	h.keyed = append(h.keyed, keyedCommand{at, command})
+	h.commands = append(h.commands, command)
 }
 
 // expiry returns the expiry of a message's history.
@@ -195,20 +235,36 @@ func (p *publisher) settleHistory(ctx context.Context, count int) error {
 	}
 	var reason error
 	channels := make(map[string]bool)
-	for i, store := range h.stored[:count] {
-		if store == nil || store.Err() == nil {
-			continue
+	failed := func(at int, err error) {
+		if err == nil {
+			return
 		}
-		reason = cmp.Or(reason, store.Err())
+		reason = cmp.Or(reason, err)
 		s.stats.unkept.Add(1)
-		channels[string(p.batch[i].channel[len(s.prefix):])] = true
+		channels[string(p.batch[at].channel[len(s.prefix):])] = true
 	}
-	clear(h.commands)
+	for i, store := range h.stored[:count] {
+		if store != nil {
+			failed(i, store.Err())
+		}
+	}
+	for _, k := range h.keyed {
+		if store := h.stored[k.at]; store == nil || store.Err() == nil {
+			failed(k.at, k.command.Err())
+		}
+		if k.command.Err() != nil {
+			h.expiry(&p.batch[k.at], s.prefix).keyed = 0
+		}
+	}
+	clear(h.keyed)
+	if h.stores {
+		clear(h.commands)
+	}
 	switch {
 	case reason != nil:
 		s.unkept.set(ctx, reason)
 		h.quietAt = s.now() + historyRetry
-	case s.now() >= h.quietAt:
+	case h.stores && s.now() >= h.quietAt:
 		s.unkept.set(ctx, nil)
 	}
 	for channel := range channels {
@@ -223,11 +279,17 @@ func (p *publisher) settleHistory(ctx context.Context, count int) error {
 // reason is that the transaction stores messages without a script.
 func (p *publisher) refusedHistory() error {
 	h := &p.history
-	scripts := h.scripts
+	scripts, keyed := h.scripts, h.keyed
 	for _, command := range h.commands {
 		if len(scripts) > 0 && command == redis.Cmder(scripts[0].command) {
 			scripts = scripts[1:]
 			continue
+		}
+		if len(keyed) > 0 && command == redis.Cmder(keyed[0].command) {
+			at := keyed[0].at
+			if keyed = keyed[1:]; p.batch[at].once != nil {
+				continue
+			}
 		}
 		if err := command.Err(); err != nil && !redis.IsExecAbortError(err) {
 			return err

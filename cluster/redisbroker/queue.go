@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/cluster/redisbroker/internal/keyed"
 	"github.com/stoa-io/stoa/cluster/redisbroker/internal/once"
 )
 
@@ -29,7 +30,7 @@ const (
 	maxFreeChunks  = 16
 
 	// queuedOverhead is the memory of an entry without its bytes.
-	queuedOverhead = 120
+	queuedOverhead = 128
 )
 
 // queuedMessage is a message that waits to be published or to be acknowledged.
@@ -42,6 +43,7 @@ type queuedMessage struct {
 	done    func(nodes int, err error) // nil: no caller asks
 	keep    *cluster.Retention         // nil: not for the history; shared, does not change
 	once    *once.Message              // nil: not published once; owned by the publisher, as done
+	keyed   *keyed.Message             // nil: without a key; does not change
 
 	// acknowledged is the time of the last acknowledgement, 0 if there was
 	// none. From the first one on, the message is neither counted nor waited
@@ -50,21 +52,28 @@ type queuedMessage struct {
 }
 
 // wireSize is the size of its part of a transaction: a message for the history
-// is sent twice, or once with a script.
+// is sent twice, or once with a script. With a key it is sent in another one.
 func (q *queuedMessage) wireSize() int {
+	size := q.size()
+	if q.keyed != nil {
+		size += size + len(keyed.Script)
+	}
 	switch {
 	case q.once != nil:
-		return q.size() + len(q.channel) + len(once.Script)
+		return size + len(q.channel) + len(once.Script)
 	case q.keep == nil:
-		return q.size()
+		return size
 	}
-	return 2 * q.size()
+	return size + q.size()
 }
 
 func (q *queuedMessage) size() int {
 	size := len(q.channel) + len(q.payload) + queuedOverhead
 	if q.once != nil {
 		size += once.Overhead
+	}
+	if q.keyed != nil {
+		size += keyed.Overhead + len(q.keyed.Key)
 	}
 	return size
 }
@@ -149,11 +158,15 @@ func (q *publishQueue) push(channel string, env *cluster.Envelope, internal bool
 	q.header.number++
 	q.header.internal = internal
 	e := queuedMessage{since: now, own: internal, done: done, once: m}
+	position := cluster.Position{Incarnation: q.header.incarnation, Number: q.header.number}
 	if m != nil {
-		m.Place(cluster.Position{Incarnation: q.header.incarnation, Number: q.header.number})
+		m.Place(position)
 	}
 	if env.Keep != nil {
 		e.keep = q.retention(env.Keep)
+		if env.Key != "" && env.Keep.Keys > 0 {
+			e.keyed = &keyed.Message{Key: env.Key, Size: len(env.Payload), Position: position}
+		}
 	}
 	if !internal {
 		q.foreign++

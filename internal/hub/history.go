@@ -16,16 +16,6 @@ import (
 	"github.com/stoa-io/stoa/wire"
 )
 
-// History is how much of the history of the rooms in a namespace is kept.
-type History struct {
-	cluster.Retention
-	// OnJoin is how many of the newest messages every client receives that
-	// joins, if it has no position.
-	OnJoin int
-	// Window is for how long the ID of a confirmed emit is remembered.
-	Window time.Duration
-}
-
 // KeepHistory prepares the hub for namespaces with a History, unless it is
 // prepared or the broker keeps no history. A hub that is not prepared has no
 // cost of it.
@@ -95,7 +85,8 @@ func (h *Hub) release(channel string, loop int) {
 func newKept(env *cluster.Envelope, at time.Time) *ring.Message {
 	return &ring.Message{
 		Position: env.Position, Time: at.UnixMilli(), Origin: strings.Clone(env.Origin),
-		Except: slices.Clone(env.Except), User: strings.Clone(env.User), Resent: env.Resent, Repeat: env.Repeat,
+		Except: slices.Clone(env.Except), User: strings.Clone(env.User), Key: strings.Clone(env.Key),
+		Resent: env.Resent, Repeat: env.Repeat,
 		Frame: engine.NewFrame(engine.Opcode(env.Binary), env.Payload), Size: len(env.Payload),
 	}
 }
@@ -182,7 +173,7 @@ func appendPositioned(dst []byte, m *ring.Message) []byte {
 func (c *Client) recoverThenAdmit(r *session.Request, channel string) {
 	rooms := c.Shard().hub.recovery.Load()
 	ns, _ := r.Namespace.(*Namespace)
-	if rooms == nil || ns == nil || ns.history == nil || r.Recovery == nil && ns.history.OnJoin == 0 {
+	if rooms == nil || ns == nil || ns.history == nil || r.Recovery == nil && !ns.history.greets() {
 		c.admit(r, channel, nil)
 		return
 	}
@@ -192,7 +183,7 @@ func (c *Client) recoverThenAdmit(r *session.Request, channel string) {
 	}
 	s := c.Shard()
 	s.retain(channel)
-	wish := recovery.Wish{MaxBytes: s.maxMissed(), Newest: ns.history.OnJoin}
+	wish := recovery.Wish{MaxBytes: s.maxMissed(), Newest: ns.history.OnJoin, Latest: ns.history.Keys > 0}
 	if r.Recovery != nil {
 		wish.After, _ = cluster.ParsePosition([]byte(r.Recovery.Position))
 		if wish.Newest = max(wish.Newest, r.Recovery.Limit); r.Recovery.Position != "" {

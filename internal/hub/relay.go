@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/jsonfield"
 	"github.com/stoa-io/stoa/internal/session"
 	"github.com/stoa-io/stoa/wire"
 )
@@ -18,6 +19,33 @@ func (c *Client) Relay(e *session.Event) MessageResult {
 	}
 	return c.publish(c.RelayChannel(e), e)
 }
+
+// History is how much of the history of the rooms in a namespace is kept.
+type History struct {
+	cluster.Retention
+	// OnJoin is how many of the newest messages every client receives that
+	// joins, if it has no position.
+	OnJoin int
+	// Window is for how long the ID of a confirmed emit is remembered.
+	Window time.Duration
+	// LatestBy is the field of the body whose value is the key of a message, if
+	// Retention.Keys is not zero. Such a client also receives the newest
+	// message of each key.
+	LatestBy string
+}
+
+// Keep makes a message part of the history.
+func (k *History) Keep(env *cluster.Envelope) {
+	env.Keep = &k.Retention
+	if k.Keys > 0 {
+		m, _ := wire.Parse(env.Payload, env.Binary) // it has been checked
+		env.Key = jsonfield.Find(m.Body, k.LatestBy)
+	}
+}
+
+// greets reports whether clients without a position receive messages when they
+// join.
+func (k *History) greets() bool { return k.OnJoin > 0 || k.Keys > 0 }
 
 // RelayChannel returns the channel to which an event is relayed. The connection
 // is not read while that channel's partition is congested.
@@ -47,10 +75,11 @@ func (c *Client) publish(channel string, e *session.Event) MessageResult {
 	env := &s.envelope
 	*env = cluster.Envelope{Binary: e.Message.Binary, Origin: c.ID(), Payload: payload}
 	if kept := e.Namespace.(*Namespace).history; kept != nil && e.Room != nil {
-		env.Keep, env.User = &kept.Retention, c.User()
+		kept.Keep(env)
+		env.User = c.User()
 	}
 	err := c.send(channel, env)
-	env.Payload, env.User = nil, ""
+	env.Payload, env.User, env.Key = nil, "", ""
 	if err != nil {
 		if !errors.Is(err, cluster.ErrClosed) {
 			s.hub.log.Debug("message not published", logConn, c.ID(), logError, err)
@@ -142,8 +171,9 @@ func (o *ConfirmedEmit) Publish(h *Handle, payload []byte, binary bool) {
 
 func (o *ConfirmedEmit) publish(m *marker, payload []byte, binary bool) {
 	env := &cluster.Envelope{
-		Binary: binary, Origin: o.origin, User: o.user, Keep: &o.kept.Retention, Payload: payload,
+		Binary: binary, Origin: o.origin, User: o.user, Payload: payload,
 	}
+	o.kept.Keep(env)
 	if m != nil {
 		m.begin(o.channel)
 	}

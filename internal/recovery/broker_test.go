@@ -69,7 +69,7 @@ func newBroker(t *testing.T, change func(*Config)) *broker {
 		Partitions: 2, Interrupted: func(p int) bool { return b.interrupted[p].Load() },
 		NewMessage: func(env *cluster.Envelope, at time.Time) *ring.Message {
 			return &ring.Message{
-				Position: env.Position, Time: at.UnixMilli(), Resent: env.Resent, Repeat: env.Repeat,
+				Position: env.Position, Time: at.UnixMilli(), Resent: env.Resent, Repeat: env.Repeat, Key: env.Key,
 				Frame: slices.Clone(env.Payload), Size: len(env.Payload),
 			}
 		},
@@ -104,7 +104,7 @@ func (b *broker) record(channel, what string) {
 // if the channel is subscribed.
 func (b *broker) publish(channel string, first, last uint64) {
 	for number := first; number <= last; number++ {
-		env := cluster.Envelope{Position: at(number), Payload: []byte(fmt.Sprint(number))}
+		env := cluster.Envelope{Position: at(number), Payload: []byte(fmt.Sprint(number)), Key: key(number)}
 		b.mu.Lock()
 		b.kept[channel] = append(b.kept[channel], cluster.HistoryEntry{Envelope: env, Time: time.Now()})
 		subscribed := b.subscribed[channel]
@@ -114,6 +114,9 @@ func (b *broker) publish(channel string, first, last uint64) {
 		}
 	}
 }
+
+// key is the key of a message: "0", "1", "2" or none.
+func key(number uint64) string { return []string{"0", "1", "2", ""}[number%4] }
 
 func at(number uint64) cluster.Position { return cluster.Position{Incarnation: 7, Number: number} }
 
@@ -235,6 +238,14 @@ func (b *broker) page(channel string, query cluster.HistoryQuery) cluster.Histor
 		entries = entries[i+1:]
 	}
 	page.Entries = slices.Clone(entries)
+	if query.Latest {
+		for i, e := range all {
+			later := func(other cluster.HistoryEntry) bool { return other.Envelope.Key == e.Envelope.Key }
+			if e.Envelope.Key != "" && !slices.ContainsFunc(all[i+1:], later) {
+				page.Latest = append(page.Latest, e)
+			}
+		}
+	}
 	return page
 }
 

@@ -136,10 +136,31 @@ func (r *Rooms) read(in *room, query cluster.HistoryQuery, by time.Time) (*ring.
 	if err != nil {
 		return nil, err
 	}
-	page := &ring.Page{Found: read.Found, More: read.More, Head: read.Head, Now: time.Now().UnixMilli()}
+	page := &ring.Page{
+		Found: read.Found, More: read.More, Head: read.Head, Now: time.Now().UnixMilli(), HasLatest: query.Latest,
+	}
 	for i := range read.Entries {
 		entry := &read.Entries[i]
 		page.Messages = append(page.Messages, r.config.NewMessage(&entry.Envelope, entry.Time))
 	}
+	if len(read.Latest) > 0 {
+		r.addLatest(page, read.Latest)
+	}
 	return page, nil
+}
+
+// addLatest adds the newest messages of the keys to a page. Those that it has
+// anyway are not copied.
+func (r *Rooms) addLatest(page *ring.Page, entries []cluster.HistoryEntry) {
+	own := make(map[cluster.Position]*ring.Message, len(page.Messages))
+	for _, m := range page.Messages {
+		own[m.Position] = m
+	}
+	for i := range entries {
+		m := own[entries[i].Envelope.Position]
+		if m == nil {
+			m = r.config.NewMessage(&entries[i].Envelope, entries[i].Time)
+		}
+		page.Latest = append(page.Latest, m)
+	}
 }

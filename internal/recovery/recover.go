@@ -19,6 +19,9 @@ const (
 	// forged.
 	maxOlder   = 8
 	olderPause = 50 * time.Millisecond
+	// maxAgain bounds the further reads for which they wait, because one could
+	// not be used.
+	maxAgain = 5
 )
 
 // client waits for the answer to its wish. It is guarded by the lock of the
@@ -47,6 +50,7 @@ func (c *client) answer(answer Recovery) {
 type older struct {
 	start   cluster.Position
 	clients []*client
+	again   int // reads that could not be used
 }
 
 // Recover looks up what a client wants, and calls post once, now or later, on
@@ -151,8 +155,9 @@ func (r *Rooms) nextOlder(s *stripe, in *room) {
 func (r *Rooms) older(s *stripe, in *room) {
 	s.mu.Lock()
 	first, epoch := in.work.older[0], in.epoch
+	query := cluster.HistoryQuery{After: first.start, Latest: in.ring.CollectLatest()}
 	s.mu.Unlock()
-	page, err := r.read(in, cluster.HistoryQuery{After: first.start}, time.Now().Add(r.config.Timeout))
+	page, err := r.read(in, query, time.Now().Add(r.config.Timeout))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r.ctx.Err() != nil {
@@ -172,6 +177,11 @@ func (r *Rooms) older(s *stripe, in *room) {
 			r.startRepair(s, in, in.lost)
 			break
 		}
+	}
+	if err == nil && query.Latest && !in.ring.KnowsLatest() && !in.ring.IsHolding() && first.again < maxAgain {
+		first.again++
+		r.nextOlder(s, in)
+		return
 	}
 	w := in.work
 	w.older = w.older[1:]

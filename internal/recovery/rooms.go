@@ -213,7 +213,7 @@ func (r *Rooms) tryOpen(s *stripe, in *room, by time.Time) (opened []func(), aga
 	epoch := in.epoch
 	in.ring.Ask()
 	s.mu.Unlock()
-	page, err := r.read(in, cluster.HistoryQuery{}, by)
+	page, err := r.read(in, cluster.HistoryQuery{Latest: in.retention.Keys > 0}, by)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r.ctx.Err() != nil {

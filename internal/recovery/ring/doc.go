@@ -35,6 +35,15 @@
 // only a later page can tell: for some time after such a page, the ring holds
 // at the first message of each unknown incarnation, and asks.
 //
+// # Keys
+//
+// If the retention has keys, the ring also knows the newest message of each,
+// as of its head: from the page with which the room begins, and from the
+// messages since. Where it had to drop that, it collects the messages from the
+// time of a read on (CollectLatest), so that Prepend can put both together.
+// Messages of the page that the ring has yet to receive are left out, as they
+// follow.
+//
 // # Loss of the server
 //
 // A server that restarts may have lost the newest messages. The ring has a gap

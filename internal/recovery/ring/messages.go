@@ -14,6 +14,8 @@ type Wish struct {
 	// Newest is how many of the newest messages it wants if it has no position,
 	// or if not all messages after the position are there.
 	Newest int
+	// Latest: it wants the newest message of each key then, too.
+	Latest bool
 	// MaxBytes bounds the size of the messages. A client that has missed more
 	// has not recovered.
 	MaxBytes int
@@ -53,6 +55,10 @@ func (r *Ring) Recover(w Wish, now int64) (answer Recovery, older bool) {
 	}
 	if !found {
 		messages = newest
+		if w.Latest {
+			older = older || !r.keys.isKnown()
+			messages = r.withLatest(newest, now)
+		}
 		for bytes := size(messages); bytes > w.MaxBytes; messages = messages[1:] {
 			bytes -= messages[0].Size
 		}
@@ -123,6 +129,7 @@ func (r *Ring) Prepend(p *Page, start cluster.Position) (gap bool) {
 		r.adopt(p, true)
 		return true
 	}
+	r.learnLatest(p)
 	until := Message{Position: r.head, Resent: r.headResent}
 	if r.count() > 0 {
 		until = *r.messages[r.first]
@@ -175,8 +182,8 @@ func (r *Ring) begins(p *Page, start cluster.Position) {
 	r.start = start
 }
 
-// Shrink drops the oldest messages until Memory is at most so much. They are
-// still part of the history.
+// Shrink drops the oldest messages until Memory is at most so much, and then
+// the newest of each key. They are still part of the history.
 func (r *Ring) Shrink(memory int) {
 	count, left := 0, r.Memory()
 	for ; left > memory && count < r.count(); count++ {
@@ -186,17 +193,23 @@ func (r *Ring) Shrink(memory int) {
 		r.complete = false
 		r.drop(count)
 	}
+	if left > memory && r.keys.isKnown() {
+		r.keys = nil
+	}
 }
 
 // Clear drops all messages, which were removed from the history.
 func (r *Ring) Clear() {
 	r.drop(r.count())
-	r.complete = false
+	r.complete, r.keys = false, nil
 }
 
 // Remove takes a message out.
 func (r *Ring) Remove(p cluster.Position) {
 	is := func(m *Message) bool { return m.Position == p }
+	if r.keys != nil {
+		r.keys.values.Delete(is)
+	}
 	if r.held != nil {
 		if i := slices.IndexFunc(r.held.messages, is); i >= 0 && i < r.held.asked {
 			r.held.asked--

@@ -16,6 +16,8 @@ type Message struct {
 	Except []string
 	// User is the ID of the sending user, empty if there is none.
 	User string
+	// Key is that of cluster.Envelope, empty if there is none.
+	Key string
 	// Resent: clients of other nodes may have received it at another place, or
 	// not; see cluster.Envelope.
 	Resent bool
@@ -35,6 +37,9 @@ type Page struct {
 	Head        cluster.Position
 	// Now is when the page arrived, in Unix milliseconds.
 	Now int64
+	// Latest are the newest messages of all keys, if HasLatest.
+	Latest    []*Message
+	HasLatest bool
 }
 
 const (
@@ -78,6 +83,7 @@ type Ring struct {
 	// incarnation.
 	unsure int64
 	held   *held // nil if there is none
+	keys   *keys // nil if nothing is known about the newest message of each key
 	// complete: the messages reach back as far as the retention does.
 	complete bool
 	holding  bool
@@ -107,7 +113,7 @@ func New(retention *cluster.Retention) Ring {
 func (r *Ring) Head() cluster.Position { return r.head }
 
 // Memory is about how many bytes of memory the messages take.
-func (r *Ring) Memory() int { return r.bytes + r.count()*Overhead }
+func (r *Ring) Memory() int { return r.bytes + r.count()*Overhead + r.keys.memory() }
 
 func (r *Ring) count() int { return len(r.messages) - r.first }
 
@@ -258,6 +264,7 @@ func (r *Ring) forget() {
 	r.drop(r.count())
 	r.head, r.floor, r.start = cluster.Position{}, cluster.Position{}, cluster.Position{}
 	r.headUntold, r.headResent, r.complete = false, false, false
+	r.keys = nil
 }
 
 // adopt replaces the messages by those of a page. Messages from before a page
@@ -285,6 +292,7 @@ func (r *Ring) adopt(p *Page, gap bool) {
 		r.unsure = p.Now + maxLag
 	}
 	r.trim()
+	r.adoptLatest(p)
 }
 
 // release ends holding if it can, and appends the messages that were kept back.
@@ -328,6 +336,7 @@ func (r *Ring) take(m *Message) bool {
 	}
 	r.append(m)
 	r.trim()
+	r.putLatest(m)
 	return !m.Repeat
 }
 

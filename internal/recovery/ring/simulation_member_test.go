@@ -33,6 +33,10 @@ func (m *member) recovered(answer Recovery) {
 	m.inside, m.missed, m.next = true, false, 0
 	defer func() { m.late = m.node.late }()
 	head, known := m.node.headPlace()
+	if m.wish.Latest && !answer.Recovered && (len(answer.Messages) > 0 || m.node.ring.KnowsLatest()) {
+		m.enterWithLatest(answer, head, known)
+		return
+	}
 	switch {
 	case answer.Recovered && !m.late:
 		s.recoveries++
@@ -67,6 +71,45 @@ func (m *member) recovered(answer Recovery) {
 		m.skip(head + 1)
 		m.position = answer.Head
 	}
+}
+
+// enterWithLatest checks an answer that has the newest message of each key.
+func (m *member) enterWithLatest(answer Recovery, head int, known bool) {
+	s := m.sim
+	has := map[cluster.Position]bool{}
+	last := -1
+	newest := map[string]int{} // by key
+	for _, p := range s.server.channel[:head+1] {
+		if p != nil {
+			newest[p.key] = p.sequence
+		}
+	}
+	strict := known && !s.wild && !m.node.late
+	for i, message := range answer.Messages {
+		p := s.server.known[message.Position]
+		has[message.Position] = true
+		if p.sequence <= last && strict {
+			s.fail("member %d received message %d again or late, after %d", m.number, p.sequence, last)
+		}
+		last = p.sequence
+		isNewest := i >= len(answer.Messages)-max(0, m.wish.Newest)
+		if !isNewest && strict && (p.key == "" || newest[p.key] != p.sequence) {
+			s.fail("member %d received message %d, which is not the newest of key %q", m.number, p.sequence, p.key)
+		}
+	}
+	for _, message := range s.server.latest() {
+		p := s.server.known[message.Position]
+		if strict && p.sequence <= head && !has[p.position] && m.wish.MaxBytes == 1<<40 && m.node.ring.KnowsLatest() {
+			s.fail("member %d lacks message %d, the newest of key %q", m.number, p.sequence, p.key)
+		}
+	}
+	if m.node.ring.KnowsLatest() {
+		s.keyed++
+	} else {
+		s.unkeyed++
+	}
+	m.enter(head + 1)
+	m.missed, m.position = !known, answer.Head
 }
 
 // forgive lets messages be missing that were sent again. A ring that knows such

@@ -50,6 +50,8 @@ type reading struct {
 	after   cluster.Position
 	page    *Page // nil: the server has not read yet
 	stale   bool  // the subscription was lost, or a message removed
+	latest  bool  // with the newest message of each key
+	again   int   // pages that could not be used
 	members []*member
 }
 
@@ -88,7 +90,7 @@ func (n *node) recover(m *member, mayRead bool) {
 	}
 	if older && mayRead {
 		if start := startOf(m); n.older == nil {
-			n.older = &reading{node: n, after: start, members: []*member{m}}
+			n.older = &reading{node: n, after: start, latest: n.ring.CollectLatest(), members: []*member{m}}
 			return
 		} else if n.older.after == start {
 			n.older.members = append(n.older.members, m)
@@ -319,13 +321,20 @@ func (n *node) endHold() {
 
 func (n *node) answerOlder(r *reading, page *Page) {
 	n.older = nil
+	again := func() {
+		n.older = &reading{node: n, after: r.after, latest: n.ring.CollectLatest(), again: r.again + 1, members: r.members}
+	}
 	if r.stale {
-		n.older = &reading{node: n, after: r.after, members: r.members}
+		again()
 		return
 	}
 	if page != nil && n.ring.Prepend(page, r.after) {
 		n.see()
 		n.gap()
+	}
+	if page != nil && r.latest && !n.ring.KnowsLatest() && !n.ring.IsHolding() && r.again < 5 {
+		again()
+		return
 	}
 	for _, m := range r.members {
 		n.recover(m, false)

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/latest"
 )
 
 // published is a message of the channel.
@@ -13,6 +14,7 @@ type published struct {
 	sequence int // its place in the channel
 	time     int64
 	size     int
+	key      string
 	// excused: it was removed, or is lost for good. No member has a right to
 	// it.
 	excused bool
@@ -45,11 +47,15 @@ type server struct {
 	life    uint64                   // of the process; start positions belong to one
 	stream  []entry
 	left    int // the highest sequence that has left the history, plus 1
+	keys    keys
 }
 
 // publish appends a message.
 func (s *server) publish(position cluster.Position, size int) *published {
 	m := &published{position: position, time: s.sim.now, size: size}
+	if s.sim.retention.Keys > 0 {
+		m.key = []string{"", "a", "b", "c", "d", "e"}[s.sim.random.IntN(6)]
+	}
 	s.known[position] = m
 	s.send(arrival{published: m, place: len(s.channel)})
 	s.append(m, false)
@@ -60,6 +66,7 @@ func (s *server) append(m *published, resent bool) {
 	m.sequence, m.lost = len(s.channel), false
 	s.channel = append(s.channel, m)
 	s.stream = append(s.stream, entry{m, resent})
+	s.keys.put(m.message(m.time, m.sequence, resent), &s.sim.retention)
 	s.sim.trace("message %d is published: %v", m.sequence, m.position)
 	s.trim()
 }
@@ -109,6 +116,9 @@ func (s *server) trim() {
 
 func (s *server) leave(i int) {
 	s.left = max(s.left, s.stream[i].sequence+1)
+	if gone := s.stream[i]; gone.excused || gone.lost {
+		s.keys.values.Delete(func(m *Message) bool { return m.Position == gone.position })
+	}
 	s.stream = slices.Delete(s.stream, i, i+1)
 }
 
@@ -174,9 +184,15 @@ func (s *server) read(after cluster.Position, oldest bool) *Page {
 	return p
 }
 
+// latest are the newest messages of the keys.
+func (s *server) latest() []*Message {
+	r := &s.sim.retention
+	return s.keys.values.Within(latest.Limits{Keys: r.Keys, Bytes: r.Bytes, Since: s.sim.now - r.Age.Milliseconds()})
+}
+
 // message has the place in the field for users, which a ring does not read.
 func (m *published) message(time int64, place int, resent bool) *Message {
-	return &Message{Position: m.position, Time: time, User: strconv.Itoa(place), Size: m.size, Resent: resent}
+	return &Message{Position: m.position, Time: time, User: strconv.Itoa(place), Size: m.size, Resent: resent, Key: m.key}
 }
 
 // placeOf returns the place of a message.

@@ -43,8 +43,14 @@ func TestSimulation(t *testing.T) {
 		total.deliveries += s.deliveries
 		total.recoveries += s.recoveries
 		total.gaps += s.gaps
+		total.keyed += s.keyed
+		total.unkeyed += s.unkeyed
 	}
-	t.Logf("%d deliveries, %d recoveries, %d gaps", total.deliveries, total.recoveries, total.gaps)
+	t.Logf("%d deliveries, %d recoveries, %d gaps, %d members with the newest message of each key, %d without",
+		total.deliveries, total.recoveries, total.gaps, total.keyed, total.unkeyed)
+	if total.keyed < seeds || total.unkeyed > total.keyed/10 {
+		t.Errorf("%d members with the newest message of each key, %d without, show nothing", total.keyed, total.unkeyed)
+	}
 	if total.recoveries < seeds || total.gaps < seeds/10 {
 		t.Errorf("%d recoveries and %d gaps in %d seeds show nothing", total.recoveries, total.gaps, seeds)
 	}
@@ -67,6 +73,9 @@ type simulation struct {
 	failure                      string
 	lines                        []string
 	deliveries, recoveries, gaps int
+	// keyed members received the newest message of each key when they entered,
+	// unkeyed ones could not.
+	keyed, unkeyed int
 }
 
 func newSimulation(seed uint64) *simulation {
@@ -78,6 +87,7 @@ func newSimulation(seed uint64) *simulation {
 		Messages: pick(1, 3, 10, 100, 100),
 		Age:      time.Duration(pick(50, 1000, 3_600_000, 3_600_000)) * time.Millisecond,
 		Bytes:    2 * s.sizes * pick(1, 5, 100, 100),
+		Keys:     pick(0, 2, 100),
 	}
 	s.server = &server{sim: s, up: true, known: map[cluster.Position]*published{}, starts: map[cluster.Position]int{}}
 	for range pick(1, 2, 3, 6) {
@@ -217,12 +227,18 @@ func (s *simulation) read(r *reading) {
 	r.page = s.server.read(r.after, false)
 	if r.node.opening {
 		r.page = s.server.read(cluster.Position{}, false)
+		r.latest = s.retention.Keys > 0
+	}
+	if r.latest {
+		r.page.Latest, r.page.HasLatest = s.server.latest(), true
 	}
 }
 
 // enter makes a client come, with a wish.
 func (s *simulation) enter(m *member, n *node) {
-	m.wish = Wish{After: m.position, Newest: s.random.IntN(6) - 1, MaxBytes: 1 << 40}
+	m.wish = Wish{
+		After: m.position, Newest: s.random.IntN(6) - 1, MaxBytes: 1 << 40, Latest: s.retention.Keys > 0 && s.random.IntN(2) == 0,
+	}
 	switch s.random.IntN(12) {
 	case 0:
 		m.wish.After = cluster.Position{}

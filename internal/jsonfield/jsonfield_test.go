@@ -1,0 +1,105 @@
+package jsonfield_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stoa-io/stoa/internal/jsonfield"
+)
+
+var long = strings.Repeat("x", jsonfield.MaxText)
+
+var cases = []struct{ body, want string }{
+	{`{"symbol":"ACME","price":12}`, "ACME"},
+	{` { "price" : [1,{"symbol":"no"}] , "symbol" : "ACME" } `, "ACME"},
+	{`{"symbol":17}`, "17"},
+	{`{"symbol":-1.5e+3}`, "-1.5e+3"},
+	{`{"symbol":"a\"b\\","x":"\\"}`, `a"b\`},
+	{`{"s\u0079mbol":"\u00fcber"}`, "über"},
+	{`{"symbol":"first","symbol":"last"}`, "last"},
+	{`{"symbol":"first","symbol":null}`, ""},
+	{`{"a":"{\"symbol\":\"no\"}","b":{"symbol":"}"},"symbol":"yes"}`, "yes"},
+	{`{"symbol":"` + long + `"}`, long},
+	{`{"symbol":"` + long + `x"}`, ""},
+	{`{"symbol":1` + long + `}`, ""},
+	{`{"symbol":""}`, ""},
+	{`{"symbol":true}`, ""},
+	{`{"symbol":null}`, ""},
+	{`{"symbol":["ACME"]}`, ""},
+	{`{"symbol":{"symbol":"ACME"}}`, ""},
+	{`{"Symbol":"ACME"}`, ""},
+	{`{}`, ""},
+	{``, ""},
+	{`"symbol"`, ""},
+	{`[{"symbol":"ACME"}]`, ""},
+	{`{"symbol":"ACME"`, ""},
+	{`{"symbol":"ACME",}`, ""},
+	{`{"symbol":"ACME" "price":1}`, ""},
+	{`{"symbol":01}`, ""},
+	{`{"symbol":"a` + "\n" + `b"}`, ""},
+	{`{"symbol":"a` + "\xff" + `b"}`, ""},
+	{`{"symbol":"\ud800"}`, "\ufffd"},
+	{`{"symbol"`, ""},
+	{`{"symbol":`, ""},
+	{`{"symbol":"ACME","a":[1,"]"`, ""},
+	{`{symbol:"ACME"}`, ""},
+}
+
+func TestFind(t *testing.T) {
+	for _, c := range cases {
+		if got := jsonfield.Find([]byte(c.body), "symbol"); got != c.want {
+			t.Errorf("Find(%q) = %q, want %q", c.body, got, c.want)
+		}
+	}
+}
+
+// FuzzFind compares with package json, for the objects that this accepts.
+func FuzzFind(f *testing.F) {
+	for _, c := range cases {
+		f.Add([]byte(c.body), "symbol")
+	}
+	f.Fuzz(func(t *testing.T, body []byte, name string) {
+		got := jsonfield.Find(body, name)
+		if len(got) > jsonfield.MaxText || !utf8.ValidString(got) {
+			t.Fatalf("Find = %q, which is too long or no text", got)
+		}
+		var fields map[string]json.RawMessage
+		if !utf8.Valid(body) || !utf8.ValidString(name) || json.Unmarshal(body, &fields) != nil {
+			return
+		}
+		want := ""
+		if value := fields[name]; len(value) > 0 && len(value) <= 2+6*jsonfield.MaxText {
+			switch value[0] {
+			case '"':
+				_ = json.Unmarshal(value, &want)
+			case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+				want = string(value)
+			}
+		}
+		if len(want) > jsonfield.MaxText {
+			want = ""
+		}
+		if got != want {
+			t.Fatalf("Find(%q, %q) = %q, want %q", body, name, got, want)
+		}
+	})
+}
+
+func BenchmarkFind(b *testing.B) {
+	for name, body := range map[string]string{
+		"short": `{"symbol":"ACME","price":12.5,"time":1700000000}`,
+		"long":  `{"text":"` + strings.Repeat("word ", 2000) + `","symbol":"ACME"}`,
+		"other": strings.Repeat("text ", 10),
+	} {
+		b.Run(name, func(b *testing.B) {
+			data := []byte(body)
+			b.SetBytes(int64(len(data)))
+			b.ReportAllocs()
+			for b.Loop() {
+				jsonfield.Find(data, "symbol")
+			}
+		})
+	}
+}

@@ -1,0 +1,2 @@
+// Package latest holds the newest value of each key, within limits.
+package latest
