@@ -24,13 +24,18 @@ type server struct {
 // has closed it.
 func startServer(t testing.TB, transport node.Transport, address string) *server {
 	t.Helper()
-	n, err := node.New(node.Config{
+	return startConfigured(t, address, node.Config{
 		Transport: transport,
 		Namespaces: map[string]node.NamespaceOptions{
 			namespace: {Relay: node.RelayRooms | node.RelayNamespace},
 			oddName:   {Relay: node.RelayRooms},
 		},
 	})
+}
+
+func startConfigured(t testing.TB, address string, config node.Config) *server {
+	t.Helper()
+	n, err := node.New(config)
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}
