@@ -36,7 +36,7 @@ const (
 
 // helloWithNotices acknowledges a client that understands notices.
 func (p *peer) helloWithNotices() {
-	if hello := p.text(); hello != "M expiry positions" {
+	if hello := p.text(); hello != "M expiry positions volatile" {
 		p.tb.Errorf("the hello is %q", hello)
 	}
 	p.send("Aid")

@@ -108,7 +108,7 @@ func newConn(ctx context.Context, address *url.URL, o Options) *Conn {
 
 // features are those that the hello names.
 func features(o *Options) wire.Features {
-	features := wire.FeaturePositions
+	features := wire.FeaturePositions | wire.FeatureVolatile
 	if o.Authenticate != nil {
 		features |= wire.FeatureExpiry
 	}

@@ -43,6 +43,9 @@ func (c *Conn) emit(m *Message, ns *NSConn, in *Room) error {
 			return c.missing(wire.ErrBadRoom)
 		}
 	}
+	if m.Volatile {
+		return c.offer(m, scope{ns, in})
+	}
 	payload := m.payload(c.options.OnRefused != nil)
 	if err := c.fits(len(payload)); err != nil {
 		return err
@@ -75,6 +78,39 @@ func (c *Conn) send(e *queuedEmit) error {
 		}
 		t.waitEased()
 	}
+}
+
+// volatileQueue is how many bytes may be queued for the socket for a volatile
+// message to be sent: little next to what the system queues, and more than an
+// application emits at a time.
+const volatileQueue = 16 << 10
+
+// offer sends a checked volatile message, unless it would be late. A server
+// that does not know the mark gets a plain emit.
+func (c *Conn) offer(m *Message, in scope) error {
+	marked := append([]byte(wire.VolatileToken), m.payload(c.options.OnRefused != nil)...)
+	if err := c.fits(len(marked)); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state == StateClosed {
+		return ErrClosed
+	}
+	if err := in.missing(); err != nil {
+		return err
+	}
+	t := c.transport
+	if c.state != StateConnected || t == nil || t.queued > volatileQueue {
+		return nil
+	}
+	payload := marked
+	if !t.session.Understands(wire.FeatureVolatile) {
+		payload = marked[len(wire.VolatileToken):]
+	}
+	// It is no queuedEmit, as it must not be sent on the next transport.
+	t.push(outgoing{payload: payload, binary: m.Binary})
+	return nil
 }
 
 // buffer holds the emits made while the Conn is not connected.

@@ -96,7 +96,7 @@ func enter(tb testing.TB, url string, r reports, o client.JoinOptions) (*client.
 }
 
 func opening(id string) []string {
-	return []string{">M positions", "<A" + id + " positions", ">$1;a;;_OnNamespaceConnect;0;0;", "<$1;;;;;;"}
+	return []string{">M positions volatile", "<A" + id + " positions", ">$1;a;;_OnNamespaceConnect;0;0;", "<$1;;;;;;"}
 }
 
 func TestJoinWithHistory(t *testing.T) {
@@ -141,7 +141,7 @@ func TestJoinAtAPosition(t *testing.T) {
 func TestServerWithoutHistory(t *testing.T) {
 	heard := make(reports, 100)
 	room, _ := enter(t, startScript(t, []string{
-		">M positions", "<Aid0", ">$1;a;;_OnNamespaceConnect;0;0;", "<$1;;;;;;",
+		">M positions volatile", "<Aid0", ">$1;a;;_OnNamespaceConnect;0;0;", "<$1;;;;;;",
 		">$2;a;r;_OnRoomJoin;0;0;hi", "<$2;;;;;;",
 	}), heard, client.JoinOptions{Position: "p1", History: 5, Body: []byte("hi")})
 	if room.Recovered() || room.Position() != "" {
@@ -191,9 +191,9 @@ func TestGapAfterAReconnect(t *testing.T) {
 			[]string{`gap in r at "p8"`, `nine at "p9", room at "p9"`}},
 		"history switched off": {append(opening("id1"), ">$2;a;r;_OnRoomRecover;0;0;p2,0,id0;", "<$2;a;r;_OnRoomJoin;0;0;0,,0;", "<;a;r;e;0;0;nine"),
 			[]string{`gap in r at ""`, `nine at "", room at ""`}},
-		"another server": {[]string{">M positions", "<Aid1", ">$1;a;;_OnNamespaceConnect;0;0;", "<$1;;;;;;", ">$2;a;r;_OnRoomJoin;0;0;", "<$2;;;;;;", "<;a;r;e;0;0;nine"},
+		"another server": {[]string{">M positions volatile", "<Aid1", ">$1;a;;_OnNamespaceConnect;0;0;", "<$1;;;;;;", ">$2;a;r;_OnRoomJoin;0;0;", "<$2;;;;;;", "<;a;r;e;0;0;nine"},
 			[]string{`gap in r at ""`, `nine at "", room at ""`}},
-		"joined by the server": {[]string{">M positions", "<Aid1 positions", ">$1;a;;_OnNamespaceConnect;0;0;", "<1;a;;_OnNamespaceConnect;0;0;", ">1;;;;;;",
+		"joined by the server": {[]string{">M positions volatile", "<Aid1 positions", ">$1;a;;_OnNamespaceConnect;0;0;", "<1;a;;_OnNamespaceConnect;0;0;", ">1;;;;;;",
 			"<2;a;r;_OnRoomJoin;0;0;", ">2;;;;;;", "<@p9;a;r;e;0;0;nine", "<$1;;;;;;"},
 			[]string{`gap in r at ""`, `nine at "p9", room at "p9"`}},
 	} {

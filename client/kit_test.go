@@ -310,7 +310,7 @@ func (p *peer) text() string {
 
 // hello acknowledges the client.
 func (p *peer) hello(id string) bool {
-	if p.text() != "M positions" {
+	if p.text() != "M positions volatile" {
 		return false
 	}
 	p.send("A" + id)

@@ -18,6 +18,10 @@ type Message struct {
 	// Binary is true for a binary frame. The body of a text frame must be valid
 	// UTF-8, else the error is ErrNotText.
 	Binary bool
+	// Volatile marks an emit that is worth nothing when it is late, such as the
+	// position of a cursor: see NSConn.EmitVolatile. It is not set in received
+	// messages.
+	Volatile bool
 	// Position is that of a received emit in the history of its room; empty if
 	// it has none. It is not sent.
 	Position string

@@ -85,6 +85,17 @@ func (ns *NSConn) EmitBinary(event string, body []byte) error {
 	return ns.emit(&Message{Event: event, Body: body, Binary: true}, nil)
 }
 
+// EmitVolatile is Emit for an event that is worth nothing when it is late, such
+// as the position of a cursor or that a user types. It never blocks, and is
+// dropped without an error wherever it would wait: while the Conn is not
+// connected or 16 KiB are queued for its socket, while the server is congested,
+// and for each member that does not keep up. It is no part of a room's history.
+// A server that does not know volatile events gets an ordinary one. See
+// Message.Volatile for binary frames.
+func (ns *NSConn) EmitVolatile(event string, body []byte) error {
+	return ns.emit(&Message{Event: event, Body: body, Volatile: true}, nil)
+}
+
 func (ns *NSConn) emit(m *Message, in *Room) error {
 	m.Namespace = ns.name
 	if in != nil {

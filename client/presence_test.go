@@ -44,7 +44,7 @@ func enterShown(tb testing.TB, url string, ns *client.Namespace) (*client.Room, 
 // opened is the beginning of a script: the room r of the namespace a is joined.
 func opened(id string) []string {
 	return []string{
-		">M positions presence", "<A" + id, ">$1;a;;_OnNamespaceConnect;0;0;", "<$1;;;;;;", ">$2;a;r;_OnRoomJoin;0;0;", "<$2;;;;;;",
+		">M positions presence volatile", "<A" + id, ">$1;a;;_OnNamespaceConnect;0;0;", "<$1;;;;;;", ">$2;a;r;_OnRoomJoin;0;0;", "<$2;;;;;;",
 	}
 }
 
@@ -146,7 +146,7 @@ func TestNoPresenceHandler(t *testing.T) {
 // The feature is named for the default namespace, too.
 func TestPresenceOfDefaultNamespace(t *testing.T) {
 	seen := make(reports, 1)
-	url := startScript(t, slices.Concat([]string{">M positions presence", "<Aid"}))
+	url := startScript(t, slices.Concat([]string{">M positions presence volatile", "<Aid"}))
 	dial(t, url, client.Options{DefaultNamespace: showing(new(client.Roster), seen)})
 }
 

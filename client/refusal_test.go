@@ -38,7 +38,7 @@ func TestRefusalAndItsCloseCode(t *testing.T) {
 					}
 					return
 				}
-				if p.text() != "M positions" {
+				if p.text() != "M positions volatile" {
 					t.Error("there is no hello")
 				}
 				p.send("Hwho are you?")
@@ -69,7 +69,7 @@ func TestRefusalAndItsCloseCode(t *testing.T) {
 // A server that does not close after a refusal is not waited for.
 func TestRefusalWithoutAnEnd(t *testing.T) {
 	url := startServer(t, func(_ int, p *peer) {
-		if p.text() == "M positions" {
+		if p.text() == "M positions volatile" {
 			p.send("Hno")
 			p.drain()
 		}

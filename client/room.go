@@ -186,6 +186,12 @@ func (r *Room) EmitBinary(event string, body []byte) error {
 	return r.ns.emit(&Message{Event: event, Body: body, Binary: true}, r)
 }
 
+// EmitVolatile is Emit for an event that is worth nothing when it is late. See
+// NSConn.EmitVolatile.
+func (r *Room) EmitVolatile(event string, body []byte) error {
+	return r.ns.emit(&Message{Event: event, Body: body, Volatile: true}, r)
+}
+
 // Leave leaves the room and waits until the server has answered. The errors are
 // those of Conn.Ask; the server may also refuse. While the Conn is not
 // connected, the room ends at once, and its buffered emits are dropped.

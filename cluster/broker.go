@@ -60,6 +60,10 @@ type Broker interface {
 	// message is accepted: see Delivery above. The caller may reuse env and its
 	// payload after the return.
 	//
+	// A volatile message does not wait: the error is ErrQueueFull as soon as
+	// many bytes are queued before it, or no connection would take it. So
+	// volatile messages alone never cause congestion.
+	//
 	// Publish may call Deliver on the caller's goroutine, and must not be
 	// called from Deliver. It returns ErrQueueFull if the publisher has ignored
 	// Congested for too long, ErrTooLarge if the broker has a limit that the

@@ -44,6 +44,10 @@ type Envelope struct {
 	// not zero: for example the name of a value that it changes. Any bytes;
 	// the publisher bounds their number. Empty: it has no key.
 	Key string
+	// Volatile marks a message that is worth nothing when it is late: a broker
+	// drops it rather than queue it behind many others, and a node rather than
+	// send it to a connection that does not keep up. It has no Keep.
+	Volatile bool
 	// User is the ID of the sending user, for the readers of the history. It
 	// travels with kept messages only.
 	User string

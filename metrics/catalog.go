@@ -28,6 +28,8 @@ var (
 		"Connections ended, by close code and by the side that ended them.", "code", "initiator")
 	renewals = describe("renewals_total",
 		"Tokens that clients handed in over open connections, by result.", "result")
+	volatileDropped = describe("volatile_dropped_total",
+		"Volatile messages dropped: deliveries to members whose sockets do not keep up (slow), and messages for all members while a queue is long (congested).", "reason")
 	denied = describe("denied_total",
 		"Messages and requests of clients that a rule of their namespace refused, by namespace and rule.", "namespace", "rule")
 	framesPerWrite = describe("frames_per_write",

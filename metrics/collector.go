@@ -41,7 +41,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 		out <- scalars[i].desc
 	}
 	for _, desc := range []*prometheus.Desc{
-		buildInfo, handshakes, proxyErrors, userRefusals, messagesReceived, handlers, ratesExceeded, limitsExceeded, closes, renewals, denied,
+		buildInfo, handshakes, proxyErrors, userRefusals, messagesReceived, handlers, ratesExceeded, limitsExceeded, closes, renewals, volatileDropped, denied,
 		framesPerWrite, loopLag,
 	} {
 		out <- desc
@@ -65,6 +65,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	collectLimits(out, &stats)
 	collectCloses(out, &stats)
 	collectRenewals(out, &stats)
+	collectVolatile(out, &stats)
 	for key, count := range stats.Denied {
 		out <- prometheus.MustNewConstMetric(denied, prometheus.CounterValue, float64(count), key.Namespace, key.Rule.String())
 	}
@@ -139,6 +140,11 @@ func collectRenewals(out chan<- prometheus.Metric, stats *node.Stats) {
 	for _, result := range node.RenewalResults() {
 		out <- prometheus.MustNewConstMetric(renewals, prometheus.CounterValue, float64(stats.Renewals[result]), result.String())
 	}
+}
+
+func collectVolatile(out chan<- prometheus.Metric, stats *node.Stats) {
+	out <- prometheus.MustNewConstMetric(volatileDropped, prometheus.CounterValue, float64(stats.Volatile.Slow), "slow")
+	out <- prometheus.MustNewConstMetric(volatileDropped, prometheus.CounterValue, float64(stats.Volatile.Congested), "congested")
 }
 
 // cumulativeHistogram turns separate buckets into the cumulative ones of

@@ -70,6 +70,9 @@
 //	stoa_deliveries_total           counter    deliveries: one for each message and each member that gets it
 //	stoa_deliveries_dropped_total   counter    deliveries dropped for members that do not read fast enough
 //	                                           (NamespaceOptions.SlowConsumer)
+//	stoa_volatile_dropped_total     counter    volatile messages that were dropped; label reason: slow (deliveries to
+//	                                           members whose sockets do not keep up), congested (messages for all
+//	                                           members, while a queue is long)
 //	stoa_dropped_frames_total       counter    frames queued and not written when their connection ended
 //	stoa_received_bytes_total       counter    bytes read from sockets by the loops, framing and handshakes included
 //	stoa_sent_bytes_total           counter    bytes written to sockets by the loops, framing and handshakes included;

@@ -225,6 +225,8 @@ type outgoing struct {
 	frame []byte
 	ns    *NSConn // nil: a native message
 	room  *Room   // nil: none
+
+	volatile bool
 }
 
 // Run implements hub.Task. The membership that the frame belongs to may have
@@ -232,6 +234,10 @@ type outgoing struct {
 func (o *outgoing) Run(*hub.Shard) {
 	c := o.conn.handle.Client()
 	if c == nil || !c.IsOpen() || o.ns != nil && o.ns.over || o.room != nil && o.room.over {
+		return
+	}
+	if o.volatile {
+		c.OfferMessage(o.frame)
 		return
 	}
 	c.SendMessage(o.frame)
@@ -242,7 +248,7 @@ func (c *Conn) emit(m *Message, ns *NSConn, in *Room) error {
 	if err := m.check(); err != nil {
 		return err
 	}
-	return c.post(&outgoing{frame: m.frame(), ns: ns, room: in})
+	return c.post(&outgoing{frame: m.frame(), ns: ns, room: in, volatile: m.Volatile})
 }
 
 func (c *Conn) post(o *outgoing) error {

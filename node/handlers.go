@@ -173,10 +173,10 @@ type AskRequest struct {
 func (r *AskRequest) Reply(body []byte) { r.reply = body }
 
 // RelayRequest is a client's message that is about to be relayed. The handler
-// may change its Event, Body and Binary; changes of Namespace and Room are
-// ignored. It is called for every copy of a confirmed emit, and must make the
-// same change each time: else the second copy is refused with
-// wire.ErrIDReused.
+// may change its Event, Body, Binary and Volatile; changes of Namespace and
+// Room are ignored. It is called for every copy of a confirmed emit, which is
+// never volatile, and must make the same change each time: else the second copy
+// is refused with wire.ErrIDReused.
 type RelayRequest struct {
 	NSConn *NSConn
 	Message

@@ -22,6 +22,18 @@ type Message struct {
 	// Binary sends a binary frame. The body of a text must be valid UTF-8, else
 	// the error is ErrNotText.
 	Binary bool
+	// Volatile marks an emit that is worth nothing when it is late, such as the
+	// position of a cursor. It is no part of a history, delays nothing, and is
+	// dropped without an error where it would wait: while the broker is
+	// congested, and for each client whose socket does not keep up. Asks and
+	// Publish ignore it.
+	Volatile bool
+}
+
+// VolatileStats is the part of Stats about volatile messages that were dropped.
+type VolatileStats struct {
+	Slow      uint64 // deliveries to clients whose sockets did not keep up
+	Congested uint64 // messages that a queue in front of all members did not take
 }
 
 // check returns an error for a message that must not be sent, such as a system
@@ -43,6 +55,14 @@ func checkBody(body []byte, binary bool) error {
 
 // payload is the message as it travels.
 func (m *Message) payload() []byte { return wire.Append(nil, m.wire()) }
+
+// marked is payload with the mark of a volatile message, for one connection.
+func (m *Message) marked() []byte {
+	if !m.Volatile {
+		return m.payload()
+	}
+	return wire.Append([]byte(wire.VolatileToken), m.wire())
+}
 
 // frame is the message as its client receives it.
 func (m *Message) frame() []byte { return newMessageFrame(m.wire()) }

@@ -157,6 +157,7 @@ func (c *Config) sessions() session.Config {
 		Limits:        c.Limits.Names,
 		MaxNamespaces: c.Limits.Namespaces,
 		MaxRooms:      c.Limits.Rooms,
+		Features:      wire.FeatureVolatile,
 		NativeOnly:    c.NativeOnly,
 	}.WithDefaults()
 }

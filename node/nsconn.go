@@ -168,6 +168,13 @@ func (r *Room) EmitToOthers(ctx context.Context, event string, body []byte) erro
 	return r.ns.conn.node.Emit(ctx, m, EmitOptions{Except: []string{r.ns.conn.ID()}})
 }
 
+// EmitVolatileToOthers is EmitToOthers for an event that is worth nothing when
+// it is late; see Message.Volatile. It does not block.
+func (r *Room) EmitVolatileToOthers(event string, body []byte) error {
+	m := Message{Namespace: r.ns.namespace.name, Room: r.name, Event: event, Body: body, Volatile: true}
+	return r.ns.conn.node.Emit(context.Background(), m, EmitOptions{Except: []string{r.ns.conn.ID()}})
+}
+
 // Leave asks the client to leave the room and waits until it has. The errors
 // are those of Conn.Ask.
 func (r *Room) Leave(ctx context.Context) error {

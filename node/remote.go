@@ -20,7 +20,8 @@ type EmitOptions struct {
 // Emit sends a message to the members of a room, on every node. A room without
 // a name is an ordinary room. It returns as soon as the broker has accepted the
 // message. While the node is congested it blocks until it is not, or ctx ends:
-// so an application that emits in a loop is slowed down as clients are.
+// so an application that emits in a loop is slowed down as clients are. A
+// message with Volatile never blocks, and is dropped then.
 func (n *Node) Emit(ctx context.Context, m Message, o EmitOptions) error {
 	return n.emit(ctx, cluster.RoomChannel(m.Namespace, m.Room), &m, o, n.history(m.Namespace))
 }
@@ -38,14 +39,11 @@ func (n *Node) emit(ctx context.Context, channel string, m *Message, o EmitOptio
 	if err := n.emittable(m); err != nil {
 		return err
 	}
-	if err := n.hub.AwaitUncongested(ctx, n.handling.Done(), channel); err != nil {
-		return err
-	}
-	env := &cluster.Envelope{Binary: m.Binary, Except: o.Except, Payload: m.payload()}
-	if kept != nil {
+	env := &cluster.Envelope{Binary: m.Binary, Except: o.Except, Volatile: m.Volatile, Payload: m.payload()}
+	if kept != nil && !m.Volatile {
 		kept.Keep(env)
 	}
-	return n.broker.Publish(channel, env)
+	return n.hub.Publish(ctx, n.handling.Done(), channel, env)
 }
 
 // emittable returns an error if the message cannot be published. It needs no
@@ -176,7 +174,7 @@ func (n *Node) request(ctx context.Context, op rpc.Op, connID string, m *Message
 	if err := n.ready(m); err != nil {
 		return err
 	}
-	_, err := n.hub.Peer().Call(ctx, &rpc.Request{Op: op, Target: connID, Binary: m.Binary, Payload: m.payload()})
+	_, err := n.hub.Peer().Call(ctx, &rpc.Request{Op: op, Target: connID, Binary: m.Binary, Payload: m.marked()})
 	return err
 }
 

@@ -294,6 +294,7 @@ type Stats struct {
 	Handlers HandlerStats
 	History  HistoryStats
 	Presence PresenceStats
+	Volatile VolatileStats
 }
 
 // Stats gathers a snapshot from every loop. It waits for each to end its turn.
@@ -330,6 +331,7 @@ func (n *Node) Stats() Stats {
 		Handlers:     n.handlerStats(),
 		History:      n.historyStats(),
 		Presence:     PresenceStats(n.hub.PresenceStats()),
+		Volatile:     VolatileStats{Slow: e.VolatileDropped, Congested: all.VolatileCongested},
 	}
 	for why, count := range n.hub.UserRefusals() {
 		s.UserRefusals[UserRefusal(why)] = count

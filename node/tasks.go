@@ -106,7 +106,7 @@ func (o *taskOwner) Notify() { o.handle.Notify() }
 // incoming makes the application's message from one that is valid during the
 // call only.
 func incoming(ns *Namespace, e *session.Event, event string, body []byte) Message {
-	m := Message{Namespace: ns.name, Event: event, Body: body, Binary: e.Message.Binary}
+	m := Message{Namespace: ns.name, Event: event, Body: body, Binary: e.Message.Binary, Volatile: e.Volatile}
 	if e.Room != nil {
 		m.Room = e.Room.Name()
 	}
@@ -247,8 +247,8 @@ func (c *Conn) unusable(h *handlerCall, err error) error {
 
 // publish relays a message of the connection.
 func (c *Conn) publish(channel string, m *Message) {
-	env := &cluster.Envelope{Binary: m.Binary, Origin: c.ID(), Payload: m.payload()}
-	if m.Room != "" {
+	env := &cluster.Envelope{Binary: m.Binary, Origin: c.ID(), Volatile: m.Volatile, Payload: m.payload()}
+	if m.Room != "" && !m.Volatile {
 		if kept := c.node.history(m.Namespace); kept != nil {
 			kept.Keep(env)
 			env.User = c.User()

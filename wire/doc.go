@@ -63,6 +63,13 @@
 //
 //	@Aa0f;default;lobby;chat;0;0;body
 //
+// # Volatile emits
+//
+// A client marks an emit that is worth nothing when it is late by its token
+// field, for servers that understand it. Members receive an ordinary emit.
+//
+//	~;default;lobby;typing;0;0;body
+//
 // # Limits
 //
 // Limits bound every length that a peer chooses; nothing is allocated for a

@@ -18,10 +18,14 @@ const (
 	// FeaturePresence means that the client wants to know of joins and leaves
 	// in its rooms, where the server keeps that (protocol.md section 15).
 	FeaturePresence Features = 1 << 2
+	// FeatureVolatile means that the client may send volatile emits
+	// (VolatileToken). A server that understands them names it in its
+	// acknowledgement, too (protocol.md section 17).
+	FeatureVolatile Features = 1 << 3
 )
 
 // featureNames are the names on the wire, by bit.
-var featureNames = [...]string{"expiry", "positions", "presence"}
+var featureNames = [...]string{"expiry", "positions", "presence", "volatile"}
 
 // maxHello is how much of a hello is read, in bytes: there is no use for more
 // names.

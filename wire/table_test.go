@@ -215,7 +215,8 @@ func TestTokens(t *testing.T) {
 func TestHelloNamesFeatures(t *testing.T) {
 	for hello, want := range map[string]wire.Features{
 		"M": 0, "M expiry": wire.FeatureExpiry, "M x expiry y": wire.FeatureExpiry, "Mexpiry": wire.FeatureExpiry,
-		"M Expiry": 0, "M expiryx": 0, "M" + strings.Repeat(" ", 300) + "expiry": 0,
+		"M presence volatile": wire.FeaturePresence | wire.FeatureVolatile,
+		"M Expiry":            0, "M expiryx": 0, "M" + strings.Repeat(" ", 300) + "expiry": 0,
 	} {
 		if got, ok := wire.ParseHello([]byte(hello)); got != want || !ok {
 			t.Errorf("ParseHello(%.20q) is %d, %t, want %d", hello, got, ok, want)
@@ -230,6 +231,14 @@ func TestHelloNamesFeatures(t *testing.T) {
 	both := wire.FeatureExpiry | wire.FeaturePositions
 	if got, _ := wire.ParseHello(wire.AppendHello(nil, both)); got != both {
 		t.Errorf("the features %d are read as %d", both, got)
+	}
+}
+
+func TestVolatileToken(t *testing.T) {
+	for token, want := range map[string]bool{wire.VolatileToken: true, "": false, "~~": false, "$1": false, "@": false} {
+		if got := wire.IsVolatile([]byte(token)); got != want {
+			t.Errorf("IsVolatile(%q) is %t", token, got)
+		}
 	}
 }
 

@@ -23,6 +23,13 @@ func ParseClientToken(token []byte) (counter uint64, ok bool) {
 	return parseCounter(token[1:])
 }
 
+// VolatileToken is the token field of a volatile emit, which a client sends to
+// a server that has named FeatureVolatile. No answer is expected.
+const VolatileToken = "~"
+
+// IsVolatile reports whether a token field is that of a volatile emit.
+func IsVolatile(token []byte) bool { return string(token) == VolatileToken }
+
 // AppendServerToken appends a token made by a server: the decimal value of a
 // counter that is unique per connection. Digits alone are never taken for a
 // client's token or for one of the special forms of protocol.md section 4.

@@ -1,10 +1,13 @@
 package clustertest
 
 import (
+	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stoa-io/stoa/cluster"
 )
@@ -237,6 +240,37 @@ func (s *suite) flagAndOrigin(t *testing.T) {
 		publisher.publish(t, d.channel, &cluster.Envelope{Binary: d.binary, Origin: d.origin, Payload: []byte(d.payload)})
 	}
 	subscriber.awaitCount(t, len(want))
+	subscriber.mu.Lock()
+	defer subscriber.mu.Unlock()
+	if !slices.Equal(subscriber.delivered, want) {
+		t.Errorf("delivered %+v, want %+v", subscriber.delivered, want)
+	}
+}
+
+// volatile checks that the flag arrives, in the order of the channel. A broker
+// may refuse such a message for a moment.
+func (s *suite) volatile(t *testing.T) {
+	nodes := s.start(t, 0)
+	subscriber, publisher := nodes[0], nodes[len(nodes)-1]
+	subscriber.subscribe(t, "r:chat:lobby")
+	want := []delivery{
+		{channel: "r:chat:lobby", payload: "plain"},
+		{channel: "r:chat:lobby", payload: "volatile", volatile: true},
+		{channel: "r:chat:lobby", payload: "both", volatile: true, binary: true, origin: "node1.abc"},
+		{channel: "r:chat:lobby", payload: "end"},
+	}
+	for i, d := range want {
+		env := &cluster.Envelope{Binary: d.binary, Origin: d.origin, Volatile: d.volatile, Payload: []byte(d.payload)}
+		err := publisher.Publish(d.channel, env)
+		for start := time.Now(); d.volatile && errors.Is(err, cluster.ErrQueueFull) && time.Since(start) < patience; {
+			runtime.Gosched()
+			err = publisher.Publish(d.channel, env)
+		}
+		if err != nil {
+			t.Fatalf("Publish = %v, want nil", err)
+		}
+		subscriber.awaitCount(t, i+1)
+	}
 	subscriber.mu.Lock()
 	defer subscriber.mu.Unlock()
 	if !slices.Equal(subscriber.delivered, want) {

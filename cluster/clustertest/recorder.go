@@ -22,6 +22,8 @@ type delivery struct {
 	origin  string
 	key     string
 	payload string
+	// volatile is that of the envelope.
+	volatile bool
 	// position is zero unless the message is kept.
 	position cluster.Position
 	// description holds kind and exceptions; it is empty if they are the usual
@@ -63,7 +65,7 @@ func (r *recorder) Deliver(channel string, env *cluster.Envelope) {
 
 	got := delivery{
 		channel: channel, binary: env.Binary, origin: env.Origin, key: env.Key, payload: string(env.Payload),
-		position: env.Position,
+		volatile: env.Volatile, position: env.Position,
 	}
 	if env.Kind == cluster.EnvelopeControl || len(env.Except) > 0 {
 		got.description = describe(env)

@@ -29,6 +29,7 @@ func Run(t *testing.T, factory Factory) {
 		{"AnyPayload", s.anyPayload},
 		{"FlagAndOrigin", s.flagAndOrigin},
 		{"KindAndExcept", s.kindAndExcept},
+		{"Volatile", s.volatile},
 		{"PayloadReuse", s.payloadReuse},
 		{"Count", s.count},
 		{"Members", s.members},

@@ -64,6 +64,9 @@ func (s *server) push(channel string, env *cluster.Envelope, internal bool, done
 	if env.Keep != nil && everywhere(channel) {
 		env = withoutHistory(env)
 	}
+	if env.Volatile && !s.takesVolatile() {
+		return cluster.ErrQueueFull
+	}
 	if !internal && s.congestion.pending.Load() >= int64(b.config.QueueBytes) {
 		b.queueFull.Add(1)
 		return cluster.ErrQueueFull
@@ -79,6 +82,13 @@ func (s *server) push(channel string, env *cluster.Envelope, internal bool, done
 	s.lag.sent(number, now)
 	s.adjust(size)
 	return nil
+}
+
+// takesVolatile returns true while a volatile message would leave soon: the
+// server is up, and the queue is below the mark at which congestion ends. So
+// these messages never begin congestion, and do not prolong it.
+func (s *server) takesVolatile() bool {
+	return s.up() && s.congestion.pending.Load() < int64(s.config().QueueBytes)/4
 }
 
 // congestion is the fill level of one server's queue, and the last value that

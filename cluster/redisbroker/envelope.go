@@ -24,6 +24,8 @@ import (
 // a restarted node do not look like repeats.
 //
 // All bits of the flags have a meaning: a further one takes another version.
+// Volatile messages are never kept, so they have the combination that otherwise
+// could not be. Nodes from before they existed count it as malformed.
 //
 // Node and origin are adjacent because a connection's ID begins with the ID of
 // its node: then both together are the origin's ID, and a decoder takes it
@@ -41,7 +43,7 @@ const (
 	flagControl      = 1 << 4
 	flagInternal     = 1 << 5 // for the brokers themselves, never for a handler
 	flagKept         = 1 << 6 // the message is part of its channel's history
-	flagResent       = 1 << 7 // only with flagKept; see markResent
+	flagResent       = 1 << 7 // see markResent; without flagKept: the message is volatile
 
 	// maxExcept bounds the memory that a decoder allocates for the list.
 	maxExcept = 1 << 16
@@ -102,7 +104,7 @@ func appendEnvelope(dst []byte, s *header, env *cluster.Envelope) []byte {
 	if env.Keep != nil {
 		flags |= flagKept
 	}
-	if env.Resent {
+	if env.Resent && env.Keep != nil || isVolatile(s, env) {
 		flags |= flagResent
 	}
 	version, keyed := byte(envelopeVersion), env.Keep != nil && env.Key != ""
@@ -184,8 +186,10 @@ func decodeEnvelope(data string, scratch []byte, s *header, env *cluster.Envelop
 	if keyed && (env.Key == "" || flags&flagKept == 0) {
 		return scratch, errEnvelopeMalformed
 	}
-	env.Resent = flags&flagResent != 0
-	if env.Resent && flags&flagKept == 0 {
+	if flags&flagResent != 0 {
+		env.Resent, env.Volatile = flags&flagKept != 0, flags&flagKept == 0
+	}
+	if env.Volatile && flags&(flagControl|flagInternal) != 0 {
 		return scratch, errEnvelopeMalformed
 	}
 	if r.bad || flags&flagKept != 0 && (s.number == 0 || env.Position.IsStart()) {
@@ -194,6 +198,12 @@ func decodeEnvelope(data string, scratch []byte, s *header, env *cluster.Envelop
 	scratch = append(scratch[:0], r.rest...)
 	env.Payload = scratch
 	return scratch, nil
+}
+
+// isVolatile returns true for an envelope that travels as volatile: a message
+// for members that is not kept.
+func isVolatile(s *header, env *cluster.Envelope) bool {
+	return env.Volatile && env.Keep == nil && env.Kind != cluster.EnvelopeControl && !s.internal
 }
 
 // markResent marks the encoding of a message that is sent again to another

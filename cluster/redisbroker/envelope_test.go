@@ -48,6 +48,8 @@ var envelopeCases = []struct {
 		cluster.Envelope{Kind: cluster.EnvelopeMessage, Keep: &cluster.Retention{}, Resent: true, Payload: []byte("x")}},
 	{"kept with a key", redisbroker.Header{Node: "n", Incarnation: 3, Number: 7},
 		cluster.Envelope{Kind: cluster.EnvelopeMessage, Keep: &cluster.Retention{}, User: "bob", Key: "ACME", Payload: []byte("x")}},
+	{"volatile", redisbroker.Header{Node: "n", Incarnation: 3, Number: 8},
+		cluster.Envelope{Kind: cluster.EnvelopeMessage, Binary: true, Origin: "n-1", Except: []string{"n-2"}, Volatile: true, Payload: []byte("x")}},
 }
 
 func goldenFile(name string) string {
@@ -106,7 +108,8 @@ func TestEnvelopeRefuses(t *testing.T) {
 		{"empty key", "\x02\x40\x01" + strings.Repeat("\x00", 8) + "\x00\x00\x00\x00", redisbroker.ErrEnvelopeMalformed},
 		{"cut in the key", "\x02\x40\x01" + strings.Repeat("\x00", 8) + "\x00\x00\x00\x02x", redisbroker.ErrEnvelopeMalformed},
 		{"a neffos message", "0;chat;lobby;say;0;0;hello", redisbroker.ErrEnvelopeVersion},
-		{"resent, but not kept", good[:1] + "\x80" + good[2:], redisbroker.ErrEnvelopeMalformed},
+		{"volatile control", "\x01\x90\x01" + strings.Repeat("\x00", 8) + "\x00\x00", redisbroker.ErrEnvelopeMalformed},
+		{"volatile and internal", "\x01\xa0\x01" + strings.Repeat("\x00", 8) + "\x00\x00", redisbroker.ErrEnvelopeMalformed},
 		{"version only", good[:1], redisbroker.ErrEnvelopeMalformed},
 		{"cut in the number", good[:2], redisbroker.ErrEnvelopeMalformed},
 		{"cut in the incarnation", good[:8], redisbroker.ErrEnvelopeMalformed},
@@ -127,6 +130,24 @@ func TestEnvelopeRefuses(t *testing.T) {
 				t.Errorf("decode = %v, want %v", err, c.want)
 			}
 		})
+	}
+}
+
+// Kept, internal and control messages do not travel as volatile ones.
+func TestEnvelopeOfOthersIsNotVolatile(t *testing.T) {
+	for name, c := range map[string]struct {
+		header redisbroker.Header
+		env    cluster.Envelope
+	}{
+		"kept":     {redisbroker.Header{Node: "n", Number: 1}, cluster.Envelope{Keep: &cluster.Retention{}}},
+		"control":  {redisbroker.Header{Node: "n", Number: 1}, cluster.Envelope{Kind: cluster.EnvelopeControl}},
+		"internal": {redisbroker.Header{Node: "n", Internal: true}, cluster.Envelope{}},
+	} {
+		want := redisbroker.AppendEnvelope(nil, c.header, &c.env)
+		c.env.Volatile = true
+		if got := redisbroker.AppendEnvelope(nil, c.header, &c.env); !bytes.Equal(got, want) {
+			t.Errorf("%s: encoded as %x, want %x", name, got, want)
+		}
 	}
 }
 

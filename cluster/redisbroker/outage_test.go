@@ -256,6 +256,44 @@ func TestQueueFullAndTooOld(t *testing.T) {
 	testkit.Eventually(t, "messages flow again", func() bool { return b.Ready(t.Context()) == nil })
 }
 
+// TestVolatileDoesNotWait: volatile messages are refused before the queue is
+// long enough for congestion, and while the server is down.
+func TestVolatileDoesNotWait(t *testing.T) {
+	server := redistest.Start(t)
+	l := newLedger()
+	config := redisbroker.Config{Servers: []string{server.URL()}, QueueBytes: 100_000, QueueAge: testkit.Patience}
+	b, idle := startBroker(t, config, l), startBroker(t, config, newLedger())
+	volatile := &cluster.Envelope{Volatile: true, Payload: make([]byte, 1000)}
+	publish := func() error { return b.Publish("r:chat:lobby", volatile) }
+	testkit.Eventually(t, "volatile messages are taken", func() bool {
+		return publish() == nil && idle.Publish("r:chat:lobby", volatile) == nil
+	})
+	server.Pause()
+	accepted := 0
+	var err error
+	for err == nil {
+		if err = publish(); err == nil {
+			accepted++
+		}
+	}
+	if !errors.Is(err, cluster.ErrQueueFull) || accepted > 25 {
+		t.Errorf("Publish = %v after %d messages of 1,000 bytes, want %v after about 22", err, accepted, cluster.ErrQueueFull)
+	}
+	if stats := b.Stats(); l.held(0) || stats.Servers[0].Congested || stats.QueueFull != 0 {
+		t.Errorf("congested: handler %v, stats %v, %d refused; want false, false, 0", l.held(0), stats.Servers[0].Congested, stats.QueueFull)
+	}
+	if err := b.Publish("r:chat:lobby", &cluster.Envelope{Payload: make([]byte, 1000)}); err != nil {
+		t.Errorf("Publish of another message = %v, want nil", err)
+	}
+	server.Kill()
+	testkit.Eventually(t, "the server is known to be down", func() bool { return !idle.Stats().Servers[0].Up })
+	if err := idle.Publish("r:chat:lobby", volatile); !errors.Is(err, cluster.ErrQueueFull) {
+		t.Errorf("Publish without a server = %v, want %v", err, cluster.ErrQueueFull)
+	}
+	server.Restart()
+	testkit.Eventually(t, "a volatile message is taken again", func() bool { return publish() == nil })
+}
+
 // TestTimeAsleepDoesNotCount: a process that was stopped does not drop the
 // messages in its queue, and still drops those that have waited while it ran.
 func TestTimeAsleepDoesNotCount(t *testing.T) {

@@ -121,22 +121,23 @@ type Stats struct {
 	OverRate    int // connections that are not read because they exceed a rate
 
 	// Counters.
-	Accepted       uint64 // sockets accepted, HTTP included
-	AcceptErrors   uint64
-	Handshakes     [HandshakeResults]uint64
-	HandedToHTTP   uint64
-	HTTPEvicted    uint64 // connections of net/http closed to make room
-	HTTPTimeouts   uint64 // answers of net/http that were not taken in time
-	ProxyErrors    [ProxyErrors]uint64
-	BytesIn        uint64 // read from sockets
-	BytesOut       uint64 // written to sockets
-	DroppedFrames  uint64 // queued, and not written when the connection ended
-	MemoryCloses   uint64 // connections closed because of Limits.QueueMemory
-	PingsSent      uint64
-	RatePauses     [bucket.Causes]uint64
-	FramesPerWrite Histogram
-	Lag            Histogram // how late the loop's timer was served
-	Turns          uint64
+	Accepted        uint64 // sockets accepted, HTTP included
+	AcceptErrors    uint64
+	Handshakes      [HandshakeResults]uint64
+	HandedToHTTP    uint64
+	HTTPEvicted     uint64 // connections of net/http closed to make room
+	HTTPTimeouts    uint64 // answers of net/http that were not taken in time
+	ProxyErrors     [ProxyErrors]uint64
+	BytesIn         uint64 // read from sockets
+	BytesOut        uint64 // written to sockets
+	DroppedFrames   uint64 // queued, and not written when the connection ended
+	VolatileDropped uint64 // frames that Offer has dropped, at once or later
+	MemoryCloses    uint64 // connections closed because of Limits.QueueMemory
+	PingsSent       uint64
+	RatePauses      [bucket.Causes]uint64
+	FramesPerWrite  Histogram
+	Lag             Histogram // how late the loop's timer was served
+	Turns           uint64
 }
 
 // Add sums other into s.
@@ -160,6 +161,7 @@ func (s *Stats) Add(o *Stats) {
 	s.BytesIn += o.BytesIn
 	s.BytesOut += o.BytesOut
 	s.DroppedFrames += o.DroppedFrames
+	s.VolatileDropped += o.VolatileDropped
 	s.MemoryCloses += o.MemoryCloses
 	s.PingsSent += o.PingsSent
 	for i := range o.RatePauses {

@@ -213,7 +213,13 @@ func (c *Conn) check() {
 // onWriteStall closes a connection whose socket takes nothing, but tries once
 // before: the system reports a socket as writable again only when a third of
 // its buffer is free, which on a slow line may take longer than the timeout.
+//
+// Volatile frames are no reason to close: without them nothing would be late.
 func (c *Conn) onWriteStall() {
+	if c.out.isVolatile() {
+		c.out.blockedAt = c.loop.now
+		return
+	}
 	written := c.loop.stats.BytesOut
 	c.out.blocked = false
 	c.flush()

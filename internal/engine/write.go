@@ -24,15 +24,17 @@ type sendQueue struct {
 	written   int // bytes taken by the socket
 	blocked   bool
 	stalled   bool   // the socket was full at the last attempt
+	volatile  bool   // an entry is, or was since the queue was last empty
 	blockedAt uint32 // since when the socket takes nothing
 }
 
 // entry is one or more whole frames in one piece, or a part of a frame. The
 // data is immutable and may be shared.
 type entry struct {
-	data   []byte
-	frames int32
-	rest   bool // of the frame that the entry before has begun
+	data     []byte
+	frames   int32
+	rest     bool // of the frame that the entry before has begun
+	volatile bool // is dropped before the send queue exceeds its limit
 }
 
 // Send appends frames to the send queue, which is written at the end of the
@@ -53,6 +55,71 @@ func (c *Conn) SendParts(start, rest []byte) {
 		c.enqueue(entry{data: rest, rest: true})
 		c.checkSendQueue()
 	}
+}
+
+// volatileQueue is how many bytes may wait in a send queue, overhead included,
+// for a volatile frame to enter it: little next to what the system queues for a
+// socket, and more than passes through the queue of a client that keeps up,
+// also while the blocking transport hands a write to its goroutine.
+const volatileQueue = 16 << 10
+
+// Offer is Send for frames that are worth nothing when they are late. It drops
+// them, and returns false, while the socket leaves more than volatileQueue
+// bytes. They never count against the connection.
+func (c *Conn) Offer(data []byte, frames int) (taken bool) {
+	if q := c.out; q != nil && q.bytes > volatileQueue {
+		c.flush() // bytes that it was not offered yet do not count
+	}
+	if c.state != connOpen {
+		return false
+	}
+	if c.out != nil && c.out.bytes > volatileQueue {
+		c.loop.stats.VolatileDropped += uint64(frames)
+		return false
+	}
+	c.enqueue(entry{data: data, frames: int32(frames), volatile: true})
+	c.out.volatile = true
+	return true
+}
+
+// dropVolatile removes the volatile frames from the send queue, but for those
+// of an entry that is written in part. It returns the size of that entry.
+func (c *Conn) dropVolatile() (rest int) {
+	q := c.out
+	first := q.next
+	if q.offset > 0 {
+		first++
+	}
+	if q.volatile = first > q.next && q.entries[q.next].volatile; q.volatile {
+		rest = len(q.entries[q.next].data) + entryOverhead
+	}
+	kept := q.entries[:first]
+	for _, e := range q.entries[first:] {
+		if !e.volatile {
+			kept = append(kept, e)
+			continue
+		}
+		size := len(e.data) + entryOverhead
+		q.bytes -= size
+		c.loop.stats.QueueBytes -= size
+		c.loop.stats.VolatileDropped += uint64(e.frames)
+	}
+	clear(q.entries[len(kept):])
+	q.entries = kept
+	return rest
+}
+
+// isVolatile reports whether nothing but volatile frames waits.
+func (q *sendQueue) isVolatile() bool {
+	if !q.volatile {
+		return false
+	}
+	for i := q.next; i < len(q.entries); i++ {
+		if !q.entries[i].volatile {
+			return false
+		}
+	}
+	return true
 }
 
 func (c *Conn) enqueue(e entry) {
@@ -82,7 +149,11 @@ func (c *Conn) checkSendQueue() {
 // socket does not take count against the connection: a burst is not slowness.
 func (c *Conn) overLimit() {
 	c.flush()
-	if c.out == nil || c.out.bytes <= c.loop.limits.SendQueue || c.state != connOpen {
+	late := 0
+	if c.out != nil && c.out.volatile {
+		late = c.dropVolatile()
+	}
+	if c.out == nil || c.out.bytes-late <= c.loop.limits.SendQueue || c.state != connOpen {
 		return
 	}
 	c.flags |= flagOver

@@ -202,6 +202,14 @@ func (c *Client) SendMessage(frame []byte) {
 	c.Conn.Send(frame, 1)
 }
 
+// OfferMessage is SendMessage for a volatile message. It is dropped while the
+// client's socket does not keep up.
+func (c *Client) OfferMessage(frame []byte) {
+	if c.Offer(frame, 1) {
+		c.Shard().stats.MessagesOut++
+	}
+}
+
 // sendShared queues a message of this node of which other clients receive the
 // same rest.
 func (c *Client) sendShared(start, rest []byte, binary bool) {

@@ -25,8 +25,9 @@ func (h *Hub) deliver(channel string, env *cluster.Envelope) {
 		return
 	}
 	h.post(loops, &delivery{
-		channel: channel,
-		frame:   engine.NewFrame(engine.Opcode(env.Binary), env.Payload),
+		channel:  channel,
+		frame:    engine.NewFrame(engine.Opcode(env.Binary), env.Payload),
+		volatile: env.Volatile,
 	}, env.Origin, env.Except)
 }
 
@@ -69,8 +70,11 @@ const maxMergedFrame = 32 << 10
 // how many entries were queued.
 func (s *Shard) deliverRun(run []entry) int {
 	to := s.channels[run[0].channel].members
-	if to == nil {
+	switch {
+	case to == nil:
 		return 1 + s.deliverToUser(run)
+	case run[0].volatile:
+		return 1 + s.deliverVolatile(to, run)
 	}
 	queued, whole, slow := 1, run, false
 	for len(run) > 0 {
@@ -104,6 +108,43 @@ func (s *Shard) deliverRun(run []entry) int {
 		s.pauseOrigins(whole)
 	}
 	return queued
+}
+
+// deliverVolatile is deliverRun for volatile messages. A member whose socket
+// does not keep up receives none of them, and that has no other consequence.
+func (s *Shard) deliverVolatile(to group, run []entry) (queued int) {
+	for len(run) > 0 {
+		members := to.Members()
+		n, piece := merge(run, len(members))
+		origins := s.origins(run[:n])
+		for i := len(members) - 1; i >= 0; i-- {
+			c := members[i]
+			if len(origins) > 0 && slices.Contains(origins, c) {
+				for j := range run[:n] {
+					if !c.excluded(&run[j].delivery) {
+						queued += c.offer(run[j].frame, 1)
+					}
+				}
+			} else {
+				queued += c.offer(piece, n)
+			}
+			if !c.IsOpen() { // its socket has failed, and the last member took its place
+				members = to.Members()
+			}
+		}
+		run = run[n:]
+	}
+	return queued
+}
+
+// offer queues the frames of volatile messages, unless they would be late. It
+// returns how many entries were queued.
+func (c *Client) offer(frames []byte, n int) (queued int) {
+	if !c.Offer(frames, n) {
+		return 0
+	}
+	c.Shard().stats.Deliveries += uint64(n)
+	return 1
 }
 
 // merge returns the first frames of a run as one piece, and how many they are.

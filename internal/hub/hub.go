@@ -160,6 +160,7 @@ type Hub struct {
 	overShare atomic.Int32 // connections that have used up their share
 
 	confirmed, unconfirmed atomic.Uint64 // messages that were to be published once
+	volatileDropped        atomic.Uint64 // volatile messages that a full queue has not taken
 
 	userRefusals [UserRefusals]atomic.Uint64
 	blocks       *blocklist.Shared // immutable
@@ -300,6 +301,11 @@ func (h *Hub) interrupted(partition int) bool {
 // ends, or closed is closed.
 func (h *Hub) AwaitUncongested(ctx context.Context, closed <-chan struct{}, channel string) error {
 	return h.server.Congestion().Wait(ctx, closed, h.config.ErrClosed, h.partitionOf(channel))
+}
+
+// isCongested reports whether publishing to the channel has to wait.
+func (h *Hub) isCongested(channel string) bool {
+	return h.server.Congestion().Set()&h.partitionOf(channel) != 0
 }
 
 // relieve takes a cause of congestion back, and lets the loops read again where

@@ -36,6 +36,8 @@ type delivery struct {
 	origin  connid.Ref // the connection that must not receive it
 	except  *[]connid.Ref
 	kept    *ring.Message // the message in the history of its room, nil if it is not kept
+	// volatile: it is dropped rather than late.
+	volatile bool
 }
 
 // excepted are the connections that must not receive it, in addition to origin.
@@ -53,13 +55,14 @@ type entry struct {
 }
 
 // entryOverhead is the cost of an entry in addition to its frame, in bytes.
-const entryOverhead = 88
+const entryOverhead = 96
 
 // inbox is how everything outside a loop reaches its shard: one ordered queue.
 // Posting never blocks. A delivery that exceeds the limit is queued all the
 // same, but congests the node, and publishing connections are not read until
 // the inbox is drained: the excess is bounded by the publishes in flight at
-// that moment.
+// that moment. Volatile deliveries take half of the limit only, and are dropped
+// beyond it, so that they alone do not congest the node.
 type inbox struct {
 	mu        sync.Mutex
 	entries   []entry // guarded by mu
@@ -102,6 +105,11 @@ func (s *Shard) postDelivery(d *delivery) {
 	in.mu.Lock()
 	if in.closed {
 		in.mu.Unlock()
+		return
+	}
+	if d.volatile && (in.congested || s.limits().LoopQueue > 0 && in.bytes > s.limits().LoopQueue/2) {
+		in.mu.Unlock()
+		s.hub.volatileDropped.Add(1)
 		return
 	}
 	in.entries = append(in.entries, entry{delivery: *d})
@@ -191,13 +199,13 @@ func (s *Shard) Work() {
 }
 
 // deliveryRun returns how many of the next entries are deliveries to one
-// channel without anything in between.
+// channel, all volatile or none, without anything in between.
 func (s *Shard) deliveryRun() int {
 	first := &s.batch[s.batchNext]
 	n := 1
 	for i := s.batchNext + 1; i < len(s.batch); i++ {
 		e := &s.batch[i]
-		if e.task != nil || e.channel != first.channel {
+		if e.task != nil || e.channel != first.channel || e.volatile != first.volatile {
 			break
 		}
 		n++

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"time"
@@ -48,15 +49,18 @@ func (k *History) Keep(env *cluster.Envelope) {
 func (k *History) greets() bool { return k.OnJoin > 0 || k.Keys > 0 }
 
 // RelayChannel returns the channel to which an event is relayed. The connection
-// is not read while that channel's partition is congested.
+// is not read while that channel's partition is congested, unless the event is
+// volatile.
 func (c *Client) RelayChannel(e *session.Event) string {
-	if in, ok := e.Room.(*room); ok {
-		c.Feed(in.partition)
-		return in.channel
-	}
 	ns := e.Namespace.(*Namespace)
-	c.Feed(ns.partition)
-	return ns.channel
+	channel, partition := ns.channel, ns.partition
+	if in, ok := e.Room.(*room); ok {
+		channel, partition = in.channel, in.partition
+	}
+	if !e.Volatile {
+		c.Feed(partition)
+	}
+	return channel
 }
 
 // publish publishes an emit for all other members of the channel.
@@ -73,14 +77,17 @@ func (c *Client) publish(channel string, e *session.Event) MessageResult {
 		payload = s.payload
 	}
 	env := &s.envelope
-	*env = cluster.Envelope{Binary: e.Message.Binary, Origin: c.ID(), Payload: payload}
-	if kept := e.Namespace.(*Namespace).history; kept != nil && e.Room != nil {
+	*env = cluster.Envelope{Binary: e.Message.Binary, Origin: c.ID(), Volatile: e.Volatile, Payload: payload}
+	if kept := e.Namespace.(*Namespace).history; kept != nil && e.Room != nil && !e.Volatile {
 		kept.Keep(env)
 		env.User = c.User()
 	}
 	err := c.send(channel, env)
 	env.Payload, env.User, env.Key = nil, "", ""
-	if err != nil {
+	switch {
+	case err == ErrVolatileDropped:
+		return MessageDropped // which is no refusal
+	case err != nil:
 		if !errors.Is(err, cluster.ErrClosed) {
 			s.hub.log.Debug("message not published", logConn, c.ID(), logError, err)
 		}
@@ -92,11 +99,52 @@ func (c *Client) publish(channel string, e *session.Event) MessageResult {
 
 // send publishes a message of the client, and counts it.
 func (c *Client) send(channel string, env *cluster.Envelope) error {
-	m := c.charge(len(env.Payload))
-	if m == nil {
-		return c.Shard().hub.config.Broker.Publish(channel, env)
+	h := c.Shard().hub
+	if env.Volatile && (h.isCongested(channel) || c.wouldPause(len(env.Payload))) {
+		return h.dropVolatile()
 	}
-	return m.publish(channel, env)
+	return h.publish(channel, env, c.charge(len(env.Payload)))
+}
+
+// ErrVolatileDropped reports a volatile message that was not published because
+// it would have waited, or made its sender wait.
+var ErrVolatileDropped = errors.New("hub: volatile message dropped")
+
+// dropVolatile counts such a message.
+func (h *Hub) dropVolatile() error {
+	h.volatileDropped.Add(1)
+	return ErrVolatileDropped
+}
+
+// publish publishes a message, with a marker if that is not nil.
+func (h *Hub) publish(channel string, env *cluster.Envelope, m *marker) (err error) {
+	if m == nil {
+		err = h.config.Broker.Publish(channel, env)
+	} else {
+		err = m.publish(channel, env)
+	}
+	if env.Volatile && errors.Is(err, cluster.ErrQueueFull) {
+		return h.dropVolatile()
+	}
+	return err
+}
+
+// Publish publishes a message of the application. It waits while the channel's
+// partition is congested, until ctx ends or closed is closed. A volatile
+// message is dropped instead, without an error.
+func (h *Hub) Publish(ctx context.Context, closed <-chan struct{}, channel string, env *cluster.Envelope) error {
+	if !env.Volatile {
+		if err := h.AwaitUncongested(ctx, closed, channel); err != nil {
+			return err
+		}
+	} else if h.isCongested(channel) {
+		_ = h.dropVolatile() // counts it
+		return nil
+	}
+	if err := h.publish(channel, env, nil); err != ErrVolatileDropped {
+		return err
+	}
+	return nil
 }
 
 // maxConfirming is how many confirmed emits of one client may be unanswered.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/internal/connid"
+	"github.com/stoa-io/stoa/internal/engine"
 	"github.com/stoa-io/stoa/internal/rpc"
 	"github.com/stoa-io/stoa/internal/session"
 	"github.com/stoa-io/stoa/wire"
@@ -200,6 +201,11 @@ func (c *Client) emit(m *wire.Message) error {
 	ns, in, err := c.addressed(m)
 	if err != nil {
 		return err
+	}
+	if wire.IsVolatile(m.Token) {
+		m.Token = nil
+		c.OfferMessage(engine.NewFrame(engine.Opcode(m.Binary), wire.Append(nil, m)))
+		return nil
 	}
 	return c.session.Emit(ns, in, string(m.Event), m.Body, m.Binary)
 }

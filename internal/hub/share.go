@@ -164,6 +164,16 @@ func (c *Client) charge(size int) *marker {
 	return m
 }
 
+// wouldPause reports whether charge would pause the connection for a message.
+func (c *Client) wouldPause(size int) bool {
+	s, rare := c.Shard(), c.rare()
+	if rare == nil || rare.charged.marker == nil || !rare.charged.marker.onWay.Load() {
+		return false
+	}
+	bytes := rare.charged.bytes + size + messageCost
+	return bytes >= s.hub.share() && (bytes >= loneShare || !s.isAlone())
+}
+
 // pauseForShare stops reading a connection that has used up its share.
 func (c *Client) pauseForShare() {
 	s, charged := c.Shard(), &c.rare().charged
@@ -235,14 +245,20 @@ type taskShare struct {
 
 // Publish publishes a message of the connection from one of its tasks. While
 // the connection's share is used up it waits, at most a second or until the
-// connection closes.
+// connection closes; a volatile message then fails with ErrVolatileDropped.
 func (h *Handle) Publish(channel string, env *cluster.Envelope) error {
-	broker := h.shard.hub.config.Broker
-	m := h.charge(len(env.Payload))
-	if m == nil {
-		return broker.Publish(channel, env)
+	hub := h.shard.hub
+	if env.Volatile && (hub.isCongested(channel) || h.wouldWait(len(env.Payload))) {
+		return hub.dropVolatile()
 	}
-	return m.publish(channel, env)
+	return hub.publish(channel, env, h.charge(len(env.Payload)))
+}
+
+// wouldWait reports whether charge would wait with a message.
+func (h *Handle) wouldWait(size int) bool {
+	share := h.share
+	return share != nil && share.marker != nil && share.marker.onWay.Load() &&
+		share.bytes+size+messageCost >= min(loneShare, 4*h.shard.hub.share())
 }
 
 // charge is Client.charge for a task; it waits instead of pausing.

@@ -71,6 +71,7 @@ type Stats struct {
 	Deliveries        uint64                    // one per message and member
 	AsksSkipped       uint64                    // asks that were not sent to a client with too many open ones
 	DeliveriesDropped uint64                    // to members whose send queue has exceeded its limit
+	VolatileCongested uint64                    // volatile messages that a full queue has not taken; of the hub
 	SendQueueExceeded uint64                    // send queues that exceeded their limit
 	SendersPaused     uint64                    // pauses of senders whose messages met such a queue
 	SharesExceeded    uint64                    // pauses of connections whose messages wait to be delivered
@@ -138,6 +139,7 @@ func (h *Hub) Stats() Stats {
 		one := h.shardStats(i)
 		total.add(&one)
 	}
+	total.VolatileCongested = h.volatileDropped.Load()
 	return total
 }
 

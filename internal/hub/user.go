@@ -140,7 +140,11 @@ func (s *Shard) deliverToUser(run []entry) (queued int) {
 		}
 		for c := s.users[run[i].channel]; c != nil; {
 			next := c.extra.next // a connection that is closed as too slow leaves at once
-			if c.IsOpen() && c.session.Namespace(m.Namespace) != nil {
+			switch {
+			case !c.IsOpen() || c.session.Namespace(m.Namespace) == nil:
+			case run[i].volatile:
+				queued += c.offer(frame, 1)
+			default:
 				c.Conn.Send(frame, 1)
 				s.stats.Deliveries++
 				queued++

@@ -45,6 +45,8 @@
 //	empty                      an emit: no answer is expected
 //	"@" and a position         an emit, from a server to a client that has named
 //	                           wire.FeaturePositions
+//	"~"                        a volatile emit, from a client that has named
+//	                           wire.FeatureVolatile
 //	ours, in flight            the answer to an ask: Driver.Answered
 //	ours, ended                a late answer: counted and dropped, see below
 //	anything else              an ask or a request of the peer; the answer

@@ -199,6 +199,9 @@ type Event struct {
 	Position []byte
 	// Native: Payload is no message; Message holds it as the body.
 	Native bool
+	// Volatile: the emit is worth nothing when it is late, on a server. The
+	// token of Message is empty.
+	Volatile bool
 	// Reads: the client asks, on a server, for a part of the history of Room or
 	// for its members, as the event of Message says. The body is that of
 	// wire.ParseHistoryQuery, the answer a wire.HistoryPage; or that of

@@ -11,6 +11,12 @@ func (s *Session) positioned() bool {
 	return s.config.Role == Client && s.config.Features&wire.FeaturePositions != 0
 }
 
+// takesVolatile reports whether the peer is a client that marks volatile emits.
+// The mark of any other client is a token.
+func (s *Session) takesVolatile() bool {
+	return s.config.Role == Server && s.config.Features&s.features&wire.FeatureVolatile != 0
+}
+
 // isRoomAsk reports whether a message asks a server for a part of a history,
 // for the members of a room, or for a confirmed emit.
 func (s *Session) isRoomAsk(m *wire.Message) bool {

@@ -105,6 +105,57 @@ func TestPositionsOfEmits(t *testing.T) {
 	h.expect(t)
 }
 
+// The mark of a volatile emit counts if both ends have named the feature, and
+// is a token otherwise.
+func TestVolatileEmits(t *testing.T) {
+	const named, unnamed = `event chat volatile=true token=""`, `event chat volatile=false token="~"`
+	for name, test := range map[string]struct {
+		client, server wire.Features
+		want           string
+	}{
+		"both":    {wire.FeatureVolatile | wire.FeaturePositions, wire.FeatureVolatile, named},
+		"client":  {wire.FeatureVolatile, wire.FeaturePositions, unnamed},
+		"server":  {wire.FeaturePositions, wire.FeatureVolatile, unnamed},
+		"neither": {0, 0, unnamed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := volatileProbe{new(probe)}
+			config := session.Config{Role: session.Server, Features: test.server}.WithDefaults()
+			p.session.Init(&config, p)
+			p.onHello = func() { p.session.Acknowledge("id") }
+			p.receive(t, string(wire.AppendHello(nil, test.client)), session.VerdictHandled)
+			connected(t, p.probe)
+			p.receive(t, "~;a;;chat;0;0;x", session.VerdictEvent)
+			p.expect(t, test.want)
+			p.receive(t, ";a;;chat;0;0;x", session.VerdictEvent)
+			p.expect(t, `event chat volatile=false token=""`)
+			if test.want != named {
+				return
+			}
+			// It is never answered, and no request.
+			p.receive(t, "~;b;;chat;0;0;x", session.VerdictRefused)
+			p.receive(t, "~;a;;_OnNamespaceDisconnect;0;0;x", session.VerdictIgnored)
+			p.receive(t, "~;\x00;;_OnNamespaceDisconnect;0;0;", session.VerdictIgnored)
+			p.receive(t, "~;a;;chat;1;0;x", session.VerdictIgnored)
+			p.receive(t, "~~;a;;chat;0;0;x", session.VerdictEvent)
+			p.expect(t, `event chat volatile=false token="~~"`)
+			p.receive(t, "~;b;;chat;0;1;x", session.VerdictRefused)
+			p.expect(t, "send ;b;;chat;1;1;bad namespace")
+		})
+	}
+	// For a client it is a token of its server.
+	h := newHistorian(t, session.Client, wire.FeatureVolatile|wire.FeaturePositions)
+	h.receive(t, "~;a;;chat;0;0;x", session.VerdictEvent)
+	h.expect(t, `event chat token="~" position="" history=false`)
+}
+
+// volatileProbe is a probe that notes which events are volatile.
+type volatileProbe struct{ *probe }
+
+func (p volatileProbe) Event(e *session.Event) {
+	p.note("event %s volatile=%t token=%q", e.Message.Event, e.Volatile, e.Message.Token)
+}
+
 // For an end that has not named the feature it is a token.
 func TestTokensLikePositions(t *testing.T) {
 	server := newServer(nil)

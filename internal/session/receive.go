@@ -78,10 +78,13 @@ func (s *Session) dispatch(c *scratch, payload []byte, binary, eventsOnly bool) 
 	if errors.Is(err, wire.ErrInvalidPayload) {
 		return s.unparsed(c, payload, binary)
 	}
-	if s.positioned() {
+	switch {
+	case s.positioned():
 		if position, ok := wire.ParsePosition(m.Token); ok {
 			c.position, m.Token = position, nil
 		}
+	case wire.IsVolatile(m.Token) && s.takesVolatile():
+		c.volatile, m.Token = true, nil
 	}
 	// Answers are not queued: the work ahead of the queue can depend on
 	// them.
@@ -165,7 +168,7 @@ func (s *Session) event(c *scratch, payload []byte) Verdict {
 			return s.refuse(m, wire.ErrBadRoom)
 		}
 	}
-	c.event = Event{Namespace: found.namespace, Room: room, Message: m, Payload: payload, Position: c.position}
+	c.event = Event{Namespace: found.namespace, Room: room, Message: m, Payload: payload, Position: c.position, Volatile: c.volatile}
 	s.driver.Event(&c.event)
 	return VerdictEvent
 }

@@ -16,6 +16,8 @@ type scratch struct {
 	publish wire.PublishRequest
 	// position is that of the emit being received.
 	position []byte
+	// volatile says that the message being received is a volatile emit.
+	volatile bool
 	// payload is the message being sent, names are its namespace, room and
 	// event.
 	payload, names []byte

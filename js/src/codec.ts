@@ -10,7 +10,7 @@ const escape = (name: string) => name.replaceAll(";", escaped);
 const unescape = (name: string) => name.replaceAll(escaped, ";");
 
 /** The first payload of a client. Servers of neffos read only its first byte. */
-export const hello = "M positions";
+export const hello = "M positions volatile";
 
 /** Encodes a body: objects become JSON, undefined and null the empty text. */
 export function encode(body: unknown): Data {

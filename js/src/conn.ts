@@ -108,6 +108,8 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
   write(fields: Partial<Message>): boolean {
     const message = new Message(fields);
     if (this._check(message)) return false;
+    const isVolatile = message.volatile && !message.IsNative;
+    if (isVolatile && /v/.test(this._session._features)) message.wait = "~";
     const payload = serialize(message);
     let accepted = true;
     const drop = (error: Error) => {
@@ -115,8 +117,9 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
       this._emitEvent("drop", { message, error });
     };
     const fits = this._fits(payload);
-    if (fits) this._dispatch(message, () => this._send(payload), drop, payload.length);
-    else drop(ErrTooBig);
+    if (!fits) drop(ErrTooBig);
+    else if (!isVolatile) this._dispatch(message, () => this._send(payload), drop, payload.length);
+    else if (this.state === "connected") this._transport?._send(payload, true);
     return fits && accepted;
   }
 

@@ -1,3 +1,5 @@
+import type { EmitOptions } from "./options.js";
+
 /**
  * The events of an application: the events of each namespace, with the type
  * of each body. Text and Uint8Array travel unchanged, anything else as JSON.
@@ -37,8 +39,8 @@ export type AnswerOf<T> =
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- programs without an event map
   IsAny<T> extends true ? any : T extends Function1 ? Awaited<ReturnType<T>> : any;
 
-/** The body parameter of emit; optional if the body may be undefined. */
-export type BodyParameter<T> = undefined extends BodyOf<T> ? [body?: BodyOf<T>] : [body: BodyOf<T>];
+/** The parameters of emit behind the event; the body is optional if it may be undefined. */
+export type BodyParameter<T> = undefined extends BodyOf<T> ? [body?: BodyOf<T>, options?: EmitOptions] : [body: BodyOf<T>, options?: EmitOptions];
 
 /** The event names with a meaning of their own in every namespace. */
 export type SystemEvent =

@@ -25,6 +25,8 @@ export class Message<B = any> {
   IsLocal = false;
   /** The position in the history of the room, if the room has one. */
   position = "";
+  /** Set by the sender of an emit that may be dropped; see EmitOptions. */
+  volatile?: boolean;
   /** Set if the payload is not a message of the protocol; Body holds it all. */
   IsNative = false;
   /** Set if the message travels in a binary frame. */

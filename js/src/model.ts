@@ -1,6 +1,6 @@
 import type { AnswerOf, AnyEvents, BodyOf, BodyParameter, Name } from "./events.js";
 import type { Data, Message, Reply } from "./message.js";
-import type { AskOptions, EventsOptions, HistoryQuery, JoinOptions, PresenceQuery } from "./options.js";
+import type { AskOptions, EmitOptions, EventsOptions, HistoryQuery, JoinOptions, PresenceQuery } from "./options.js";
 import type { Drop, Renewal, State, Transition } from "./state.js";
 
 // Types only: the classes that implement these interfaces import this module,
@@ -69,10 +69,10 @@ export interface NSConn<E = any> {
   readonly rooms: ReadonlyMap<string, Room<E>>;
 
   /** Sends an event; returns false if the message is not accepted. */
-  emit<K extends Name<E>>(event: K, ...[body]: BodyParameter<E[K]>): boolean;
+  emit<K extends Name<E>>(event: K, ...[body, options]: BodyParameter<E[K]>): boolean;
 
   /** Sends an event in a binary frame; returns false if it is not accepted. */
-  emitBinary<K extends Name<E>>(event: K, body: Uint8Array): boolean;
+  emitBinary<K extends Name<E>>(event: K, body: Uint8Array, options?: EmitOptions): boolean;
 
   /** Sends an event and resolves to the answer; rejects if that is an error. */
   ask<K extends Name<E>>(event: K, body?: BodyOf<E[K]>, options?: AskOptions): Promise<Message<AnswerOf<E[K]>>>;
@@ -126,7 +126,7 @@ export interface Room<E = any> {
   presence(query?: PresenceQuery, options?: AskOptions): Promise<PresencePage>;
 
   /** Emits to the other members; returns false if it is not accepted. */
-  emit<K extends Name<E>>(event: K, ...[body]: BodyParameter<E[K]>): boolean;
+  emit<K extends Name<E>>(event: K, ...[body, options]: BodyParameter<E[K]>): boolean;
 
   /** Leaves the room; rejects if the server refuses. */
   leave(options?: AskOptions): Promise<void>;

@@ -2,7 +2,7 @@ import type { AnswerOf, BodyOf, BodyParameter, Name } from "./events.js";
 import { Message } from "./message.js";
 import type * as model from "./model.js";
 import { OnAnyEvent } from "./names.js";
-import type { AskOptions, EventsOptions, JoinOptions } from "./options.js";
+import type { AskOptions, EmitOptions, EventsOptions, JoinOptions } from "./options.js";
 import { Stream } from "./stream.js";
 
 /** The requests to the server that a session makes for a namespace. */
@@ -41,12 +41,12 @@ export class NSConn<E = any> implements model.NSConn<E> {
     readonly _session: SessionRequests,
   ) {}
 
-  emit<K extends Name<E>>(event: K, ...[body]: BodyParameter<E[K]>): boolean {
-    return this.conn.write(this._message(event, { Body: body }));
+  emit<K extends Name<E>>(event: K, ...[body, options]: BodyParameter<E[K]>): boolean {
+    return this.conn.write(this._message(event, { ...options, Body: body }));
   }
 
-  emitBinary<K extends Name<E>>(event: K, body: Uint8Array): boolean {
-    return this.conn.write(this._message(event, { Body: body }));
+  emitBinary<K extends Name<E>>(event: K, body: Uint8Array, options?: EmitOptions): boolean {
+    return this.conn.write(this._message(event, { ...options, Body: body }));
   }
 
   ask<K extends Name<E>>(event: K, body?: BodyOf<E[K]>, options?: AskOptions): Promise<Message<AnswerOf<E[K]>>> {

@@ -8,6 +8,19 @@ export interface AskOptions {
   signal?: AbortSignal;
 }
 
+/** The options of emit. */
+export interface EmitOptions {
+  /**
+   * The event is worth nothing when it is late, such as the position of a
+   * cursor or that a user types. It is dropped wherever it would wait, which is
+   * not reported: while the connection is lost, while 16 KiB wait for its
+   * socket, while the server is congested, and for each member that does not
+   * keep up. It is no part of a room's history. A server that does not know
+   * volatile events gets an ordinary one.
+   */
+  volatile?: boolean;
+}
+
 /** The options of NSConn.joinRoom. */
 export interface JoinOptions extends AskOptions {
   /**

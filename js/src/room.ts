@@ -34,8 +34,8 @@ export class Room<E = any> implements RoomState<E> {
     this._received = position;
   }
 
-  emit<K extends Name<E>>(event: K, ...[body]: BodyParameter<E[K]>): boolean {
-    return this.nsConn.conn.write(this.nsConn._message(event, { Room: this.name, Body: body }));
+  emit<K extends Name<E>>(event: K, ...[body, options]: BodyParameter<E[K]>): boolean {
+    return this.nsConn.conn.write(this.nsConn._message(event, { ...options, Room: this.name, Body: body }));
   }
 
   leave(options?: AskOptions): Promise<void> {

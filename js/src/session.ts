@@ -32,8 +32,8 @@ export class Session implements SessionRequests {
   /** Counts the connections. */
   _epoch = 0;
   private _isOpen = false;
-  /** Set if the server knows the positions of messages. */
-  private _hasPositions = false;
+  /** The optional parts of the protocol that the server has named. */
+  _features = "";
   private _early: Data[] = [];
   private _earlySize = 0;
   private _asks = 0;
@@ -60,9 +60,8 @@ export class Session implements SessionRequests {
       return void this._early.push(payload);
     }
     this._isOpen = true;
-    const id = text.slice(1).replace(/ positions$/, "");
-    this._hasPositions = id.length < text.length - 1;
-    this._driver._accepted(id);
+    this._features = /( positions| volatile)*$/.exec(text)![0];
+    this._driver._accepted(text.slice(1, text.length - this._features.length));
     for (const early of this._early.splice(0)) this._receiveMessage(early);
   }
 
@@ -185,7 +184,7 @@ export class Session implements SessionRequests {
   /** Sends a message with a token and calls end with the answer. The join of a room asks for missed messages. */
   _request(m: Message, end: Pending["_end"], room?: RoomState): void {
     m.wait = `$${++this._asks}`;
-    const Body = room?._begin(this._hasPositions);
+    const Body = room?._begin(/p/.test(this._features));
     const payload = serialize(Body ? new Message({ ...m, Event: names.OnRoomRecover, Body }) : m);
     if (!this._driver._fits(payload)) return void end(undefined, errors.ErrTooBig);
     this._pending.set(m.wait, { _request: m, _end: end });

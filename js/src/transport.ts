@@ -110,8 +110,9 @@ export class Transport {
     return this._socket?.readyState === 1; // WebSocket.OPEN
   }
 
-  _send(payload: Data): void {
-    if (this._isOpen) this._socket?.send(payload);
+  /** Sends a payload, a volatile one unless more than 16 KiB wait for the socket. */
+  _send(payload: Data, isVolatile?: boolean): void {
+    if (this._isOpen && !(isVolatile && this._socket!.bufferedAmount! > 16_384)) this._socket!.send(payload);
   }
 
   /** Closes the connection without waiting for the server. */

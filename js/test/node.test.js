@@ -100,7 +100,7 @@ test("the reaction to an answer comes before the next message", async (t) => {
   sockets.on("connection", (ws) => {
     ws.on("message", (data) => {
       const [token] = String(data).split(";");
-      if (token === "M positions") return ws.send("Aid");
+      if (token === "M positions volatile") return ws.send("Aid");
       // All in one TCP segment.
       ws._socket.cork();
       ws.send(`${token};;;;;;`);

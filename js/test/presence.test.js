@@ -37,9 +37,9 @@ const change = (at, body) => at.WebSocket.last.receive(`;a;r;_OnPresence;0;0;${b
 
 test("the hello names presence if a handler wants it", async () => {
   for (const [handlers, options, hello] of [
-    [{ a: {} }, {}, "M positions"],
-    [{ a: {}, b: { _OnPresence: () => undefined } }, {}, "M positions presence"],
-    [{ b: { _OnPresence: () => undefined } }, { authenticate: () => "token" }, "M positions expiry presence"],
+    [{ a: {} }, {}, "M positions volatile"],
+    [{ a: {}, b: { _OnPresence: () => undefined } }, {}, "M positions volatile presence"],
+    [{ b: { _OnPresence: () => undefined } }, { authenticate: () => "token" }, "M positions volatile expiry presence"],
   ]) {
     const WebSocket = fakeWebSocket();
     void stoa.dial("ws://server/", handlers, { WebSocket, clock: fakeClock(), ...options });

@@ -24,7 +24,7 @@ test("rejoins its namespaces and rooms in one round trip", async () => {
   assert.deepEqual(
     socket.take().map((payload) => payload.replace(/^\$\d+/, "$")),
     [
-      "M positions",
+      "M positions volatile",
       "$;b;;_OnNamespaceConnect;0;0;",
       "$;b;two;_OnRoomJoin;0;0;",
       "$;b;one@%!semicolon@%!;_OnRoomJoin;0;0;",

@@ -26,13 +26,13 @@ test("a token is sent as browsers can", async () => {
     await settle();
     assert.equal(WebSocket.last.url, `ws://server/${query ? `?${query}` : ""}`);
     WebSocket.last.open();
-    assert.deepEqual(WebSocket.last.take(), ["M positions expiry"]);
+    assert.deepEqual(WebSocket.last.take(), ["M positions volatile expiry"]);
   }
   const WebSocket = fakeWebSocket();
   stoa.dial("ws://server/", { default: {} }, { WebSocket, clock: fakeClock() });
   await settle();
   WebSocket.last.open();
-  assert.deepEqual(WebSocket.last.take(), ["M positions"]);
+  assert.deepEqual(WebSocket.last.take(), ["M positions volatile"]);
 });
 
 test("hands in new tokens until the server takes one", async () => {

@@ -119,6 +119,8 @@ const acts = {
   leave: (namespace, room) => result("leave", conn.namespace(namespace).room(room).leave()),
   emit: (Namespace, Event, Body) => note(shown.results, `emit: ${conn.write({ Namespace, Event, Body })}`),
   room: (Namespace, Room, Event) => note(shown.results, `room: ${conn.write({ Namespace, Room, Event })}`),
+  volatile: (namespace, room, event) =>
+    note(shown.results, `volatile: ${conn.namespace(namespace).room(room).emit(event, "x", { volatile: true })}`),
   big: (Namespace, size) =>
     note(shown.results, `big: ${conn.write({ Namespace, Event: "big", Body: "x".repeat(size - ";a;;big;0;0;".length) })}`),
   ask: (Namespace, Event, Body) =>

@@ -26,7 +26,7 @@ import (
 //	recover NAMESPACE ROOM HISTORY@POSITION        place NAMESPACE ROOM POSITION
 //	history NAMESPACE ROOM LIMIT                   roster NAMESPACE ROOM
 //	emit NAMESPACE EVENT BODY                      room NAMESPACE ROOM EVENT
-//	big NAMESPACE BYTES
+//	big NAMESPACE BYTES   volatile NAMESPACE ROOM EVENT
 //	ask NAMESPACE EVENT BODY                       start NAMESPACE EVENT BODY
 //	await STATE           await ask                close
 //
@@ -171,6 +171,8 @@ func (a *goActor) act(ctx context.Context, act string) {
 	case "room":
 		err := a.conn.Write(client.Message{Namespace: word(1), Room: word(2), Event: word(3)})
 		a.note(&a.shown.Results, "room: %t", err == nil)
+	case "volatile":
+		a.note(&a.shown.Results, "volatile: %t", ns.Room(word(2)).EmitVolatile(word(3), []byte("x")) == nil)
 	case "big":
 		size := 0
 		_, _ = fmt.Sscan(word(2), &size)

@@ -31,6 +31,7 @@ import (
 //	recover the answer to joins with recovery, and the bodies and positions of
 //	        the news that follow: "1 p2 1 two@p2"; empty: the server has no
 //	        positions
+//	volatile any text: it knows volatile emits
 //
 // The list verify has the refusals of the tokens that clients hand in, empty
 // for one that is good.
@@ -169,6 +170,9 @@ func (s *actingServer) act(socket net.Conn, number int, query url.Values, payloa
 			if of(query.Get("recover"), number) != "" {
 				acknowledgement += " positions"
 			}
+			if of(query.Get("volatile"), number) != "" {
+				acknowledgement += " volatile"
+			}
 			send(acknowledgement)
 		}
 		return true
@@ -179,6 +183,10 @@ func (s *actingServer) act(socket net.Conn, number int, query url.Values, payloa
 		return false
 	}
 	token, event, body := string(m.Token), string(m.Event), string(m.Body)
+	if wire.IsVolatile(m.Token) {
+		s.note(&s.emits, fmt.Sprintf("volatile %s %s %s", m.Room, event, body))
+		return true
+	}
 	if token != "" && token[0] != '$' {
 		s.note(&s.answers, payload)
 		return true

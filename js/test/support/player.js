@@ -82,7 +82,7 @@ export class Player {
     end.socket = WebSocket.last;
     end.socket.send = (frame) => {
       // The recorded clients name no features.
-      const payload = frame === "M positions" ? "M" : frame;
+      const payload = frame === "M positions volatile" ? "M" : frame;
       end.queue.push(payload);
       end.all.push(typeof payload === "string" ? payload : `binary ${Buffer.from(payload)}`);
     };

@@ -43,6 +43,7 @@ export async function typed(): Promise<void> {
   const ns = await conn.connect("default");
   ns.emit("chat", "hello");
   ns.emit("move", { x: 1, y: 2 });
+  ns.emit("move", { x: 1, y: 2 }, { volatile: true });
   ns.emit("ping");
   // @ts-expect-error -- not a string
   ns.emit("chat", 1);
