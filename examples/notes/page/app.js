@@ -25,8 +25,8 @@ const handlers = {
       showMembers();
     },
     // After both the history has the state.
-    _OnHistoryRemoved: (_, { position }) => isShown(position) && load(),
-    _OnHistoryGap: () => load(),
+    _OnHistoryRemoved: (_, { position }) => isShown(position) && refresh(),
+    _OnHistoryGap: () => refresh(),
   },
 };
 
@@ -36,7 +36,7 @@ async function enter(name) {
     onState({ state, previous }) {
       element('state').textContent = state;
       // Missed notes have arrived. Missed removals have not: they are no messages.
-      if (state === 'connected' && previous === 'reconnecting') load();
+      if (state === 'connected' && previous === 'reconnecting') refresh();
     },
   });
   room = await (await conn.connect('board')).joinRoom(board);
@@ -103,6 +103,11 @@ async function load() {
     isLoading = false;
   }
   show();
+}
+
+// refresh is load for handlers, which must not wait for it.
+function refresh() {
+  void attempt(load);
 }
 
 // put adds a note, or a version of one, and removes its earlier versions.

@@ -92,3 +92,19 @@ export async function textOf(page, selector, pattern) {
   }
   return page.textContent(selector);
 }
+
+/**
+ * Records the texts that an element shows from now on, however briefly. The result waits
+ * until one of them matches.
+ */
+export async function recordTexts(page, selector) {
+  await page.evaluate((wanted) => {
+    const shown = document.querySelector(wanted);
+    const record = { texts: [shown.textContent] };
+    window.recorded = record;
+    const options = { childList: true, characterData: true, subtree: true };
+    new MutationObserver(() => record.texts.push(shown.textContent)).observe(shown, options);
+  }, selector);
+  return (pattern) =>
+    page.waitForFunction((source) => window.recorded.texts.some((text) => new RegExp(source).test(text)), pattern.source);
+}

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join as joinPath } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
 
-import { limit, openPage, startBrowser, textOf } from "../support/browser.js";
+import { limit, openPage, recordTexts, startBrowser, textOf } from "../support/browser.js";
 import { startCable } from "../support/cable.js";
 import { enter as enterWithNeffos } from "../support/client.js";
 import { startProgram } from "../support/program.js";
@@ -124,8 +124,9 @@ describe("the demo page with history and members", () => {
     const ada = await enter("Ada");
     const ben = await enter("Ben");
     await members(ada.page, "Ada (you)", "Ben");
+    const showed = await recordTexts(ada.page, "#typing");
     await ben.page.locator("#message").pressSequentially("so");
-    await textOf(ada.page, "#typing", /^Ben is typing …$/);
+    await showed(/^Ben is typing …$/);
     await ben.page.press("#message", "Enter");
     await textOf(ada.page, "#log", /so/);
     await textOf(ada.page, "#typing", /^$/);

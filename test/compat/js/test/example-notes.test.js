@@ -4,7 +4,7 @@ import { after, afterEach, before, it } from "node:test";
 
 import * as neffos from "neffos.js";
 
-import { limit, openPage, startBrowser, textOf } from "../support/browser.js";
+import { limit, openPage, recordTexts, startBrowser, textOf } from "../support/browser.js";
 import { startCable } from "../support/cable.js";
 import { startExample } from "../support/program.js";
 
@@ -76,11 +76,12 @@ it("shows who is changing a note, and the change", limit, async () => {
   const ben = await enter("Ben", "changes");
   await add(ada.page, "one", "two");
   await notes(ben.page, "one", "two");
+  const showed = await recordTexts(ada.page, "#board li .by");
   const text = cardOf(ben.page, 0).locator("textarea");
   await text.focus();
   await ben.page.keyboard.press("End");
   await ben.page.keyboard.type("!");
-  await textOf(ada.page, "#board li", /^Ben is editing …/);
+  await showed(/^Ben is editing …$/);
   await text.blur();
   for (const { page } of [ada, ben]) await notes(page, "one!", "two");
   await textOf(ada.page, "#board li .by", /^Ben$/);
