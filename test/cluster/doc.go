@@ -6,7 +6,8 @@
 // a broker of its own, behind a proxy if the test cuts them off. A test that
 // kills a node, or needs the program's flags, runs the real program, built
 // once. Every message has a number; history checks the numbers that the clients
-// received, and ledger those of clients that leave and return. redis-server and
+// received, and ledger those of clients that leave and return, also from
+// publishers whose emits are confirmed. redis-server and
 // go must be in the path.
 //
 // STOA_RECOVERY=long lets the tests of recovery run for minutes, with 300

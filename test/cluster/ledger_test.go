@@ -38,6 +38,7 @@ type ledger struct {
 	places    []ledgerNode
 	nodes     []*testNode // of the places, if they are in this process
 	ending    bool        // nodes end during the test
+	confirms  *confirms   // nil: the publishers emit
 	rooms     []string
 	stop      chan struct{}
 	end       func() // closes stop, once
@@ -139,8 +140,13 @@ func (l *ledger) start() {
 		l.wanderers = append(l.wanderers, w)
 		l.group.Go(func() { w.wander(rand.New(rand.NewPCG(uint64(i), 7))) })
 	}
+	publisher := l.publisher
+	if l.confirms != nil {
+		publisher = l.confirmer
+		l.startSteady()
+	}
 	for i := range s.rooms * s.publishers {
-		l.group.Go(func() { l.publisher(i) })
+		l.group.Go(func() { publisher(i) })
 	}
 	testkit.Eventually(l.t, "all publishers publish", func() bool { return len(l.allSources()) >= s.rooms*s.publishers })
 }

@@ -16,6 +16,10 @@ func oneServer(server *redistest.Server) func(int) redisbroker.Config {
 	return func(int) redisbroker.Config { return redisbroker.Config{Servers: []string{server.URL()}} }
 }
 
+func sentinels(group *redistest.Group) func(int) redisbroker.Config {
+	return func(int) redisbroker.Config { return redisbroker.Config{Servers: []string{group.URL()}} }
+}
+
 // Clients that leave and return miss nothing.
 func TestRecoveryOfClients(t *testing.T) {
 	t.Parallel()
@@ -161,9 +165,7 @@ func subscribers(a *admin, id string) []string {
 func TestRecoveryAfterFailover(t *testing.T) {
 	t.Parallel()
 	group := redistest.StartGroup(t, "stoa")
-	l := startLedger(t, keepingNodes(t, 3, func(int) redisbroker.Config {
-		return redisbroker.Config{Servers: []string{group.URL()}}
-	}))
+	l := startLedger(t, keepingNodes(t, 3, sentinels(group)))
 	l.phase()
 	group.Master.Kill()
 	awaitReady(t, l.nodes, false)
