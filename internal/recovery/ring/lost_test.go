@@ -84,6 +84,27 @@ func TestMissed(t *testing.T) {
 	}
 }
 
+// TestMissedWhileHolding: a ring has dropped a message that it held, and the
+// history has lost it. When it is sent again, the broker calls it a repeat, but
+// no member has it.
+func TestMissedWhileHolding(t *testing.T) {
+	r := opened("a1", "a2")
+	r.Recover(Wish{MaxBytes: large}, start)
+	r.Hold()
+	receive(r, "a3")
+	r.Hold()
+	r.Ask()
+	if deliver, gap, _ := r.Repair(notFound(page("a1"))); len(deliver) > 0 || !gap || r.Missed() {
+		t.Errorf("delivered %v, gap %v, want a gap alone", texts(deliver), gap)
+	}
+	m := message("a3")
+	m.Resent, m.Repeat = true, true
+	if deliver, _ := r.Receive(m); deliver || !r.Missed() {
+		t.Errorf("delivered %v, want notice in place of that", deliver)
+	}
+	own(t, r, "a1", "a3")
+}
+
 // TestEmptyPageBehindGap: the server has lost all messages. A client that has
 // entered since lacks those that are sent again, which the ring takes for
 // repeats.

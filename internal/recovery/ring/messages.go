@@ -38,7 +38,7 @@ type Recovery struct {
 // know more, and the page before the ring's messages (Prepend) a better answer.
 // The ring does not hold.
 func (r *Ring) Recover(w Wish, now int64) (answer Recovery, older bool) {
-	r.entered, r.noticed = true, false
+	r.entered, r.occupied, r.noticed = true, true, false
 	messages, found := r.since(w.After, now)
 	newest, enough := r.newest(w.Newest)
 	switch {

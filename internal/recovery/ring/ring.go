@@ -92,6 +92,7 @@ type Ring struct {
 	// of those messages has got a place behind it. noticed: the members had
 	// notice of the same since the last delivery.
 	broken, entered, missed, noticed bool
+	occupied                         bool // a client has entered
 }
 
 // held are the messages that are kept back.
@@ -319,18 +320,18 @@ func (r *Ring) release(deliver []*Message) (_ []*Message, again bool) {
 
 // take appends a message, unless it is a repeat, and reports whether it is to
 // be delivered. A repeat of a message that the history has lost makes it part
-// of the history at a later place. If the room has opened since, some members
-// may have it from before, and others lack it.
+// of the history at a later place. If the room has opened since, or has dropped
+// it while it held, some members may have it from before, and others lack it.
 func (r *Ring) take(m *Message) bool {
 	if !r.origins.add(m.Position) {
 		if m.Resent && !r.has(m) {
 			r.untold, r.headUntold = r.count(), true
-			r.miss(r.broken)
+			r.miss(r.broken && r.entered)
 		}
 		return false
 	}
 	if m.Repeat {
-		r.miss(true)
+		r.miss(r.occupied)
 	} else {
 		r.noticed = false
 	}
@@ -340,9 +341,8 @@ func (r *Ring) take(m *Message) bool {
 	return !m.Repeat
 }
 
-// miss notes that some members may lack a message that is not delivered, if any
-// have entered.
-func (r *Ring) miss(some bool) { r.missed = r.missed || some && r.entered && !r.noticed }
+// miss notes that some members may lack a message that is not delivered.
+func (r *Ring) miss(some bool) { r.missed = r.missed || some && !r.noticed }
 
 // has reports whether a repeat is one of a message that the ring has.
 func (r *Ring) has(m *Message) bool {
