@@ -305,11 +305,15 @@ func (m *Memory) fill(page *HistoryPage, h *memoryHistory, query *HistoryQuery, 
 }
 
 func (m *Memory) entry(k *keptMessage) HistoryEntry {
-	return HistoryEntry{
+	e := HistoryEntry{
 		Envelope: Envelope{
-			Kind: k.kind, Binary: k.binary, Origin: k.origin, User: k.user, Key: k.key, Except: k.except, Payload: k.payload,
+			Kind: k.kind, Binary: k.binary, Origin: k.origin, User: k.user, Except: k.except, Payload: k.payload,
 			Position: Position{m.clock.incarnation, k.number},
 		},
 		Time: m.clock.epoch.Add(k.at),
 	}
+	if k.key != nil {
+		e.Envelope.Key = *k.key
+	}
+	return e
 }

@@ -8,11 +8,11 @@ import (
 
 // learn makes the message that was appended last the newest of its key.
 func (h *memoryHistory) learn(now time.Duration) {
-	if k := h.at(h.count - 1); k.key != "" && h.retention.Keys > 0 {
+	if k := h.at(h.count - 1); k.key != nil && h.retention.Keys > 0 {
 		if h.latest == nil {
 			h.latest = &latest.Values[keptMessage]{}
 		}
-		h.latest.Put(k.key, len(k.payload), int64(k.at), *k)
+		h.latest.Put(*k.key, len(k.payload), int64(k.at), *k)
 	}
 	h.trimLatest(now)
 }

@@ -34,7 +34,7 @@ type keptMessage struct {
 	kind         EnvelopeKind
 	binary       bool
 	origin, user string
-	key          string
+	key          *string // nil: none
 	except       []string
 	payload      []byte
 }
@@ -58,7 +58,7 @@ func (h *memoryHistory) append(number uint64, env *Envelope, now time.Duration) 
 		number: number, at: now, kind: env.Kind, binary: env.Binary,
 		// Messages in a row often have one sender.
 		origin: ownString(env.Origin, last.origin), user: ownString(env.User, last.user),
-		key:    strings.Clone(env.Key),
+		key:    ownKey(env.Key),
 		except: slices.Clone(env.Except), payload: bytes.Clone(env.Payload),
 	}
 	h.bytes += len(env.Payload)
@@ -70,6 +70,15 @@ func ownString(text, own string) string {
 		return own
 	}
 	return strings.Clone(text)
+}
+
+// ownKey returns a copy of a key, nil for none: most messages have none.
+func ownKey(key string) *string {
+	if key == "" {
+		return nil
+	}
+	own := strings.Clone(key)
+	return &own
 }
 
 // excess returns the number of the oldest messages, at most limit, that exceed

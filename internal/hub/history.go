@@ -85,7 +85,7 @@ func (h *Hub) release(channel string, loop int) {
 func newKept(env *cluster.Envelope, at time.Time) *ring.Message {
 	return &ring.Message{
 		Position: env.Position, Time: at.UnixMilli(), Origin: strings.Clone(env.Origin),
-		Except: slices.Clone(env.Except), User: strings.Clone(env.User), Key: strings.Clone(env.Key),
+		Except: slices.Clone(env.Except), User: strings.Clone(env.User), Key: ring.OwnKey(env.Key),
 		Resent: env.Resent, Repeat: env.Repeat,
 		Frame: engine.NewFrame(engine.Opcode(env.Binary), env.Payload), Size: len(env.Payload),
 	}

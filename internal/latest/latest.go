@@ -65,6 +65,7 @@ func (v *Values[T]) Trim(l Limits) (dropped bool) {
 // Within returns the values within limits, the oldest first.
 func (v *Values[T]) Within(l Limits) (values []T) {
 	bytes := 0
+	values = make([]T, 0, max(0, min(l.Keys, len(v.entries))))
 	for e := v.newest; e != nil && len(values) < l.Keys && e.time >= l.Since; e = e.older {
 		if bytes += e.size; bytes > l.Bytes {
 			break

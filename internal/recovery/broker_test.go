@@ -69,7 +69,7 @@ func newBroker(t *testing.T, change func(*Config)) *broker {
 		Partitions: 2, Interrupted: func(p int) bool { return b.interrupted[p].Load() },
 		NewMessage: func(env *cluster.Envelope, at time.Time) *ring.Message {
 			return &ring.Message{
-				Position: env.Position, Time: at.UnixMilli(), Resent: env.Resent, Repeat: env.Repeat, Key: env.Key,
+				Position: env.Position, Time: at.UnixMilli(), Resent: env.Resent, Repeat: env.Repeat, Key: ring.OwnKey(env.Key),
 				Frame: slices.Clone(env.Payload), Size: len(env.Payload),
 			}
 		},

@@ -1,9 +1,20 @@
 package ring
 
 import (
+	"strings"
+
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/internal/latest"
 )
+
+// OwnKey returns a copy of the key of an envelope for a Message.
+func OwnKey(key string) *string {
+	if key == "" {
+		return nil
+	}
+	own := strings.Clone(key)
+	return &own
+}
 
 // keys are the newest messages of the keys.
 type keys struct {
@@ -50,8 +61,8 @@ func (r *Ring) putLatest(m *Message) {
 }
 
 func (k *keys) put(m *Message, retention *cluster.Retention) {
-	if m.Key != "" {
-		k.values.Put(m.Key, m.Size, m.Time, m)
+	if m.Key != nil {
+		k.values.Put(*m.Key, m.Size, m.Time, m)
 		k.cut = k.values.Trim(latest.Limits{Keys: retention.Keys, Bytes: retention.Bytes}) || k.cut
 	}
 }

@@ -2,6 +2,7 @@ package ring
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,9 +15,7 @@ var keyed = cluster.Retention{Messages: 2, Age: time.Hour, Bytes: 1000, Keys: 3}
 func keyedMessages(texts ...string) (all []*Message) {
 	for _, text := range texts {
 		m := message(text[1:])
-		if m.Key = text[:1]; m.Key == "-" {
-			m.Key = ""
-		}
+		m.Key = OwnKey(strings.Trim(text[:1], "-"))
 		all = append(all, m)
 	}
 	return all

@@ -16,8 +16,9 @@ type Message struct {
 	Except []string
 	// User is the ID of the sending user, empty if there is none.
 	User string
-	// Key is that of cluster.Envelope, empty if there is none.
-	Key string
+	// Key is that of cluster.Envelope, nil if there is none: most messages have
+	// none, and there are many.
+	Key *string
 	// Resent: clients of other nodes may have received it at another place, or
 	// not; see cluster.Envelope.
 	Resent bool

@@ -192,7 +192,7 @@ func (s *server) latest() []*Message {
 
 // message has the place in the field for users, which a ring does not read.
 func (m *published) message(time int64, place int, resent bool) *Message {
-	return &Message{Position: m.position, Time: time, User: strconv.Itoa(place), Size: m.size, Resent: resent, Key: m.key}
+	return &Message{Position: m.position, Time: time, User: strconv.Itoa(place), Size: m.size, Resent: resent, Key: OwnKey(m.key)}
 }
 
 // placeOf returns the place of a message.
