@@ -15,6 +15,12 @@ type MemoryConfig struct {
 	// Stripes is the number of locks that the channels share. Zero or negative
 	// means 64; other values are rounded up to a power of two.
 	Stripes int
+	// HistoryBytes bounds the memory of all histories, and of the IDs of
+	// messages that are published once, about. Beyond it, the histories in
+	// which nothing was published for longest lose messages, and PublishOnce
+	// returns ErrQueueFull when the IDs take half of it. Zero or negative: no
+	// limit.
+	HistoryBytes int
 	// Info describes this node for Nodes, which calls it every time, from any
 	// goroutine. If it is nil, Nodes returns nothing.
 	Info func() NodeInfo
@@ -40,6 +46,7 @@ type Memory struct {
 	stripes []memoryStripe
 	info    func() NodeInfo
 	clock   memoryClock
+	budget  memoryBudget
 
 	mu    sync.Mutex // guards changes of state; taken before the stripes' locks
 	state brokerState
@@ -106,6 +113,7 @@ func NewMemory(config MemoryConfig) *Memory {
 		clock:   newMemoryClock(),
 		state:   brokerNew,
 	}
+	m.budget.limit = int64(max(config.HistoryBytes, 0))
 	for i := range m.stripes {
 		m.stripes[i].state = brokerNew
 	}
@@ -241,6 +249,8 @@ func (m *Memory) Close(context.Context) error {
 // setState is called with mu held.
 func (m *Memory) setState(state brokerState, h Handler) {
 	m.state = state
+	m.budget.used.Store(0)
+	m.budget.ids.Store(0)
 	for i := range m.stripes {
 		stripe := &m.stripes[i]
 		stripe.mu.Lock()

@@ -58,6 +58,9 @@ type memoryHistories struct {
 	cursor   int              // of the sweep, in all
 	turns    int              // kept messages, reads, and a share of the others
 
+	budget         *memoryBudget
+	oldest, newest *memoryHistory // in the order of their last messages
+
 	once   memoryOnce
 	number uint64 // of the last kept message
 	// forgotten has the highest number that was removed from a channel which
@@ -72,12 +75,13 @@ type memoryHistories struct {
 // held, and returns the message's number.
 func (m *Memory) publishKept(stripe *memoryStripe, channel string, env *Envelope) (number uint64, nodes int) {
 	if stripe.histories == nil {
-		stripe.histories = &memoryHistories{}
+		stripe.histories = &memoryHistories{budget: &m.budget}
 	}
 	s := stripe.histories
 	now := m.clock.now()
 	number = s.keep(channel, m.clock.start(channel), env, now)
 	m.sweep(stripe, now)
+	s.evict()
 	if _, subscribed := stripe.channels.get(channel); !subscribed {
 		return number, 0
 	}
@@ -102,15 +106,18 @@ func (s *memoryHistories) keep(channel string, start uint64, env *Envelope, now 
 	h.retention = *env.Keep
 	h.learn(now)
 	h.drop(h.excess(&h.retention, now, h.count))
+	s.touch(h)
 	s.settle(h)
 	return s.number
 }
 
-// settle forgets a history that has become empty.
+// settle ends a change of a history, and forgets one that has become empty.
 func (s *memoryHistories) settle(h *memoryHistory) {
+	s.recount(h)
 	if h.count > 0 || h.latest != nil {
 		return
 	}
+	s.unlink(h)
 	s.channels.remove(h.channel)
 	s.forgotten[h.bucket] = max(s.forgotten[h.bucket], h.removed)
 	last := len(s.all) - 1
@@ -125,6 +132,9 @@ func (s *memoryHistories) settle(h *memoryHistory) {
 
 // sweep looks at the next histories, and removes messages that have expired.
 func (s *memoryHistories) sweep(now time.Duration) {
+	if len(s.once.ids) > 0 && now >= s.once.tidyAt {
+		s.once.tidy(now, s.budget)
+	}
 	for range min(sweepHistories, len(s.all)) {
 		if s.cursor++; s.cursor >= len(s.all) {
 			s.cursor = 0
@@ -227,7 +237,7 @@ func (m *Memory) onHistory(ctx context.Context, channel string, work func(s *mem
 		return err
 	}
 	if stripe.histories == nil {
-		work(&memoryHistories{}, 0)
+		work(&memoryHistories{budget: &m.budget}, 0)
 		return nil
 	}
 	now := m.clock.now()

@@ -6,11 +6,15 @@ import "time"
 // stay.
 const minOncePurge = 64
 
+// onceTidy is how long expired IDs may stay, while other messages are kept.
+const onceTidy = 5 * time.Second
+
 // memoryOnce has the IDs of the messages in a stripe that were published once.
 // It is guarded by the lock of the stripe.
 type memoryOnce struct {
-	ids   map[onceKey]onceEntry
-	purge int // the size at which the expired IDs are removed
+	ids    map[onceKey]onceEntry
+	purge  int           // the size at which the expired IDs are removed
+	tidyAt time.Duration // when they are removed otherwise
 }
 
 type onceKey struct{ channel, id string }
@@ -30,20 +34,28 @@ func (o *memoryOnce) find(key onceKey, now time.Duration) (e onceEntry, found bo
 
 // add remembers an ID. The work to remove expired ones is shared by those that
 // were added since.
-func (o *memoryOnce) add(key onceKey, e onceEntry, now time.Duration) {
+func (o *memoryOnce) add(key onceKey, e onceEntry, now time.Duration, budget *memoryBudget) {
 	if len(o.ids) >= max(o.purge, minOncePurge) {
-		live := make(map[onceKey]onceEntry)
-		for key, e := range o.ids {
-			if now < e.expires {
-				live[key] = e
-			}
-		}
-		o.ids, o.purge = live, 2*len(live)
+		o.tidy(now, budget)
 	}
+	budget.addIDs(len(key.id) + onceOverhead)
 	if o.ids == nil {
 		o.ids = make(map[onceKey]onceEntry)
 	}
 	o.ids[key] = e
+}
+
+// tidy removes the expired IDs.
+func (o *memoryOnce) tidy(now time.Duration, budget *memoryBudget) {
+	live := make(map[onceKey]onceEntry)
+	for key, e := range o.ids {
+		if now < e.expires {
+			live[key] = e
+		} else {
+			budget.addIDs(-len(key.id) - onceOverhead)
+		}
+	}
+	o.ids, o.purge, o.tidyAt = live, 2*len(live), now+onceTidy
 }
 
 // PublishOnce implements [OncePublisher]; it calls done before it returns.
@@ -70,7 +82,13 @@ func (m *Memory) publishOnce(channel string, env *Envelope, once Once) (Position
 			return Position{m.clock.incarnation, e.number}, nil
 		}
 	}
+	if !m.budget.hasRoomForID() {
+		if stripe.histories != nil {
+			m.sweep(stripe, now) // some may have expired
+		}
+		return Position{}, ErrQueueFull
+	}
 	number, _ := m.publishKept(stripe, channel, env)
-	stripe.histories.once.add(key, onceEntry{number, fingerprint, now + once.Window}, now)
+	stripe.histories.once.add(key, onceEntry{number, fingerprint, now + once.Window}, now, &m.budget)
 	return Position{m.clock.incarnation, number}, nil
 }

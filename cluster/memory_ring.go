@@ -25,6 +25,9 @@ type memoryHistory struct {
 	removed uint64 // the highest number that has left the history
 
 	latest *latest.Values[keptMessage] // the newest of each key; nil if there is none
+
+	counted      int            // its part of memoryBudget.used
+	older, newer *memoryHistory // in the order of their last messages
 }
 
 // keptMessage is a message of a history. It does not change.

@@ -93,7 +93,7 @@ func New(cfg Config) (*Node, error) {
 	}
 	n.session = cfg.sessions()
 	if n.broker == nil {
-		n.broker = cluster.NewMemory(cluster.MemoryConfig{})
+		n.broker = cluster.NewMemory(cluster.MemoryConfig{HistoryBytes: cfg.Limits.HistoryMemory})
 	}
 	n.queueMemory = max(n.config.Limits.QueueMemory, 0)
 	n.hub = hub.New(hub.Config{
