@@ -178,7 +178,7 @@ type Limits struct {
 	ReceiveQueue  int   `key:"receive_queue" default:"64KiB" unit:"size" off:"no limit" doc:"Messages of one connection that may be queued behind one that is being handled. Beyond it the connection is not read."`
 	LoopQueue     int   `key:"loop_queue" default:"16MiB" unit:"size" off:"no limit" doc:"Deliveries that may be queued for one event loop. Beyond it publishing connections are not read."`
 	QueueMemory   int   `key:"queue_memory" default:"auto" unit:"size" auto:"a quarter of the memory that the process may use" off:"no limit" restart:"yes" doc:"All queues of the node together. Beyond it the connection with the largest send queue is closed as a slow consumer."`
-	HistoryMemory int   `key:"history_memory" default:"64MiB" unit:"size" restart:"yes" doc:"Recent messages of all rooms with history that the node holds. Beyond it clients that come back cost more reads of the broker."`
+	HistoryMemory int   `key:"history_memory" default:"64MiB" unit:"size" restart:"yes" doc:"Recent messages of all rooms with history that the node holds. Beyond it clients that come back cost more reads of the broker. Without Redis it is also the limit of all histories: beyond it, the rooms in which nothing was said for longest lose messages."`
 	Names         Names `key:"names" doc:"Lengths of names in messages."`
 }
 

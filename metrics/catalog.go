@@ -116,6 +116,8 @@ var scalars = []scalar{
 		func(s *node.Stats) float64 { return float64(s.History.Repaired) }),
 	counter("history_gaps_total", "Rooms with history whose gap after an interruption could not be filled.",
 		func(s *node.Stats) float64 { return float64(s.History.Gaps) }),
+	counter("history_evicted_total", "Messages that have left the memory broker's histories because of Limits.HistoryMemory.",
+		func(s *node.Stats) float64 { return float64(s.History.Evicted) }),
 	counter("history_confirmed_total", "Confirmed emits that the broker has stored, further copies included.",
 		func(s *node.Stats) float64 { return float64(s.History.Confirmed) }),
 	counter("history_unconfirmed_total", "Confirmed emits that the broker has refused, or whose outcome is unknown.",

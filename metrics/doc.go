@@ -99,6 +99,7 @@
 //	stoa_history_not_recovered_total  counter  joins for which some were missing
 //	stoa_history_repaired_total       counter  messages read after an interruption
 //	stoa_history_gaps_total           counter  rooms whose gap could not be filled
+//	stoa_history_evicted_total        counter  messages beyond Limits.HistoryMemory, in the memory broker
 //	stoa_history_confirmed_total      counter  confirmed emits, further copies included
 //	stoa_history_unconfirmed_total    counter  those that failed, or whose outcome is unknown
 //	stoa_presence_rooms               gauge    rooms with presence and a member here

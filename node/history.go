@@ -317,6 +317,9 @@ type HistoryStats struct {
 	Gaps         uint64 // rooms whose gap after an interruption could not be filled
 	Confirmed    uint64 // emits, copies of confirmed ones included
 	Unconfirmed  uint64 // emits that were to be confirmed
+	// Evicted counts messages that have left the histories of the memory broker
+	// because all of them were larger than Limits.HistoryMemory.
+	Evicted uint64
 }
 
 func (n *Node) historyStats() HistoryStats {
@@ -326,5 +329,8 @@ func (n *Node) historyStats() HistoryStats {
 		NotRecovered: r.NotRecovered, Repaired: r.Repaired, Gaps: r.Gaps,
 	}
 	s.Confirmed, s.Unconfirmed = n.hub.ConfirmStats()
+	if m, ok := n.broker.(*cluster.Memory); ok {
+		s.Evicted = m.Evicted()
+	}
 	return s
 }

@@ -94,6 +94,7 @@ func newArena(t *testing.T, attack *attack) *arena {
 	a.node = startNode(t, func(cfg *node.Config) {
 		cfg.Loops = max(1, attack.loops)
 		cfg.Namespaces["wide"] = node.NamespaceOptions{Relay: node.RelayNamespace}
+		cfg.Limits.HistoryMemory = 2 << 20 // which stays taken after an attack
 		cfg.Namespaces["kept"] = node.NamespaceOptions{
 			Relay: node.RelayRooms, History: node.HistoryOptions{Messages: 100}, Presence: node.PresenceRoster,
 		}

@@ -35,6 +35,7 @@ var attacks = []attack{
 	{name: "requests that are not finished", clients: 1, prepare: halfRequests},
 	{name: "reads of a history", clients: 4, prepare: historyReads},
 	{name: "reads of a history over Redis", redis: true, clients: 4, prepare: historyReads},
+	{name: "rooms without end that are kept", clients: 2, prepare: keptRooms},
 	{name: "forged positions", clients: 4, prepare: forgedPositions},
 	{name: "members that come and go", clients: 4, prepare: comeAndGo},
 	{name: "invalid messages", clients: 2, closes: "invalid_payload_flood", prepare: invalidMessages},

@@ -33,6 +33,30 @@ func historyReads(a *arena, number int) *hostile {
 	return repeat(p, textFrame("$1;kept;"+room+`;_OnHistory;0;0;{"limit":1000,"oldest":true}`), 100)
 }
 
+// keptRooms says something in one room after the other.
+func keptRooms(a *arena, number int) *hostile {
+	p, _ := kept(a, number)
+	const last = "$last;default;;nothing;0;0;"
+	next, text := 0, strings.Repeat("x", 2_000)
+	return &hostile{
+		close: func() { _ = p.conn.Close() },
+		strike: func() error {
+			var data []byte
+			for range 100 {
+				room := fmt.Sprintf("kept %d of %d", next, number)
+				data = append(data, textFrame("$j;kept;"+room+";_OnRoomJoin;0;0;")...)
+				data = append(data, textFrame(";kept;"+room+";e;0;0;"+text)...)
+				data = append(data, textFrame("$l;kept;"+room+";_OnRoomLeave;0;0;")...)
+				next++
+			}
+			if _, err := p.conn.Write(append(data, textFrame(last)...)); err != nil {
+				return err
+			}
+			return p.skipTo("$last;")
+		},
+	}
+}
+
 // forgedPositions leaves, and joins at positions that the node has not given
 // out.
 func forgedPositions(a *arena, number int) *hostile {
