@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 
-const limit = 9.5 * 1024;
+const limit = 10.5 * 1024;
 const minified = readFileSync(new URL("../dist/stoa.min.js", import.meta.url));
 const size = gzipSync(minified, { level: 9 }).length;
 console.info(`stoa.min.js: ${minified.length} bytes, ${size} gzipped, ${limit} allowed`);

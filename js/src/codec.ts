@@ -6,7 +6,7 @@ const separators = 6;
 const semicolon = 59;
 const escaped = "@%!semicolon@%!";
 
-const escape = (name: string) => name.replaceAll(";", escaped);
+export const escape = (name: string) => name.replaceAll(";", escaped);
 const unescape = (name: string) => name.replaceAll(escaped, ";");
 
 /** The first payload of a client. Servers of neffos read only its first byte. */
@@ -22,7 +22,7 @@ export function encode(body: unknown): Data {
 
 /** Encodes a message as a payload: text, or bytes for a binary frame. */
 export function serialize(m: Message): Data {
-  let body = m.Err ? m.Err.message || unspecified : encode(m.Body);
+  const body = m.Err ? m.Err.message || unspecified : encode(m.Body);
   if (m.IsNative && !m.wait) return body;
   const head = [
     m.wait,
@@ -35,12 +35,15 @@ export function serialize(m: Message): Data {
   ].join(";");
   // A text frame cannot carry bytes that are not UTF-8.
   if (typeof body === "string" && !m.SetBinary) return head + body;
-  body = toBytes(body);
-  const start = toBytes(head);
-  const payload = new Uint8Array(start.length + body.length);
-  payload.set(start);
-  payload.set(body, start.length);
-  return payload;
+  return join(toBytes(head), toBytes(body));
+}
+
+/** Concatenates bytes. */
+export function join(start: Uint8Array, rest: Uint8Array): Uint8Array<ArrayBuffer> {
+  const all = new Uint8Array(start.length + rest.length);
+  all.set(start);
+  all.set(rest, start.length);
+  return all;
 }
 
 /** Decodes a payload; undefined if it has fewer than six semicolons. */

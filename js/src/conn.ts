@@ -1,7 +1,7 @@
 import { encode, hello, serialize } from "./codec.js";
 import { tokenOf } from "./credentials.js";
 import type { Driver } from "./driver.js";
-import { closeCause, ErrBadNamespace, ErrClosed, ErrDisconnected, ErrTimeout, ErrTooBig, gaveUp, isUnauthorized, StoaError, toError } from "./errors.js";
+import { closeCause, ErrBadNamespace, ErrClosed, ErrDisconnected, ErrTimeout, ErrTooBig, isUnauthorized, StoaError, toError, withCause } from "./errors.js";
 import type { AnyEvents, Name } from "./events.js";
 import type { Table } from "./handlers.js";
 import { Message, toBytes, type Data } from "./message.js";
@@ -29,6 +29,9 @@ const systemClock: Clock = {
 
 // How long the server may take to answer a probe, in milliseconds.
 const probeTimeout = 5000;
+
+// The longest pause before a confirmed emit is sent again, in milliseconds.
+const longestPause = 5000;
 
 // The close code of an identity that has ended; see wire/codes.go.
 const expired = 4004;
@@ -198,12 +201,20 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
       },
       _fail: failed,
     };
-    if (this.state === "connected" && this._transport?._isOpen) run();
+    if (this._isReady()) run();
     else {
       const error = this.isClosed() ? ErrClosed : this._buffer._add(entry);
       if (error) failed(error);
     }
     return () => this._buffer._remove(entry);
+  }
+
+  _isReady(): boolean {
+    return this.state === "connected" && !!this._transport?._isOpen;
+  }
+
+  _pause(failures: number): number {
+    return Math.min(this._clock.random() * longestDelay(this._options.reconnect, failures), longestPause);
   }
 
   /** Names the features that the application can use. */
@@ -248,6 +259,7 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
     this._stableTimer = this._clock.setTimeout(() => (this._exponent = 0), longestDelay(this._options.reconnect, this._exponent));
     this._setState("connected");
     this._attempt = 0;
+    this._session._publisher._flush();
   }
 
   /** Hands in a new token, as the server will close the connection. */
@@ -288,7 +300,7 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
     const failed = ++this._attempt - +(this.state !== "connecting");
     const delay = retryDelay(this._options.reconnect, this._clock, failed, this._exponent++, close);
     if (delay === undefined) return this._close(close);
-    if (delay === Infinity) return this._close({ ...close, error: gaveUp(closeCause(close)) });
+    if (delay === Infinity) return this._close({ ...close, error: withCause("gave up connecting", "gave_up", closeCause(close)) });
     this._timer = this._clock.setTimeout(() => this._dial(), delay);
     this._setState(this.state === "connecting" ? this.state : "reconnecting", { ...close, delay });
   }
@@ -304,6 +316,7 @@ export class Conn<E = AnyEvents> implements model.Conn<E>, Driver {
     const error = byApplication ? close.error : closeCause(close);
     this._setState("closed", { ...close, error });
     this._session._fail(ErrClosed);
+    this._session._publisher._cancel(ErrClosed);
     this._buffer._fail(ErrClosed);
     // Messages that arrived before the server closed are still handled;
     // those that arrived before the application closed are not.

@@ -19,6 +19,10 @@ export interface Driver {
    * removes a message that is still queued.
    */
   _dispatch(m: Message, run: () => void, failed: (error: Error) => void): () => void;
+  /** Reports whether the application's messages may be sent now. */
+  _isReady(): boolean;
+  /** Returns a random pause in milliseconds, after so many failures in a row. */
+  _pause(failures: number): number;
   /** The most that messages may take while they wait for handlers. */
   readonly _receiveLimit: number;
   /** The most that the server may bring the client into. */

@@ -1,7 +1,8 @@
 /**
  * An error of this package or of the server. The message is the text on the
  * wire if the error has one. Aborted signals and handlers bring their own
- * errors. The code "gave_up" has the error of the last attempt as its cause.
+ * errors. The codes "gave_up", "unconfirmed" and "not_published" have the last
+ * error as their cause.
  */
 export class StoaError extends Error {
   override name = "StoaError";
@@ -98,9 +99,9 @@ export function closeCause({ error, code = 0, reason }: { error?: Error; code?: 
   return error ?? new StoaError(reason || `closed with code ${code}`, refusals[code] ?? "closed");
 }
 
-/** Returns the error of too many failed attempts in a row. */
-export function gaveUp(cause: Error): Error {
-  return Object.assign(new StoaError("gave up connecting", "gave_up"), { cause });
+/** Returns an error with a cause, such as that of too many failed attempts. */
+export function withCause(text: string, code: string, cause: unknown): Error {
+  return Object.assign(new StoaError(text, code), { cause });
 }
 
 /** Converts anything thrown to an error. */

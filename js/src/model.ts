@@ -1,6 +1,6 @@
 import type { AnswerOf, AnyEvents, BodyOf, BodyParameter, Name } from "./events.js";
 import type { Data, Message, Reply } from "./message.js";
-import type { AskOptions, EmitOptions, EventsOptions, HistoryQuery, JoinOptions, PresenceQuery } from "./options.js";
+import type { AskOptions, EmitOptions, EventsOptions, HistoryQuery, JoinOptions, PresenceQuery, PublishOptions } from "./options.js";
 import type { Drop, Renewal, State, Transition } from "./state.js";
 
 // Types only: the classes that implement these interfaces import this module,
@@ -127,6 +127,20 @@ export interface Room<E = any> {
 
   /** Emits to the other members; returns false if it is not accepted. */
   emit<K extends Name<E>>(event: K, ...[body, options]: BodyParameter<E[K]>): boolean;
+
+  /**
+   * Emits to the other members, and resolves to the position of the message in
+   * the history of the room when the server has it; rejects with ErrUnhandled
+   * if the room has none. While the connection is lost, and while the server is
+   * unavailable, it waits and sends the message again, with the same ID, by
+   * which the server publishes it once: until the timeout, and for at most 90
+   * seconds after the first copy. Only an error with the code "unconfirmed"
+   * means that the message may have been published; with "not_published" no copy
+   * was sent. Both have a cause. Messages of a room are published in the order of
+   * the calls, but for those in flight with one for which the server was
+   * unavailable.
+   */
+  publish<K extends Name<E>>(event: K, body?: BodyOf<E[K]>, options?: PublishOptions): Promise<string>;
 
   /** Leaves the room; rejects if the server refuses. */
   leave(options?: AskOptions): Promise<void>;

@@ -2,11 +2,12 @@ import type { AnswerOf, BodyOf, BodyParameter, Name } from "./events.js";
 import { Message } from "./message.js";
 import type * as model from "./model.js";
 import { OnAnyEvent } from "./names.js";
-import type { AskOptions, EmitOptions, EventsOptions, JoinOptions } from "./options.js";
+import type { AskOptions, EmitOptions, EventsOptions, JoinOptions, PublishOptions } from "./options.js";
 import { Stream } from "./stream.js";
 
 /** The requests to the server that a session makes for a namespace. */
 export interface SessionRequests {
+  readonly _publisher: { _publish(room: RoomState, event: string, body: unknown, options?: PublishOptions): Promise<string> };
   _ask<T>(m: Message, options: AskOptions | undefined, apply: (answer: Message) => T): Promise<Awaited<T>>;
   _join(ns: NSConn, name: string, options?: JoinOptions): Promise<model.Room>;
   _leave(ns: NSConn, room: model.Room, options?: AskOptions): Promise<void>;

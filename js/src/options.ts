@@ -21,6 +21,18 @@ export interface EmitOptions {
   volatile?: boolean;
 }
 
+/** The options of Room.publish. The limit and the signal end the repetitions. */
+export interface PublishOptions extends AskOptions {
+  /**
+   * The name of the message, by which the server knows its copies: 1 to 64
+   * printable ASCII characters without comma and semicolon. A program that
+   * publishes a message again after a restart passes the ID of the first time;
+   * without a user of the connection it must be hard to guess. By default it is
+   * random, which needs the global crypto.
+   */
+  id?: string;
+}
+
 /** The options of NSConn.joinRoom. */
 export interface JoinOptions extends AskOptions {
   /**

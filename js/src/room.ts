@@ -1,9 +1,9 @@
-import type { BodyParameter, Name } from "./events.js";
+import type { BodyOf, BodyParameter, Name } from "./events.js";
 import { marshal, toText, type Message } from "./message.js";
 import type * as model from "./model.js";
 import { OnHistory, OnHistoryGap, OnHistoryRemoved, OnPresence } from "./names.js";
 import type { NSConn, RoomState } from "./nsconn.js";
-import type { AskOptions, HistoryQuery, PresenceQuery } from "./options.js";
+import type { AskOptions, HistoryQuery, PresenceQuery, PublishOptions } from "./options.js";
 
 /** An entry of the answer to a read of a history. */
 type Entry = model.HistoryEntry & { binary?: string };
@@ -36,6 +36,10 @@ export class Room<E = any> implements RoomState<E> {
 
   emit<K extends Name<E>>(event: K, ...[body, options]: BodyParameter<E[K]>): boolean {
     return this.nsConn.conn.write(this.nsConn._message(event, { ...options, Room: this.name, Body: body }));
+  }
+
+  publish<K extends Name<E>>(event: K, body?: BodyOf<E[K]>, options?: PublishOptions): Promise<string> {
+    return this.nsConn._session._publisher._publish(this as RoomState, event, body, options);
   }
 
   leave(options?: AskOptions): Promise<void> {

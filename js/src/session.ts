@@ -8,10 +8,10 @@ import type { NSConn, RoomState, SessionRequests } from "./nsconn.js";
 import type { AskOptions, JoinOptions } from "./options.js";
 import { sizeOf } from "./queue.js";
 import { all, thenMaybe, tryCall, withTimeout } from "./promises.js";
+import { Publisher } from "./publish.js";
 import { noticeOf, Room, takePosition } from "./room.js";
 
-// A server that never answers must not make a session grow: with so many
-// requests in flight, a failed one no longer waits for its late answer.
+// With so many requests in flight, a failed one drops its late answer.
 const maxPending = 1000;
 
 interface Pending {
@@ -29,6 +29,7 @@ type AnswerRequest = (session: Session, request: Message, epoch: number) => unkn
  */
 export class Session implements SessionRequests {
   readonly _namespaces = new Map<string, NSConn>();
+  readonly _publisher = new Publisher(this);
   /** Counts the connections. */
   _epoch = 0;
   private _isOpen = false;
@@ -111,10 +112,7 @@ export class Session implements SessionRequests {
     });
   }
 
-  /**
-   * Runs the handler of a message. Next takes the error or the reply, if any;
-   * without next an exception becomes the event "error".
-   */
+  /** Runs the handler of a message. Next takes the error or the reply; without it an exception becomes the event "error". */
   _callHandler<T>(ns: NSConn, m: Message, next?: (result?: Error | Reply) => T): T | undefined | PromiseLike<T | undefined> {
     return tryCall(
       () => ns._handlerOf(m)?.(ns, m),
@@ -166,7 +164,7 @@ export class Session implements SessionRequests {
 
   /** Reports whether the last request of this side is one to leave. */
   private _isEnding(namespace: string, room = ""): boolean {
-    const same = this._requests().filter((m) => m.Namespace === namespace && m.Room === room && names.isSystemEvent(m.Event));
+    const same = this._requests().filter((m) => m.Namespace === namespace && m.Room === room && /^_On(Room[JL]|Namesp)/.test(m.Event));
     return same.at(-1)?.Event === (room ? names.OnRoomLeave : names.OnNamespaceDisconnect);
   }
 
@@ -377,6 +375,7 @@ export class Session implements SessionRequests {
   /** Notifies the application that it has left a room. */
   _notifyLeft(ns: NSConn, name: string, fields: Partial<Message>, answer?: () => void): unknown {
     const about = { ...fields, Room: name };
+    this._publisher._cancel(fields.Err, ns, name);
     return thenMaybe(this._notify(ns, names.OnRoomLeave, about), () => {
       answer?.();
       return this._notify(ns, names.OnRoomLeft, about);

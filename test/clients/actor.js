@@ -19,6 +19,8 @@ function describe(error) {
   if (error === ErrClosed) return "closed";
   if (error === ErrDisconnected) return "connection lost";
   if (error.code === "gave_up") return "gave up";
+  if (error.code === "unconfirmed") return `maybe published: ${describe(error.cause)}`;
+  if (error.code === "not_published") return `not published: ${describe(error.cause)}`;
   const isClose = error.code === "closed" || (["unauthorized", "forbidden"].includes(error.code) && error.message === "why");
   return isClose ? `closed by the server: ${error.message}` : error.message;
 }
@@ -116,6 +118,16 @@ const acts = {
       note(shown.results, `member: ${member.user ?? member.conn} ${member.conns} ${info} of ${roster.count}`);
     }
   },
+  publish: (namespace, room, id) =>
+    conn
+      .namespace(namespace)
+      .room(room)
+      .publish("say", "x", { id })
+      .then(
+        (position) => note(shown.results, `publish: ${position}`),
+        (error) => note(shown.results, `publish: ${describe(error)}`),
+      ),
+  offer: (...words) => void asks.push(acts.publish(...words)),
   leave: (namespace, room) => result("leave", conn.namespace(namespace).room(room).leave()),
   emit: (Namespace, Event, Body) => note(shown.results, `emit: ${conn.write({ Namespace, Event, Body })}`),
   room: (Namespace, Room, Event) => note(shown.results, `room: ${conn.write({ Namespace, Room, Event })}`),

@@ -25,6 +25,7 @@ import (
 //	join NAMESPACE ROOM   leave NAMESPACE ROOM
 //	recover NAMESPACE ROOM HISTORY@POSITION        place NAMESPACE ROOM POSITION
 //	history NAMESPACE ROOM LIMIT                   roster NAMESPACE ROOM
+//	publish NAMESPACE ROOM ID                      offer NAMESPACE ROOM ID
 //	emit NAMESPACE EVENT BODY                      room NAMESPACE ROOM EVENT
 //	big NAMESPACE BYTES   volatile NAMESPACE ROOM EVENT
 //	ask NAMESPACE EVENT BODY                       start NAMESPACE EVENT BODY
@@ -32,9 +33,9 @@ import (
 //
 // recover is a join with these options, place shows how far the client is in a
 // room when its handlers have reached a position, and history reads it. roster
-// reads all members of a room. start asks without waiting for the answer, await
-// ask waits for it; await of a state waits for a change since the last such
-// wait. big emits a message of this size.
+// reads all members of a room. start asks and offer publishes without waiting
+// for the answer, await ask waits for it; await of a state waits for a change
+// since the last such wait. big emits a message of this size.
 type role struct {
 	URL      string   `json:"url"`
 	Acts     []string `json:"acts"`
@@ -163,6 +164,11 @@ func (a *goActor) act(ctx context.Context, act string) {
 		for _, m := range roster.Members() {
 			a.note(&a.shown.Results, "member: %s%s %d %s of %d", m.User, m.Conn, m.Conns, m.Info, roster.Count())
 		}
+	case "publish":
+		a.publish(ctx, ns.Room(word(2)), word(3))
+	case "offer":
+		in := ns.Room(word(2))
+		a.asks.Go(func() { a.publish(ctx, in, word(3)) })
 	case "leave":
 		a.result("leave", ns.Room(word(2)).Leave(ctx))
 	case "emit":
@@ -206,25 +212,6 @@ func (a *goActor) act(ctx context.Context, act string) {
 	default:
 		a.result("unknown act "+act, missing())
 	}
-}
-
-// history reads the history of a room.
-func (a *goActor) history(ctx context.Context, in *client.Room, limit string) {
-	query := client.HistoryQuery{Before: "p9", Oldest: true}
-	_, _ = fmt.Sscan(limit, &query.Limit)
-	page, err := in.History(ctx, query)
-	if err != nil {
-		a.result("history", err)
-		return
-	}
-	for _, e := range page.Entries {
-		kind := "text"
-		if e.Binary {
-			kind = "binary"
-		}
-		a.note(&a.shown.Results, "entry: %s %d %s %s %d %s", e.Position, e.Time.UnixMilli(), e.Event, kind, len(e.Body), e.User)
-	}
-	a.note(&a.shown.Results, "history: more %t found %t", page.More, page.Found)
 }
 
 // await waits for a change to a state.
@@ -352,6 +339,10 @@ func describe(err error) string {
 	switch {
 	case err == nil:
 		return ""
+	case errors.Is(err, client.ErrUnconfirmed):
+		return "maybe published: " + describe(lastCause(err))
+	case errors.Is(err, client.ErrNotPublished):
+		return "not published: " + describe(lastCause(err))
 	case errors.Is(err, client.ErrGaveUp):
 		return "gave up"
 	case errors.As(err, &refused):

@@ -1,5 +1,12 @@
 package clients_test
 
+import (
+	"context"
+	"fmt"
+
+	"github.com/stoa-io/stoa/client"
+)
+
 // enterBy is the role of a client that joins in this way.
 func enterBy(join string, acts ...string) role {
 	return role{Acts: append([]string{"dial", "connect a", join}, acts...)}
@@ -145,4 +152,23 @@ func historyScenes() []scene {
 			},
 		},
 	}
+}
+
+// history reads the history of a room.
+func (a *goActor) history(ctx context.Context, in *client.Room, limit string) {
+	query := client.HistoryQuery{Before: "p9", Oldest: true}
+	_, _ = fmt.Sscan(limit, &query.Limit)
+	page, err := in.History(ctx, query)
+	if err != nil {
+		a.result("history", err)
+		return
+	}
+	for _, e := range page.Entries {
+		kind := "text"
+		if e.Binary {
+			kind = "binary"
+		}
+		a.note(&a.shown.Results, "entry: %s %d %s %s %d %s", e.Position, e.Time.UnixMilli(), e.Event, kind, len(e.Body), e.User)
+	}
+	a.note(&a.shown.Results, "history: more %t found %t", page.More, page.Found)
 }

@@ -32,6 +32,7 @@ import (
 //	        the news that follow: "1 p2 1 two@p2"; empty: the server has no
 //	        positions
 //	volatile any text: it knows volatile emits
+//	publish the reactions to confirmed emits, by their number; see published
 //
 // The list verify has the refusals of the tokens that clients hand in, empty
 // for one that is good.
@@ -53,6 +54,8 @@ type actingServer struct {
 	answers []string   // guarded by mu; of clients to requests of the server
 	emits   []string   // guarded by mu; that have no meaning here; credentials
 	tokens  int        // guarded by mu; that clients have handed in
+
+	publishes int // guarded by mu; confirmed emits
 }
 
 func startActing(t testing.TB) *actingServer {
@@ -198,6 +201,8 @@ func (s *actingServer) act(socket net.Conn, number int, query url.Values, payloa
 		m.Event = nil
 		s.recover(send, &m, strings.Fields(of(query.Get("recover"), number)))
 		return true
+	case wire.EventRoomPublish:
+		return s.published(send, &m, query.Get("publish"))
 	case wire.EventHistory:
 		s.note(&s.emits, string(m.Room)+" "+body)
 		m.Body = []byte(page)

@@ -327,7 +327,7 @@ const endsIn6400 = ";;;_OnAuthenticate;0;0;6400"
 
 // scenes are all scenes.
 func scenes() []scene {
-	return slices.Concat(endings(), refusals(), errorScenes(), membershipScenes(), bufferScenes(), volatileScenes(), identityScenes(), firstJoins(), laterJoins(), historyScenes())
+	return slices.Concat(endings(), refusals(), errorScenes(), membershipScenes(), bufferScenes(), volatileScenes(), identityScenes(), firstJoins(), laterJoins(), historyScenes(), publishScenes())
 }
 
 // TestMeaning compares both clients with one table.

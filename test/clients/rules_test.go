@@ -25,6 +25,8 @@ var sharedErrors = []struct{ client, script, meaning string }{
 	{"ErrIdle", "ErrIdle", "the server is silent"},
 	{"ErrGaveUp", `"gave_up"`, "too many attempts have failed in a row"},
 	{"RefusedError", `"refused"`, "the server has refused the client with an HTTP status"},
+	{"ErrUnconfirmed", `"unconfirmed"`, "a confirmed emit may have been published"},
+	{"ErrNotPublished", `"not_published"`, "no copy of a confirmed emit was sent"},
 	{"CloseError", `"closed"`, "the server has closed the connection with a close code"},
 }
 
