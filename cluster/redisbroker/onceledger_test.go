@@ -214,3 +214,60 @@ func TestOnceOverFailover(t *testing.T) {
 	f.await(t, 50)
 	f.finish(t)
 }
+
+// TestOnceWaits: a server that is about to change its state does not take the
+// message now. It waits, and is published once.
+func TestOnceWaits(t *testing.T) {
+	const channel = "r:chat:lobby"
+	for name, reply := range map[string]string{
+		"a replica": "READONLY You can't write against a read only replica.",
+		"a replica of Redis 6": "ERR Error running script (call to f_4ff0): @user_script:1: @user_script: 1: " +
+			"-READONLY You can't write against a read only replica.",
+		"a replica without its master": "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+		"a script that runs for long":  "BUSY Redis is busy running a script.",
+		"a server that reads its data": "LOADING Redis is loading the dataset in memory",
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := startRefusing(t)
+			nodes, ledgers := historyPair(t, channel, r.proxy.URL(), r.server.URL())
+			confirmed(t, nodes[0], channel, "first", "first")
+			r.proxy.Refuse(reply, "eval")
+			outcome := publishOnce(t, nodes[0], channel, "second", "second")
+			testkit.Eventually(t, "the server has refused the message twice", func() bool {
+				return nodes[0].Stats().Servers[0].PublisherRefusals >= 2
+			})
+			select {
+			case o := <-outcome:
+				t.Errorf("PublishOnce = %v, %v, want no outcome yet", o.position, o.err)
+			default:
+			}
+			r.proxy.Accept()
+			if o := awaitOnce(t, outcome); o.err != nil {
+				t.Errorf("PublishOnce = %v, want nil", o.err)
+			}
+			expectEverywhere(t, nodes[:], ledgers[:], channel, "first", "second")
+			if stats := nodes[0].Stats().Servers[0]; stats.OnceFailures != 0 {
+				t.Errorf("%d messages are counted as refused, want 0", stats.OnceFailures)
+			}
+		})
+	}
+}
+
+// TestOnceDoesNotWaitForever: a server reads its data for so long that other
+// messages would expire. Those that are published once leave the queue.
+func TestOnceDoesNotWaitForever(t *testing.T) {
+	const channel = "r:chat:lobby"
+	r := startRefusing(t)
+	l := newKeptLedger()
+	b := startBroker(t, redisbroker.Config{Servers: []string{r.proxy.URL()}, QueueAge: 2 * time.Second}, l)
+	if err := b.Subscribe(t.Context(), channel); err != nil {
+		t.Fatal(err)
+	}
+	r.proxy.Refuse("LOADING Redis is loading the dataset in memory", "eval")
+	outcome := publishOnce(t, b, channel, "id", "refused")
+	keep(t, b, channel, hour, "plain")
+	if o := awaitOnce(t, outcome); o.err == nil || !strings.Contains(o.err.Error(), "LOADING") {
+		t.Errorf("PublishOnce = %v, %v, want LOADING", o.position, o.err)
+	}
+	expectEverywhere(t, []*redisbroker.Broker{b}, []*keptLedger{l}, channel, "plain")
+}
