@@ -82,6 +82,14 @@ func TestMissed(t *testing.T) {
 	if !again("a5") {
 		t.Error("no second notice behind a message")
 	}
+	r.Hold()
+	r.Ask()
+	if deliver, _, _ := r.Repair(notFound(page("a1", "b3"))); len(deliver) != 1 {
+		t.Errorf("delivered %v, want b3", texts(deliver))
+	}
+	if !again("a5") {
+		t.Error("no notice behind the message of a page")
+	}
 }
 
 // TestMissedWhileHolding: a ring has dropped a message that it held, and the

@@ -221,6 +221,7 @@ func (r *Ring) begin(p *Page) (deliver []*Message) {
 		deliver = slices.Clone(p.Messages[known:])
 	}
 	r.adopt(p, true)
+	r.noticed = r.noticed && len(deliver) == 0
 	return deliver
 }
 
