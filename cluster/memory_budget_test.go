@@ -106,6 +106,20 @@ func TestOnceIDsAreBounded(t *testing.T) {
 	})
 }
 
+// TestOnceIDCountsOnce uses IDs again after their windows, before the expired
+// ones are removed: each counts once, so that the limit is not reached.
+func TestOnceIDCountsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := startBounded(t, 64<<10)
+		for i := range 2000 {
+			if publishOnce(t, m, "id", time.Second); t.Failed() {
+				t.Fatalf("after %d windows", i)
+			}
+			pass(time.Second)
+		}
+	})
+}
+
 func heapBytes() int {
 	runtime.GC()
 	runtime.GC()

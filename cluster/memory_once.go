@@ -38,7 +38,9 @@ func (o *memoryOnce) add(key onceKey, e onceEntry, now time.Duration, budget *me
 	if len(o.ids) >= max(o.purge, minOncePurge) {
 		o.tidy(now, budget)
 	}
-	budget.addIDs(len(key.id) + onceOverhead)
+	if _, expired := o.ids[key]; !expired { // else it is counted already
+		budget.addIDs(len(key.id) + onceOverhead)
+	}
 	if o.ids == nil {
 		o.ids = make(map[onceKey]onceEntry)
 	}
