@@ -103,3 +103,13 @@ it("the pages of clients.md are read backwards", limit, async () => {
   const entries = await run(code, { room: ada.ns.room("hall") }, "entries");
   assert.deepEqual(entries.map(({ body }) => body), Array.from({ length: 10 }, (_, index) => `${index + 1}`));
 });
+
+it("the confirmed emit of clients.md has a position, and is published once", limit, async () => {
+  const [code] = await blocks("clients.md", "Publish once");
+  const ada = await fill("orders", 0);
+  const room = ada.ns.room("orders");
+  const keep = () => assert.fail("it is confirmed");
+  for (let copy = 0; copy < 2; copy++) await run(code, { room, order: { id: "order-4711-8f9d", count: 2 }, keep });
+  const { entries } = await room.history();
+  assert.deepEqual(entries.map(({ event, body }) => [event, JSON.parse(body).count]), [["order", 2]]);
+});

@@ -110,18 +110,22 @@ function refresh() {
   void attempt(load);
 }
 
-// put adds a note, or a version of one, and removes its earlier versions.
+// put adds a note, or a version of one, and then removes its earlier versions. The note
+// is published once, also if the connection is lost in between.
 async function put(id, text) {
   await attempt(async () => {
-    room.emit('note', JSON.stringify({ id, text, by: self }));
+    const keep = await room.publish('note', JSON.stringify({ id, text, by: self }));
     await load();
-    const keep = notes.get(id)?.position;
-    if (keep) await room.nsConn.conn.ask({ Namespace: 'board', Room: board, Event: 'remove', Body: JSON.stringify({ id, keep }) });
+    await ask('remove', { id, keep });
   });
 }
 
 async function remove(id) {
-  await attempt(() => room.nsConn.conn.ask({ Namespace: 'board', Room: board, Event: 'remove', Body: JSON.stringify({ id }) }));
+  await attempt(() => ask('remove', { id }));
+}
+
+function ask(event, body) {
+  return room.nsConn.conn.ask({ Namespace: 'board', Room: board, Event: event, Body: JSON.stringify(body) });
 }
 
 async function attempt(work) {

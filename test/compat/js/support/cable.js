@@ -4,8 +4,8 @@ import { connect, createServer } from "node:net";
 /**
  * Starts the relay.
  * @param {number} port of the server on 127.0.0.1
- * @returns {Promise<{page: string, cut: () => void, mend: () => void, close: () => Promise<void>}>}
- *   cut resets all connections, and new ones too until mend is called
+ * @returns {Promise<{page: string, block: () => void, cut: () => void, mend: () => void, close: () => Promise<void>}>}
+ *   block stops the bytes on all connections, cut resets them, and new ones too until mend is called
  */
 export async function startCable(port) {
   const sockets = new Set();
@@ -32,6 +32,9 @@ export async function startCable(port) {
   };
   return {
     page: `http://127.0.0.1:${server.address().port}`,
+    block: () => {
+      for (const socket of sockets) socket.unpipe().pause();
+    },
     cut: () => {
       isCut = true;
       reset();

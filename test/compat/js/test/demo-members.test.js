@@ -174,6 +174,27 @@ describe("the demo page with history and members", () => {
     assert.equal(await ada.page.locator("#log .entry.gap").count(), 0);
   });
 
+  it("publishes a message once that was sent into a dead connection", limit, async () => {
+    const ada = await enter("Ada", cable.page);
+    const ben = await enter("Ben");
+    await say(ada.page, "confirmed");
+    await ada.page.waitForSelector("#log .entry.own[data-position]:not(.pending)");
+    cable.block();
+    await say(ada.page, "into the void");
+    await ada.page.waitForSelector("#log .entry.own.pending");
+    cable.cut();
+    await textOf(ada.page, "#log", /The connection is lost\./);
+    assert.deepEqual(await texts(ben.page), ["confirmed"]);
+    cable.mend();
+    await ada.page.evaluate(() => window.dispatchEvent(new Event("online")));
+    await textOf(ben.page, "#log", /into the void/);
+    await textOf(ada.page, "#log", /Connected again/);
+    await ada.page.waitForFunction(() => document.querySelector("#log .entry.own.pending") === null);
+    await say(ada.page, "after");
+    await textOf(ben.page, "#log", /after/);
+    for (const { page } of [ada, ben]) assert.deepEqual(await texts(page), ["confirmed", "into the void", "after"]);
+  });
+
   it("says that messages are missing, and goes on", limit, async () => {
     const ada = await enter("Ada", cable.page);
     const visitor = await enterWithNeffos(program.url, "visitor", [room]);

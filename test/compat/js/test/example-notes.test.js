@@ -109,6 +109,23 @@ it("removes a note for everyone, the absent included", limit, async () => {
   await notes(ada.page, "stays", "new");
 });
 
+it("publishes a note once that was added on a dead connection", limit, async () => {
+  const ada = await enter("Ada", "dead", cable.page);
+  const ben = await enter("Ben", "dead");
+  await add(ada.page, "before");
+  await notes(ben.page, "before");
+  cable.block();
+  await add(ada.page, "in between");
+  cable.cut();
+  await textOf(ada.page, "#state", /^reconnecting$/);
+  cable.mend();
+  await ada.page.evaluate(() => window.dispatchEvent(new Event("online")));
+  for (const { page } of [ada, ben]) await notes(page, "before", "in between");
+  await ben.page.reload();
+  await fillIn(ben.page, "Ben");
+  await notes(ben.page, "before", "in between");
+});
+
 it("needs a name, and names of boards that fit", limit, async () => {
   await assert.rejects(neffos.dial(program.url, {}));
   const conn = await neffos.dial(`${program.url}?name=Eve`, { board: {} });

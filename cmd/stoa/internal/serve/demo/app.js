@@ -208,7 +208,7 @@ function forgetRoom() {
 function send() {
   const text = fields.message.value.trim();
   if (text === '' || !room || !connected) return;
-  if (!talk.send(room, { from: wanted.name, conn: conn.ID }, text)) return;
+  talk.send(room, { from: wanted.name, conn: conn.ID }, text);
   fields.message.value = '';
   typedAt = undefined;
 }

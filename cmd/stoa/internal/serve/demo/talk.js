@@ -36,17 +36,32 @@ export class Talk {
   // take takes an item: { message: true, from, text, position }, { notice }, or
   // { isGap: true }.
   take(item) {
+    // A copy that was delayed on an earlier connection arrives like one of another member.
+    if (item.message && !item.own && this.#shown.has(item.id)) return;
     if (this.#held === undefined) this.#show(item, new Date());
     else this.#held.push(item);
   }
 
-  // send emits a message of this page, and reports whether the client took it.
+  // send publishes a message of this page. It is sent again after a lost connection, and
+  // the log shows until when it is not confirmed.
   send(room, { from, conn }, text) {
     const id = `${conn} ${++this.#sent}`;
-    if (!room.emit('chat', JSON.stringify({ from, conn, id, text }))) return false;
     this.#shown.add(id);
-    this.take({ message: true, own: true, from, text });
-    return true;
+    const sent = this.#publish(room, JSON.stringify({ from, conn, id, text }));
+    this.take({ message: true, own: true, from, text, sent });
+  }
+
+  async #publish(room, body) {
+    try {
+      const position = await room.publish('chat', body);
+      this.#shown.add(position);
+      return position;
+    } catch (error) {
+      if (error !== ErrUnhandled) throw error;
+      // A room that keeps no messages confirms none.
+      if (!room.emit('chat', body)) throw ErrDisconnected;
+      return undefined;
+    }
   }
 
   // catchUp shows the messages of the history that the log lacks, with a title before
@@ -84,9 +99,9 @@ export class Talk {
     return this.#shown.has(position) || this.#shown.has(id);
   }
 
-  #show({ message, isGap, notice, from, text, position, own }, at, isOld = false) {
+  #show({ message, isGap, notice, from, text, position, own, sent }, at, isOld = false) {
     if (isGap) showDivider('Messages may be missing here.', true);
-    else if (message) showMessage({ from, text, own, position, at, isOld });
+    else if (message) showMessage({ from, text, own, position, at, isOld, sent });
     else showNotice(notice);
     if (message && position) this.#shown.add(position);
     if (this.#shown.size > 2 * (LONGEST_LOG + LATEST)) this.#shown.delete(this.#shown.values().next().value);

@@ -134,9 +134,30 @@ export function showTyping(names) {
 }
 
 // showMessage adds a message. isOld is true for one of the history, at is its time if
-// that is known.
-export function showMessage({ from, text, own, position, at, isOld }) {
-  append({ kind: own ? 'chat own' : isOld ? 'chat old' : 'chat', from, text, position, at });
+// that is known. sent is a promise for an own message: until it settles, the message is
+// shown as one that may not have arrived.
+export function showMessage({ from, text, own, position, at, isOld, sent }) {
+  const entry = { kind: own ? 'chat own' : isOld ? 'chat old' : 'chat', from, text, position, at };
+  if (sent !== undefined) {
+    entry.kind += ' pending';
+    sent.then((reached) => settle(entry, reached), (error) => settle(entry, undefined, error));
+  }
+  append(entry);
+}
+
+// settle ends the wait for the confirmation of a message.
+function settle(entry, position, error) {
+  entry.position = position;
+  entry.kind = 'chat own';
+  if (error !== undefined) {
+    entry.kind += ' failed';
+    entry.text += `\n(${error.message})`;
+  }
+  const { shown } = entry;
+  if (shown === undefined) return;
+  shown.className = `entry ${entry.kind}`;
+  shown.querySelector('.text').textContent = entry.text;
+  if (position) shown.dataset.position = position;
 }
 
 export function showNotice(text) {
@@ -197,8 +218,10 @@ function render() {
   else jump.hidden = false;
 }
 
-function entryElement({ kind, from, text, position, at }) {
+function entryElement(source) {
+  const { kind, from, text, position, at } = source;
   const entry = document.createElement('div');
+  source.shown = entry;
   entry.className = `entry ${kind}`;
   if (position) entry.dataset.position = position;
   if (from !== undefined) {
