@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -45,17 +47,64 @@ func Find(body []byte, name string) string {
 	return text(found)
 }
 
-// is compares the inside of a string with a name.
+// is compares the inside of a string with a name. It stops at the first
+// difference, since any of many fields may have escapes.
 func is(inside []byte, name string) bool {
-	const longestEscape = 6 // bytes for one
-	if bytes.IndexByte(inside, '\\') < 0 || len(inside) > longestEscape*len(name) {
-		return string(inside) == name
+	var text [utf8.UTFMax]byte
+	for len(inside) > 0 {
+		next, size := inside[:1], 1
+		if inside[0] == '\\' {
+			var r rune
+			if r, size = unescape(inside); size == 0 {
+				return false
+			}
+			next = utf8.AppendRune(text[:0], r)
+		}
+		if len(name) < len(next) || name[:len(next)] != string(next) {
+			return false
+		}
+		inside, name = inside[size:], name[len(next):]
 	}
-	own, ok := decode(quoted(inside))
-	return ok && own == name
+	return name == ""
 }
 
-func quoted(inside []byte) []byte { return append(append([]byte{'"'}, inside...), '"') }
+// unescape returns the character of the escape with which text begins, and the
+// size of that, 0 if it is none.
+func unescape(text []byte) (r rune, size int) {
+	if len(text) < 2 {
+		return 0, 0
+	}
+	if i := strings.IndexByte(`"\/bfnrt`, text[1]); i >= 0 {
+		return rune("\"\\/\b\f\n\r\t"[i]), 2
+	}
+	const length = len(`\u0000`)
+	if r, size = codeUnit(text), length; r < 0 {
+		return 0, 0
+	}
+	if utf16.IsSurrogate(r) {
+		if r = utf16.DecodeRune(r, codeUnit(text[length:])); r != utf8.RuneError {
+			size += length
+		}
+	}
+	return r, size
+}
+
+// codeUnit returns the value of the escape \u with which text begins, -1 if it
+// is none.
+func codeUnit(text []byte) (unit rune) {
+	const start, length = 2, len(`\u0000`)
+	if len(text) < length || text[0] != '\\' || text[1] != 'u' {
+		return -1
+	}
+	for _, c := range text[start:length] {
+		digit := strings.IndexByte("0123456789abcdef", c|0x20) // c in lower case
+		if digit < 0 || c < '0' {
+			return -1
+		}
+		unit = unit<<4 | rune(digit)
+	}
+	return unit
+}
 
 func decode(value []byte) (text string, ok bool) {
 	err := json.Unmarshal(value, &text)

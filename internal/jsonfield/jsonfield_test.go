@@ -18,6 +18,8 @@ var cases = []struct{ body, want string }{
 	{`{"symbol":-1.5e+3}`, "-1.5e+3"},
 	{`{"symbol":"a\"b\\","x":"\\"}`, `a"b\`},
 	{`{"s\u0079mbol":"\u00fcber"}`, "über"},
+	{`{"\u0073\u0079\u006D\u0062\u006f\u006C":"escaped"}`, "escaped"},
+	{`{"symbol\n":1,"symbo\u006":1,"symbo\u00 6c":1,"\ud800symbol":1,"symbol\ud83d\ude00":1,"\u0073ymboX":1}`, ""},
 	{`{"symbol":"first","symbol":"last"}`, "last"},
 	{`{"symbol":"first","symbol":null}`, ""},
 	{`{"a":"{\"symbol\":\"no\"}","b":{"symbol":"}"},"symbol":"yes"}`, "yes"},
@@ -101,5 +103,19 @@ func BenchmarkFind(b *testing.B) {
 				jsonfield.Find(data, "symbol")
 			}
 		})
+	}
+}
+
+// TestEscapedNamesAllocateNothing: a body may have any number of fields whose
+// names have escapes.
+func TestEscapedNamesAllocateNothing(t *testing.T) {
+	body := []byte("{" + strings.Repeat(`"\u0073ymboX":1,"\n":1,`, 1000) + `"symbol":"ACME"}`)
+	allocations := testing.AllocsPerRun(10, func() {
+		if got := jsonfield.Find(body, "symbol"); got != "ACME" {
+			t.Errorf("Find = %q, want ACME", got)
+		}
+	})
+	if allocations > 1 {
+		t.Errorf("Find allocates %v times, want once, for the text", allocations)
 	}
 }
