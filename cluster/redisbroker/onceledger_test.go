@@ -210,6 +210,10 @@ func TestOnceOverFailover(t *testing.T) {
 	f := startConfirmers(t, group.URL(), 1)
 	f.await(t, 50)
 	awaitSentinels(t, group)
+	testkit.EventuallyWithin(t, "the replica is in step", patience, func() bool {
+		return slices.Contains(redisLines(t, group.Replicas[0].Addr(), "INFO replication"), "master_link_status:up")
+	})
+	f.await(t, 20)
 	group.Master.Kill()
 	f.await(t, 50)
 	f.finish(t)
