@@ -47,8 +47,8 @@ interface Entry {
 export class Publisher {
   private _entries = new Set<Entry>();
   private _flying = 0;
-  /** The rooms in which the server was unavailable, until the next time. */
-  private _held = new Set<RoomState>();
+  /** The rooms in which the server was unavailable, until the next time, with the ends of their timers. */
+  private _held = new Map<RoomState, () => void>();
 
   constructor(private _session: Sender) {}
 
@@ -107,7 +107,7 @@ export class Publisher {
   private _answer(entry: Entry, answer?: Message, error?: Error): void {
     const isLost = !answer && error !== ErrTooBig;
     this._flying--;
-    if (isLost) this._held.clear();
+    if (isLost) this._release();
     if (this._entries.has(entry)) {
       entry._isFlying = false;
       entry._cause = error;
@@ -131,11 +131,17 @@ export class Publisher {
     const { _driver } = this._session;
     entry._tries = (entry._tries ?? 0) + 1;
     if (this._held.has(entry._room)) return;
-    this._held.add(entry._room);
-    _driver._clock.setTimeout(() => {
+    const timer = _driver._clock.setTimeout(() => {
       this._held.delete(entry._room);
       this._flush();
     }, _driver._pause(entry._tries));
+    this._held.set(entry._room, () => _driver._clock.clearTimeout(timer));
+  }
+
+  /** Ends all pauses. */
+  private _release(): void {
+    for (const stop of this._held.values()) stop();
+    this._held.clear();
   }
 
   private _remove(entry: Entry): void {
@@ -150,6 +156,7 @@ export class Publisher {
 
   /** Ends the emits of a room that has ended, or all of them. */
   _cancel(error: Error = ErrBadRoom, ns?: NSConn, name?: string): void {
+    if (!ns) this._release(); // a timer keeps a process alive
     for (const entry of this._entries) if (!ns || (entry._room.name === name && entry._room.nsConn === ns)) this._end(entry, error);
   }
 }

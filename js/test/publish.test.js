@@ -123,6 +123,17 @@ test("while the server is unavailable, the room waits", async () => {
   assert.equal(await one, "p3");
 });
 
+test("no pause outlives the connection", async () => {
+  const at = await start();
+  const publishing = quietly(at.room, "say", "1", { timeout: 0 });
+  answer(at, requests(at)[0][0], "unavailable", true);
+  at.conn.close();
+  at.WebSocket.last.drop();
+  await ends(publishing, "unconfirmed", stoa.ErrClosed);
+  await settle();
+  assert.equal(at.clock.running, 0);
+});
+
 test("the refusal of the first copy is final, that of a later one is not certain", async () => {
   const at = await start();
   const first = at.room.publish("say", "x");
