@@ -195,3 +195,15 @@ func TestGapAfterPrepend(t *testing.T) {
 		t.Errorf("delivered %v, gap = %v, want a gap only", texts(deliver), gap)
 	}
 }
+
+// TestPrependOfOlderPage: a ring has received messages since the page was read,
+// and dropped them for want of memory. A start position finds nothing.
+func TestPrependOfOlderPage(t *testing.T) {
+	r := opened("a1", "a2")
+	r.Shrink(0)
+	begin := cluster.StartPosition(9, 9)
+	r.Prepend(page("a1"), begin)
+	if answer, _ := r.Recover(Wish{After: begin, MaxBytes: large}, start); answer.Recovered {
+		t.Errorf("recovered with %v, although a1 and a2 are missing", texts(answer.Messages))
+	}
+}

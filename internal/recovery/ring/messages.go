@@ -172,8 +172,8 @@ func (r *Ring) begins(p *Page, start cluster.Position) {
 	if len(p.Messages) > 0 {
 		first := p.Messages[0].Position
 		gone := slices.IndexFunc(r.messages[r.first:], func(m *Message) bool { return m.Position == first })
-		if gone < 0 && r.count() > 0 {
-			return
+		if gone < 0 && (r.count() > 0 || !r.head.IsStart()) {
+			return // a ring without messages may have dropped later ones
 		}
 		r.drop(max(0, gone)) // they have left the history
 	} else if r.count() > 0 {
