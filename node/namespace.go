@@ -43,8 +43,9 @@ const (
 	// whose send queue has exceeded Limits.SendQueue, until half of it is free,
 	// and slows no sender down. Answers, asks and messages for this connection
 	// alone are still sent. It fits values that the next one replaces: the
-	// protocol has no message for a gap, so the client cannot tell that it has
-	// missed some. The connection is closed when its socket takes nothing for
+	// protocol of neffos has no message for a gap, so a client cannot know that
+	// it has missed some. In a room with a history, clients of Stoa have notice
+	// of the gap. The connection is closed when its socket takes nothing for
 	// Timeouts.Write, when the frames for it alone exceed the limit, too, or
 	// for deliveries of another namespace with SlowClose.
 	SlowDrop

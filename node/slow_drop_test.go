@@ -156,3 +156,42 @@ func TestSlowConsumerIsChecked(t *testing.T) {
 		}
 	}
 }
+
+// A member that knows positions has notice of the kept messages that were
+// dropped, between those that it receives: positions alone would not show them.
+func TestSlowDropInAHistory(t *testing.T) {
+	n := startNode(t, func(cfg *node.Config) {
+		cfg.Namespaces["kept"] = node.NamespaceOptions{
+			Relay: node.RelayRooms, SlowConsumer: node.SlowDrop, History: node.HistoryOptions{Messages: 100},
+		}
+		cfg.Limits.SendQueue = 128 << 10
+		cfg.Timeouts.Write, cfg.Timeouts.Close = patience, patience
+	})
+	slow, _ := recoverRoom(t, n, "r", ",0,;")
+	sent, text := 0, strings.Repeat("x", 20_000)
+	publish := func() {
+		say(t, n, "r", fmt.Sprint(sent, " ", text))
+		sent++
+	}
+	eventually(t, "deliveries are dropped", func() bool {
+		publish()
+		return n.Stats().DeliveriesDropped > 10
+	})
+	received := 0
+	for {
+		message := string(slow.next().Payload)
+		if message == ";kept;r;_OnHistoryGap;0;0;" {
+			break
+		}
+		if _, body, _ := strings.Cut(message, ";kept;r;say;0;0;"); !strings.HasPrefix(body, fmt.Sprint(received, " ")) {
+			t.Fatalf("got %.60q, want message %d, or notice", message, received)
+		}
+		received++
+	}
+	if dropped := int(n.Stats().DeliveriesDropped); received+dropped != sent {
+		t.Errorf("notice after %d messages; %d were dropped of %d", received, dropped, sent)
+	}
+	eventually(t, "the send queue is empty", func() bool { return n.Stats().QueueBytes == 0 })
+	say(t, n, "r", "after")
+	slow.expectKept("r", "after")
+}

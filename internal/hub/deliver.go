@@ -88,10 +88,13 @@ func (s *Shard) deliverRun(run []entry) int {
 			c := members[i]
 			drop := c.IsOver() && c.dropsDelivery(to)
 			if len(origins) > 0 && slices.Contains(origins, c) {
-				queued += c.deliverOthers(run[:n], drop)
+				queued += c.deliverOthers(to, run[:n], drop)
 			} else if drop {
-				s.stats.DeliveriesDropped += uint64(n)
+				c.miss(to, run[:n])
 			} else {
+				if frames.kept {
+					c.noticeMissed()
+				}
 				c.Conn.Send(frames.of(c), n)
 				s.stats.Deliveries += uint64(n)
 				queued++
@@ -192,13 +195,14 @@ func (c *Client) is(r connid.Ref) bool { return r == c.ref() }
 
 // deliverOthers queues the frames from which the connection is not excluded.
 // One that is closed as too slow gets no more: its close frame is the last.
-func (c *Client) deliverOthers(run []entry, drop bool) (queued int) {
+func (c *Client) deliverOthers(to group, run []entry, drop bool) (queued int) {
 	for i := range run {
 		switch {
 		case !c.IsOpen() || c.excluded(&run[i].delivery):
 		case drop:
-			c.Shard().stats.DeliveriesDropped++
+			c.miss(to, run[i:i+1])
 		default:
+			c.noticeMissed()
 			frames := variantsOf(run[i:i+1], run[i].frame)
 			c.Conn.Send(frames.of(c), 1)
 			c.Shard().stats.Deliveries++

@@ -244,9 +244,7 @@ func (t *roomNotice) Run(s *Shard) {
 	if !ok {
 		return
 	}
-	frame := engine.NewFrame(engine.Opcode(false), wire.Append(nil, &wire.Message{
-		Namespace: []byte(in.namespace.name), Room: []byte(in.name), Event: []byte(t.event), Body: t.body,
-	}))
+	frame := t.frame(in)
 	members := in.Members()
 	for i := len(members) - 1; i >= 0; i-- {
 		if c := members[i]; c.IsOpen() && c.session.Understands(t.feature) {
@@ -256,4 +254,11 @@ func (t *roomNotice) Run(s *Shard) {
 		}
 		i = min(i, len(members))
 	}
+}
+
+// frame is that of the message for the members of a room.
+func (t *roomNotice) frame(in *room) []byte {
+	return engine.NewFrame(engine.Opcode(false), wire.Append(nil, &wire.Message{
+		Namespace: []byte(in.namespace.name), Room: []byte(in.name), Event: []byte(t.event), Body: t.body,
+	}))
 }

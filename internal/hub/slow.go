@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"slices"
 	"time"
 
 	"github.com/stoa-io/stoa/internal/connid"
@@ -36,6 +37,8 @@ type over struct {
 	written int    // bytes that the socket had taken then
 	private int    // bytes queued since that no other connection shares
 	lenient bool   // deliveries are dropped, so the window does not count
+	// missed are the rooms whose kept messages were dropped since, nil: none.
+	missed map[*room]struct{}
 }
 
 // Slow implements engine.Handler.
@@ -97,9 +100,60 @@ func (c *Client) Drained() {
 	if c.rare() == nil || c.rare().over == nil {
 		return
 	}
+	missed := c.rare().over.missed
 	c.rare().over = nil
 	c.tidyTick()
 	c.Resume(engine.PauseSlow)
+	c.noticeGaps(missed)
+}
+
+// miss counts a run of deliveries that is dropped for the member of a channel.
+// It has notice later if positions would not show it.
+func (c *Client) miss(to group, run []entry) {
+	c.Shard().stats.DeliveriesDropped += uint64(len(run))
+	in, ok := to.(*room)
+	kept := func(e entry) bool { return e.kept != nil }
+	if !ok || c.rare() == nil || c.rare().over == nil || !c.hasPositions() || !slices.ContainsFunc(run, kept) {
+		return
+	}
+	o := c.rare().over
+	if o.missed == nil {
+		o.missed = make(map[*room]struct{})
+	}
+	o.missed[in] = struct{}{}
+}
+
+// noticeMissed notifies the client of the gaps that it has yet to learn of: in
+// front of the next message, whose position would hide them.
+func (c *Client) noticeMissed() {
+	if c.rare() == nil || c.rare().over == nil || c.rare().over.missed == nil {
+		return
+	}
+	missed := c.rare().over.missed
+	c.rare().over.missed = nil
+	c.noticeGaps(missed)
+}
+
+// noticeGaps notifies the client of gaps in those of the rooms that it is in.
+func (c *Client) noticeGaps(missed map[*room]struct{}) {
+	if missed == nil {
+		return
+	}
+	var current []*room // a notice may end the connection, and its memberships
+	for ns := range c.session.Namespaces() {
+		for joined := range c.session.Rooms(ns) {
+			if in, ok := joined.(*room); ok {
+				if _, is := missed[in]; is {
+					current = append(current, in)
+				}
+			}
+		}
+	}
+	for _, in := range current {
+		if c.IsOpen() {
+			c.SendMessage((&roomNotice{event: wire.EventHistoryGap}).frame(in))
+		}
+	}
 }
 
 // judgeSlow closes a connection whose socket has not taken enough in a window.
