@@ -85,12 +85,29 @@ func (m *Memory) publishOnce(channel string, env *Envelope, once Once) (Position
 		}
 	}
 	if !m.budget.hasRoomForID() {
-		if stripe.histories != nil {
-			m.sweep(stripe, now) // some may have expired
+		if m.tidyIDs(stripe, now); !m.budget.hasRoomForID() {
+			return Position{}, ErrQueueFull
 		}
-		return Position{}, ErrQueueFull
 	}
 	number, _ := m.publishKept(stripe, channel, env)
 	stripe.histories.once.add(key, onceEntry{number, fingerprint, now + once.Window}, now, &m.budget)
 	return Position{m.clock.incarnation, number}, nil
+}
+
+// tidyIDs removes the expired IDs of all stripes, as those without messages do
+// not do that on their own. It is called with the stripe's lock held, and never
+// waits for that of another one.
+func (m *Memory) tidyIDs(stripe *memoryStripe, now time.Duration) {
+	for i := range m.stripes {
+		other := &m.stripes[i]
+		if other != stripe && !other.mu.TryLock() {
+			continue
+		}
+		if h := other.histories; h != nil && len(h.once.ids) > 0 && now >= h.once.tidyAt {
+			h.once.tidy(now, &m.budget)
+		}
+		if other != stripe {
+			other.mu.Unlock()
+		}
+	}
 }
