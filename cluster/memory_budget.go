@@ -87,20 +87,23 @@ func (s *memoryHistories) unlink(h *memoryHistory) {
 }
 
 // evict takes messages from the histories of the stripe while all histories are
-// too large. The newest message stays.
+// too large, and then from the newest messages of keys. The newest message
+// stays.
 func (s *memoryHistories) evict() {
 	for s.budget.exceeded() && s.oldest != nil {
 		h := s.oldest
 		count := min(h.count, sweepMessages)
 		if h == s.newest {
-			count = min(count, h.count-1)
-		}
-		if count <= 0 && (h == s.newest || h.latest == nil) {
-			return
+			count = max(0, min(count, h.count-1))
 		}
 		h.drop(count)
-		if h.count == 0 {
+		switch {
+		case h != s.newest && h.count == 0:
 			h.latest = nil
+		case count == 0:
+			if count = h.dropLatest(sweepMessages); count == 0 {
+				return
+			}
 		}
 		s.budget.evicted.Add(uint64(count))
 		s.settle(h)

@@ -50,6 +50,31 @@ func TestHistoriesAreBounded(t *testing.T) {
 	}
 }
 
+// TestValuesAreBounded fills channels with values by key: those of the channels
+// that are in use count, too.
+func TestValuesAreBounded(t *testing.T) {
+	const limit = 4 << 20
+	m := startBounded(t, limit)
+	retention := hour
+	retention.Keys = 1000
+	before, text := heapBytes(), []byte(strings.Repeat("x", 500))
+	for i := range 100 {
+		for k := range 1000 {
+			env := &cluster.Envelope{Keep: &retention, Key: fmt.Sprint(k), Payload: text}
+			if err := m.Publish(fmt.Sprint("channel ", i), env); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if took := heapBytes() - before; took > 2*limit {
+		t.Errorf("the histories take %d bytes, want about %d", took, limit)
+	}
+	page, _ := readHistory(t, m, "channel 99", cluster.HistoryQuery{Retention: retention, Latest: true})
+	if count := len(page.Latest); count == 0 || page.Latest[count-1].Envelope.Key != "999" {
+		t.Errorf("the channel in use has %d values, want the newest one among them", count)
+	}
+}
+
 // TestEvictionIsNoRepeat checks that a position from before an eviction is not
 // found, and one behind it is.
 func TestEvictionIsNoRepeat(t *testing.T) {

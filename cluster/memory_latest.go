@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"math"
 	"time"
 
 	"github.com/stoa-io/stoa/internal/latest"
@@ -24,6 +25,18 @@ func (h *memoryHistory) trimLatest(now time.Duration) {
 	}
 	h.latest.Trim(latestLimits(&h.retention, now))
 	h.settleLatest()
+}
+
+// dropLatest drops the newest messages of the keys that were not updated for
+// longest, at most limit of them. The last one stays.
+func (h *memoryHistory) dropLatest(limit int) (count int) {
+	if h.latest == nil {
+		return 0
+	}
+	keys := h.latest.Len()
+	count = min(limit, keys-1)
+	h.latest.Trim(latest.Limits{Keys: keys - count, Bytes: math.MaxInt, Since: math.MinInt64})
+	return count
 }
 
 func (h *memoryHistory) settleLatest() {
