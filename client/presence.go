@@ -37,12 +37,13 @@ type PresenceEvent struct {
 	// Count is the number of members, a user with several connections once.
 	Count int
 	// Stale reports that the room was restored after a reconnect, so that
-	// changes may be missing. The other fields are empty. Read the members
-	// again.
+	// changes may be missing. The other fields are empty, and Count is 0 although
+	// there are members. Read them again.
 	Stale bool
 }
 
-// Presence reads members of the room. The errors are those of Conn.Ask;
+// Presence reads members of the room. A member that has just left, and is not
+// shown to have left yet, has no Conns. The errors are those of Conn.Ask;
 // wire.ErrUnhandled if the server shows no members of the room.
 func (r *Room) Presence(ctx context.Context, query PresenceQuery) (PresencePage, error) {
 	answer, err := r.read(ctx, query, (*session.Session).AskPresence)
@@ -93,16 +94,18 @@ func (c *Conn) presence(e *PresenceEvent) *task {
 }
 
 // Roster keeps the members of one room up to date: call Load when the room is
-// joined, and Apply in the handler of Namespace.OnPresence. The zero value is
+// joined, and Apply in the handler of Namespace.OnPresence. It ignores the
+// events of other rooms, and all before the first Load. The zero value is
 // empty. All methods are safe for concurrent use.
 type Roster struct {
-	loading sync.Mutex // held by Load
+	reading sync.Mutex // held by Load
 
 	mu      sync.Mutex
+	room    *Room                // guarded by mu; that of the members
 	members map[memberKey]Member // guarded by mu
 	count   int                  // guarded by mu
-	loads   bool                 // guarded by mu; Load is running
-	since   []*PresenceEvent     // guarded by mu; applied since Load began
+	loading *Room                // guarded by mu; that of the running Load
+	since   []*PresenceEvent     // guarded by mu; of loading, since Load began
 }
 
 // memberKey identifies a member.
@@ -111,13 +114,19 @@ type memberKey struct{ user, conn string }
 func keyOf(m *Member) memberKey { return memberKey{m.User, m.Conn} }
 
 // Load reads all members of a room, page by page, and replaces those of the
-// roster with them. Where the server shows numbers only, it reads the number.
-// The errors are those of Room.Presence; after one the roster is unchanged.
+// roster with them. From then on Apply takes the events of this room. Where the
+// server shows numbers only, Load reads the number. The errors are those of
+// Room.Presence; after one the roster is unchanged, but for that of the first
+// Load: then the roster is empty, and Apply takes the events of the room.
 func (r *Roster) Load(ctx context.Context, room *Room) error {
-	r.loading.Lock()
-	defer r.loading.Unlock()
+	r.reading.Lock()
+	defer r.reading.Unlock()
 	r.mu.Lock()
-	r.loads, r.since = true, nil
+	r.loading, r.since = room, nil
+	if r.room == nil {
+		// If the connection is lost now, the reconnect can load it.
+		r.room = room
+	}
 	r.mu.Unlock()
 	members, count := make(map[memberKey]Member), 0
 	for query, more := (PresenceQuery{Limit: pageOfMembers}), true; more; {
@@ -132,7 +141,7 @@ func (r *Roster) Load(ctx context.Context, room *Room) error {
 		query.After, count, more = page.Next, page.Count, page.Next != ""
 	}
 	r.end(func() {
-		r.members, r.count = members, count
+		r.room, r.members, r.count = room, members, count
 		// To apply an older change to a newer page does no harm: all later ones
 		// follow.
 		for _, e := range r.since {
@@ -150,21 +159,32 @@ func (r *Roster) end(apply func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	apply()
-	r.loads, r.since = false, nil
+	r.loading, r.since = nil, nil
 }
 
-// Apply takes the changes of an event. After a reconnect it calls Load.
+// Apply takes the changes of an event of the loaded room. After a reconnect it
+// calls Load. It ignores the events of other rooms.
 func (r *Roster) Apply(ctx context.Context, e *PresenceEvent) error {
-	if e.Stale {
+	if r.take(e) {
 		return r.Load(ctx, e.Room)
 	}
+	return nil
+}
+
+// take applies an event. It reports whether the members must be read again.
+func (r *Roster) take(e *PresenceEvent) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.loads {
+	if e.Stale {
+		return e.Room == r.room
+	}
+	if e.Room == r.loading {
 		r.since = append(r.since, e)
 	}
-	r.change(e)
-	return nil
+	if e.Room == r.room {
+		r.change(e)
+	}
+	return false
 }
 
 // change applies an event. The caller holds mu.

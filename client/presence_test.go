@@ -107,6 +107,47 @@ func TestRosterWhileLoading(t *testing.T) {
 	}
 }
 
+// A roster is that of one room, and ignores the changes of others.
+func TestRosterOfOneRoom(t *testing.T) {
+	var roster client.Roster
+	seen := make(reports, 100)
+	joinAll := []string{">$2;a;r;_OnRoomJoin;0;0;", ">$3;a;s;_OnRoomJoin;0;0;", "<$2;;;;;;", "<$3;;;;;;"}
+	room, _ := enterShown(t, startScript(t,
+		append(opened("id0"), ">$3;a;s;_OnRoomJoin;0;0;", "<$3;;;;;;", `<;a;r;_OnPresence;0;0;{"joined":[{"user":"early"}],"count":1}`,
+			`>$4;a;r;_OnPresence;0;0;{"limit":500}`, `<$4;a;r;_OnPresence;0;0;{"members":[{"user":"ann"}],"count":1}`,
+			`<;a;s;_OnPresence;0;0;{"joined":[{"user":"bob"}],"count":9}`, `<;a;r;_OnPresence;0;0;{"joined":[{"user":"cid"}],"count":2}`,
+			`>$5;a;s;_OnPresence;0;0;{"limit":500}`, `<;a;s;_OnPresence;0;0;{"joined":[{"user":"dan"}],"count":2}`,
+			`<;a;r;_OnPresence;0;0;{"joined":[{"user":"eve"}],"count":3}`, `<$5;a;s;_OnPresence;0;0;{"members":[{"user":"fay"}],"count":1}`),
+		slices.Concat([]string{">M positions presence volatile", "<Aid1", ">$1;a;;_OnNamespaceConnect;0;0;", "<$1;;;;;;"}, joinAll,
+			[]string{`>$4;a;s;_OnPresence;0;0;{"limit":500}`, `<$4;a;s;_OnPresence;0;0;{"members":[{"user":"hal"}],"count":1}`,
+				`<;a;r;_OnPresence;0;0;{"joined":[{"user":"ian"}],"count":2}`}),
+	), showing(&roster, seen))
+	other, err := room.NSConn().JoinRoom(background(t), "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect := func(want string) {
+		t.Helper()
+		if got := names(&roster); got != want {
+			t.Errorf("the members are %s, want %s", got, want)
+		}
+	}
+	seen.expect(t, "r stale=false joined=1 left=0 count=1 err=<nil>")
+	expect("0 ") // nothing is loaded
+	if err := roster.Load(background(t), room); err != nil {
+		t.Fatal(err)
+	}
+	seen.expect(t, "s stale=false joined=1 left=0 count=9 err=<nil>", "r stale=false joined=1 left=0 count=2 err=<nil>")
+	expect("2 ann cid")
+	if err := roster.Load(background(t), other); err != nil {
+		t.Fatal(err)
+	}
+	seen.expect(t, "s stale=false joined=1 left=0 count=2 err=<nil>", "r stale=false joined=1 left=0 count=3 err=<nil>",
+		"r stale=true joined=0 left=0 count=0 err=<nil>", "s stale=true joined=0 left=0 count=0 err=<nil>",
+		"r stale=false joined=1 left=0 count=2 err=<nil>")
+	expect("1 hal")
+}
+
 func TestPresenceOfRoom(t *testing.T) {
 	var roster client.Roster
 	room, _ := enterShown(t, startScript(t, append(opened("id0"),

@@ -204,7 +204,8 @@ export interface PresenceChange {
   count: number;
   /**
    * Set if the room was restored after a reconnect, so that changes may be
-   * missing; the rest is empty then. Read the members again.
+   * missing; the rest is empty then, and count is 0 although there are members.
+   * Read them again.
    */
   stale?: boolean;
 }

@@ -5,15 +5,19 @@ const keyOf = ({ user, conn }: PresenceMember) => (user ? `u${user}` : `c${conn}
 
 /**
  * Keeps the members of one room up to date: call load when the room is joined,
- * and apply in the handler of the event _OnPresence.
+ * and apply in the handler of the event _OnPresence. It ignores the changes of
+ * other rooms, and all before the first load.
  */
 export class Roster {
   /** The number of members, a user with several connections once. */
   count = 0;
   private _members = new Map<string, PresenceMember>();
   private _loading: Promise<unknown> = Promise.resolve();
-  /** The changes since a load in progress has begun. */
-  private _since?: PresenceChange[];
+  /** The room of the members. */
+  private _room?: Room;
+  /** The room of a load in progress, and its changes since that has begun. */
+  private _next?: Room;
+  private _since: PresenceChange[] = [];
 
   /** The members, in an order that does not change. */
   get members(): PresenceMember[] {
@@ -22,8 +26,10 @@ export class Roster {
 
   /**
    * Reads all members of a room, page by page, and replaces those of the roster
-   * with them. Where the server shows numbers only, it reads the number. After
-   * an error the roster is unchanged.
+   * with them. From then on apply takes the changes of this room. Where the
+   * server shows numbers only, load reads the number. After an error the roster
+   * is unchanged, but for that of the first load: then it is empty, and apply
+   * takes the changes of the room.
    */
   load(room: Room): Promise<void> {
     const loading = this._loading.then(() => this._load(room));
@@ -33,6 +39,9 @@ export class Roster {
 
   private async _load(room: Room): Promise<void> {
     const since: PresenceChange[] = (this._since = []);
+    this._next = room;
+    // If the connection is lost now, the reconnect can load it.
+    this._room ??= room;
     const members = new Map<string, PresenceMember>();
     let count;
     let after: string | undefined;
@@ -43,21 +52,27 @@ export class Roster {
         ({ count, next: after } = page);
       } while (after);
     } finally {
-      this._since = undefined;
+      this._next = undefined;
     }
+    this._room = room;
     this._members = members;
     this.count = count;
     // To apply an older change to a newer page does no harm: all later ones follow.
     for (const change of since) this._change(change);
   }
 
-  /** Takes the message of the event _OnPresence. After a reconnect it loads. */
+  /**
+   * Takes the message of the event _OnPresence of the loaded room, and ignores
+   * those of other rooms. After a reconnect it loads.
+   */
   apply(ns: NSConn, m: Message): Promise<void> | undefined {
     const change = m.unmarshal() as PresenceChange;
     const room = ns.room(m.Room);
-    if (change.stale) return room && this.load(room);
-    this._since?.push(change);
-    this._change(change);
+    if (!room) return undefined;
+    if (!change.stale) {
+      if (room === this._next) this._since.push(change);
+      if (room === this._room) this._change(change);
+    } else if (room === this._room) return this.load(room);
     return undefined;
   }
 

@@ -32,6 +32,14 @@ function answer(at, ...bodies) {
   return queries;
 }
 
+/** Loads the roster of a room. */
+async function load(at, room, body) {
+  const loading = at.roster.load(room);
+  await settle();
+  answer(at, body);
+  await loading;
+}
+
 const shown = ({ count, members }) => `${count} ${members.map(({ user, conn, info }) => `${user ?? conn}${info ? JSON.stringify(info) : ""}`).join(" ")}`;
 const change = (at, body) => at.WebSocket.last.receive(`;a;r;_OnPresence;0;0;${body}`);
 
@@ -90,6 +98,7 @@ test("a roster follows the changes", async () => {
 
 test("a roster is read again after a reconnect", async () => {
   const at = await start();
+  await load(at, at.room, '{"members":[{"user":"bob"}],"count":1}');
   at.WebSocket.last.drop();
   await at.clock.advance(20_000);
   at.WebSocket.last.accept("id1");
@@ -106,8 +115,7 @@ test("a roster is read again after a reconnect", async () => {
 
 test("a roster is unchanged if its pages cannot be read", async () => {
   const at = await start();
-  change(at, '{"joined":[{"user":"ann"}],"count":1}');
-  await settle();
+  await load(at, at.room, '{"members":[{"user":"ann"}],"count":1}');
   const loads = [at.roster.load(at.room), at.roster.load(at.room)];
   await settle();
   answer(at, "!unavailable");
@@ -117,4 +125,61 @@ test("a roster is unchanged if its pages cannot be read", async () => {
   answer(at, '{"members":[{"user":"bob"}],"count":1}');
   await loads[1];
   assert.equal(shown(at.roster), "1 bob");
+});
+
+test("a roster is that of one room", async () => {
+  const at = await start();
+  const joining = at.ns.a.joinRoom("s");
+  await settle();
+  answer(at);
+  const other = await joining;
+  const changed = async (room, user) => {
+    at.WebSocket.last.receive(`;a;${room};_OnPresence;0;0;{"joined":[{"user":"${user}"}],"count":2}`);
+    await settle();
+  };
+  await changed("r", "early");
+  assert.equal(shown(at.roster), "0 ");
+  await load(at, at.room, '{"members":[{"user":"ann"}],"count":1}');
+  await changed("s", "bob");
+  assert.equal(shown(at.roster), "1 ann");
+  await changed("r", "cid");
+  assert.equal(shown(at.roster), "2 ann cid");
+
+  // While the roster of the other room is loaded, the old one stays.
+  const loading = at.roster.load(other);
+  await settle();
+  await changed("s", "dan");
+  await changed("r", "eve");
+  assert.equal(shown(at.roster), "2 ann cid eve");
+  answer(at, '{"members":[{"user":"fay"}],"count":1}');
+  await loading;
+  assert.equal(shown(at.roster), "2 dan fay");
+  await changed("r", "gil");
+  assert.equal(shown(at.roster), "2 dan fay");
+
+  // A room that is stale is read again if it is that of the roster.
+  at.WebSocket.last.drop();
+  await at.clock.advance(20_000);
+  at.WebSocket.last.accept("id1");
+  answer(at);
+  await settle();
+  assert.equal(at.heard.filter((body) => body.includes("stale")).length, 2);
+  assert.deepEqual(answer(at, '{"members":[{"user":"hal"}],"count":1}'), ['{"limit":500}']);
+  await settle();
+  assert.equal(shown(at.roster), "1 hal");
+});
+
+test("a roster whose first load has failed is loaded after the reconnect", async () => {
+  const at = await start();
+  const loading = at.roster.load(at.room);
+  await settle();
+  at.WebSocket.last.drop();
+  assert.equal(await rejection(loading), stoa.ErrDisconnected);
+  await at.clock.advance(20_000);
+  at.WebSocket.last.accept("id1");
+  answer(at);
+  await settle();
+  answer(at, '{"members":[{"user":"ann"}],"count":1}');
+  await settle();
+  assert.equal(shown(at.roster), "1 ann");
 });
