@@ -36,8 +36,9 @@ var (
 	// ErrUnconfirmed: a confirmed emit may have been published. The error wraps
 	// the last cause, too, such as ErrDisconnected.
 	ErrUnconfirmed = errors.New("client: the message may have been published")
-	// ErrNotPublished: no copy of a confirmed emit was sent. The error wraps
-	// the cause, too.
+	// ErrNotPublished: the call has ended before a copy of a confirmed emit was
+	// sent. The error wraps the cause, too. Other errors mean that nothing was
+	// published as well, but for ErrUnconfirmed; see Room.Publish.
 	ErrNotPublished = errors.New("client: the message was not published")
 	// ErrNotText: the body of a text message is not valid UTF-8.
 	ErrNotText = errors.New("client: text message is not valid UTF-8")

@@ -45,10 +45,16 @@ type PublishOptions struct {
 //
 // The message may have been published only after an error that matches
 // ErrUnconfirmed: when ctx is done, the room has ended, or the Conn is closed
-// before the answer. Publish may be called again then with the same ID. After
-// any other error it is not published: it matches ErrNotPublished if no copy
-// was sent, and else is the server's refusal, such as wire.ErrForbidden, or
-// wire.ErrIDReused if the ID is that of another message.
+// before the answer. Publish may be called again then with the same ID. Every
+// other error means that nothing was published. It matches ErrNotPublished if
+// ctx is done, or the room or the Conn has ended, before a copy was sent.
+// Errors of the call itself are returned unchanged, and no copy was sent:
+// ErrOptions for the ID, ErrTooBig, ErrNotText, wire.ErrInvalidName for a
+// reserved event, wire.ErrBadRoom and ErrClosed if the room or the Conn had
+// ended before the call, and the cause of a ctx that is done before it. So are
+// the refusals of the server, such as wire.ErrForbidden, or wire.ErrIDReused if
+// the ID is that of another message. The event may be empty, as that of an
+// emit.
 //
 // The messages of a room are published in the order of the calls, but for those
 // that were in flight with one that the server could not take. Call Publish

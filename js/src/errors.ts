@@ -8,8 +8,9 @@ export class StoaError extends Error {
   override name = "StoaError";
 
   /**
-   * @param code a word for programs: the text with underscores, or "remote"
-   *   for a text of the server that this package does not know.
+   * @param code a word for programs: the text with underscores, "bad_options"
+   *   for an option that cannot work, or "remote" for a text of the server that
+   *   this package does not know.
    */
   constructor(
     text: string,
@@ -103,6 +104,9 @@ export function closeCause({ error, code = 0, reason }: { error?: Error; code?: 
 export function withCause(text: string, code: string, cause: unknown): Error {
   return Object.assign(new StoaError(text, code), { cause });
 }
+
+/** Returns an error for an option that cannot work. */
+export const badOption = (name: string, value: string) => new StoaError(`bad options: ${name} ${JSON.stringify(value)}`, "bad_options");
 
 /** Converts anything thrown to an error. */
 export function toError(thrown: unknown): Error {

@@ -135,10 +135,12 @@ export interface Room<E = any> {
    * unavailable, it waits and sends the message again, with the same ID, by
    * which the server publishes it once: until the timeout, and for at most 90
    * seconds after the first copy. Only an error with the code "unconfirmed"
-   * means that the message may have been published; with "not_published" no copy
-   * was sent. Both have a cause. Messages of a room are published in the order of
-   * the calls, but for those in flight with one for which the server was
-   * unavailable.
+   * means that the message may have been published; every other one means that
+   * nothing was. With "not_published" the call has ended before a copy was sent.
+   * Both have a cause. Errors of the call itself, such as "bad_options", and
+   * refusals of the server are thrown as they are. The event may be empty, as
+   * that of emit. Messages of a room are published in the order of the calls,
+   * but for those in flight with one for which the server was unavailable.
    */
   publish<K extends Name<E>>(event: K, body?: BodyOf<E[K]>, options?: PublishOptions): Promise<string>;
 

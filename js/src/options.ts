@@ -2,7 +2,10 @@ import type { Transition } from "./state.js";
 
 /** The limit of an ask, and a way to abort it. */
 export interface AskOptions {
-  /** In milliseconds; 0 is without limit. The default is Options.askTimeout. */
+  /**
+   * In milliseconds; 0 is without limit. The default is Options.askTimeout. A
+   * negative one ends the call at once, when it may have been sent already.
+   */
   timeout?: number;
   /** Aborts the ask, which then rejects with the signal's reason. */
   signal?: AbortSignal;
@@ -28,7 +31,8 @@ export interface PublishOptions extends AskOptions {
    * printable ASCII characters without comma and semicolon. A program that
    * publishes a message again after a restart passes the ID of the first time;
    * without a user of the connection it must be hard to guess. By default it is
-   * random, which needs the global crypto.
+   * random, which needs the global crypto. Another text rejects with the code
+   * "bad_options".
    */
   id?: string;
 }
@@ -42,7 +46,10 @@ export interface JoinOptions extends AskOptions {
    * for the missed messages only.
    */
   history?: number;
-  /** The position of the last message that the application has. */
+  /**
+   * The position of the last message that the application has, empty if it has
+   * none. A text that is no position rejects with the code "bad_options".
+   */
   position?: string;
 }
 

@@ -1,6 +1,6 @@
 import { encode, escape, join } from "./codec.js";
 import type { Driver } from "./driver.js";
-import { ErrBadRoom, ErrClosed, ErrInvalidPayload, ErrTooBig, ErrUnavailable, ErrUnhandled, StoaError, withCause } from "./errors.js";
+import { ErrBadRoom, ErrClosed, ErrInvalidPayload, ErrTooBig, ErrUnavailable, ErrUnhandled, badOption, withCause } from "./errors.js";
 import { toBytes, toText, type Message } from "./message.js";
 import { OnRoomPublish } from "./names.js";
 import type { NSConn, RoomState } from "./nsconn.js";
@@ -56,7 +56,7 @@ export class Publisher {
     const nsConn = room.nsConn as NSConn;
     const error = nsConn.conn.isClosed() ? ErrClosed : this._session._check(nsConn._message(event, { Room: room.name }));
     if (error) throw error;
-    if (!/^[ -+\--:<-~]{1,64}$/.test(id)) throw new StoaError("invalid ID of a message");
+    if (!/^[ -+\--:<-~]{1,64}$/.test(id)) throw badOption("ID", id);
     const data = encode(body);
     const head = `${id},${escape(event)};`;
     const Body = typeof data === "string" ? head + data : join(toBytes(head), data);

@@ -300,8 +300,10 @@ export class Session implements SessionRequests {
     if (!this._has(ns) || this._requests().some((m) => m.Namespace === ns.namespace && m.Event === names.OnNamespaceDisconnect)) throw errors.ErrBadNamespace;
     const found = ns.rooms.get(name);
     if (found && !this._isEnding(ns.namespace, name)) return found;
+    const position = options.position ?? "";
+    if (!/^[\w-]{0,24}$/.test(position)) throw errors.badOption("position", position);
     const m = ns._message(names.OnRoomJoin, { Room: name, IsLocal: true });
-    const own = new Room(ns, name, options.position, options.history);
+    const own = new Room(ns, name, position, options.history);
     let entering: RoomState = own;
     const undo = () => {
       if (this._has(ns) && !ns.rooms.has(name)) this._undo(m, names.OnRoomLeave);

@@ -49,6 +49,19 @@ async function reconnect(at, id, body) {
 
 const say = (at, position, text) => at.WebSocket.last.receive(`@${position};a;r;say;0;0;${text}`);
 
+test("a join at a text that is no position rejects", async () => {
+  const at = await start();
+  for (const position of ["p1\n", "p 1", "ä", "x".repeat(25)]) {
+    const error = await rejection(at.ns.a.joinRoom("r", { position }));
+    assert.ok(error instanceof stoa.StoaError);
+    assert.deepEqual([error.code, error.message], ["bad_options", `bad options: position ${JSON.stringify(position)}`]);
+  }
+  assert.deepEqual(at.socket.take(), []);
+  // Storages return null for nothing.
+  const { request } = await enter(at, "0,p1,0;", { position: null });
+  assert.equal(request, "_OnRoomRecover ,0,;");
+});
+
 test("the newest messages follow a join", async () => {
   const at = await start();
   assert.equal(at.conn.ID, "id0");

@@ -75,9 +75,12 @@ test("a publish that cannot begin rejects", async () => {
   const at = await start();
   assert.equal(await rejection(at.room.publish("_OnRoomJoin")), stoa.ErrInvalidName);
   for (const id of ["", "a,b", "a;b", "ä", "x".repeat(65)]) {
-    assert.equal((await rejection(at.room.publish("say", "", { id }))).code, "invalid_ID_of_a_message");
+    const error = await rejection(at.room.publish("say", "", { id }));
+    assert.ok(error instanceof stoa.StoaError);
+    assert.deepEqual([error.code, error.message], ["bad_options", `bad options: ID ${JSON.stringify(id)}`]);
   }
   assert.equal(await rejection(at.room.publish("say", "x".repeat(65_536))), stoa.ErrTooBig);
+  assert.ok((await rejection(at.room.publish("say", 1n))) instanceof TypeError);
   assert.deepEqual(requests(at), []);
   const leaving = at.room.leave();
   at.socket.answerAll();
