@@ -37,8 +37,8 @@ type PresenceEvent struct {
 	// Count is the number of members, a user with several connections once.
 	Count int
 	// Stale reports that the room was restored after a reconnect, so that
-	// changes may be missing. The other fields are empty, and Count is 0 although
-	// there are members. Read them again.
+	// changes may be missing. The other fields are empty, and Count is 0
+	// although there are members. Read them again.
 	Stale bool
 }
 
