@@ -3,8 +3,6 @@ package cluster
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"hash/maphash"
 	"slices"
 	"time"
@@ -28,26 +26,22 @@ const (
 
 // memoryClock tells the time of messages by the monotonic clock.
 type memoryClock struct {
-	epoch       time.Time
-	incarnation uint64       // of the positions of all messages
-	starts      maphash.Seed // for start positions
+	epoch time.Time
+	seed  maphash.Seed // of incarnations
 }
 
 func newMemoryClock() memoryClock {
-	var random [8]byte
-	_, _ = rand.Read(random[:]) // never fails
-	return memoryClock{
-		epoch:       time.Now(),
-		incarnation: binary.BigEndian.Uint64(random[:]) | 1, // no position is zero
-		starts:      maphash.MakeSeed(),
-	}
+	return memoryClock{epoch: time.Now(), seed: maphash.MakeSeed()}
 }
 
 func (c *memoryClock) now() time.Duration { return time.Since(c.epoch) }
 
-// start is the incarnation of the start positions of a channel. Their numbers
-// are those of the stripe's last kept message.
-func (c *memoryClock) start(channel string) uint64 { return maphash.String(c.starts, channel) | 1 }
+// incarnation is that of the positions of a channel in this process, so that
+// those of another one are not found. The numbers of start positions are those
+// of the stripe's last kept message.
+func (c *memoryClock) incarnation(channel string) uint64 {
+	return maphash.String(c.seed, channel) | 1 // no position is zero
+}
 
 // memoryHistories are the histories of the channels of a stripe. They are
 // guarded by the lock of the stripe. A stripe that never kept a message has
@@ -79,24 +73,25 @@ func (m *Memory) publishKept(stripe *memoryStripe, channel string, env *Envelope
 	}
 	s := stripe.histories
 	now := m.clock.now()
-	number = s.keep(channel, m.clock.start(channel), env, now)
+	incarnation := m.clock.incarnation(channel)
+	number = s.keep(channel, incarnation, env, now)
 	m.sweep(stripe, now)
 	s.evict()
 	if _, subscribed := stripe.channels.get(channel); !subscribed {
 		return number, 0
 	}
 	s.delivered = *env
-	s.delivered.Keep, s.delivered.Position = nil, Position{m.clock.incarnation, number}
+	s.delivered.Keep, s.delivered.Position = nil, Position{incarnation, number}
 	stripe.handler.Deliver(channel, &s.delivered)
 	s.delivered = Envelope{}
 	return number, 1
 }
 
 // keep appends a message and returns its number.
-func (s *memoryHistories) keep(channel string, start uint64, env *Envelope, now time.Duration) (number uint64) {
+func (s *memoryHistories) keep(channel string, incarnation uint64, env *Envelope, now time.Duration) (number uint64) {
 	h, found := s.channels.get(channel)
 	if !found {
-		h = &memoryHistory{channel: channel, bucket: start >> 1 % forgottenBuckets, index: len(s.all)}
+		h = &memoryHistory{channel: channel, incarnation: incarnation, bucket: incarnation >> 1 % forgottenBuckets, index: len(s.all)}
 		h.removed = s.forgotten[h.bucket]
 		s.channels.put(channel, h)
 		s.all = append(s.all, h)
@@ -200,7 +195,7 @@ func (m *Memory) History(ctx context.Context, channel string, query HistoryQuery
 func (m *Memory) RemoveFromHistory(ctx context.Context, channel string, position Position) (removed bool, err error) {
 	err = m.onHistory(ctx, channel, func(s *memoryHistories, _ time.Duration) {
 		h, found := s.channels.get(channel)
-		if !found || position.Incarnation != m.clock.incarnation {
+		if !found || position.Incarnation != m.clock.incarnation(channel) {
 			return
 		}
 		var i int
@@ -253,12 +248,12 @@ func (m *Memory) onHistory(ctx context.Context, channel string, work func(s *mem
 
 // read returns a page that shares its slices with the history.
 func (m *Memory) read(s *memoryHistories, channel string, query *HistoryQuery, now time.Duration) HistoryPage {
-	start := m.clock.start(channel)
+	incarnation := m.clock.incarnation(channel)
 	h, found := s.channels.get(channel)
 	if !found {
-		h = &memoryHistory{removed: s.forgotten[start>>1%forgottenBuckets]}
+		h = &memoryHistory{removed: s.forgotten[incarnation>>1%forgottenBuckets]}
 	}
-	page := HistoryPage{Found: true, Head: StartPosition(start, s.number)}
+	page := HistoryPage{Found: true, Head: StartPosition(incarnation, s.number)}
 	oldest, end := h.excess(&query.Retention, now, h.count), h.count
 	first := oldest
 	missing := h.removed // the highest number that the page cannot have
@@ -266,15 +261,15 @@ func (m *Memory) read(s *memoryHistories, channel string, query *HistoryQuery, n
 		missing = max(missing, h.at(oldest-1).number)
 	}
 	if oldest < end {
-		page.Head = Position{m.clock.incarnation, h.at(end - 1).number}
+		page.Head = Position{incarnation, h.at(end - 1).number}
 	}
 	if after := query.After; !after.IsZero() {
 		number := after.Number &^ startBit
 		i, found := h.find(number)
 		switch {
-		case after.Incarnation == m.clock.incarnation && !after.IsStart() && found && i >= oldest:
+		case after.Incarnation == incarnation && !after.IsStart() && found && i >= oldest:
 			first = i + 1
-		case after.Incarnation == start && after.IsStart() && missing <= number && number <= s.number:
+		case after.Incarnation == incarnation && after.IsStart() && missing <= number && number <= s.number:
 			first = i // the first one with a higher number
 			if found {
 				first++
@@ -285,7 +280,7 @@ func (m *Memory) read(s *memoryHistories, channel string, query *HistoryQuery, n
 	}
 	if before := query.Before; !before.IsZero() {
 		i, found := h.find(before.Number)
-		if found && i >= oldest && before.Incarnation == m.clock.incarnation {
+		if found && i >= oldest && before.Incarnation == incarnation {
 			end = i
 		} else {
 			page.Found = false
@@ -310,15 +305,15 @@ func (m *Memory) fill(page *HistoryPage, h *memoryHistory, query *HistoryQuery, 
 	}
 	page.Entries = make([]HistoryEntry, 0, end-first)
 	for i := first; i < end; i++ {
-		page.Entries = append(page.Entries, m.entry(h.at(i)))
+		page.Entries = append(page.Entries, m.entry(h, h.at(i)))
 	}
 }
 
-func (m *Memory) entry(k *keptMessage) HistoryEntry {
+func (m *Memory) entry(h *memoryHistory, k *keptMessage) HistoryEntry {
 	e := HistoryEntry{
 		Envelope: Envelope{
 			Kind: k.kind, Binary: k.binary, Origin: k.origin, User: k.user, Except: k.except, Payload: k.payload,
-			Position: Position{m.clock.incarnation, k.number},
+			Position: Position{h.incarnation, k.number},
 		},
 		Time: m.clock.epoch.Add(k.at),
 	}

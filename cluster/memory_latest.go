@@ -66,7 +66,7 @@ func (m *Memory) latest(h *memoryHistory, r *Retention, now time.Duration) (entr
 		return nil
 	}
 	for _, k := range h.latest.Within(latestLimits(r, now)) {
-		entries = append(entries, m.entry(&k))
+		entries = append(entries, m.entry(h, &k))
 	}
 	return entries
 }

@@ -81,7 +81,7 @@ func (m *Memory) publishOnce(channel string, env *Envelope, once Once) (Position
 			if e.fingerprint != fingerprint {
 				return Position{}, ErrIDReused
 			}
-			return Position{m.clock.incarnation, e.number}, nil
+			return Position{m.clock.incarnation(channel), e.number}, nil
 		}
 	}
 	if !m.budget.hasRoomForID() {
@@ -91,7 +91,7 @@ func (m *Memory) publishOnce(channel string, env *Envelope, once Once) (Position
 	}
 	number, _ := m.publishKept(stripe, channel, env)
 	stripe.histories.once.add(key, onceEntry{number, fingerprint, now + once.Window}, now, &m.budget)
-	return Position{m.clock.incarnation, number}, nil
+	return Position{m.clock.incarnation(channel), number}, nil
 }
 
 // tidyIDs removes the expired IDs of all stripes, as those without messages do

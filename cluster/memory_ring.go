@@ -13,10 +13,11 @@ import (
 // memoryHistory is the history of a channel: a ring that grows and shrinks. It
 // is guarded by the lock of the channel's stripe.
 type memoryHistory struct {
-	channel   string
-	bucket    uint64 // of memoryHistories.forgotten
-	index     int    // in memoryHistories.all
-	retention Retention
+	channel     string
+	incarnation uint64 // of its positions
+	bucket      uint64 // of memoryHistories.forgotten
+	index       int    // in memoryHistories.all
+	retention   Retention
 
 	ring    []keptMessage // its length is a power of two, or 0
 	head    int           // of the oldest message

@@ -14,6 +14,7 @@ import (
 func TestAccessIsDeniedByDefault(t *testing.T) {
 	denied := node.Access{
 		Connect: node.WhoPermitted, Join: node.WhoPermitted, Emit: node.WhoPermitted, Ask: node.WhoPermitted, EmitNamespace: node.WhoPermitted,
+		History: node.WhoPermitted, Presence: node.WhoPermitted,
 	}
 	content := "auth: {jwt: {keys: {a: {secret: " + secret + "}}}}\nnamespaces: {chat: , open: {access: {connect: anyone}}}\n"
 	c, err := Load(Sources{File: "stoa.yaml", Content: []byte(content)})

@@ -137,6 +137,8 @@ type NamespaceAccess struct {
 	Emit          string `key:"emit" default:"auto" enum:"auto anyone user permitted none" doc:"To emit in a room."`
 	Ask           string `key:"ask" default:"auto" enum:"auto anyone user permitted none" doc:"To ask the members of a room."`
 	EmitNamespace string `key:"emit_namespace" default:"auto" enum:"auto anyone user permitted none" doc:"To emit to all connections of the namespace."`
+	History       string `key:"history" default:"auto" enum:"auto anyone user permitted none" doc:"To read the history of a room, and to ask for its newest messages in a join. A client that comes back receives those that it has missed in any case."`
+	Presence      string `key:"presence" default:"auto" enum:"auto anyone user permitted none" doc:"To see the members of a room."`
 }
 
 // RoomNames is a rule for the names of rooms.

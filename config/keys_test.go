@@ -1,11 +1,7 @@
 package config
 
 import (
-	"crypto/ed25519"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -13,7 +9,6 @@ import (
 	"time"
 
 	"github.com/stoa-io/stoa/cluster/redisbroker"
-	"github.com/stoa-io/stoa/internal/testkit"
 	"github.com/stoa-io/stoa/node"
 )
 
@@ -71,6 +66,8 @@ var effects = []struct {
 	{"namespaces.*.access.join", "user", fields{"node.Namespaces[default].Access.Join": "user"}},
 	{"namespaces.*.access.emit", "none", fields{"node.Namespaces[default].Access.Emit": "none"}},
 	{"namespaces.*.access.ask", "user", fields{"node.Namespaces[default].Access.Ask": "user"}},
+	{"namespaces.*.access.history", "user", fields{"node.Namespaces[default].Access.History": "user"}},
+	{"namespaces.*.access.presence", "user", fields{"node.Namespaces[default].Access.Presence": "user"}},
 	{"namespaces.*.access.emit_namespace", "user", fields{"node.Namespaces[default].Access.EmitNamespace": "user"}},
 	{"namespaces.*.rooms.max_length", "32B", fields{"node.Namespaces[default].Rooms.MaxLength": "32"}},
 	{"namespaces.*.rooms.pattern", "'[a-z]+'", fields{"node.Namespaces[default].Rooms.Pattern": "[a-z]+"}},
@@ -249,33 +246,6 @@ func TestEveryKeyHasAnEffect(t *testing.T) {
 			t.Errorf("no key sets %s", name)
 		}
 	}
-}
-
-// certificate returns a replacer of CERT and KEY by the paths of files.
-func certificate(t *testing.T) *strings.Replacer {
-	t.Helper()
-	cert, key := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
-	certPEM, keyPEM := testkit.PEMPair(t, 1)
-	testkit.ReplaceFile(t, cert, certPEM)
-	testkit.ReplaceFile(t, key, keyPEM)
-	public, shared := filepath.Join(t.TempDir(), "public.pem"), filepath.Join(t.TempDir(), "secret")
-	testkit.ReplaceFile(t, public, publicPEM(t))
-	testkit.ReplaceFile(t, shared, []byte(secret))
-	return strings.NewReplacer("CERT", cert, "KEY", key, "PUBLIC", public, "SECRET", shared)
-}
-
-// publicPEM returns a public key.
-func publicPEM(t *testing.T) []byte {
-	t.Helper()
-	public, _, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKIXPublicKey(public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 }
 
 // everyLeaf calls f for all keys with values, those in maps included.

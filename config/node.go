@@ -122,6 +122,7 @@ func (a *NamespaceAccess) node(authenticates bool) node.Access {
 	}
 	return node.Access{
 		Connect: who(a.Connect), Join: who(a.Join), Emit: who(a.Emit), Ask: who(a.Ask), EmitNamespace: who(a.EmitNamespace),
+		History: who(a.History), Presence: who(a.Presence),
 	}
 }
 

@@ -43,7 +43,8 @@
 //	                                           "other"; initiator: peer, server
 //	stoa_denied_total               counter    messages and requests of clients that a rule of their namespace refused;
 //	                                           labels namespace: a declared one; rule: connect, join, emit, ask,
-//	                                           emit_namespace, room_name, message_size, room_full
+//	                                           emit_namespace, history, presence, room_name,
+//	                                           message_size, room_full
 //	stoa_pings_sent_total           counter    WebSocket pings sent
 //	stoa_send_queue_exceeded_total  counter    send queues that exceeded their limit; their connections had to catch up
 //	stoa_senders_paused_total       counter    short pauses of clients whose messages met such a send queue

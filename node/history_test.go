@@ -1,17 +1,13 @@
 package node_test
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/gobwas/ws"
 
 	"github.com/stoa-io/stoa/node"
 	"github.com/stoa-io/stoa/wire"
@@ -332,38 +328,5 @@ func TestRemoveFromHistory(t *testing.T) {
 		if _, err := n.RemoveFromHistory(ctx, "kept", "r", position); !errors.Is(err, node.ErrPosition) {
 			t.Errorf("position %q: %v, want ErrPosition", position, err)
 		}
-	}
-}
-
-// TestReadsTakeTurns sends more reads than may wait: the others are refused,
-// and those that wait are answered in their order.
-func TestReadsTakeTurns(t *testing.T) {
-	const reads, most = 20, 16
-	n := startNode(t, keeping(10))
-	p := join(t, n, "kept", "r")
-	say(t, n, "r", strings.Repeat("x", 20_000))
-	p.next()
-	var all strings.Builder
-	for i := range reads {
-		all.WriteString(frame(ws.OpText, true, fmt.Sprintf("$%d;kept;r;_OnHistory;0;0;", i)))
-	}
-	p.write(all.String())
-	var served, refused []string
-	for range reads {
-		m, err := wire.Parse(p.next().Payload, false)
-		switch {
-		case err != nil:
-			t.Fatal(err)
-		case m.Error && string(m.Body) == wire.ErrUnavailable.Error():
-			refused = append(refused, string(m.Token))
-		case m.Error || !strings.Contains(string(m.Body), "xxx"):
-			t.Fatalf("an answer is %.100q", m.Body)
-		default:
-			served = append(served, string(m.Token))
-		}
-	}
-	inOrder := slices.IsSortedFunc(served, func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) })
-	if len(served) < most || len(refused) == 0 || !inOrder {
-		t.Errorf("%q were served and %q refused, want %d in order and the others", served, refused, most)
 	}
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -71,6 +72,12 @@ type Access struct {
 	// EmitNamespace: emit without a room, for all connections of the namespace
 	// or for a handler.
 	EmitNamespace Who
+	// History: read the history of a room, and ask for its newest messages in a
+	// join. The messages that a client has missed, and those of
+	// HistoryOptions.OnJoin and LatestBy, are for all members.
+	History Who
+	// Presence: see the members of a room.
+	Presence Who
 }
 
 // unknown returns the name of a field that is no Who, empty if there is none.
@@ -78,7 +85,8 @@ func (a *Access) unknown() string {
 	for _, field := range []struct {
 		name string
 		who  Who
-	}{{"Connect", a.Connect}, {"Join", a.Join}, {"Emit", a.Emit}, {"Ask", a.Ask}, {"EmitNamespace", a.EmitNamespace}} {
+	}{{"Connect", a.Connect}, {"Join", a.Join}, {"Emit", a.Emit}, {"Ask", a.Ask}, {"EmitNamespace", a.EmitNamespace},
+		{"History", a.History}, {"Presence", a.Presence}} {
 		if field.who >= whoEnd {
 			return field.name
 		}
@@ -123,13 +131,15 @@ const (
 	RuleEmit                      // NamespaceOptions.Access.Emit
 	RuleAsk                       // NamespaceOptions.Access.Ask
 	RuleEmitNamespace             // NamespaceOptions.Access.EmitNamespace
+	RuleHistory                   // NamespaceOptions.Access.History
+	RulePresence                  // NamespaceOptions.Access.Presence
 	RuleRoomName                  // NamespaceOptions.Rooms
 	RuleMessageSize               // NamespaceOptions.MaxMessage
 	RuleRoomFull                  // NamespaceOptions.MembersPerRoom
 	rules
 )
 
-var ruleNames = [rules]string{"connect", "join", "emit", "ask", "emit_namespace", "room_name", "message_size", "room_full"}
+var ruleNames = [rules]string{"connect", "join", "emit", "ask", "emit_namespace", "history", "presence", "room_name", "message_size", "room_full"}
 
 // String returns the rule in lower-case words joined by "_".
 func (r Rule) String() string {
@@ -184,13 +194,18 @@ func (p *policy) has(r Rule) bool {
 // who returns the clients that may do what a rule of Access is about.
 func (p *policy) who(r Rule) Who {
 	a := &p.Access
-	return [...]Who{RuleConnect: a.Connect, RuleJoin: a.Join, RuleEmit: a.Emit, RuleAsk: a.Ask, RuleEmitNamespace: a.EmitNamespace}[r]
+	return [...]Who{RuleConnect: a.Connect, RuleJoin: a.Join, RuleEmit: a.Emit, RuleAsk: a.Ask, RuleEmitNamespace: a.EmitNamespace,
+		RuleHistory: a.History, RulePresence: a.Presence}[r]
 }
 
 // actions are those of a permission that a rule of Access asks for.
 var actions = [...]access.Actions{
 	RuleConnect: access.Connect, RuleJoin: access.Join, RuleEmit: access.Emit, RuleAsk: access.Ask, RuleEmitNamespace: access.Emit,
+	RuleHistory: access.History, RulePresence: access.Presence,
 }
+
+// verbs are the actions in the text of an error.
+var verbs = map[Rule]string{RuleHistory: "read the history", RulePresence: "see the members"}
 
 // scope is a namespace, or a room in it.
 type scope struct {
@@ -243,11 +258,12 @@ func (p *policy) allows(r Rule, id *access.Identity, at scope) bool {
 // denial is the error for a client that a rule of Access refuses.
 func (p *policy) denial(r Rule, id *access.Identity, at scope) error {
 	action := actions[r].String()
+	verb := cmp.Or(verbs[r], action)
 	switch who := p.who(r); {
 	case who == WhoNobody:
-		return wire.DetailedError{Err: wire.ErrForbidden, Detail: "no client may " + action + " " + at.String()}
+		return wire.DetailedError{Err: wire.ErrForbidden, Detail: "no client may " + verb + " " + at.String()}
 	case who == WhoUser:
-		return wire.DetailedError{Err: wire.ErrUnauthorized, Detail: "needs a user to " + action + " " + at.String()}
+		return wire.DetailedError{Err: wire.ErrUnauthorized, Detail: "needs a user to " + verb + " " + at.String()}
 	case id == nil || id.IsZero():
 		return wire.DetailedError{Err: wire.ErrUnauthorized, Detail: "needs " + action + " " + at.String()}
 	}

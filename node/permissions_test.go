@@ -35,12 +35,18 @@ func acceptIdentities(n *node.Node) {
 // dialAs opens a connection with an identity.
 func dialAs(tb testing.TB, n *node.Node, as string) *peer {
 	tb.Helper()
+	return helloAs(tb, n, as, "M")
+}
+
+// helloAs is dialAs with another hello.
+func helloAs(tb testing.TB, n *node.Node, as, hello string) *peer {
+	tb.Helper()
 	p := connectTCP(tb, n)
 	p.write(upgradeRequest("/ws?as=" + as))
 	if response := p.response(); response.StatusCode != http.StatusSwitchingProtocols {
 		tb.Fatalf("upgrade answered %s, want 101", response.Status)
 	}
-	p.send("M")
+	p.send(hello)
 	p.id = string(p.next().Payload[1:])
 	return p
 }

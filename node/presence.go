@@ -44,6 +44,22 @@ func (a *app) Presence(namespace string) hub.Presence {
 	return hub.PresenceOff
 }
 
+// readRules are the rules of Access for what clients read of a room.
+var readRules = [...]Rule{hub.ReadHistory: RuleHistory, hub.ReadPresence: RulePresence}
+
+// MayRead implements hub.App.
+func (a *app) MayRead(c *hub.Client, in *hub.Namespace, room string, r hub.Reading) bool {
+	ns := declared(in)
+	return ns.policy.Load().allows(readRules[r], c.Identity(), scope{ns.name, room, true})
+}
+
+// ReadDenied implements hub.App.
+func (a *app) ReadDenied(c *hub.Client, in *hub.Namespace, room string, r hub.Reading) error {
+	ns, rule := declared(in), readRules[r]
+	ns.denied[rule].Add(1)
+	return ns.policy.Load().denial(rule, c.Identity(), scope{ns.name, room, true})
+}
+
 // Member is a user in a room, or a connection without a user.
 type Member struct {
 	// User is the ID of the user; empty for a connection without one, which has

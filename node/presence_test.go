@@ -181,3 +181,57 @@ func TestPresenceForOthers(t *testing.T) {
 	unshown.send("$p;rooms;r;_OnPresence;0;0;")
 	unshown.expect("$p;rooms;r;_OnPresence;1;0;" + wire.ErrUnhandled.Error())
 }
+
+// TestReadsNeedPermission: clients that may join and emit may not read the
+// history or see the members, unless a permission says so. Missed messages are
+// for all.
+func TestReadsNeedPermission(t *testing.T) {
+	n := startHandling(t, func(c *node.Config) {
+		c.Timeouts.PresenceInterval = time.Millisecond
+		c.Namespaces = map[string]node.NamespaceOptions{"kept": {
+			Relay: node.RelayRooms, History: node.HistoryOptions{Messages: 10}, Presence: node.PresenceRoster,
+			Access: node.Access{History: node.WhoPermitted, Presence: node.WhoPermitted},
+		}}
+	}, acceptIdentities)
+	recoverAs := func(as, parameters string) (*peer, wire.RecoveryAnswer) {
+		t.Helper()
+		p := helloAs(t, n, as, "M positions presence")
+		p.ask("$c", "kept", "", "_OnNamespaceConnect", "$c;;;;;;")
+		p.send("$j;kept;r;_OnRoomRecover;0;0;" + parameters + ";")
+		m, err := wire.Parse(p.next().Payload, false)
+		answer, _, ok := wire.ParseRecoveryAnswer(m.Body)
+		if err != nil || !ok {
+			t.Fatalf("the join is answered %q", m.Body)
+		}
+		return p, answer
+	}
+	first, begin := recoverAs("permitted", ",0,")
+	say(t, n, "r", "one", "two")
+	first.next()
+	first.next()
+
+	all, answer := recoverAs("key", ",5,")
+	if answer.Count != 2 {
+		t.Errorf("with the permission, %d messages follow a join, want 2", answer.Count)
+	}
+	all.next()
+	all.next()
+	other, answer := recoverAs("permitted", ",5,")
+	if answer.Count != 0 {
+		t.Errorf("without the permission, %d messages follow a join, want none", answer.Count)
+	}
+	if _, answer = recoverAs("permitted", begin.Position+",5,"); !answer.Recovered || answer.Count != 2 {
+		t.Errorf("a client that comes back: %+v, want the 2 messages that it has missed", answer)
+	}
+	for event, action := range map[string]string{"_OnHistory": "history", "_OnPresence": "presence"} {
+		other.ask("$r", "kept", "r", event, "$r;kept;r;"+event+";1;0;forbidden: needs "+action+` in room "r" of namespace "kept"`)
+	}
+	// The others have joined since, and one of the two is shown that.
+	if got := string(all.next().Payload); !strings.HasPrefix(got, ";kept;r;_OnPresence;0;0;") {
+		t.Errorf("with the permission: %q, want a change of the members", got)
+	}
+	first.ask("$r", "kept", "r", "_OnPresence", `$r;kept;r;_OnPresence;1;0;forbidden: needs presence in room "r" of namespace "kept"`)
+	if got := n.Stats().Denied; got[node.DeniedKey{Namespace: "kept", Rule: node.RulePresence}] != 2 {
+		t.Errorf("denied: %v, want 2 for presence", got)
+	}
+}

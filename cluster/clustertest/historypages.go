@@ -1,6 +1,7 @@
 package clustertest
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -110,6 +111,32 @@ func (s *suite) historyNotFound(t *testing.T) {
 		expectPage(t, reader, "r:chat:empty", cluster.HistoryQuery{After: position, Retention: three}, false, false)
 	}
 	expectPage(t, reader, channel, cluster.HistoryQuery{After: at[2], Retention: three}, true, false, "3", "4")
+}
+
+// historyForeign checks that no position of another channel is found, wherever
+// the broker keeps that one.
+func (s *suite) historyForeign(t *testing.T) {
+	const channel, count = "r:chat:lobby", 100
+	channels := []string{channel}
+	for i := range count {
+		channels = append(channels, fmt.Sprint("r:chat:other ", i))
+	}
+	nodes, ok := s.startHistory(t, channels...)
+	if !ok {
+		return
+	}
+	reader, publisher := nodes[0], nodes[len(nodes)-1]
+	for _, c := range channels {
+		publisher.keep(t, c, roomy, "1", "2", "3")
+	}
+	reader.awaitCount(t, 3*len(channels))
+	for _, other := range channels[1:] {
+		for _, position := range reader.positionsOn(other) {
+			if page := reader.history(t, channel, cluster.HistoryQuery{After: position}); page.Found {
+				t.Fatalf("after position %v of %q: found in %q", position, other, channel)
+			}
+		}
+	}
 }
 
 // historyRetention checks that pages keep to the retention exactly.

@@ -41,6 +41,7 @@ func Run(t *testing.T, factory Factory) {
 		{"HistoryWithoutSubscriber", s.historyWithoutSubscriber},
 		{"HistoryPages", s.historyPages},
 		{"HistoryNotFound", s.historyNotFound},
+		{"HistoryForeign", s.historyForeign},
 		{"HistoryRetention", s.historyRetention},
 		{"HistoryBegin", s.historyBegin},
 		{"HistoryRemoval", s.historyRemoval},

@@ -304,7 +304,7 @@ func (s *server) internal(from *header, payload []byte) {
 	}
 	switch rest := payload[1:]; payload[0] {
 	case internalProbe:
-		if from.incarnation == s.broker.incarnation {
+		if from.incarnation == s.incarnation {
 			s.trips.back(s.now())
 		}
 	case internalUnkept:

@@ -27,8 +27,11 @@ const (
 // server is one of the servers of a Broker: a queue, a publisher, a subscriber,
 // and a keeper that watches both and announces the node.
 type server struct {
-	broker        *Broker
-	partition     int // of Partitioned
+	broker    *Broker
+	partition int // of Partitioned
+	// incarnation is that of the node's messages on the server: each server
+	// counts them on its own, and no position is found on another one.
+	incarnation   uint64
 	endpoint      *endpoint
 	prefix        string // of channels and keys on the server
 	queue         *publishQueue
@@ -70,7 +73,8 @@ func newServer(b *Broker, partition int, endpoint *endpoint) *server {
 		control:   make(chan *controlRequest, maxControl),
 		announce:  make(chan struct{}, 1),
 	}
-	s.queue = newPublishQueue(s.prefix, header{node: b.config.NodeID, incarnation: b.incarnation}, b.config.MaxMessage)
+	s.incarnation = b.incarnation + uint64(partition)
+	s.queue = newPublishQueue(s.prefix, header{node: b.config.NodeID, incarnation: s.incarnation}, b.config.MaxMessage)
 	s.subscriber = &subscriber{server: s, retry: newBackoff(b.config.RetryMax)}
 	s.registry.init(b.self())
 	s.stats.init()

@@ -224,7 +224,7 @@ func (s *subscriber) deliver(name, data string) {
 		server.stats.missedAtMost.Add(missed)
 		s.dedupe.missed = 0
 	}
-	if received.incarnation == server.broker.incarnation {
+	if received.incarnation == server.incarnation {
 		server.lag.observe(received.number, server.now(), &server.stats.lag)
 	}
 	if received.internal {

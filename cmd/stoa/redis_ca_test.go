@@ -102,8 +102,9 @@ func TestRedisCertificate(t *testing.T) {
 			if code != cli.ExitFailure || c.reached != (stdout == "[]\n") {
 				t.Errorf("exit code %d, printed %q and %q; want the server reached: %t", code, stdout, stderr, c.reached)
 			}
-			if !c.reached && !strings.Contains(stderr, "certificate required") {
-				t.Errorf("the error is %q, want that the server requires a certificate", stderr)
+			// The reason may be lost: the server then resets the connection.
+			if !c.reached && !strings.Contains(stderr, redis.Addr()) {
+				t.Errorf("the error is %q, want the address of the server", stderr)
 			}
 		})
 	}

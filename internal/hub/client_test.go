@@ -51,6 +51,8 @@ type handlingApp struct{}
 func (handlingApp) NewShard(*Shard) any                                     { return nil }
 func (handlingApp) QueuedBytes(*Shard) int                                  { return 0 }
 func (handlingApp) DropsSlow(*Namespace) bool                               { return false }
+func (handlingApp) MayRead(*Client, *Namespace, string, Reading) bool       { return true }
+func (handlingApp) ReadDenied(*Client, *Namespace, string, Reading) error   { return nil }
 func (handlingApp) Presence(string) Presence                                { return PresenceOff }
 func (handlingApp) History(string) *History                                 { return nil }
 func (handlingApp) Namespace(string) any                                    { return nil }

@@ -186,8 +186,12 @@ func (c *Client) recoverThenAdmit(r *session.Request, channel string) {
 	wish := recovery.Wish{MaxBytes: s.maxMissed(), Newest: ns.history.OnJoin, Latest: ns.history.Keys > 0}
 	if r.Recovery != nil {
 		wish.After, _ = cluster.ParsePosition([]byte(r.Recovery.Position))
-		if wish.Newest = max(wish.Newest, r.Recovery.Limit); r.Recovery.Position != "" {
-			wish.Newest = r.Recovery.Limit // it has some of the newest, perhaps
+		limit := r.Recovery.Limit
+		if limit > 0 && !s.app.MayRead(c, ns, string(r.Message.Room), ReadHistory) {
+			limit = 0 // it receives those that it has missed
+		}
+		if wish.Newest = max(wish.Newest, limit); r.Recovery.Position != "" {
+			wish.Newest = limit // it has some of the newest, perhaps
 		}
 	}
 	rooms.Recover(channel, wish, func(result recovery.Recovery) {
@@ -275,15 +279,6 @@ const (
 	maxAnswer = 512 << 10
 )
 
-// read answers a client that reads a room's history, or asks for its members.
-func (c *Client) read(e *session.Event) MessageResult {
-	in := e.Room.(*room)
-	if string(e.Message.Event) == wire.EventPresence {
-		return c.readPresence(e, in)
-	}
-	return c.readHistory(e, in)
-}
-
 func (c *Client) readHistory(e *session.Event, in *room) MessageResult {
 	s := c.Shard()
 	ns, rooms := e.Namespace.(*Namespace), s.hub.recovery.Load()
@@ -307,9 +302,9 @@ func (c *Client) readHistory(e *session.Event, in *room) MessageResult {
 	selected := cluster.HistoryQuery{
 		Retention: ns.history.Retention, Before: before, After: after, Limit: limit, Oldest: query.Oldest,
 	}
-	c.inTurn(func() {
+	c.inTurn(ns, &asked, func() {
 		rooms.History(channel, selected, func(page cluster.HistoryPage, err error) {
-			t := &readTask{client: c, asked: &asked, err: err}
+			t := &readTask{client: c, ns: ns, asked: &asked, err: err}
 			if err == nil {
 				t.body = encodeHistory(&page, query.Oldest, min(maxAnswer, s.maxMissed()))
 			}
@@ -322,6 +317,7 @@ func (c *Client) readHistory(e *session.Event, in *room) MessageResult {
 // readTask answers a client that has read a history or a roster.
 type readTask struct {
 	client *Client
+	ns     *Namespace
 	asked  *wire.Message
 	body   []byte
 	err    error
@@ -333,9 +329,13 @@ func (t *readTask) Run(*Shard) {
 	if !c.IsOpen() {
 		return
 	}
-	if t.err != nil {
+	switch {
+	case c.session.Room(t.ns, t.asked.Room) == nil: // it has left, or was removed
+		c.session.ReplyError(t.asked, wire.ErrBadRoom.Error())
+		t.body = nil
+	case t.err != nil:
 		c.session.ReplyError(t.asked, wire.ErrUnavailable.Error())
-	} else {
+	default:
 		c.session.Reply(t.asked, t.body)
 	}
 	if c.IsOpen() {

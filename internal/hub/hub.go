@@ -98,6 +98,10 @@ type App interface {
 	// other. It never changes for a name while the hub runs. Any goroutine
 	// calls it.
 	Presence(namespace string) Presence
+	// MayRead reports whether the client may read this of a room, and
+	// ReadDenied returns the error for one that may not, and counts it.
+	MayRead(c *Client, ns *Namespace, room string, r Reading) bool
+	ReadDenied(c *Client, ns *Namespace, room string, r Reading) error
 	// DropsSlow reports whether deliveries in the namespace are dropped for
 	// members that do not read fast enough, instead of closing these.
 	DropsSlow(ns *Namespace) bool

@@ -179,10 +179,10 @@ func (c *Client) readPresence(e *session.Event, in *room) MessageResult {
 	if query.Limit < 0 || kind == PresenceCount {
 		limit = 0
 	}
-	asked, channel := e.Message.Clone(), in.channel
-	c.inTurn(func() {
+	ns, asked, channel := e.Namespace.(*Namespace), e.Message.Clone(), in.channel
+	c.inTurn(ns, &asked, func() {
 		rooms.Members(channel, query.After, limit, func(page presence.Page) {
-			s.Submit(&readTask{client: c, asked: &asked, body: encodePresence(&page, limit)})
+			s.Submit(&readTask{client: c, ns: ns, asked: &asked, body: encodePresence(&page, limit)})
 		})
 	})
 	return MessageHandled
@@ -247,13 +247,19 @@ func (t *roomNotice) Run(s *Shard) {
 	frame := t.frame(in)
 	members := in.Members()
 	for i := len(members) - 1; i >= 0; i-- {
-		if c := members[i]; c.IsOpen() && c.session.Understands(t.feature) {
+		if c := members[i]; c.IsOpen() && c.session.Understands(t.feature) && t.isFor(c, in) {
 			if c.SendMessage(frame); !c.IsOpen() {
 				members = in.Members() // the last one has taken its place
 			}
 		}
 		i = min(i, len(members))
 	}
+}
+
+// isFor reports whether a member may know: changes of the members are for
+// clients that may see them.
+func (t *roomNotice) isFor(c *Client, in *room) bool {
+	return t.feature != wire.FeaturePresence || c.Shard().app.MayRead(c, in.namespace, in.name, ReadPresence)
 }
 
 // frame is that of the message for the members of a room.

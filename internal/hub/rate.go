@@ -166,8 +166,15 @@ type pageTurns struct {
 	after   uint32 // the loop's clock
 }
 
-// inTurn starts a read when it is its turn.
-func (c *Client) inTurn(read func()) {
+// inTurn starts a read when it is its turn, if the client is in the room then.
+func (c *Client) inTurn(ns *Namespace, asked *wire.Message, start func()) {
+	read := func() {
+		if c.session.Room(ns, asked.Room) == nil {
+			c.Shard().Submit(&readTask{client: c, ns: ns, asked: asked})
+			return
+		}
+		start()
+	}
 	rare := c.rare()
 	if rare.turns == nil {
 		rare.turns = &pageTurns{}

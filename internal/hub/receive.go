@@ -135,3 +135,39 @@ func (c *Client) Event(e *session.Event) {
 	}
 	result[s.app.Event(c, e.Namespace.(*Namespace), e)]++
 }
+
+// Reading is a part of a room that clients read.
+type Reading uint8
+
+// The parts.
+const (
+	ReadHistory Reading = iota
+	ReadPresence
+)
+
+// String returns the part as one lower-case word.
+func (r Reading) String() string {
+	return [...]string{"history", "presence", "unknown"}[min(r, ReadPresence+1)]
+}
+
+// read answers a client that reads a room's history, or asks for its members.
+func (c *Client) read(e *session.Event) MessageResult {
+	in, s, what := e.Room.(*room), c.Shard(), ReadHistory
+	if string(e.Message.Event) == wire.EventPresence {
+		what = ReadPresence
+	}
+	ns := e.Namespace.(*Namespace)
+	if ns.reads(what) && !s.app.MayRead(c, ns, in.name, what) {
+		c.session.ReplyError(e.Message, s.app.ReadDenied(c, ns, in.name, what).Error())
+		return MessageRefused
+	}
+	if what == ReadPresence {
+		return c.readPresence(e, in)
+	}
+	return c.readHistory(e, in)
+}
+
+// reads reports whether there is anything to read in the namespace.
+func (ns *Namespace) reads(r Reading) bool {
+	return r == ReadHistory && ns.history != nil || r == ReadPresence && ns.presence != PresenceOff
+}
