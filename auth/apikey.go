@@ -53,7 +53,8 @@ type KeyInfo struct {
 	Permissions []access.Permission
 }
 
-// HasScope reports whether the service may use a part of the HTTP API.
+// HasScope reports whether the service may use a part of the HTTP API, which is
+// to come.
 func (k *KeyInfo) HasScope(scope string) bool {
 	return slices.Contains(k.Scopes, scope) || slices.Contains(k.Scopes, "*")
 }

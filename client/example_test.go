@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"net"
 
 	"github.com/stoa-io/stoa/client"
 	"github.com/stoa-io/stoa/codec"
@@ -15,7 +16,7 @@ import (
 // exampleNode serves a node for the examples, which relays in "default".
 func exampleNode() (address string, n *node.Node, stop func()) {
 	n, err := node.New(node.Config{Loops: 1, Namespaces: map[string]node.NamespaceOptions{
-		"default": {Relay: node.RelayRooms, Presence: node.PresenceRoster},
+		"default": {Relay: node.RelayRooms, Presence: node.PresenceRoster, History: node.HistoryOptions{Messages: 3}},
 	}})
 	if err != nil {
 		log.Fatal(err)
@@ -259,4 +260,88 @@ func ExampleRoster() {
 	}
 	fmt.Println("two members")
 	// Output: two members
+}
+
+func ExampleNamespace_OnHistoryGap() {
+	url, n, stop := exampleNode() // it keeps three messages
+	defer stop()
+	ctx := context.Background()
+	shown := make(chan string, 10)
+	show := func(body []byte) { shown <- string(body) }
+	reset := func() { shown <- "reset" }
+
+	var last string // the position of the last handled message
+	var chat client.Namespace
+	chat.OnEmit("chat", func(_ context.Context, e *client.EmitEvent) error {
+		show(e.Body)
+		last = e.Position
+		return nil
+	})
+	chat.OnHistoryGap(func(ctx context.Context, e *client.HistoryGapEvent) {
+		for more := true; more; {
+			page, err := e.Room.History(ctx, client.HistoryQuery{After: last, Oldest: true})
+			if err != nil {
+				log.Print(err) // such as a further loss of the connection: load the state anew
+				return
+			}
+			if !page.Found {
+				reset() // the history does not reach back to the last one
+			}
+			for _, entry := range page.Entries {
+				if entry.Event == "chat" {
+					show(entry.Body)
+				}
+				if last = entry.Position; last == e.Position {
+					return // later ones follow the gap
+				}
+			}
+			more = page.More
+		}
+	})
+
+	// The first connection is lost, and the next one waits for the messages.
+	connections, proceed := make(chan net.Conn, 10), make(chan struct{}, 10)
+	proceed <- struct{}{}
+	conn, err := client.Dial(ctx, url, client.Options{
+		Namespaces: map[string]*client.Namespace{"default": &chat},
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			<-proceed
+			c, err := new(net.Dialer).DialContext(ctx, network, address)
+			connections <- c
+			return c, err
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer conn.Close()
+	ns, err := conn.Connect(ctx, "default")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := ns.JoinRoom(ctx, "lobby"); err != nil {
+		log.Fatal(err)
+	}
+	publish := func(body string) {
+		m := node.Message{Namespace: "default", Room: "lobby", Event: "chat", Body: []byte(body)}
+		if _, err := n.Publish(ctx, m, node.PublishOptions{}); err != nil {
+			log.Fatal(err)
+		}
+	}
+	publish("one")
+	fmt.Println(<-shown)
+	_ = (<-connections).Close()
+	for _, body := range []string{"two", "three", "four", "five"} {
+		publish(body)
+	}
+	proceed <- struct{}{}
+	for range 4 {
+		fmt.Println(<-shown)
+	}
+	// Output:
+	// one
+	// reset
+	// three
+	// four
+	// five
 }

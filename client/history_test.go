@@ -159,6 +159,29 @@ func TestJoinOptionsAreChecked(t *testing.T) {
 	}
 }
 
+// The handler for joins runs before the messages that follow, and knows whether
+// they are all. JoinRoomWith may return in between.
+func TestJoinedBeforeTheMessages(t *testing.T) {
+	for answer, recovered := range map[string]bool{"1,p3,2;": true, "0,p3,2;": false} {
+		heard := make(reports, 100)
+		declared := heard.namespace()
+		declared.OnJoined(func(_ context.Context, e *client.JoinedEvent) {
+			heard <- fmt.Sprintf("joined %s, recovered %v", e.Room.Name(), e.Room.Recovered())
+		})
+		conn := dial(t, startScript(t, append(opening("id0"), ">$2;a;r;_OnRoomRecover;0;0;p1,0,;",
+			"<$2;a;r;_OnRoomJoin;0;0;"+answer, "<@p2;a;r;e;0;0;two", "<@p3;a;r;e;0;0;three")),
+			client.Options{Namespaces: map[string]*client.Namespace{"a": declared}})
+		ns, err := conn.Connect(background(t), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ns.JoinRoomWith(background(t), "r", client.JoinOptions{Position: "p1"}); err != nil {
+			t.Fatal(err)
+		}
+		heard.expect(t, fmt.Sprintf("joined r, recovered %v", recovered), `two at "p2", room at "p2"`, `three at "p3", room at "p3"`)
+	}
+}
+
 // The messages that a client has missed arrive before new ones, none twice.
 func TestRecoversAfterAReconnect(t *testing.T) {
 	heard := make(reports, 100)

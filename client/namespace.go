@@ -115,7 +115,7 @@ func (ns *Namespace) OnJoin(handler JoinHandler) {
 }
 
 // OnJoined registers the handler that is notified when a room is joined, by the
-// server or by this side.
+// server or by this side. It runs before the handlers of the room's messages.
 func (ns *Namespace) OnJoined(handler JoinedHandler) {
 	register(ns, "joined", &ns.joined, handler, handler == nil, ns.joined != nil)
 }

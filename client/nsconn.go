@@ -158,6 +158,11 @@ func (ns *NSConn) JoinRoom(ctx context.Context, name string) (*Room, error) {
 
 // JoinRoomWith is JoinRoom with options. Room.Reply returns the server's
 // answer.
+//
+// Handlers run on their own: they may have the messages of the room's history
+// before JoinRoomWith returns, while it does, or after it. The handler of
+// Namespace.OnJoined runs before all of them, and Room.Recovered is known in
+// it: it is the place to clear a view.
 func (ns *NSConn) JoinRoomWith(ctx context.Context, name string, o JoinOptions) (*Room, error) {
 	if in := ns.Room(name); in != nil {
 		return in, nil

@@ -65,7 +65,7 @@ type Claims struct {
 type APIKey struct {
 	Keys        []string `key:"keys" secret:"yes" example:"sk_not-a-key-but-as-long-as-one-is" doc:"The keys, which begin with sk_. Several are valid at the same time, for a rotation."`
 	SHA256      []string `key:"sha256" example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" doc:"SHA-256 hashes of keys in hexadecimal, in place of the keys."`
-	Scopes      []string `key:"scopes" example:"publish" doc:"Parts of the HTTP API that the service may use. * means all."`
+	Scopes      []string `key:"scopes" example:"publish" doc:"Parts of the HTTP API, which is to come, that the service may use. * means all."`
 	Permissions []string `key:"permissions" example:"chat:*:join,emit" doc:"Permissions of the connections of the service, each NAMESPACE:ROOMS:ACTIONS, or NAMESPACE:ACTIONS for the namespace itself."`
 }
 

@@ -96,8 +96,29 @@ it("the program of clients.md continues at its position, or begins anew", limit,
   third.ben.close();
 });
 
+it("the handler for gaps of clients.md reads the missing messages", limit, async () => {
+  const [, code] = await blocks("clients.md", "The history of rooms");
+  const ada = await fill("cellar", 5);
+  const room = ada.ns.room("cellar");
+  const { entries } = await room.history();
+  const shown = [];
+  const show = (body) => shown.push(body);
+  const clear = () => shown.push("clear");
+  const { chat, _OnHistoryGap: gap } = await run(code, { show, clear }, "events");
+  const handle = ({ body, position }) => chat(ada.ns, { Body: body, position });
+
+  handle(entries[0]);
+  await gap(ada.ns, { Room: "cellar", position: entries[3].position });
+  handle(entries[4]);
+  assert.deepEqual(shown.splice(0), ["1", "2", "3", "4", "5"]);
+
+  const short = { room: () => ({ history: () => ({ found: false, entries: entries.slice(3), more: false }) }) };
+  await gap(short, { Room: "cellar", position: "" });
+  assert.deepEqual(shown, ["clear", "4", "5"]);
+});
+
 it("the pages of clients.md are read backwards", limit, async () => {
-  const [, code, ...more] = await blocks("clients.md", "The history of rooms");
+  const [, , code, ...more] = await blocks("clients.md", "The history of rooms");
   assert.deepEqual(more, []);
   const ada = await fill("hall", 30);
   const entries = await run(code, { room: ada.ns.room("hall") }, "entries");

@@ -20,12 +20,17 @@ func TestPagesShowExamples(t *testing.T) {
 		examples.WriteString(strings.ReplaceAll(string(source), "\n\t", "\n"))
 	}
 	block := regexp.MustCompile("(?s)\n```go\n(.*?)```")
-	for _, name := range []string{"history.md", "presence.md"} {
+	for name, section := range map[string]string{"history.md": "", "presence.md": "", "clients.md": "The history of rooms"} {
 		page, err := os.ReadFile(filepath.Join(top, "docs", name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		blocks := block.FindAllStringSubmatch(string(page), -1)
+		text := string(page)
+		if section != "" {
+			_, text, _ = strings.Cut(text, "\n## "+section+"\n")
+			text, _, _ = strings.Cut(text, "\n## ")
+		}
+		blocks := block.FindAllStringSubmatch(text, -1)
 		if len(blocks) == 0 {
 			t.Errorf("%s has no Go code", name)
 		}
