@@ -3,7 +3,7 @@
 //
 //	go run ./examples/notes -listen 127.0.0.1:8080
 //
-// Open http://127.0.0.1:8080/ in two tabs. Each visitor chooses a name, and the
+// Open the address that it prints, http://127.0.0.1:8080/, in two tabs. Each visitor chooses a name, and the
 // part of the URL after the # is the name of the board.
 //
 // The namespace is "board", a room is a board, and clients dial with ?name=Ada.

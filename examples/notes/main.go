@@ -34,7 +34,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	run.Serve(run.Context(), n, *listen, "/ws?name=Ada")
+	run.ServePage(run.Context(), n, *listen, "/ws?name=Ada")
 }
 
 func newNode() (*node.Node, error) {

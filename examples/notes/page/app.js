@@ -12,6 +12,7 @@ const board = location.hash.slice(1) || 'lobby';
 let room;
 let self; // the name of the visitor
 let notes = new Map(); // { id, text, by, position } by ID
+const waiting = new Map(); // { id, text, by, isFailed } by ID: own versions without a confirmation
 const cards = new Map(); // the elements of the notes by ID
 const editors = new Map(); // { by, timer } by the ID of a note
 const roster = new Roster();
@@ -111,16 +112,31 @@ function refresh() {
 }
 
 // put adds a note, or a version of one, and then removes its earlier versions. The note
-// is published once, also if the connection is lost in between.
+// is published once, also if the connection is lost in between. Until then it is shown as
+// one that waits.
 async function put(id, text) {
+  const note = { id, text, by: self };
+  waiting.set(id, note);
+  show();
   await attempt(async () => {
-    const keep = await room.publish('note', JSON.stringify({ id, text, by: self }));
+    let keep;
+    try {
+      keep = await room.publish('note', JSON.stringify(note));
+    } catch (error) {
+      note.isFailed = true;
+      show();
+      throw error;
+    }
+    notes.set(id, { ...note, position: keep });
+    if (waiting.get(id) === note) waiting.delete(id);
     await load();
     await ask('remove', { id, keep });
   });
 }
 
 async function remove(id) {
+  waiting.delete(id);
+  show();
   await attempt(() => ask('remove', { id }));
 }
 
@@ -141,17 +157,24 @@ async function attempt(work) {
 
 function show() {
   for (const [id, card] of cards) {
-    if (notes.has(id)) continue;
+    if (notes.has(id) || waiting.has(id)) continue;
     card.remove();
     cards.delete(id);
   }
-  for (const note of notes.values()) {
+  for (const note of new Map([...notes, ...waiting]).values()) {
     const card = cards.get(note.id) ?? addCard(note.id);
     const text = card.querySelector('textarea');
     // The note that the visitor is changing stays, and becomes the latest version.
     if (text !== document.activeElement) text.value = note.text;
-    card.querySelector('.by').textContent = editors.has(note.id) ? `${editors.get(note.id).by} is editing …` : note.by;
+    card.querySelector('.by').textContent = captionOf(note);
+    card.querySelector('button').disabled = waiting.has(note.id) && !note.isFailed;
   }
+}
+
+function captionOf({ id, by, isFailed }) {
+  if (isFailed) return 'not saved';
+  if (waiting.has(id)) return 'waiting …';
+  return editors.has(id) ? `${editors.get(id).by} is editing …` : by;
 }
 
 function addCard(id) {
@@ -200,7 +223,9 @@ element('enter').addEventListener('submit', (event) => {
   event.preventDefault();
   element('enter').hidden = true;
   document.querySelector('main').hidden = false;
-  attempt(() => enter(element('name').value.trim()));
+  const name = element('name').value.trim();
+  sessionStorage.setItem('name', name);
+  attempt(() => enter(name));
 });
 element('add').addEventListener('submit', (event) => {
   event.preventDefault();
@@ -209,3 +234,5 @@ element('add').addEventListener('submit', (event) => {
   put(crypto.getRandomValues(new Uint32Array(4)).join('-'), value);
 });
 addEventListener('hashchange', () => location.reload());
+
+element('name').value = sessionStorage.getItem('name') ?? '';

@@ -192,9 +192,10 @@ describe("the demo page", () => {
     const earlier = await ada.page.textContent("#connection-id");
     await program.kill();
     for (const { page } of [ada, ben]) {
-      await textOf(page, "#log", /The connection is lost\./);
+      await textOf(page, "#log", /The connection is lost\. You can write a message, and send it when the connection is back\./);
       await textOf(page, "#state", /^(Retrying in \d+ s|Reconnecting)$/);
       assert.equal(await page.isEnabled("#send"), false, "the button is disabled without a connection");
+      assert.match(await page.getAttribute("#send", "title"), /^Not connected/, "the button says why");
     }
     program = await startProgram({ port });
     for (const { page } of [ada, ben]) {

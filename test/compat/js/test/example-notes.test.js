@@ -53,7 +53,19 @@ function notes(page, ...texts) {
   );
 }
 
+/** Waits until the notes have these captions, in order. */
+function captions(page, ...texts) {
+  return page.waitForFunction(
+    (wanted) => JSON.stringify([...document.querySelectorAll("#board .by")].map(({ textContent }) => textContent)) === wanted,
+    JSON.stringify(texts),
+  );
+}
+
 const cardOf = (page, index) => page.locator("#board li").nth(index);
+
+it("prints the address of its page", () => {
+  assert.match(program.output, new RegExp(`^open ${program.page}/$`, "m"));
+});
 
 it("shows the notes of all visitors, also after a reload", limit, async () => {
   const ada = await enter("Ada", "shared");
@@ -65,6 +77,7 @@ it("shows the notes of all visitors, also after a reload", limit, async () => {
   for (const { page } of [ada, ben]) await notes(page, "buy olives", "<b>bold</b>", "mend the roof");
 
   await ben.page.reload();
+  assert.equal(await ben.page.inputValue("#name"), "Ben", "the page keeps the name");
   await fillIn(ben.page, "Ben");
   await notes(ben.page, "buy olives", "<b>bold</b>", "mend the roof");
   assert.equal(await ben.page.locator("#board b").count(), 0);
@@ -116,14 +129,30 @@ it("publishes a note once that was added on a dead connection", limit, async () 
   await notes(ben.page, "before");
   cable.block();
   await add(ada.page, "in between");
+  await captions(ada.page, "Ada", "waiting …");
+  await notes(ada.page, "before", "in between");
   cable.cut();
   await textOf(ada.page, "#state", /^reconnecting$/);
   cable.mend();
   await ada.page.evaluate(() => window.dispatchEvent(new Event("online")));
   for (const { page } of [ada, ben]) await notes(page, "before", "in between");
+  await captions(ada.page, "Ada", "Ada");
   await ben.page.reload();
   await fillIn(ben.page, "Ben");
   await notes(ben.page, "before", "in between");
+});
+
+it("keeps a note that the server refuses, and says so", limit, async () => {
+  const ada = await enter("Ada", "refused");
+  await add(ada.page, "short");
+  await captions(ada.page, "Ada");
+  // The page limits the text, and the server the message.
+  await ada.page.evaluate(() => document.querySelector("#text").removeAttribute("maxlength"));
+  await add(ada.page, "x".repeat(5000));
+  await captions(ada.page, "Ada", "not saved");
+  await textOf(ada.page, "#problem", /^message too big$/);
+  await cardOf(ada.page, 1).locator("button").click();
+  await captions(ada.page, "Ada");
 });
 
 it("needs a name, and names of boards that fit", limit, async () => {

@@ -93,7 +93,7 @@ function changed({ state: now, previous, delay }) {
   if (connected && state !== 'connected') {
     connected = false;
     if (wanted) {
-      view.showNotice('The connection is lost.');
+      view.showNotice('The connection is lost. You can write a message, and send it when the connection is back.');
       talk.hold();
     }
     view.showConnection(undefined);

@@ -99,6 +99,7 @@ export function showMembership({ wanted, connected }) {
   fields.message.disabled = !wanted;
   fields.message.placeholder = wanted ? 'Write a message' : 'Join the room to write';
   controls.send.disabled = !usable;
+  controls.send.title = wanted && !connected ? 'Not connected: wait for the connection' : '';
 }
 
 // showMembers lists the members of the room, or hides the list if there is none.
