@@ -76,7 +76,7 @@ func TestMissed(t *testing.T) {
 	}
 	enter()
 	if !again("a4") {
-		t.Error("no notice to a client who has entered since the last one")
+		t.Error("no notice to a client that has entered since the last one")
 	}
 	receive(r, "b2")
 	if !again("a5") {
@@ -152,6 +152,28 @@ func TestPrependAtAnotherPlace(t *testing.T) {
 		own(t, r, names...)
 		if got := receive(r, "b1"); len(got) != 1 {
 			t.Errorf("delivered %v, want b1", got)
+		}
+	}
+}
+
+// TestPrependAtALaterPlace: the oldest message was sent again, behind
+// messages that the ring has, or has yet to receive. These are not older.
+func TestPrependAtALaterPlace(t *testing.T) {
+	for name, c := range map[string]struct{ begin, page, own []string }{
+		"has":        {[]string{"a1", "b1"}, []string{"b1", "b2", "a1"}, []string{"a1", "b1"}},
+		"to receive": {[]string{"b1", "a1"}, []string{"b2", "a1"}, []string{"a1"}},
+	} {
+		r := New(&retention)
+		begin, later := page(c.begin...), page(c.page...)
+		for _, m := range append(begin.Messages, later.Messages...) {
+			m.Resent = m.Position == at('a', 1)
+		}
+		r.Open(begin)
+		r.Shrink(len(c.own) * (10 + Overhead))
+		r.Prepend(later, cluster.Position{})
+		own(t, &r, c.own...)
+		if got := receive(&r, "b2"); len(got) != 1 {
+			t.Errorf("%s: delivered %v, want b2", name, got)
 		}
 	}
 }

@@ -137,6 +137,9 @@ func (r *Ring) Prepend(p *Page, start cluster.Position) (gap bool) {
 	at := slices.IndexFunc(p.Messages, func(m *Message) bool {
 		return m.Position == until.Position && m.Resent == until.Resent // else it is at another place
 	})
+	if at > 0 && !r.isOlder(p.Messages[:at]) {
+		at = -1
+	}
 	older := at
 	if r.count() == 0 {
 		older++
@@ -164,6 +167,20 @@ func (r *Ring) Prepend(p *Page, start cluster.Position) (gap bool) {
 	}
 	r.trim()
 	return false
+}
+
+// isOlder reports whether messages of a page, in front of the oldest one of the
+// ring, are older than it. If the ring has one of them, or has yet to receive
+// it, the oldest one has been sent again since, and is at another place there.
+func (r *Ring) isOlder(messages []*Message) bool {
+	own := make(map[cluster.Position]bool, r.count())
+	for _, m := range r.messages[r.first:] {
+		own[m.Position] = m.Resent
+	}
+	return !slices.ContainsFunc(messages, func(m *Message) bool {
+		resent, has := own[m.Position]
+		return has && resent == m.Resent || r.origins.isNewer(m.Position)
+	})
 }
 
 // begins notes that the history was empty at a start position, if the ring has

@@ -28,6 +28,13 @@ func (o *origins) has(p cluster.Position) bool {
 	return i >= 0 && p.Number <= o.last[i].Number
 }
 
+// isNewer reports whether the number of a message is greater than the last one
+// of its incarnation, which is known.
+func (o *origins) isNewer(p cluster.Position) bool {
+	i := o.find(p.Incarnation)
+	return i >= 0 && p.Number > o.last[i].Number
+}
+
 func (o *origins) isRecent(incarnation uint64) bool {
 	i := o.find(incarnation)
 	return i >= len(o.last)-o.recent
