@@ -3,10 +3,10 @@ package outbox
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
+
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // TestSimulation: connections that are lost with requests and answers on their
@@ -16,23 +16,20 @@ import (
 // those of a room keep their order. STOA_SEED replays one seed with a trace,
 // STOA_SEEDS runs so many.
 func TestSimulation(t *testing.T) {
-	seeds := 4000
-	if text := os.Getenv("STOA_SEEDS"); text != "" {
-		seeds, _ = strconv.Atoi(text)
-	}
+	first, end, replays := testkit.Seeds(t, 4000)
+	seeds := int(end - first)
 	var results [Unconfirmed + 1]int
 	repeats, copies := 0, 0
-	replay := os.Getenv("STOA_SEED")
-	for seed := range uint64(seeds) {
-		if replay != "" {
-			seed, _ = strconv.ParseUint(replay, 10, 64)
-		}
+	for seed := first; seed < end; seed++ {
 		s := newSimulation(seed)
-		s.tracing = replay != ""
+		s.tracing = replays
 		s.run()
-		if s.failure != "" {
+		if s.failure != "" || replays {
 			for _, line := range s.lines {
 				t.Log(line)
+			}
+			if s.failure == "" {
+				return
 			}
 			t.Fatalf("%s; replay: STOA_SEED=%d go test -run TestSimulation ./internal/outbox", s.failure, seed)
 		}

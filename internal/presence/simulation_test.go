@@ -1,15 +1,14 @@
 package presence
 
 import (
-	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
-)
 
-var seed = flag.Uint64("presence.seed", 0, "replay this seed of TestSimulation")
+	"github.com/stoa-io/stoa/internal/testkit"
+)
 
 // world is a cluster with one room: a channel with one order, an inbox for each
 // node, and links that lose messages.
@@ -329,16 +328,14 @@ func simulate(t *testing.T, seed uint64) {
 // All rosters agree with the truth when everything has arrived. Before,
 // messages and subscriptions were lost, and nodes came and went.
 func TestSimulation(t *testing.T) {
-	first, last := uint64(1), uint64(3000)
+	count := uint64(3000)
 	if testing.Short() {
-		last = 300
+		count = 300
 	}
-	if *seed != 0 {
-		first, last = *seed, *seed
-	}
-	for s := first; s <= last; s++ {
+	first, end, _ := testkit.Seeds(t, count)
+	for s := first; s < end; s++ {
 		if simulate(t, s); t.Failed() {
-			t.Fatalf("replay with -args -presence.seed=%d", s)
+			t.Fatalf("replay: STOA_SEED=%d go test -run TestSimulation ./internal/presence", s)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package recovery
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strconv"
 	"sync"
@@ -13,20 +12,15 @@ import (
 
 	"github.com/stoa-io/stoa/cluster"
 	"github.com/stoa-io/stoa/internal/recovery/ring"
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // TestStress: publishers, slow subscriptions that are lost, slow reads that
 // fail, and clients that come and go, all at the same time. STOA_SEED replays
 // the choices of one seed, but not the order of goroutines.
 func TestStress(t *testing.T) {
-	seeds := 20
-	if text := os.Getenv("STOA_SEEDS"); text != "" {
-		seeds, _ = strconv.Atoi(text)
-	}
-	for seed := range uint64(seeds) {
-		if text := os.Getenv("STOA_SEED"); text != "" {
-			seed, _ = strconv.ParseUint(text, 10, 64)
-		}
+	first, end, _ := testkit.Seeds(t, 20)
+	for seed := first; seed < end; seed++ {
 		synctest.Test(t, func(t *testing.T) { stress(t, seed) })
 		if t.Failed() {
 			t.Fatalf("replay: STOA_SEED=%d go test -run TestStress ./internal/recovery", seed)

@@ -248,14 +248,7 @@ func TestConfirmedOverCrash(t *testing.T) {
 			t.Parallel()
 			server := redistest.Start(t, c.arguments...)
 			l := confirmingLedger(t, keepingNodes(t, 3, oneServer(server)), c.cut)
-			for range 3 {
-				l.phase()
-				server.Kill()
-				awaitReady(t, l.nodes, false)
-				server.Restart()
-				awaitReady(t, l.nodes, true)
-			}
-			l.phase()
+			crashes(t, server, l.nodes, 3, l.phase)
 			l.finish()
 			l.expectOnce(server.Addr(), c.mayLose)
 		})

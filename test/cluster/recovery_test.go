@@ -66,7 +66,7 @@ func TestRecoveryAfterPause(t *testing.T) {
 // it. Clients learn that they may have missed something.
 func TestRecoveryAfterCrash(t *testing.T) {
 	for name, arguments := range map[string][]string{
-		"always":   {"--appendonly", "yes", "--appendfsync", "always"},
+		"always":   alwaysWritten,
 		"everysec": {"--appendonly", "yes", "--appendfsync", "everysec"},
 		"empty":    nil,
 	} {
@@ -74,18 +74,24 @@ func TestRecoveryAfterCrash(t *testing.T) {
 			t.Parallel()
 			server := redistest.Start(t, arguments...)
 			l := startLedger(t, keepingNodes(t, 3, oneServer(server)))
-			for range 2 {
-				l.phase()
-				server.Kill()
-				awaitReady(t, l.nodes, false)
-				server.Restart()
-				awaitReady(t, l.nodes, true)
-			}
-			l.phase()
+			crashes(t, server, l.nodes, 2, l.phase)
 			l.finish()
 			l.reportRedis(server.Addr())
 		})
 	}
+}
+
+// crashes kills and restarts a server so many times, between phases of a test.
+func crashes(t *testing.T, server *redistest.Server, nodes []*testNode, count int, phase func()) {
+	t.Helper()
+	for range count {
+		phase()
+		server.Kill()
+		awaitReady(t, nodes, false)
+		server.Restart()
+		awaitReady(t, nodes, true)
+	}
+	phase()
 }
 
 // proxied is the nodes of a server, the first one behind a proxy.

@@ -3,12 +3,11 @@ package ring
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"testing"
 	"time"
 
 	"github.com/stoa-io/stoa/cluster"
+	"github.com/stoa-io/stoa/internal/testkit"
 )
 
 // TestSimulation: publishers that crash and repeat themselves, a server that
@@ -18,20 +17,14 @@ import (
 // one twice or late. STOA_SEED replays one seed with a trace, STOA_SEEDS runs
 // so many.
 func TestSimulation(t *testing.T) {
-	seeds := 6000
-	if text := os.Getenv("STOA_SEEDS"); text != "" {
-		seeds, _ = strconv.Atoi(text)
-	}
+	first, end, replays := testkit.Seeds(t, 6000)
+	seeds := int(end - first)
 	var total simulation
-	replay := os.Getenv("STOA_SEED")
-	for seed := range uint64(seeds) {
-		if replay != "" {
-			seed, _ = strconv.ParseUint(replay, 10, 64)
-		}
+	for seed := first; seed < end; seed++ {
 		s := newSimulation(seed)
-		s.tracing = replay != ""
+		s.tracing = replays
 		s.run()
-		if s.failure != "" || replay != "" {
+		if s.failure != "" || replays {
 			for _, line := range s.lines {
 				t.Log(line)
 			}
